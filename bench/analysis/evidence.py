@@ -1,0 +1,97 @@
+"""What validity rules look at, and what they answer."""
+
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+import pandas as pd
+
+from bench.analysis.sessions import span
+from bench.analysis.tables import NEVER, Floats, Ints, integers
+from bench.plan.duration import Duration
+from bench.plan.scenario import Health
+
+
+class Check(NamedTuple):
+    """What one rule found. Times are seconds since the start of the run; None: always, never."""
+
+    rule: str
+    ok: bool
+    value: float | None
+    bound: float | None
+    unit: str
+    text: str
+    remedy: str = ""
+    from_s: float | None = None
+    to_s: float | None = None
+
+
+class Evidence(NamedTuple):
+    """A run, as far as rules look.
+
+    `events` needs session, at_ns, read_ns, direction, type, due_ns; `sessions` session and worker.
+    """
+
+    run: dict[str, Any]
+    events: pd.DataFrame
+    health: pd.DataFrame
+    sessions: pd.DataFrame
+    summary: dict[str, Any]
+
+    @property
+    def bounds(self) -> Health:
+        """`[health]` of the scenario, defaults where it does not say."""
+        effective = (self.run.get("scenario") or {}).get("effective") or {}
+        return msgspec.convert(effective.get("health") or {}, Health, dec_hook=_duration)
+
+    @property
+    def start_ns(self) -> int:
+        """The zero of `from_s` and `to_s`: the start of the run."""
+        start = self.run["plan"].get("start_ns")
+        if start is not None:
+            return int(start)
+        return int(self.events["at_ns"].min()) if len(self.events) else 0
+
+    def measured_health(self) -> pd.DataFrame:
+        """The seconds of health in the measured phase."""
+        begin, stop = span(self.run["plan"])
+        at = integers(self.health["at_ns"], NEVER)
+        return self.health[(at >= begin) & (at < stop)]
+
+    def seconds(self, at_ns: Ints) -> Floats:
+        """Instants as seconds since the start of the run."""
+        return np.asarray((at_ns - self.start_ns) / 1e9, np.float64)
+
+
+def kept(rule: str, text: str, value: float | None, bound: float | None, unit: str) -> Check:
+    """The rule holds."""
+    return Check(rule, ok=True, value=value, bound=bound, unit=unit, text=text)
+
+
+def broken(
+    rule: str,
+    text: str,
+    remedy: str,
+    value: float | None = None,
+    bound: float | None = None,
+    unit: str = "",
+    when: tuple[float | None, float | None] = (None, None),
+) -> Check:
+    """The rule does not hold; `remedy` says what to do, `when` from and to which second."""
+    return Check(
+        rule,
+        ok=False,
+        value=value,
+        bound=bound,
+        unit=unit,
+        text=text,
+        remedy=remedy,
+        from_s=when[0],
+        to_s=when[1],
+    )
+
+
+def _duration(kind: type, value: object) -> object:
+    if kind is Duration and isinstance(value, int):
+        return Duration(value)
+    raise NotImplementedError(kind)

@@ -1,0 +1,141 @@
+"""The verdict of a run: its gates (`ruling`), its validity, and whether it measured anything.
+
+It is the worst of: invalid (a validity rule is broken: its figures never gate), fail,
+inconclusive, pass. A run that measured no turn passes nothing.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+
+from bench.analysis.evidence import Check, Evidence
+from bench.analysis.junit import write_junit
+from bench.analysis.measure import good_turns
+from bench.analysis.quantile import proportion
+from bench.analysis.ruling import Row, Rows, Ruling, rule_gate
+from bench.analysis.summary import FORMAT
+from bench.analysis.tables import read_events, read_health, read_table
+from bench.analysis.validity import check_run
+from bench.errors import RunFolderError, UsageError
+from bench.plan.gates import Gate
+from bench.runs.folder import RunFolder
+
+EXIT_CODES: Final = {"pass": 0, "fail": 1, "invalid": 3, "inconclusive": 4}
+"""What a verdict means for a process: design.md, section 4."""
+
+
+def judge_run(folder: Path, gates: Sequence[Gate], baseline: Path | None) -> dict[str, Any]:
+    """Judge the analysed run in `folder`; writes verdict.json and junit.xml, returns the verdict.
+
+    `baseline` is a run folder or a summary.json. UsageError where it is of another version of the
+    metric definitions; RunFolderError where a file is unreadable.
+    """
+    place = RunFolder.open(folder)
+    summary = _summary(place.summary)
+    rows = by_statistic(summary)
+    if any(gate.metric == "good_turns" for gate in gates):
+        rows["good_turns", "share"] = _good(read_table(place.turns, None), gates)
+    accepted, missing = _baseline(baseline, summary)
+    rulings = [rule_gate(gate, rows, accepted, missing) for gate in gates]
+    checks = check_run(
+        Evidence(
+            place.read(),
+            read_events(
+                place.events, ["session", "at_ns", "read_ns", "direction", "type", "due_ns"]
+            ),
+            read_health(place.health),
+            read_table(place.sessions, ["session", "worker"]),
+            summary,
+        )
+    )
+    verdict = conclude(rulings, checks, rows["turns", "count"]["value"])
+    _write(verdict, place)
+    return verdict
+
+
+def conclude(rulings: Sequence[Ruling], checks: Sequence[Check], turns: int) -> dict[str, Any]:
+    """The verdict document: the worst of validity, gates and having measured anything."""
+    broken = [check.text for check in checks if not check.ok]
+    reasons = {
+        word: [ruling.reason for ruling in rulings if ruling.verdict == word]
+        for word in ("fail", "inconclusive")
+    }
+    if not turns:
+        reasons["inconclusive"].insert(0, "no turn was measured")
+    if broken:
+        verdict, why = "invalid", broken
+    elif reasons["fail"]:
+        verdict, why = "fail", reasons["fail"]
+    elif reasons["inconclusive"]:
+        verdict, why = "inconclusive", reasons["inconclusive"]
+    else:
+        verdict = "pass"
+        why = [f"all {len(rulings)} gates hold" if rulings else "no gates were asked for"]
+    return {
+        "format": FORMAT,
+        "verdict": verdict,
+        "reasons": why,
+        "gates": [ruling._asdict() for ruling in rulings],
+        "validity": [check._asdict() for check in checks],
+    }
+
+
+def by_statistic(summary: dict[str, Any]) -> Rows:
+    """The unfiltered rows of a summary by (metric, statistic)."""
+    return {(row["metric"], row["statistic"]): row for row in summary["rows"] if not row["filter"]}
+
+
+# ── files ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _summary(path: Path) -> dict[str, Any]:
+    shown = f"{path.parent.name}/{path.name}"
+    try:
+        document = json.loads(path.read_text("utf-8"))
+        found = document["format"]
+        by_statistic(document)
+    except FileNotFoundError:
+        raise RunFolderError(
+            f"{shown}: no such file; analyse the run with 'bench report'"
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError):
+        raise RunFolderError(
+            f"{shown}: is no summary; give a run folder or a summary.json"
+        ) from None
+    if found != FORMAT:
+        raise RunFolderError(f"{shown}: format {found!r}, this version reads {FORMAT}")
+    return dict(document)
+
+
+def _baseline(path: Path | None, summary: dict[str, Any]) -> tuple[Rows, str]:
+    """The rows of the baseline, or why there are none."""
+    if path is None:
+        return {}, "none was given"
+    file = path / "summary.json" if path.is_dir() else path
+    if not file.exists():
+        return {}, f"{file.name} was not found"
+    accepted = _summary(file)
+    theirs, ours = accepted.get("metric_version"), summary["metric_version"]
+    if theirs != ours:
+        raise UsageError(
+            f"baseline {file.name}: its metrics are of definition version {theirs}, this run's of "
+            f"{ours}; accept a new baseline, figures of different definitions cannot be compared"
+        )
+    return by_statistic(accepted), ""
+
+
+def _good(turns: pd.DataFrame, gates: Sequence[Gate]) -> Row:
+    """good_turns anew: what is good depends on the gates."""
+    counted = turns[turns["measured"].astype(bool) & (turns["outcome"] != "cut")]
+    found = proportion(int(good_turns(counted, gates).sum()), len(counted))
+    return {"value": found.value, "low": found.low, "high": found.high, "n": found.n}
+
+
+def _write(verdict: dict[str, Any], place: RunFolder) -> None:
+    draft = place.verdict.with_suffix(".part")
+    draft.write_text(json.dumps(verdict, indent=2, allow_nan=False) + "\n", "utf-8")
+    draft.replace(place.verdict)
+    write_junit(verdict, place.path.name, place.path / "junit.xml")

@@ -1,0 +1,53 @@
+"""From a sealed run to its tables and summary: the one way through all modules of analysis."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bench.analysis.measure import identity_breaches, measure_sessions, measure_turns
+from bench.analysis.sessions import sessions_table
+from bench.analysis.summary import summarise
+from bench.analysis.tables import read_events, read_health
+from bench.analysis.turns import turns_table
+from bench.plan.gates import parse_gate
+from bench.runs.folder import RunFolder
+
+
+def analyse(folder: Path) -> None:
+    """Write sessions.parquet, turns.parquet and summary.json of the run in `folder`.
+
+    Reads run.json, events.parquet and health.parquet. RunFolderError where one is unreadable.
+    """
+    place = RunFolder.open(folder)
+    run = place.read()
+    events, health = read_events(place.events), read_health(place.health)
+    gates = [parse_gate(text) for text in run.get("gates") or ()]
+    sessions = sessions_table(events, run["plan"])
+    turns = turns_table(events, sessions, run["plan"])
+    breaches = identity_breaches(turns)
+    turns = measure_turns(turns, sessions, gates)
+    measured = measure_sessions(sessions)
+    summary = summarise(run, events, health, measured, turns, breaches)
+    write_table(measured, place.sessions)
+    write_table(turns, place.turns)
+    write_json(summary, place.summary)
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """A table on disk, replaced in one step; its metadata says the format."""
+    sheet = pa.Table.from_pandas(table, preserve_index=False)
+    sheet = sheet.replace_schema_metadata({**(sheet.schema.metadata or {}), b"format": b"1"})
+    draft = path.with_suffix(".part")
+    pq.write_table(sheet, draft, compression="zstd")
+    draft.replace(path)
+
+
+def write_json(document: dict[str, Any], path: Path) -> None:
+    """A document on disk, replaced in one step. NaN and infinity are no JSON: ValueError."""
+    draft = path.with_suffix(".part")
+    draft.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", "utf-8")
+    draft.replace(path)

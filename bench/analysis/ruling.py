@@ -1,0 +1,169 @@
+"""One gate, judged: a statistic with its interval against a limit, and the sentence that says so.
+
+Theory of operation
+-------------------
+A statistic is known up to its interval. A gate *passes* where the value and the whole interval are
+on the right side of the limit, *fails* where both are on the wrong side, and is *inconclusive*
+otherwise. A quantile passes only with enough samples to see beyond it (p99: 299, flaw F20); with
+fewer it fails only where every single sample is on the wrong side and that is no chance. Counts,
+rates and extremes have no interval and are judged by value. No data never passes (F26).
+"""
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from bench.analysis.quantile import CONFIDENCE, needed
+from bench.plan.gates import QUANTILES, Gate
+from bench.plan.metrics import METRICS
+
+Row = dict[str, Any]
+Rows = dict[tuple[str, str], Row]
+
+_NO_ROW: Final[Row] = {"value": None, "low": None, "high": None, "n": 0}
+
+
+class Ruling(NamedTuple):
+    """One gate, judged. Value and interval are the summary's; `reason` is a sentence."""
+
+    gate: str
+    verdict: str
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    reason: str
+
+
+def rule_gate(gate: Gate, rows: Rows, accepted: Rows, missing: str) -> Ruling:
+    """`rows` are the summary's, `accepted` the baseline's; `missing` says why there are none."""
+    row = rows.get((gate.metric, gate.statistic)) or _NO_ROW
+    verdict, reason = _decide(gate, row, rows, accepted, missing)
+    return Ruling(
+        gate=gate.text,
+        verdict=verdict,
+        value=row["value"],
+        low=row["low"],
+        high=row["high"],
+        n=row["n"],
+        reason=f"{gate.statistic}({gate.metric}) {reason}",
+    )
+
+
+def _decide(gate: Gate, row: Row, rows: Rows, accepted: Rows, missing: str) -> tuple[str, str]:
+    counted = METRICS[gate.metric].kind == "count"
+    if not row["n"] or (counted and row["value"] is None):
+        return "inconclusive", "has no data"
+    limit = _limit(gate, accepted)
+    if limit is None:
+        why = missing or "the baseline has no such figure"
+        return "inconclusive", f"cannot be compared with the baseline: {why}"
+    # A statistic without a value lies beyond every wait; its interval may still begin before.
+    value = np.inf if row["value"] is None else float(row["value"])
+    words = (
+        f"is {_quantity(value, gate)}{_interval(row)}, {_distance(value, limit, gate, accepted)}"
+    )
+    if counted or gate.statistic in {"min", "max"}:
+        return "pass" if gate.holds(value, limit) else "fail", words
+    few = _too_few(gate, row)
+    if few:
+        return _by_every_sample(gate, row["n"], rows, limit, f"{words}; {few}")
+    return _by_interval(gate, row, value, limit, words)
+
+
+def _by_interval(gate: Gate, row: Row, value: float, limit: float, words: str) -> tuple[str, str]:
+    low, high = row["low"], row["high"]
+    bottom = low if low is not None else (-np.inf if np.isfinite(value) else np.inf)
+    top = high if high is not None else np.inf
+    holds = [gate.holds(edge, limit) for edge in (value, bottom, top)]
+    if all(holds):
+        return "pass", words
+    if not any(holds):
+        return "fail", words
+    return "inconclusive", words + _more(gate, row, limit)
+
+
+def _by_every_sample(gate: Gate, n: int, rows: Rows, limit: float, words: str) -> tuple[str, str]:
+    """A statistic of too few samples: it fails where all are on the wrong side, by no chance."""
+    q = QUANTILES.get(gate.statistic, 0.5)
+    upper = gate.operator in {"<", "<="}
+    nearest = rows[gate.metric, "min" if upper else "max"]["value"]
+    chance = (1 - q if upper else q) ** n
+    if nearest is not None and not gate.holds(nearest, limit) and chance <= 1 - CONFIDENCE:
+        return "fail", f"{words}, but each of the {n} is on the wrong side"
+    return "inconclusive", words
+
+
+def _too_few(gate: Gate, row: Row) -> str:
+    """Why there are too few samples for the statistic to be trusted; empty where there are not."""
+    if METRICS[gate.metric].kind == "share":
+        return ""
+    q = QUANTILES.get(gate.statistic)
+    if q is not None:
+        short = needed(q if gate.operator in {"<", "<="} else 1 - q) - row["n"]
+        if short > 0:
+            return f"{row['n']} samples are too few: it needs {short} more"
+    if row["value"] is not None and row["low"] is None and row["high"] is None:
+        return "the turns of a single session give no interval: it needs more sessions"
+    return ""
+
+
+def _more(gate: Gate, row: Row, limit: float) -> str:
+    """Why an interval that reaches over the limit leaves it open, and what would close it."""
+    if METRICS[gate.metric].kind == "share" and row["value"] in {0.0, 100.0} and 0 < limit < 100:
+        unblemished = limit / 100 if row["value"] else 1 - limit / 100
+        turns = int(np.ceil(np.log((1 - CONFIDENCE) / 2) / np.log(unblemished)))
+        if turns > row["n"]:
+            return f"; the interval reaches over the limit: it needs {turns - row['n']} more turns"
+    return "; the interval reaches over the limit: it needs more turns"
+
+
+def _limit(gate: Gate, accepted: Rows) -> float | None:
+    """The limit in the metric's unit; None where the baseline does not give one."""
+    if gate.limit is not None:
+        return gate.limit
+    row = accepted.get((gate.metric, gate.statistic))
+    if row is None or row["value"] is None:
+        return None
+    return float(row["value"] + abs(row["value"]) * gate.percent / 100)
+
+
+# ── words ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _unit(gate: Gate) -> str:
+    if gate.statistic == "rate":
+        return "/s"
+    unit = METRICS[gate.metric].unit
+    return "" if unit in {"1", "ratio"} else f" {unit}"
+
+
+def _number(value: float) -> str:
+    """Four digits: what a reader compares, never fewer than whole units."""
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def _quantity(value: float, gate: Gate) -> str:
+    return f"{_number(value)}{_unit(gate)}" if np.isfinite(value) else "beyond every wait"
+
+
+def _interval(row: Row) -> str:
+    if row["low"] is None and row["high"] is None:
+        return ""
+    low, high = ("…" if edge is None else _number(edge) for edge in (row["low"], row["high"]))
+    return f" [{low}, {high}]"
+
+
+def _distance(value: float, limit: float, gate: Gate, accepted: Rows) -> str:
+    """How far on which side of the limit."""
+    shown = f"the limit of {_quantity(limit, gate)}"
+    if gate.against_baseline:
+        base = _quantity(accepted[gate.metric, gate.statistic]["value"], gate)
+        shown += f" (baseline {base} {'+' if gate.percent >= 0 else '-'} {abs(gate.percent):g} %)"
+    if not np.isfinite(value):
+        return f"over {shown}"
+    gap = value - limit
+    if gap == 0:
+        return f"equal to {shown}"
+    far = f"{_number(abs(gap))} points" if _unit(gate) == " %" else _quantity(abs(gap), gate)
+    return f"{far} {'over' if gap > 0 else 'under'} {shown}"

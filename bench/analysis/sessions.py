@@ -1,0 +1,96 @@
+"""One row per session: its instants, its outcome, what it was to do.
+
+Theory of operation
+-------------------
+A session is its notes (`bench.runs.rows`) and two messages. A session without `bench.end` is
+`lost`: its worker died, and what it was doing is the run's own doing. A session counts as
+*measured* where its life overlaps the measured phase: a closed load connects during the warm-up,
+and those connects are as real as later ones.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from bench.analysis.tables import ALWAYS, NEVER, integers, of_type, parsed, texts
+
+IN_ORDER: Final = ("finished", "drained", "lost")
+"""Outcomes after which turns not yet attempted are no attempts: the run itself ended there."""
+
+_NOTES: Final = {
+    "started_ns": "bench.start",
+    "connected_ns": "bench.connected",
+    "secured_ns": "bench.secured",
+    "upgraded_ns": "bench.upgraded",
+    "opened_ns": "bench.microphone",
+    "ended_ns": "bench.end",
+}
+_MESSAGES: Final = {"created_ns": "session.created", "ready_ns": "session.updated"}
+_ORDER: Final = [
+    "worker", "script", "outcome", "reason", "close_code", "scheduled_ns", "started_ns",
+    "connected_ns", "secured_ns", "upgraded_ns", "created_ns", "ready_ns", "opened_ns", "ended_ns",
+    "planned_turns", "input_format", "output_format", "prefix_padding_ns", "jitter_ns", "measured",
+]  # fmt: skip
+
+
+def sessions_table(events: pd.DataFrame, plan: dict[str, Any]) -> pd.DataFrame:
+    """Sessions by number (the index, named `session`); instants are `Int64` ns."""
+    index = pd.Index(np.unique(events["session"].to_numpy()), name="session")
+    table = pd.DataFrame(index=index)
+    notes = events[events["direction"] == "note"]
+    for column, kind in _NOTES.items():
+        table[column] = _first(notes, kind, "note")["at_ns"].astype("Int64")
+    for column, kind in _MESSAGES.items():
+        table[column] = _first(events, kind, "in")["at_ns"].astype("Int64")
+    bare = table["secured_ns"].isna() & table["upgraded_ns"].notna()
+    table.loc[bare, "secured_ns"] = table.loc[bare, "connected_ns"]
+
+    starts = _first(notes, "bench.start", "note")
+    table["scheduled_ns"] = starts["due_ns"].astype("Int64")
+    start = parsed(starts, "worker", "script", "turns")
+    table["worker"] = start["worker"].astype("Int64")
+    table["script"] = texts(start["script"])
+    table["planned_turns"] = start["turns"].astype("Int64")
+
+    end = parsed(_first(notes, "bench.end", "note"), "outcome", "reason", "close_code")
+    table["outcome"] = end["outcome"]
+    table["outcome"] = table["outcome"].fillna("lost").astype("str")
+    table["reason"] = texts(end["reason"])
+    table["reason"] = texts(table["reason"]).astype("str")
+    table["close_code"] = end["close_code"].astype("Int64")
+
+    microphone = parsed(
+        _first(notes, "bench.microphone", "note"),
+        "input", "output", "jitter_buffer_ms", "prefix_padding_ms",
+    )  # fmt: skip
+    table["input_format"] = microphone["input"].map(_format).astype("str")
+    table["output_format"] = microphone["output"].map(_format).astype("str")
+    for column, key in (
+        ("prefix_padding_ns", "prefix_padding_ms"),
+        ("jitter_ns", "jitter_buffer_ms"),
+    ):
+        table[column] = microphone[key].fillna(0).astype(float).mul(1e6).round().astype("Int64")
+        table[column] = table[column].fillna(0)
+
+    begin, stop = span(plan)
+    ended = integers(table["ended_ns"], NEVER)
+    started = integers(table["started_ns"], ALWAYS)
+    table["measured"] = (started < stop) & (ended >= begin)
+    return table[_ORDER]
+
+
+def span(plan: dict[str, Any]) -> tuple[int, int]:
+    """The measured phase [from, to) of a plan; open where the plan does not say."""
+    begin, stop = plan.get("measured_from_ns"), plan.get("measured_to_ns")
+    return ALWAYS if begin is None else int(begin), NEVER if stop is None else int(stop)
+
+
+def _first(events: pd.DataFrame, kind: str, direction: str) -> pd.DataFrame:
+    """The first row of a type in each session, by session."""
+    rows = of_type(events, kind, direction=direction)
+    return rows.drop_duplicates("session").set_index("session")
+
+
+def _format(value: Any) -> str:
+    return f"{value['type']} {value['rate']}" if isinstance(value, dict) else ""

@@ -1,0 +1,148 @@
+"""The run's event and health files as tables of exact integers.
+
+Theory of operation
+-------------------
+Instants are nanoseconds and do not fit a float64, so a nullable integer column stays a pandas
+`Int64` and never becomes a float on the way. Rows are ordered by session and instant; rows of one
+session with the same instant (segments that the kernel coalesced share one stamp) keep the order
+of the log, which is the order on the wire. `row` numbers them: "the last one before" means by row.
+
+The event's own id and what is only shown (the report does) are not read: a million random strings
+cost more than all the rest.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bench.errors import RunFolderError
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+NEVER = int(np.iinfo(np.int64).max)
+"""An instant after all others, in plain integer arrays."""
+ALWAYS = int(np.iinfo(np.int64).min)
+"""An instant before all others, in plain integer arrays."""
+
+EVENTS = [
+    "session", "at_ns", "at_err_ns", "read_ns", "direction", "type", "item_id", "response_id",
+    "due_ns", "media_ns", "audio_ms", "audio_ns", "nbytes", "envelope", "detail",
+]  # fmt: skip
+_WORDS = ["direction", "type", "item_id", "response_id"]
+
+
+def read_events(path: Path, columns: Sequence[str] = EVENTS) -> pd.DataFrame:
+    """Events ordered by session and instant, with `row` 0…n-1. RunFolderError where unreadable."""
+    events = read_table(path, list(columns))
+    for name in events.columns.intersection(_WORDS):
+        if not isinstance(events[name].dtype, pd.CategoricalDtype):
+            events[name] = events[name].astype("category")
+    for name in events.columns.intersection(["session", "at_ns", "at_err_ns", "nbytes"]):
+        events[name] = events[name].to_numpy(np.int64)
+    session, at = events["session"].to_numpy(), events["at_ns"].to_numpy()
+    step = np.diff(session)
+    if ((step < 0) | ((step == 0) & (np.diff(at) < 0))).any():
+        # lexsort is stable: equal instants keep the order of the log.
+        events = events.take(np.lexsort((at, session)))
+    events = events.reset_index(drop=True)
+    events["row"] = np.arange(len(events), dtype=np.int64)
+    return events
+
+
+def read_health(path: Path) -> pd.DataFrame:
+    """One row per worker and second. RunFolderError where unreadable."""
+    return read_table(path, None)
+
+
+def read_table(path: Path, columns: list[str] | None) -> pd.DataFrame:
+    """A parquet file with nullable integers; RunFolderError names the file and the remedy."""
+    shown = f"{path.parent.name}/{path.name}"
+    try:
+        return pd.read_parquet(path, columns=columns, dtype_backend="numpy_nullable")
+    except FileNotFoundError:
+        raise RunFolderError(f"{shown}: no such file; seal the run with 'bench report'") from None
+    except (OSError, ValueError, KeyError) as error:  # pyarrow's errors are one of these
+        reason = str(error).splitlines()[0]
+        raise RunFolderError(
+            f"{shown}: cannot be read ({reason}); seal the run again with 'bench report'"
+        ) from None
+
+
+def of_type(events: pd.DataFrame, *types: str, direction: str = "in") -> pd.DataFrame:
+    """The rows of some message types in one direction, in order."""
+    return events[is_type(events, *types, direction=direction)]
+
+
+def is_type(events: pd.DataFrame, *types: str, direction: str = "in") -> NDArray[np.bool_]:
+    """Which rows are of some message types in one direction."""
+    return _coded(events["type"], types) & _coded(events["direction"], (direction,))
+
+
+def _coded(column: pd.Series, words: Iterable[str]) -> NDArray[np.bool_]:
+    """Which rows of a categorical hold one of `words`: compares codes, never strings."""
+    known = column.cat.categories.get_indexer(pd.Index(list(words)))
+    codes = column.cat.codes.to_numpy()
+    found = np.zeros(len(codes), bool)
+    for code in known[known >= 0]:
+        found |= codes == code
+    return found
+
+
+def codes(column: pd.Series) -> Ints:
+    """A dense integer for each word of a categorical; -1 where there is none."""
+    return column.cat.codes.to_numpy().astype(np.int64)
+
+
+def integers(column: pd.Series, missing: int) -> Ints:
+    """A nullable integer column as plain int64, with `missing` where there is none."""
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind == "i":
+        return column.to_numpy(np.int64)
+    return column.to_numpy(dtype=np.int64, na_value=missing)
+
+
+def nullable(values: Ints, present: NDArray[np.bool_]) -> pd.arrays.IntegerArray:
+    """Plain integers as a nullable column: NA where not `present`."""
+    return pd.arrays.IntegerArray(np.where(present, values, 0), ~present)
+
+
+def texts(column: pd.Series) -> pd.Series:
+    """A column of text; empty where there is none."""
+    return column.astype(object).where(column.notna(), "")
+
+
+def parsed(rows: pd.DataFrame, *keys: str) -> pd.DataFrame:
+    """The `detail` JSON of rare rows as columns `keys`; None where a row does not say."""
+    details: list[dict[str, Any]] = [
+        json.loads(text) if text else {} for text in texts(rows["detail"])
+    ]
+    return pd.DataFrame(
+        {key: pd.Series([entry.get(key) for entry in details], rows.index, object) for key in keys}
+    )
+
+
+def latest(session: Ints, key: Ints, of_session: Ints, of_key: Ints) -> NDArray[np.intp]:
+    """For each (session, key): the index of the last of the others at or before it; -1 where none.
+
+    `of_session` and `of_key` are the others; among equal keys the last one wins.
+    """
+    n = len(of_key)
+    both = np.concatenate([of_session, session])
+    keys = np.concatenate([of_key, key])
+    # lexsort is stable and the others come first, so at equal keys they sort before.
+    order = np.lexsort((keys, both))
+    seen = np.maximum.accumulate(np.where(order < n, np.arange(len(order)), -1))
+    found = np.where(seen >= 0, order[np.maximum(seen, 0)], -1)
+    asked = order >= n
+    result = np.full(len(key), -1, np.intp)
+    result[order[asked] - n] = found[asked]
+    if n == 0:
+        return result
+    same = of_session[np.maximum(result, 0)] == session
+    return np.where((result >= 0) & same, result, -1)

@@ -1,0 +1,144 @@
+"""Was the generator honest? The rules of an invalid run, each a line of one table (`RULES`).
+
+Theory of operation
+-------------------
+Figures of a run are the target's only while the generator was never the limit, nothing was lost on
+the way and the clock ran straight. Each rule takes the evidence of a run folder and answers with
+one or more checks: what was found, what is allowed, when, and what to do about it. A rule that
+finds no evidence where there must be some is broken, not kept: silence proves nothing.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import numpy as np
+
+from bench.analysis.evidence import Check, Evidence, broken, kept
+from bench.analysis.pace import client_lag, cpu_share, hub_lag, send_lateness, steal_share
+from bench.analysis.tables import integers
+
+CLOCK_STEP_MS: Final = 50.0
+"""A jump of wall clock against monotonic clock that is no slewing (NTP steps from 128 ms on, a
+frozen machine shows as much). Kernel stamps are converted with this pair of clocks."""
+
+
+def check_run(evidence: Evidence) -> list[Check]:
+    """Every rule's checks, in the order of the table."""
+    return [check for rule in RULES for check in rule(evidence)]
+
+
+def _sessions_held(evidence: Evidence) -> Iterator[Check]:
+    """Closed load: sessions open, on average over the measured phase, against those intended."""
+    intended, bound = evidence.run["plan"].get("sessions"), evidence.bounds.sessions
+    if intended is None:
+        return
+    rows = evidence.measured_health()
+    held = float(rows.groupby("worker")["sessions_open"].mean().sum())
+    share = 100.0 * held / intended
+    text = f"{held:.1f} of {intended} sessions were open ({share:.0f} %, at least {bound:g} %)"
+    if share >= bound:
+        yield kept("sessions", text, share, bound, "%")
+        return
+    low = rows[rows["sessions_open"] < bound / 100 * rows["sessions_intended"]]
+    seconds = evidence.seconds(integers(low["at_ns"], 0))
+    when = (float(seconds.min()) - 1.0, float(seconds.max())) if len(seconds) else (None, None)
+    remedy = "see the session outcomes: the target refused or dropped them, or connects were late"
+    yield broken("sessions", text, remedy, share, bound, "%", when)
+
+
+def _drained(evidence: Evidence) -> Iterator[Check]:
+    workers, drained = int(evidence.run["workers"]), set(evidence.run["drained"])
+    lost = sorted(set(range(workers)) - drained)
+    if not lost:
+        yield kept("workers", f"all {workers} workers drained", workers, workers, "workers")
+        return
+    words = " and ".join(map(str, lost))
+    yield broken(
+        "workers",
+        f"worker {words} was lost: it never acknowledged its drain",
+        "see its log for why it ended (killed, out of memory), and run again",
+        workers - len(lost),
+        workers,
+        "workers",
+    )
+
+
+def _rows(evidence: Evidence) -> Iterator[Check]:
+    run = evidence.run
+    written, sealed = sum(run["rows_written"].values()), run["rows_sealed"]
+    found = len(evidence.events)
+    text = f"{written} rows were written, {sealed} sealed, {found} found"
+    if written == sealed == found:
+        yield kept("rows", text, found, written, "rows")
+    else:
+        remedy = "rows were lost between worker and disk: check its space and errors, run again"
+        yield broken("rows", text, remedy, found, written, "rows")
+
+
+def _clock(evidence: Evidence) -> Iterator[Check]:
+    pairs = np.array(sorted(evidence.run.get("clock_pairs") or []), np.int64).reshape(-1, 2)
+    step = np.abs(np.diff(pairs[:, 1] - pairs[:, 0])) / 1e6
+    worst = float(step.max(initial=0.0))
+    if worst <= CLOCK_STEP_MS:
+        text = f"the clocks of the host parted by at most {worst:.1f} ms from second to second"
+        yield kept("clock", text, worst, CLOCK_STEP_MS, "ms")
+        return
+    seconds = evidence.seconds(pairs[1:][step > CLOCK_STEP_MS, 0])
+    yield broken(
+        "clock",
+        f"the wall clock stepped by {worst:.0f} ms: kernel stamps near it are wrong",
+        "let the clock be slewed and not stepped, keep the machine awake, and run again",
+        worst,
+        CLOCK_STEP_MS,
+        "ms",
+        (float(seconds.min()) - 1.0, float(seconds.max())),
+    )
+
+
+def _faults(evidence: Evidence) -> Iterator[Check]:
+    """What the run itself found wrong."""
+    for fault in evidence.run.get("faults") or ():
+        edges = [fault.get("from_ns"), fault.get("to_ns")]
+        begin, end = (None if at is None else (at - evidence.start_ns) / 1e9 for at in edges)
+        yield broken(fault["rule"], fault["text"], fault["remedy"], when=(begin, end))
+
+
+def _identity(evidence: Evidence) -> Iterator[Check]:
+    checks = evidence.summary["checks"]
+    breaches, checked = checks["identity_breaches"], checks["identity_checked"]
+    text = f"voice to voice is the sum of its parts in {checked - breaches} of {checked} turns"
+    if not breaches:
+        yield kept("identity", text, 0, 0, "turns")
+    else:
+        remedy = "the log contradicts itself, or this is a bug: please report it with the run"
+        yield broken("identity", text, remedy, breaches, 0, "turns")
+
+
+def _reference(evidence: Evidence) -> Iterator[Check]:
+    reference = evidence.run.get("reference")
+    if not reference:
+        return
+    late = reference.get("late_p99_ms")
+    if not reference.get("bottleneck"):
+        yield kept("reference", "the reference server kept up", late, None, "ms")
+        return
+    said = reference.get("reason") or "it says it was overloaded"
+    text = f"the reference server was the limit: {said}"
+    remedy = "give it a core of its own, or hold fewer sessions"
+    yield broken("reference", text, remedy, late, None, "ms")
+
+
+RULES: Final[tuple[Callable[[Evidence], Iterator[Check]], ...]] = (
+    send_lateness,
+    client_lag,
+    hub_lag,
+    cpu_share,
+    steal_share,
+    _sessions_held,
+    _drained,
+    _rows,
+    _clock,
+    _faults,
+    _identity,
+    _reference,
+)

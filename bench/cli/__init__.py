@@ -1,0 +1,268 @@
+"""The verbs. Everything slow is imported inside the verb that needs it."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from bench import __version__
+from bench.errors import BenchError, UsageError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="Load tests, benchmarks and CI gates for realtime voice APIs.",
+    epilog="Exit codes: 0 pass, 1 a gate failed, 2 usage, 3 invalid run, 4 inconclusive, "
+    "130 interrupted. Example: bench run scenarios/demo.toml",
+)
+corpus_app = typer.Typer(no_args_is_help=True, help="Speech corpora: check, add, list.")
+list_app = typer.Typer(no_args_is_help=True, help="What there is: scenarios, metrics, messages.")
+app.add_typer(corpus_app, name="corpus")
+app.add_typer(list_app, name="list")
+
+talk = Console(stderr=True)
+out = Console()
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script to read.")]
+RunPath = Annotated[Path, typer.Argument(help="A run folder under reports/.")]
+
+
+def main() -> None:
+    """Run the program; every error it knows of is one line on stderr and an exit code."""
+    try:
+        app(standalone_mode=False)
+    except BenchError as error:
+        _say(error)
+        sys.exit(error.exit_code)
+    except typer.Exit as leave:
+        sys.exit(leave.exit_code)
+    except typer.Abort:
+        sys.exit(130)
+    except Exception as error:
+        if not hasattr(error, "format_message"):
+            raise
+        _say(error.format_message())  # the parser's own errors: an unknown option, a bad value
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _say(error: object) -> None:
+    talk.print(f"bench: {error}", style="bold red", highlight=False, markup=False, soft_wrap=True)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        out.print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(
+    epilog='Example: bench run scenarios/demo.toml --gate "p95(first_audio_latency) < 1 s"'
+)
+def run(
+    scenario: Annotated[Path, typer.Argument(help="A scenario file (TOML).")],
+    target: Annotated[
+        str, typer.Option(help="reference, inworld, openai, or a ws:// or wss:// URL.")
+    ] = "reference",
+    dialect: Annotated[str | None, typer.Option(help="inworld or openai, for a URL.")] = None,
+    sessions: Annotated[int | None, typer.Option(help="Sessions held (closed load).")] = None,
+    duration: Annotated[str | None, typer.Option(help='Measured time, as in "30s".')] = None,
+    workers: Annotated[int, typer.Option(help="Worker processes.")] = 1,
+    gate: Annotated[list[str] | None, typer.Option(help="A gate, added to the others.")] = None,
+    gates: Annotated[str | None, typer.Option(help="The scenario's gate profile.")] = None,
+    baseline: Annotated[
+        Path | None, typer.Option(help="A run folder or summary.json that gates refer to.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value: override the scenario.")
+    ] = None,
+    out_: Annotated[Path | None, typer.Option("--out", help="The run folder itself.")] = None,
+    web: Annotated[bool, typer.Option("--web", help="Locust's web page during the run.")] = False,
+    web_port: Annotated[int, typer.Option(help="Its port.")] = 8089,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Start against a target off loopback.")
+    ] = False,
+    price_per_minute: Annotated[
+        float | None, typer.Option(help="Price of a session-minute, for the estimate.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Run a scenario; print its result, write its folder, exit with its verdict."""
+    from bench.cli.run import EXIT_INTERRUPTED, Options  # noqa: PLC0415
+    from bench.cli.run import run as run_scenario  # noqa: PLC0415
+
+    options = Options(
+        scenario, target, dialect, sessions, duration, workers, tuple(gate or ()), gates, baseline,
+        tuple(set_ or ()), out_, web_port if web else None, yes, price_per_minute,
+    )  # fmt: skip
+    if web:
+        talk.print(f"Locust's web page: http://127.0.0.1:{web_port}", highlight=False)
+    folder, interrupted = run_scenario(options, talk)
+    code = _settle(folder, as_json=as_json)
+    raise typer.Exit(EXIT_INTERRUPTED if interrupted else code)
+
+
+def _settle(folder: Any, *, as_json: bool) -> int:
+    from bench.cli.settle import settle  # noqa: PLC0415
+
+    with talk.status("sealing and analysing"):
+        verdict = settle(folder)
+    return _print_verdict(folder, verdict, as_json=as_json)
+
+
+def _print_verdict(folder: Any, verdict: dict[str, Any], *, as_json: bool) -> int:
+    from bench.analysis.judge import EXIT_CODES  # noqa: PLC0415
+    from bench.cli.tables import print_result  # noqa: PLC0415
+
+    if as_json:
+        print(json.dumps({"folder": str(folder.path), **verdict}, indent=2))
+    else:
+        print_result(folder, verdict, out)
+    return int(EXIT_CODES[verdict["verdict"]])
+
+
+@app.command(epilog="Example: bench report reports/20261124-120000-demo")
+def report(run_folder: RunPath, as_json: Json = False) -> None:
+    """Seal, analyse, judge and draw a run again, from its folder alone."""
+    from bench.runs.folder import RunFolder  # noqa: PLC0415
+
+    raise typer.Exit(_settle(RunFolder.open(run_folder), as_json=as_json))
+
+
+@app.command(
+    epilog='Example: bench judge reports/20261124-120000-demo --gate "share(answered) >= 99 %"'
+)
+def judge(
+    run_folder: RunPath,
+    gate: Annotated[list[str] | None, typer.Option(help="A gate beside the run's own.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Judge a run by its own gates and some more, from its folder alone."""
+    from bench.cli.settle import judge as judge_folder  # noqa: PLC0415
+    from bench.runs.folder import RunFolder  # noqa: PLC0415
+
+    folder = RunFolder.open(run_folder)
+    verdict = judge_folder(folder, gate or ())
+    raise typer.Exit(_print_verdict(folder, verdict, as_json=as_json))
+
+
+@app.command(epilog="Example: bench serve --port 8765 --truth truth.jsonl")
+def serve(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks one.")] = 8765,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    profile: Annotated[Path | None, typer.Option(help="How it behaves (TOML).")] = None,
+    corpus: Annotated[str, typer.Option(help="Where its replies come from.")] = "everyday",
+    truth: Annotated[Path | None, typer.Option(help="Write the truth log here.")] = None,
+    summary: Annotated[Path | None, typer.Option(help="Write its own load here.")] = None,
+) -> None:
+    """Run the reference server alone, until SIGINT or SIGTERM."""
+    from bench.reference.__main__ import main as serve_main  # noqa: PLC0415
+
+    asked = ["--port", str(port), "--host", host, "--corpus", corpus]
+    for name, path in (("profile", profile), ("truth", truth), ("summary", summary)):
+        asked += [f"--{name}", str(path)] if path is not None else []
+    raise typer.Exit(serve_main(asked))
+
+
+# ── corpora ──────────────────────────────────────────────────────────────────────────────────
+
+
+@corpus_app.command("check", epilog="Example: bench corpus check everyday")
+def corpus_check(
+    name: Annotated[str, typer.Argument(help="A corpus, by name or folder.")] = "everyday",
+    as_json: Json = False,
+) -> None:
+    """Verify hashes and annotations; exit 2 where something is amiss."""
+    import msgspec  # noqa: PLC0415
+
+    from bench.corpus.check import check  # noqa: PLC0415
+    from bench.corpus.manifest import find_corpus, load_corpus  # noqa: PLC0415
+
+    folder = find_corpus(name)
+    corpus = load_corpus(folder)
+    with talk.status(f"checking {len(corpus.entries)} utterances"):
+        problems = check(folder)
+    if as_json:
+        print(json.dumps([msgspec.to_builtins(problem) for problem in problems]))
+    else:
+        for problem in problems:
+            line = f"{problem.file}: {problem.key}: {problem.text}"
+            out.print(line, highlight=False, markup=False, soft_wrap=True)
+        amiss = f"{len(problems)} problems" if problems else "in order"
+        out.print(f"{corpus.name}: {len(corpus.entries)} utterances, {amiss}", highlight=False)
+    if problems:
+        raise typer.Exit(2)
+
+
+@corpus_app.command("list", epilog="Example: bench corpus list everyday")
+def corpus_list(
+    name: Annotated[str | None, typer.Argument(help="A corpus; none: all of them.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show the corpora, or the utterances of one."""
+    from bench.cli.lists import print_corpora, print_utterances  # noqa: PLC0415
+
+    if name is None:
+        print_corpora(out, as_json=as_json)
+    else:
+        print_utterances(name, out, as_json=as_json)
+
+
+@corpus_app.command("add", epilog="Example: bench corpus add ~/recordings --name support-calls")
+def corpus_add(
+    folder: Annotated[Path, typer.Argument(help="A folder of WAV, FLAC, OGG or MP3 recordings.")],
+    name: Annotated[
+        str | None, typer.Option(help="The corpus; default: the folder's name.")
+    ] = None,
+    licence: Annotated[str, typer.Option(help="Whose they are.")] = "private",
+    to: Annotated[Path, typer.Option(help="The shelf to put it on.")] = Path("audio_corpus"),
+) -> None:
+    """Turn recordings into a corpus: decode, annotate, and say what was refused and why."""
+    from bench.cli.lists import add_corpus  # noqa: PLC0415
+
+    raise typer.Exit(add_corpus(folder, to / (name or folder.resolve().name), licence, out, talk))
+
+
+# ── lists ────────────────────────────────────────────────────────────────────────────────────
+
+
+@list_app.command("messages", epilog="Example: bench list messages --json")
+def list_messages(as_json: Json = False) -> None:
+    """Every message of the protocol that this program knows."""
+    from bench.cli.lists import print_messages  # noqa: PLC0415
+
+    print_messages(out, as_json=as_json)
+
+
+@list_app.command("metrics", epilog="Example: bench list metrics")
+def list_metrics(as_json: Json = False) -> None:
+    """Every figure that is reported, and what it means."""
+    from bench.cli.lists import print_metrics  # noqa: PLC0415
+
+    print_metrics(out, as_json=as_json)
+
+
+@list_app.command("scenarios", epilog="Example: bench list scenarios")
+def list_scenarios(as_json: Json = False) -> None:
+    """The scenarios in scenarios/."""
+    from bench.cli.lists import print_scenarios  # noqa: PLC0415
+
+    print_scenarios(out, as_json=as_json)
+
+
+__all__ = ["UsageError", "app", "main"]

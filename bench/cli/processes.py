@@ -1,0 +1,191 @@
+"""The processes of a run: reference server, Locust master, Locust workers, and their watch.
+
+They are started in a session of their own, so that Ctrl-C in the terminal reaches `bench run`
+alone, which then ends them in order. Each also watches that its parent lives, so that nothing is
+left behind even when `bench run` is killed.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+import bench
+from bench.errors import BenchError, TargetError
+from bench.runs.folder import RunFolder
+
+READY_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 5.0
+
+
+class Reference:
+    """The embedded reference server in its own process. `url` is where it listens."""
+
+    def __init__(self, folder: RunFolder, corpus: str, profile: str) -> None:
+        command = [sys.executable, "-m", "bench.reference", "--port", "0", "--corpus", corpus]
+        command += ["--truth", str(folder.truth), "--summary", str(folder.reference)]
+        command += ["--watch-parent"] + (["--profile", profile] if profile else [])
+        self._folder = folder
+        self._process = subprocess.Popen(  # noqa: S603 - this program's own module
+            command,
+            stdout=subprocess.PIPE,
+            stderr=(folder.logs / "reference.txt").open("wb"),
+            start_new_session=True,
+        )
+        self.url = self._read_url()
+
+    def _read_url(self) -> str:
+        output = self._process.stdout
+        assert output is not None  # noqa: S101 - it was asked for
+        ready, _, _ = select.select([output], [], [], READY_TIMEOUT_S)
+        words = output.readline().decode().split() if ready else []
+        if words[:1] == ["ready"]:
+            return words[1]
+        self.stop()
+        said = (self._folder.logs / "reference.txt").read_text("utf-8", "replace").strip()
+        error = BenchError(said.splitlines()[-1] if said else "the reference server did not start")
+        error.exit_code = self._process.returncode or 2
+        raise error
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def stop(self) -> dict[str, Any] | None:
+        """End it; returns what it says about its own load, None where it said nothing."""
+        _end(self._process)
+        try:
+            told = msgspec.json.decode(self._folder.reference.read_bytes())
+        except (OSError, msgspec.DecodeError):
+            return None
+        return told if isinstance(told, dict) else None
+
+
+class Crew:
+    """Locust: one master and its workers."""
+
+    def __init__(self, folder: RunFolder, users: int, workers: int, web_port: int | None) -> None:
+        self._folder = folder
+        self._reader, writer = os.pipe()
+        os.set_blocking(self._reader, False)
+        self._unread = b""
+        port = _free_port()
+        view = ["--headless"]
+        if web_port is not None:
+            view = ["--autostart", "--autoquit", "0", "--web-host", "127.0.0.1"]
+            view += ["--web-port", str(web_port)]
+        environment = {
+            **os.environ,
+            "BENCH_RUN": str(folder.path.resolve()),
+            "BENCH_PROGRESS_FD": str(writer),
+            "BENCH_PARENT": str(os.getpid()),
+        }
+        asked = ["--master", *view, "-u", str(users), "-r", str(users)]
+        asked += ["--expect-workers", str(workers), "--expect-workers-max-wait", "60"]
+        asked += ["--master-bind-host", "127.0.0.1", "--master-bind-port", str(port)]
+        self.master = self._start("master", asked, environment, (writer,))
+        os.close(writer)
+        joining = ["--worker", "--master-host", "127.0.0.1", "--master-port", str(port)]
+        del environment["BENCH_PROGRESS_FD"]
+        self.workers = [
+            self._start(f"locust-{index}", joining, environment, ()) for index in range(workers)
+        ]
+
+    def _start(
+        self, name: str, asked: list[str], environment: dict[str, str], descriptors: tuple[int, ...]
+    ) -> subprocess.Popen[bytes]:
+        locustfile = Path(bench.__file__).parent / "load" / "locustfile.py"
+        command = [sys.executable, "-m", "locust", "-f", str(locustfile), *asked]
+        with (self._folder.logs / f"{name}.txt").open("wb") as output:
+            return subprocess.Popen(  # noqa: S603 - this program's own locustfile
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=environment,
+                pass_fds=descriptors,
+                start_new_session=True,
+            )
+
+    def progress(self) -> dict[str, Any] | None:
+        """The newest word from the master, None where there is none."""
+        with contextlib.suppress(BlockingIOError):
+            while data := os.read(self._reader, 1 << 16):
+                self._unread += data
+        *lines, self._unread = self._unread.split(b"\n")
+        return msgspec.json.decode(lines[-1]) if lines else None
+
+    def lost(self) -> dict[int, int]:
+        """Workers that have ended, and how."""
+        ended = {index: process.poll() for index, process in enumerate(self.workers)}
+        return {index: code for index, code in ended.items() if code is not None}
+
+    def finish(self) -> None:
+        """Ask for a drain and an end."""
+        if self.master.poll() is None:
+            self.master.send_signal(signal.SIGUSR1)
+
+    def kill(self) -> None:
+        """End everything now."""
+        for process in (self.master, *self.workers):
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            process.wait()
+
+    def close(self) -> None:
+        """See every process out: it is asked to end first, and made to after a while."""
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        for process in (self.master, *self.workers):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.1, deadline - time.monotonic()))
+            _end(process)
+        os.close(self._reader)
+
+    def last_words(self) -> str:
+        """The last line that the master printed: why it did not run."""
+        said = (self._folder.logs / "master.txt").read_text("utf-8", "replace").strip()
+        return said.splitlines()[-1] if said else "nothing was said"
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is not None:
+        return
+    process.terminate()
+    try:
+        process.wait(STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def reach(url: str, seconds: float = 10.0) -> None:
+    """Open and close one TCP connection. TargetError says what was tried."""
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "wss" else 80)
+    try:
+        with socket.create_connection((host, port), timeout=seconds):
+            return
+    except socket.gaierror as error:
+        why = f"the name cannot be resolved ({error.strerror})"
+    except TimeoutError:
+        why = f"no answer within {seconds:.0f} s"
+    except OSError as error:
+        why = error.strerror or str(error)
+    raise TargetError(
+        f"target {host} port {port} cannot be reached: {why}; is it up, and the URL right?"
+    )

@@ -1,0 +1,233 @@
+"""`bench run`: start everything, watch it, end it, then seal, analyse, judge and report."""
+
+import resource
+import signal
+import time
+from datetime import datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any, NamedTuple, Self
+
+from rich.console import Console
+
+from bench.cli.live import Live
+from bench.cli.processes import Crew, Reference, reach
+from bench.errors import BenchError, UsageError
+from bench.plan.arrivals import arrivals
+from bench.runs.folder import RunFolder
+from bench.runs.job import Job, credential, describe, make_job, read_target
+from bench.voice.audio import NS_PER_S
+
+EXIT_INTERRUPTED = 130
+END_MARGIN_S = 45.0
+
+
+class Options(NamedTuple):
+    """What the command line said, unread."""
+
+    scenario: Path
+    target: str = "reference"
+    dialect: str | None = None
+    sessions: int | None = None
+    duration: str | None = None
+    workers: int = 1
+    gates: tuple[str, ...] = ()
+    profile: str | None = None
+    baseline: Path | None = None
+    assignments: tuple[str, ...] = ()
+    out: Path | None = None
+    web: int | None = None
+    yes: bool = False
+    price_per_minute: float | None = None
+
+
+def run(options: Options, talk: Console) -> tuple[RunFolder, bool]:
+    """Run a scenario; returns its folder, not yet sealed, and whether it was interrupted."""
+    job = _job(options)
+    credential(job.target)  # a missing one stops here; the workers read it again
+    users = _users(job, options.workers)
+    _need_files(-(-users // options.workers))
+    if options.baseline is not None and not options.baseline.exists():
+        raise UsageError(f"--baseline {options.baseline}: no such file; give a run folder")
+    if not job.target.loopback:
+        _warn(job, options, talk)
+    if job.target.url:
+        reach(job.target.url)
+    folder = RunFolder.create(options.out or _default_folder(job))
+    facts = describe(job, options.workers)
+    if options.baseline is not None:
+        facts["baseline"] = str(options.baseline)
+    folder.write(facts)
+    reference = None
+    try:
+        if not job.target.url:
+            reference = Reference(folder, str(job.corpus.folder), job.scenario.reference.profile)
+            folder.update(target={**facts["target"], "url": reference.url})
+        crew = Crew(folder, users, options.workers, options.web)
+        interrupted = _watch(crew, reference, folder, job, talk)
+    finally:
+        if reference is not None:
+            folder.update(reference=reference.stop())
+    return folder, interrupted
+
+
+def _job(options: Options) -> Job:
+    assignments = list(options.assignments)
+    if options.sessions is not None:
+        assignments.append(f"load.sessions={options.sessions}")
+    if options.duration is not None:
+        assignments.append(f"load.duration='{options.duration}'")
+    if options.workers < 1:
+        raise UsageError(f"--workers {options.workers}: give 1 or more")
+    return make_job(
+        options.scenario,
+        read_target(options.target, options.dialect),
+        gates=options.gates,
+        profile=options.profile,
+        assignments=tuple(assignments),
+    )
+
+
+def _users(job: Job, workers: int) -> int:
+    """Locust users: a slot per scheduled session, the same number on every worker."""
+    slots = len(arrivals(job.scenario.load, job.scenario.seeds.arrivals))
+    if slots == 0:
+        raise UsageError("the arrival schedule is empty: raise load.rate or load.duration")
+    return -(-slots // workers) * workers
+
+
+def _need_files(sessions: int) -> None:
+    wanted = sessions + 128
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        raise UsageError(
+            f"{sessions} sessions a worker need {wanted} open files and this machine allows "
+            f"{hard}; raise it with `ulimit -Hn`, or use more --workers"
+        )
+    if soft < wanted:  # the workers inherit it
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _warn(job: Job, options: Options, talk: Console) -> None:
+    """Say what a run against a real service will cost; UsageError without --yes."""
+    load = job.scenario.load
+    minutes = (load.warmup + load.duration) / (60 * NS_PER_S)
+    sessions = load.sessions or len(arrivals(load, job.scenario.seeds.arrivals))
+    packets = sessions * 1000 / job.scenario.chunk_ms
+    held = sessions * minutes
+    price = options.price_per_minute
+    cost = f"about {held * price:.2f}" if price is not None else "give --price-per-minute to see it"
+    talk.print(
+        f"target    {job.target.url}\nsessions  {sessions}\nminutes   {minutes:.1f} "
+        f"({held:.0f} session-minutes at most)\npackets   {packets:.0f} a second sent "
+        f"(chunks of {job.scenario.chunk_ms} ms)\ncost      {cost}",
+        highlight=False,
+    )
+    if job.target.dialect.name == "inworld" and (sessions > 20 or packets > 1000):
+        talk.print("note      an Inworld account allows 20 sessions and 1000 packets a second")
+    if not options.yes:
+        raise UsageError("this is no loopback target: add --yes to start")
+
+
+def _default_folder(job: Job) -> Path:
+    stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
+    path = Path("reports") / f"{stamp}-{job.name}"
+    twin = 1
+    while path.exists():
+        twin += 1
+        path = Path("reports") / f"{stamp}-{job.name}-{twin}"
+    return path
+
+
+class _Interrupts:
+    """Ctrl-C: the first asks for an orderly end, the second for an end."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._before: Any = None
+
+    def __enter__(self) -> Self:
+        self._before = signal.signal(signal.SIGINT, self._on_signal)
+        signal.signal(signal.SIGTERM, self._on_signal)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, self._before)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self.count += 1
+
+
+def _watch(
+    crew: Crew, reference: Reference | None, folder: RunFolder, job: Job, talk: Console
+) -> bool:
+    """Follow the run to its end; returns whether it was interrupted."""
+    load = job.scenario.load
+    planned = (load.warmup + load.duration + load.drain) / NS_PER_S
+    deadline = time.monotonic() + planned + END_MARGIN_S + 60
+    lost: dict[int, int] = {}
+    asked = False
+    with _Interrupts() as interrupts, Live(job, talk) as live:
+        while crew.master.poll() is None:
+            if (word := crew.progress()) is not None:
+                live.show(word)
+            if interrupts.count == 1 and not asked:
+                asked = True
+                live.say("ending: sessions finish what they are saying; Ctrl-C again ends at once")
+                folder.update(interrupted=True)
+                crew.finish()
+            if interrupts.count > 1 or time.monotonic() > deadline:
+                crew.kill()
+                break
+            if not live.drained:
+                lost |= crew.lost()
+                if len(lost) == len(crew.workers):
+                    crew.finish()
+            if reference is not None and not reference.alive:
+                live.say("the reference server has ended; ending the run")
+                crew.finish()
+                reference = None
+            time.sleep(0.1)
+        if interrupts.count > 1:
+            folder.update(interrupted=True)
+            raise _AbandonedError(
+                f"ended at once; `bench report {folder.path}` seals what was recorded"
+            )
+    crew.close()
+    _note_faults(crew, folder, lost, deadline)
+    return interrupts.count > 0
+
+
+class _AbandonedError(BenchError):
+    """The second Ctrl-C."""
+
+    exit_code = EXIT_INTERRUPTED
+
+
+def _note_faults(crew: Crew, folder: RunFolder, lost: dict[int, int], deadline: float) -> None:
+    run = folder.read()
+    faults = list(run["faults"])
+    drained = set(run["drained"])
+    for index, code in sorted(lost.items()):
+        if index in drained:
+            continue
+        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        faults.append(
+            _fault(
+                "worker",
+                f"worker process {index} was lost in mid-run ({how})",
+                "look for the out-of-memory killer and at logs/, and run again",
+            )
+        )
+    if run["plan"]["start_ns"] is None and not faults:
+        faults.append(
+            _fault("start", f"the run never started: {crew.last_words()}", "see logs/master.txt")
+        )
+    if time.monotonic() > deadline:
+        faults.append(_fault("end", "the run did not end in time and was ended", "see logs/"))
+    folder.update(faults=faults)
+
+
+def _fault(rule: str, text: str, remedy: str) -> dict[str, Any]:
+    return {"rule": rule, "text": text, "remedy": remedy, "from_ns": None, "to_ns": None}

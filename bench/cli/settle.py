@@ -1,0 +1,56 @@
+"""From a run that has ended to its verdict: seal, analyse, judge, report. Works from the folder."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.errors import RunFolderError
+from bench.plan.gates import Gate, check_gates, parse_gate
+from bench.runs.folder import RunFolder
+from bench.runs.seal import seal
+from bench.voice.scripts import SCRIPTS
+
+
+def settle(folder: RunFolder) -> dict[str, Any]:
+    """Do all of it; returns the verdict. Logs are removed once they are sealed and in order."""
+    from bench.analysis.pipeline import analyse  # noqa: PLC0415 - pandas is slow to import
+
+    seal_logs(folder)
+    analyse(folder.path)
+    return judge(folder, ())
+
+
+def judge(folder: RunFolder, more: Sequence[str]) -> dict[str, Any]:
+    """Judge by the run's own gates and some more, and draw the report again."""
+    from bench.analysis.judge import judge_run  # noqa: PLC0415
+    from bench.report.page import write_report  # noqa: PLC0415
+
+    run = folder.read()
+    if not folder.summary.exists():
+        raise RunFolderError(f"{folder.path}: not analysed yet; run `bench report` on it first")
+    gates = [parse_gate(text) for text in (*run["gates"], *more)]
+    script = str(run["scenario"]["effective"]["script"])
+    yields = SCRIPTS[script].yields if script in SCRIPTS else ("*",)
+    check_gates(gates, yields=yields, script=script)
+    verdict = judge_run(folder.path, _distinct(gates), _baseline(run))
+    write_report(folder.path)
+    return verdict
+
+
+def seal_logs(folder: RunFolder) -> None:
+    """Seal what logs there are; they go once the seal holds every row that was acknowledged."""
+    logs = sorted(folder.logs.glob("worker-*.log"))
+    if not logs and folder.events.exists():
+        return
+    run = seal(folder)
+    if set(run["drained"]) == set(range(run["workers"])) and not run["faults"]:
+        for log in logs:
+            log.unlink()
+
+
+def _distinct(gates: list[Gate]) -> list[Gate]:
+    return list({gate.text: gate for gate in gates}.values())
+
+
+def _baseline(run: dict[str, Any]) -> Path | None:
+    return Path(run["baseline"]) if run.get("baseline") else None

@@ -1,0 +1,102 @@
+"""What the command line prints of a run: the result table and the verdict."""
+
+from typing import Any
+
+import msgspec
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bench.plan.metrics import METRICS
+from bench.runs.folder import RunFolder
+
+HEADLINE = (
+    "voice_to_voice_latency",
+    "first_audio_latency",
+    "speech_start_delay",
+    "endpointing_delay",
+    "response_latency",
+    "transcription_delay",
+    "barge_in_detection",
+    "barge_in_silence",
+    "truncate_ack",
+    "underrun_time",
+    "session_ready_time",
+    "send_lateness",
+)
+SHARES = ("answered", "talked_over", "split_turn", "missed", "yielded")
+COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow", "invalid": "magenta"}
+
+
+def print_result(folder: RunFolder, verdict: dict[str, Any], out: Console) -> None:
+    """The result table, the gates and the verdict of a run."""
+    summary = msgspec.json.decode(folder.summary.read_bytes())
+    run = folder.read()
+    rows = {(row["metric"], row["statistic"]): row for row in summary["rows"] if not row["filter"]}
+    out.print(_measures(rows, run))
+    out.print(_shares(rows, summary))
+    if verdict["gates"]:
+        out.print(_gates(verdict["gates"]))
+    word = verdict["verdict"]
+    line = Text(word.upper(), style=f"bold {COLOURS[word]}")
+    reasons = "; ".join(verdict["reasons"])
+    out.print(line.append(f"  {reasons}" if reasons else "", style="default"))
+    out.print(f"report  {folder.report}", highlight=False, soft_wrap=True)
+
+
+def _measures(rows: dict[tuple[str, str], dict[str, Any]], run: dict[str, Any]) -> Table:
+    title = f"{run['name']} against {run['target']['name']}"
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
+    table.add_column("metric", overflow="fold")
+    for name in ("p50", "p95", "95 % interval", "p99", "n"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for metric in HEADLINE:
+        middle = rows.get((metric, "p50"))
+        if middle is None or not middle["n"]:
+            continue
+        tail = rows[metric, "p95"]
+        unit = METRICS[metric].unit
+        table.add_row(
+            metric,
+            _number(middle["value"], unit),
+            _number(tail["value"], unit),
+            _interval(tail),
+            _number(rows[metric, "p99"]["value"], unit),
+            str(middle["n"]),
+        )
+    return table
+
+
+def _shares(rows: dict[tuple[str, str], dict[str, Any]], summary: dict[str, Any]) -> str:
+    turns = rows.get(("turns", "count"), {}).get("value") or 0
+    told = [f"{turns:.0f} turns"]
+    for share in SHARES:
+        row = rows.get((share, "share"))
+        if row is not None and row["n"]:
+            told.append(f"{share} {row['value']:.1f} %")
+    outcomes = ", ".join(f"{count} {name}" for name, count in summary["outcomes"].items() if count)
+    return "  ".join(told) + f"\noutcomes  {outcomes or 'none'}"
+
+
+def _gates(gates: list[dict[str, Any]]) -> Table:
+    table = Table(title="gates", box=box.SIMPLE_HEAD, title_justify="left")
+    for name in ("verdict", "why"):
+        table.add_column(name, overflow="fold")
+    for gate in gates:
+        word = gate["verdict"]
+        table.add_row(Text(word, style=COLOURS[word]), f"{gate['gate']}\n{gate['reason']}")
+    return table
+
+
+def _number(value: float | None, unit: str) -> str:
+    if value is None:
+        return "no data"
+    return f"{value:.0f} {unit}" if abs(value) >= 100 else f"{value:.1f} {unit}"
+
+
+def _interval(row: dict[str, Any]) -> str:
+    if row["low"] is None or row["high"] is None:
+        return "–"  # noqa: RUF001 - a dash is a dash
+    digits = 0 if abs(row["high"]) >= 100 else 1
+    return f"{row['low']:.{digits}f} to {row['high']:.{digits}f}"

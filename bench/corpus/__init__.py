@@ -1,0 +1,1 @@
+"""Utterances on disk: the manifest and its truth, decoding, envelopes, annotation, upkeep."""

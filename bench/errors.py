@@ -1,0 +1,57 @@
+"""The error tree.
+
+::
+
+    BenchError                     something this program says in one line; never a traceback
+    ├── UsageError        exit 2   what was asked cannot be done as asked: nothing was started
+    │   ├── ScenarioError             a scenario file: file, line, key, nearest valid word
+    │   ├── CorpusError               a corpus: file, key, remedy
+    │   ├── GateError                 a gate: the sentence and the word that is wrong
+    │   └── RunFolderError            a run folder that cannot be read or written
+    ├── TargetError       exit 3   the target cannot be reached; says what was tried
+    └── ProtocolError              bytes on the wire that are no message: data of one session
+
+A session that fails is data (an outcome in the log); a harness that fails is an exit code.
+The two never mix: no code outside `bench.load` catches `ProtocolError`, and nothing inside it
+raises `UsageError`.
+"""
+
+
+class BenchError(Exception):
+    """Anything the program reports in one line. `exit_code` is what the process ends with."""
+
+    exit_code = 2
+
+
+class UsageError(BenchError):
+    """What was asked cannot be done as asked; nothing was started."""
+
+
+class ScenarioError(UsageError):
+    """A scenario that does not say what it must. The text names file, line, key and remedy."""
+
+
+class CorpusError(UsageError):
+    """A corpus that cannot be used. The text names the file, the key and the remedy."""
+
+
+class GateError(UsageError):
+    """A gate that is no gate, or that can never be judged. The text quotes it."""
+
+
+class RunFolderError(UsageError):
+    """A run folder that cannot be read or written. The text names the path and the remedy."""
+
+
+class TargetError(BenchError):
+    """A target that cannot be reached. The text says what was tried and for how long."""
+
+    exit_code = 3
+
+
+class ProtocolError(BenchError):
+    """Bytes on the wire that are no message. `kind` is the session outcome it leads to."""
+
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__(text)
+        self.kind = kind

@@ -1,0 +1,322 @@
+"""What happens around the users: preparing workers, going, watching, draining.
+
+Theory of operation
+-------------------
+Locust supplies processes and messages; this file supplies the order of events, the same whether
+`bench run` started Locust or somebody typed ``locust -f`` (the flaws of Locust's own order are in
+measurement.md section 5):
+
+1. `test_start`: the master makes (or is given) the run folder, has every worker prepare (decode the
+   corpus, open its log) and waits until all are ready.
+2. It sets one start instant for all, writes it down, says go; Locust spawns the users.
+3. Each second the workers say how they are; the master passes it on to whoever watches.
+4. The end (the plan's end, Ctrl-C, Locust's own ``-t``, its web page's stop button) always comes
+   through Locust's `test_stopping`: the master has every worker drain, waits for what each
+   acknowledges, writes it down. Only then does Locust stop its users and quit.
+
+`Conductor` is the half of the master, `Member` the half of a worker. A local runner has no
+messages: its one process holds both, and the conductor calls the member.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic_ns
+from typing import Any
+
+import gevent
+import msgspec
+from gevent.event import Event
+from locust.runners import MasterRunner, WorkerRunner
+
+from bench.errors import BenchError
+from bench.load.worker import Worker
+from bench.runs.folder import RunFolder
+from bench.runs.job import Job, credential, describe, make_job, read_target, recall
+from bench.voice.audio import NS_PER_S
+
+RUN_VARIABLE = "BENCH_RUN"
+PROGRESS_VARIABLE = "BENCH_PROGRESS_FD"
+PARENT_VARIABLE = "BENCH_PARENT"
+LEAD_NS = NS_PER_S // 2
+PREPARE_TIMEOUT_S = 60.0
+ACKNOWLEDGE_MARGIN_S = 5.0
+
+
+class Member:
+    """A worker process's half. `worker` is there from preparation on."""
+
+    def __init__(self, environment: Any) -> None:
+        self.worker: Worker | None = None
+        self._environment = environment
+
+    def listen(self, runner: Any) -> None:
+        """Be conducted by messages."""
+        runner.register_message("bench.prepare", self._on_prepare)
+        runner.register_message("bench.go", self._on_go)
+        runner.register_message("bench.drain", self._on_drain, concurrent=True)
+        self._environment.events.test_stopping.add_listener(self._drain_alone)
+        gevent.spawn(self._report, runner)
+
+    def prepare(self, folder: Path, index: int, workers: int) -> None:
+        """Read the job and get ready. Raises BenchError where that cannot be."""
+        run = RunFolder(folder)
+        self.worker = Worker(run, recall(run), index, workers, self._turn)
+
+    def _turn(self, name: str, latency_ms: float, nbytes: int, failure: str | None) -> None:
+        self._environment.events.request.fire(
+            request_type="turn",
+            name=name,
+            response_time=latency_ms,
+            response_length=nbytes,
+            exception=None if failure is None else RuntimeError(failure),
+            context={},
+        )
+
+    def _on_prepare(self, environment: Any, msg: Any, **_: Any) -> None:
+        runner, error = environment.runner, None
+        try:
+            self.prepare(Path(msg.data["folder"]), msg.data["index"], msg.data["workers"])
+        except BenchError as refused:
+            error = str(refused)
+        runner.send_message("bench.ready", {"index": msg.data["index"], "error": error})
+
+    def _on_go(self, msg: Any, **_: Any) -> None:
+        if self.worker is not None:
+            self.worker.begin(msg.data["start_ns"])
+
+    def _on_drain(self, environment: Any, **_: Any) -> None:
+        if self.worker is not None:
+            environment.runner.send_message("bench.drained", self.worker.drain())
+
+    def _drain_alone(self, **_: Any) -> None:
+        """Locust stops this worker: nothing is lost even where no master asked for a drain."""
+        if self.worker is not None:
+            self.worker.drain()
+
+    def _report(self, runner: Any) -> None:
+        while True:
+            gevent.sleep(1.0)
+            if self.worker is not None and not self.worker.draining:
+                runner.send_message("bench.progress", self.worker.progress())
+
+
+class Conductor:
+    """The master's half, or all of it where there are no workers."""
+
+    def __init__(self, environment: Any, runner: Any, users: type) -> None:
+        self._environment = environment
+        self._runner = runner
+        self._users = users
+        self._distributed = isinstance(runner, MasterRunner)
+        self._member = Member(environment)
+        self._owned = RUN_VARIABLE in os.environ
+        self._folder: RunFolder | None = None
+        self._job: Job | None = None
+        self._expected: set[int] = set()
+        self._ready: dict[int, str | None] = {}
+        self._acknowledged: dict[int, dict[str, Any]] = {}
+        self._progress: dict[int, dict[str, Any]] = {}
+        self._changed = Event()
+        self._finishing = False
+        events = environment.events
+        events.test_start.add_listener(self._on_test_start)
+        events.test_stopping.add_listener(self._on_test_stopping)
+        events.quit.add_listener(self._on_quit)
+        if self._distributed:
+            runner.register_message("bench.ready", self._on_ready)
+            runner.register_message("bench.progress", self._on_progress)
+            runner.register_message("bench.drained", self._on_drained)
+        if self._owned:
+            gevent.signal_handler(signal.SIGUSR1, self.finish)
+
+    @property
+    def worker(self) -> Worker | None:
+        """The worker in this process: only without distribution."""
+        return self._member.worker
+
+    def finish(self) -> None:
+        """End the run now: drain and quit."""
+        if not self._finishing:
+            self._finishing = True
+            gevent.spawn(self._runner.quit)
+
+    # ── the beginning ────────────────────────────────────────────────────────────────────────
+
+    def _on_test_start(self, **_: Any) -> None:
+        try:
+            self._prepare()
+        except BenchError as error:
+            self._give_up(str(error))
+
+    def _prepare(self) -> None:
+        clients = (
+            sorted(client.id for client in self._runner.clients.ready) if self._distributed else []
+        )
+        workers = max(1, len(clients))
+        folder = self._open_folder(workers)
+        job = self._job = recall(folder)
+        self._expected, self._ready, self._acknowledged = set(range(workers)), {}, {}
+        if self._distributed:
+            for index, client in enumerate(clients):
+                order = {"folder": str(folder.path.resolve()), "index": index, "workers": workers}
+                self._runner.send_message("bench.prepare", order, client_id=client)
+            self._await(self._ready, PREPARE_TIMEOUT_S)
+        else:
+            self._member.prepare(folder.path, 0, 1)
+            self._ready[0] = None
+        errors = [error for error in self._ready.values() if error]
+        if errors or set(self._ready) != self._expected:
+            raise BenchError(errors[0] if errors else "a worker did not get ready within 60 s")
+        load = job.scenario.load
+        start_ns = monotonic_ns() + LEAD_NS
+        measured_ns = start_ns + load.warmup
+        end_ns = measured_ns + load.duration
+        folder.update(
+            plan={
+                "sessions": load.sessions if self._owned else None,
+                "scheduled": None,
+                "start_ns": start_ns,
+                "measured_from_ns": measured_ns if self._owned else start_ns,
+                "measured_to_ns": end_ns if self._owned else None,
+                "end_ns": None,
+            }
+        )
+        if self._distributed:
+            self._runner.send_message("bench.go", {"start_ns": start_ns})
+        elif self.worker is not None:
+            self.worker.begin(start_ns)
+        if self._owned:
+            gevent.spawn(self._watch, start_ns, measured_ns, end_ns)
+
+    def _open_folder(self, workers: int) -> RunFolder:
+        """The run folder that `bench run` made, or one of our own for a plain ``locust -f``."""
+        if self._owned:
+            self._folder = RunFolder(Path(os.environ[RUN_VARIABLE]))
+            return self._folder
+        user: Any = next(
+            (kind for kind in self._environment.user_classes if issubclass(kind, self._users)),
+            self._users,
+        )
+        host = getattr(user, "target", "") or self._environment.host or user.host or ""
+        target = read_target(host, user.dialect)
+        job = make_job(Path(user.scenario), target)
+        credential(target)
+        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+        self._folder = RunFolder.create(Path("reports") / f"{stamp}-{job.name}")
+        self._folder.write({**describe(job, workers), "plain_locust": True})
+        return self._folder
+
+    def _give_up(self, why: str) -> None:
+        print(f"bench: {why}", file=sys.stderr)  # noqa: T201 - Locust's own process, its own stderr
+        if self._folder is not None and self._folder.run_json.exists():
+            fault = {"rule": "start", "text": why, "remedy": "mend it and run again"}
+            faults = [*self._folder.read()["faults"], {**fault, "from_ns": None, "to_ns": None}]
+            self._folder.update(faults=faults)
+        self._environment.process_exit_code = 3
+        self.finish()
+
+    # ── the run ──────────────────────────────────────────────────────────────────────────────
+
+    def _watch(self, start_ns: int, measured_ns: int, end_ns: int) -> None:
+        """Tell whoever watches how it goes; end the run at its end."""
+        descriptor = int(os.environ.get(PROGRESS_VARIABLE, "-1"))
+        while not self._finishing:
+            gevent.sleep(min(0.5, max(0.0, (end_ns - monotonic_ns()) / NS_PER_S)))
+            if not self._distributed and self.worker is not None:
+                self._progress[0] = self.worker.progress()
+            if descriptor >= 0:
+                line = {
+                    "now_ns": monotonic_ns(),
+                    "start_ns": start_ns,
+                    "measured_ns": measured_ns,
+                    "end_ns": end_ns,
+                    "workers": list(self._progress.values()),
+                }
+                with contextlib.suppress(OSError):  # nobody watches any more: the run goes on
+                    os.write(descriptor, msgspec.json.encode(line) + b"\n")
+            if monotonic_ns() >= end_ns:
+                self.finish()
+
+    # ── the end ──────────────────────────────────────────────────────────────────────────────
+
+    def _on_test_stopping(self, **_: Any) -> None:
+        self._finishing = self._finishing or self._owned
+        if self._folder is None or self._job is None or set(self._ready) != self._expected:
+            return
+        stopping_ns = monotonic_ns()
+        if self._distributed:
+            self._runner.send_message("bench.drain")
+            limit = self._job.scenario.load.drain / NS_PER_S + ACKNOWLEDGE_MARGIN_S
+            self._await(self._acknowledged, limit)
+        elif self.worker is not None:
+            self._acknowledged[0] = self.worker.drain()
+        self._write_down(self._folder, stopping_ns)
+
+    def _write_down(self, folder: RunFolder, stopping_ns: int) -> None:
+        run = folder.read()
+        acknowledged = sorted(self._acknowledged.items())
+        plan = run["plan"]
+        folder.update(
+            drained=[index for index, _ in acknowledged],
+            rows_written={str(index): told["rows"] for index, told in acknowledged},
+            digests={str(index): told["digest"] for index, told in acknowledged},
+            plan={
+                **plan,
+                "measured_to_ns": min(plan["measured_to_ns"] or stopping_ns, stopping_ns),
+                "end_ns": monotonic_ns(),
+            },
+        )
+
+    def _on_quit(self, **_: Any) -> None:
+        """Under a plain ``locust -f`` there is nobody else to seal and report the run."""
+        if self._owned or self._folder is None or not self._acknowledged:
+            return
+        subprocess.run(  # noqa: S603 - this program, on the folder that it made
+            [sys.executable, "-m", "bench", "report", str(self._folder.path)], check=False
+        )
+
+    # ── messages ─────────────────────────────────────────────────────────────────────────────
+
+    def _await(self, answers: dict[int, Any], seconds: float) -> None:
+        """Wait until every expected worker that is still there has answered."""
+        deadline = monotonic_ns() + int(seconds * NS_PER_S)
+        while not self._expected <= set(answers) and monotonic_ns() < deadline:
+            alive = len(self._runner.clients.all) - len(self._runner.clients.missing)
+            if len(answers) >= alive:
+                return
+            self._changed.clear()
+            self._changed.wait(0.2)
+
+    def _on_ready(self, msg: Any, **_: Any) -> None:
+        self._ready[msg.data["index"]] = msg.data["error"]
+        self._changed.set()
+
+    def _on_progress(self, msg: Any, **_: Any) -> None:
+        self._progress[msg.data["worker"]] = msg.data
+
+    def _on_drained(self, msg: Any, **_: Any) -> None:
+        self._acknowledged[msg.data["worker"]] = msg.data
+        self._changed.set()
+
+
+def join(environment: Any, runner: Any, users: type) -> Conductor | Member | None:
+    """Take part in a Locust process: what `environment.bench` is from its start on."""
+    if PARENT_VARIABLE in os.environ:
+        gevent.spawn(_follow_parent, int(os.environ[PARENT_VARIABLE]))
+    if isinstance(runner, WorkerRunner):
+        member = Member(environment)
+        member.listen(runner)
+        return member
+    return Conductor(environment, runner, users) if runner is not None else None
+
+
+def _follow_parent(parent: int) -> None:
+    """A process whose `bench run` has died ends too: load never outlives whoever asked for it."""
+    while os.getppid() == parent:
+        gevent.sleep(0.5)
+    os._exit(3)

@@ -1,0 +1,176 @@
+"""The one place in a worker that waits: for sockets, and for deadlines.
+
+Theory of operation
+-------------------
+Sessions are machines that never block, so none needs a greenlet. One greenlet owns an epoll set of
+all sockets and a heap of all deadlines, and is itself awaited through two libev watchers: the epoll
+set's own descriptor, and a timer for the next deadline. It runs what is ready, runs what is due,
+and waits again.
+
+* Deadlines are absolute. A late wake-up runs everything that has become due since, each at its own
+  instant; nothing that follows is shifted. The timer never fires early, and libev rounds up to a
+  millisecond, which gathers the sends of many sessions into one wake-up and halves their cost
+  (measurement.md section 4).
+* Reading comes before sending in every round, so that nothing waits in the kernel longer than a
+  round takes, and the kernel's stamp covers even that.
+* A heap entry is stale when its session has since been given another deadline; it is skipped.
+
+The probe of the loop itself rides in the same heap: an absolute deadline every 50 ms whose lateness
+is `hub_lag`, the honest measure of whether this process had the time to do its work.
+"""
+
+import heapq
+from collections.abc import Callable
+from time import monotonic_ns
+from typing import TYPE_CHECKING
+
+import gevent
+from gevent.hub import Waiter
+from gevent.monkey import get_original
+
+from bench.load.clock import clock_pair
+from bench.load.session import Session
+from bench.voice.audio import NS_PER_S
+
+if TYPE_CHECKING:
+    import select
+
+PROBE_NS = 50_000_000
+READABLE, WRITABLE = 0x001, 0x004
+"""EPOLLIN and EPOLLOUT, by value: gevent takes the names out of the select module."""
+
+
+class Loop:
+    """The loop of one worker. `each_second` is called with the worst probe lateness (ns)."""
+
+    def __init__(self, each_second: Callable[[int], None]) -> None:
+        self.sessions: dict[int, Session] = {}
+        self._each_second = each_second
+        self._epoll: select.epoll = get_original("select", "epoll")()
+        self._masks: dict[int, int] = {}
+        self._heap: list[tuple[int, int, Session]] = []
+        self._sequence = 0
+        self._stopping = False
+        self._offset_ns = 0
+        self._lag_ns = 0
+        now = monotonic_ns()
+        self._probe_ns = now + PROBE_NS
+        self._second_ns = now + NS_PER_S
+        self._greenlet = gevent.spawn(self._run)
+        hub = gevent.get_hub()
+        self._libev = hub.loop
+        self._io = hub.loop.io(self._epoll.fileno(), 1)
+        self._waiter: Waiter | None = None
+
+    def add(self, session: Session) -> None:
+        """A new session: it begins to connect now."""
+        fd = session.wire.fileno()
+        self.sessions[fd] = session
+        session.wire.realtime_offset_ns = self._offset_ns or _offset()
+        session.begin()
+        self._after(fd, session)
+        self._wake()
+
+    def wake(self, session: Session) -> None:
+        """Run `session` in the next round, whatever its deadline."""
+        session.due_ns = 0
+        self._schedule(session)
+        self._wake()
+
+    def stop(self) -> None:
+        """End the loop after this round; returns when it has ended."""
+        self._stopping = True
+        self._wake()
+        self._greenlet.join()
+
+    # ── the loop ─────────────────────────────────────────────────────────────────────────────
+
+    def _run(self) -> None:
+        while not self._stopping:
+            for fd, mask in self._epoll.poll(0):
+                session = self.sessions.get(fd)
+                if session is not None:
+                    session.ready(readable=bool(mask & ~WRITABLE), writable=bool(mask & WRITABLE))
+                    self._after(fd, session)
+            now = monotonic_ns()
+            self._run_due(now)
+            self._run_probe(now)
+            self._wait()
+        self._epoll.close()
+
+    def _run_due(self, now: int) -> None:
+        heap = self._heap
+        while heap and heap[0][0] <= now:
+            due, _, session = heapq.heappop(heap)
+            if session.due_ns == due and not session.over:
+                fd = session.wire.fileno()
+                session.woken(now)
+                self._after(fd, session)
+
+    def _run_probe(self, now: int) -> None:
+        if now >= self._probe_ns:
+            self._lag_ns = max(self._lag_ns, now - self._probe_ns)
+            self._probe_ns += ((now - self._probe_ns) // PROBE_NS + 1) * PROBE_NS
+        if now >= self._second_ns:
+            self._second_ns += ((now - self._second_ns) // NS_PER_S + 1) * NS_PER_S
+            self._offset_ns = _offset()
+            for session in self.sessions.values():
+                session.wire.realtime_offset_ns = self._offset_ns
+            self._each_second(self._lag_ns)
+            self._lag_ns = 0
+
+    def _after(self, fd: int, session: Session) -> None:
+        """What a session wants, after it has run."""
+        if session.over:
+            self._forget(fd, session)
+            return
+        wanted = READABLE | (WRITABLE if session.wire.wants_write else 0)
+        known = self._masks.get(fd)
+        if known is None:
+            self._epoll.register(fd, wanted)
+        elif known != wanted:
+            self._epoll.modify(fd, wanted)
+        self._masks[fd] = wanted
+        self._schedule(session)
+
+    def _schedule(self, session: Session) -> None:
+        if session.due_ns is not None:
+            self._sequence += 1
+            heapq.heappush(self._heap, (session.due_ns, self._sequence, session))
+
+    def _forget(self, fd: int, session: Session) -> None:
+        if self.sessions.pop(fd, None) is not None:
+            if self._masks.pop(fd, None) is not None:
+                self._epoll.unregister(fd)
+            session.wire.shut()
+
+    # ── waiting ──────────────────────────────────────────────────────────────────────────────
+
+    def _wait(self) -> None:
+        due = min(self._probe_ns, self._heap[0][0]) if self._heap else self._probe_ns
+        wait = due - monotonic_ns()
+        if wait <= 0:
+            gevent.sleep(0)  # the other greenlets of this worker must live
+            return
+        self._libev.update_now()
+        timer = self._libev.timer(wait / NS_PER_S)
+        self._waiter = waiter = Waiter()
+        self._io.start(waiter.switch, None)
+        timer.start(waiter.switch, None)
+        try:
+            waiter.get()
+        finally:
+            self._waiter = None
+            self._io.stop()
+            timer.stop()
+            timer.close()
+
+    def _wake(self) -> None:
+        if self._waiter is not None:
+            waiter, self._waiter = self._waiter, None
+            self._libev.run_callback(waiter.switch, None)
+
+
+def _offset() -> int:
+    monotonic, realtime = clock_pair()
+    return realtime - monotonic

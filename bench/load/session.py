@@ -1,0 +1,276 @@
+"""One realtime session: a conversation given a wire, an address in the loop, and a log.
+
+The session is glue and keeps no state of the conversation. What happens on the wire is stamped by
+the wire, becomes a row, then is told to the conversation; what the conversation says is sent, and
+becomes a row. Every way in which a session can end passes through `_end`, which writes its last
+row, exactly once.
+"""
+
+from collections.abc import Callable
+from time import monotonic_ns
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from bench.corpus.energy import envelope
+from bench.errors import ProtocolError
+from bench.load.wire import Ended, Happening, Reached, Sent, Text, Wire
+from bench.protocol import server
+from bench.protocol.codec import UnknownMessage, decode_server, type_of, unknown_fields
+from bench.runs.facts import audio_row, in_row, note_row, out_row
+from bench.runs.log import Log
+from bench.voice.audio import NS_PER_MS, NS_PER_S, AudioFormat
+from bench.voice.conversation import Conversation, Note, Outgoing, format_of
+
+CONNECT_TIMEOUT_NS = 15 * NS_PER_S
+CLOSE_TIMEOUT_NS = NS_PER_S
+WRITE_TIMEOUT_NS = 30 * NS_PER_S
+"""A socket that takes not one byte for so long has a peer that is gone."""
+
+
+class Tally(Protocol):
+    """What a session tells about itself while it runs: for the live view, never for a figure."""
+
+    def turn(self, latency_ms: float | None, nbytes: int, failure: str | None) -> None:
+        """A turn is over: latency to first audio (None: no answer)."""
+
+    def ended(self, outcome: str) -> None:
+        """The session is over."""
+
+
+class Start(NamedTuple):
+    """The facts of a session's first row."""
+
+    number: int
+    scheduled_ns: int
+    worker: int
+    script: str
+    turns: int
+
+
+class Session:
+    """One session. `due_ns` is when it next wants to be woken; None: only by its socket."""
+
+    def __init__(
+        self,
+        start: Start,
+        wire: Wire,
+        conversation: Conversation,
+        log: Log,
+        tally: Tally,
+        on_over: Callable[[], None],
+    ) -> None:
+        self.wire = wire
+        self.due_ns: int | None = None
+        self.over = False
+        self._start = start
+        self._number = start.number
+        self._conversation = conversation
+        self._log = log
+        self._tally = tally
+        self._on_over = on_over
+        self._began_ns = 0
+        self._upgraded = False
+        self._closing_since: int | None = None
+        self._blocked_since: int | None = None
+        self._output = AudioFormat()
+        self._types: set[type] = set()
+        self._turn_offset_ns: int | None = None
+        self._turn_audio_ns: int | None = None
+        self._turn_bytes = 0
+
+    # ── what the loop calls ──────────────────────────────────────────────────────────────────
+
+    def begin(self) -> None:
+        """Open the connection."""
+        self._began_ns = monotonic_ns()
+        start = self._start
+        self._note(
+            Note(
+                "bench.start",
+                self._began_ns,
+                due_ns=start.scheduled_ns,
+                detail={"worker": start.worker, "script": start.script, "turns": start.turns},
+            )
+        )
+        self._happened(self.wire.start())
+        self._settle()
+
+    def ready(self, *, readable: bool, writable: bool) -> None:
+        """Its socket is ready."""
+        self._happened(self.wire.ready(readable=readable, writable=writable))
+        self._settle()
+
+    def woken(self, now_ns: int) -> None:
+        """`due_ns` has come."""
+        if not self._upgraded:
+            if now_ns >= self._began_ns + CONNECT_TIMEOUT_NS:
+                self._happened(
+                    self.wire.abandon("unreachable", "no WebSocket within 15 s of connecting")
+                )
+        elif self._closing_since is not None:
+            if now_ns >= self._closing_since + CLOSE_TIMEOUT_NS:
+                self._happened(self.wire.abandon("", ""))
+        else:
+            self._converse(now_ns)
+            self._watch_writes(now_ns)
+        self._settle()
+
+    def wind_down(self) -> None:
+        """Finish what is under way, begin nothing new."""
+        self._conversation.wind_down()
+
+    def cut(self, reason: str) -> None:
+        """End now: the run is over and the drain with it."""
+        if not self.over:
+            self._end(Ended("drained", reason, None, monotonic_ns()))
+
+    # ── what happened ────────────────────────────────────────────────────────────────────────
+
+    def _happened(self, happenings: list[Happening]) -> None:
+        for happening in happenings:
+            if self.over:
+                return
+            match happening:
+                case Text():
+                    self._arrived(happening)
+                case Sent(message, before_ns, at_ns):
+                    self._log.append(out_row(self._number, message, at_ns, before_ns))
+                case Reached(stage, at_ns):
+                    self._note(Note(f"bench.{stage}", at_ns))
+                    if stage == "upgraded":
+                        self._upgraded = True
+                        self._conversation.open(at_ns)
+                case Ended():
+                    self._end(happening)
+
+    def _arrived(self, text: Text) -> None:
+        try:
+            message = decode_server(text.data)
+        except ProtocolError as error:
+            self._end(Ended(error.kind, str(error), None, text.read_ns))
+            return
+        self._record(message, text)
+        if self._closing_since is None:
+            self._conversation.receive(message, text.at_ns)
+            self._converse(monotonic_ns())
+
+    def _record(self, message: server.ServerMessage | UnknownMessage, text: Text) -> None:
+        if isinstance(message, server.ResponseOutputAudioDelta):
+            self._record_audio(message, text)
+            return
+        self._log.append(
+            in_row(self._number, message, len(text.data), text.at_ns, text.at_err_ns, text.read_ns)
+        )
+        if isinstance(message, UnknownMessage):
+            self._note(Note("bench.unknown", text.at_ns, detail={"type": message.type}))
+            return
+        if type(message) not in self._types:
+            self._types.add(type(message))
+            if fields := unknown_fields(text.data, message):
+                detail = {"type": type_of(message), "fields": fields}
+                self._note(Note("bench.unknown_fields", text.at_ns, detail=detail))
+        if isinstance(message, server.SessionUpdated):
+            self._output = _output_format(message, self._output)
+
+    def _record_audio(self, message: server.ResponseOutputAudioDelta, text: Text) -> None:
+        audio, output = message.delta, self._output
+        levels = b""
+        if output.type == "audio/pcm":
+            samples = np.frombuffer(audio, dtype="<i2", count=len(audio) // 2)
+            levels = envelope(samples, output.rate)
+        self._log.append(
+            audio_row(
+                self._number,
+                message,
+                output.duration_ns(len(audio)),
+                levels,
+                text.at_ns,
+                text.at_err_ns,
+                text.read_ns,
+            )
+        )
+        if self._turn_audio_ns is None and audio:
+            self._turn_audio_ns = text.at_ns
+        self._turn_bytes += len(audio)
+
+    # ── what is said ─────────────────────────────────────────────────────────────────────────
+
+    def _converse(self, now_ns: int) -> None:
+        for said in self._conversation.poll(now_ns):
+            if isinstance(said, Outgoing):
+                self._happened(self.wire.send(said))
+            else:
+                self._note(said)
+        outcome = self._conversation.outcome
+        if outcome is not None and self._closing_since is None and not self.over:
+            self._closing_since = now_ns
+            self._happened(self.wire.close())
+
+    def _note(self, note: Note) -> None:
+        self._log.append(note_row(self._number, note))
+        if note.type == "bench.say":
+            self._said(note.detail or {}, note.due_ns or note.at_ns)
+        elif note.type in {"bench.heard_out", "bench.gave_up"}:
+            self._turn_over("no answer" if note.type == "bench.gave_up" else None)
+
+    def _said(self, detail: dict[str, Any], start_ns: int) -> None:
+        if detail["offset_ms"] is None:
+            return
+        if detail["role"] == "interruption":
+            self._turn_over(None)
+        self._turn_offset_ns = start_ns + round(detail["offset_ms"] * NS_PER_MS)
+        self._turn_audio_ns = None
+        self._turn_bytes = 0
+
+    def _turn_over(self, failure: str | None) -> None:
+        offset, audio = self._turn_offset_ns, self._turn_audio_ns
+        if offset is None:
+            return
+        self._turn_offset_ns = None
+        latency = None if audio is None else (audio - offset) / NS_PER_MS
+        if failure is None and latency is None:
+            failure = "no audio"
+        self._tally.turn(latency, self._turn_bytes, failure)
+
+    # ── when to be woken, and the end ────────────────────────────────────────────────────────
+
+    def _watch_writes(self, now_ns: int) -> None:
+        if not self.wire.wants_write:
+            self._blocked_since = None
+        elif self._blocked_since is None:
+            self._blocked_since = now_ns
+        elif now_ns >= self._blocked_since + WRITE_TIMEOUT_NS:
+            self._happened(
+                self.wire.abandon("stalled", "the peer took nothing that was sent for 30 s")
+            )
+
+    def _settle(self) -> None:
+        if self.over:
+            self.due_ns = None
+        elif not self._upgraded:
+            self.due_ns = self._began_ns + CONNECT_TIMEOUT_NS
+        elif self._closing_since is not None:
+            self.due_ns = self._closing_since + CLOSE_TIMEOUT_NS
+        else:
+            self.due_ns = self._conversation.next_due()
+
+    def _end(self, ended: Ended) -> None:
+        if self.over:
+            return
+        self.over = True
+        outcome, reason = ended.outcome, ended.reason
+        if self._closing_since is not None and self._conversation.outcome is not None:
+            outcome, reason = self._conversation.outcome, self._conversation.reason
+        if outcome not in {"finished", "drained"}:
+            self._turn_over(f"session {outcome}")
+        detail = {"outcome": outcome, "reason": reason, "close_code": ended.close_code}
+        self._log.append(note_row(self._number, Note("bench.end", ended.at_ns, detail=detail)))
+        self._tally.ended(outcome)
+        self._on_over()
+
+
+def _output_format(message: server.SessionUpdated, otherwise: AudioFormat) -> AudioFormat:
+    audio = message.session.audio
+    output = getattr(audio, "output", None)
+    return format_of(getattr(output, "format", None), otherwise)

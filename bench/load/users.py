@@ -1,0 +1,64 @@
+"""The Locust user: a slot in which realtime sessions are held, one after the other.
+
+A team's own locustfile subclasses `RealtimeUser`, says which scenario it plays and against what,
+and mixes it with any other Locust users::
+
+    from locust import HttpUser, task
+    from bench.load.users import RealtimeUser
+
+    class Caller(RealtimeUser):
+        scenario = "scenarios/demo.toml"
+        target = "ws://127.0.0.1:8765/api/v1/realtime/session"
+
+Under plain ``locust -f`` Locust decides how many users there are and for how long; the events of
+every session are recorded and sealed in a run folder all the same, and ``bench report`` is run over
+it when Locust quits. Importing this module registers the listeners that do so.
+"""
+
+from time import monotonic_ns
+from typing import Any, ClassVar
+
+import gevent
+from locust import User, events, task
+
+from bench.load.conductor import join
+from bench.voice.audio import NS_PER_S
+
+AFTER_FAILURE_S = 1.0
+"""Pause of a slot whose session failed: a server that refuses is not to be stormed."""
+
+
+class RealtimeUser(User):  # type: ignore[misc]  # Locust is untyped here
+    """One slot. Subclasses may say `scenario` (a TOML file), `target` and `dialect`.
+
+    They are read from the first such class that Locust was given: all slots of a run play one job.
+    """
+
+    abstract = True
+    scenario: ClassVar[str] = "scenarios/demo.toml"
+    target: ClassVar[str] = ""
+    dialect: ClassVar[str | None] = None
+
+    @task  # type: ignore[untyped-decorator]  # Locust is untyped here
+    def converse(self) -> None:
+        """Hold sessions until the run ends; then wait for Locust to stop this user."""
+        worker = self.environment.bench.worker
+        worker.go.wait()
+        slot, lap = worker.slot(), 0
+        due_ns = worker.first_ns(slot)
+        while due_ns is not None and not worker.draining:
+            wait = due_ns - monotonic_ns()
+            if wait > 0:
+                gevent.sleep(wait / NS_PER_S)
+            outcome = worker.run_session(slot, lap, due_ns)
+            if outcome not in {"finished", "drained"}:
+                gevent.sleep(AFTER_FAILURE_S)
+            lap += 1
+            due_ns = worker.next_ns()
+        while True:
+            gevent.sleep(3600)
+
+
+@events.init.add_listener  # type: ignore[untyped-decorator]  # Locust is untyped here
+def _init(environment: Any, runner: Any, **_: Any) -> None:
+    environment.bench = join(environment, runner, RealtimeUser)

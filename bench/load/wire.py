@@ -1,0 +1,387 @@
+"""One WebSocket on one non-blocking socket: bytes in, stamped facts out, and back.
+
+Theory of operation
+-------------------
+A wire is a socket, optionally TLS through two memory BIOs, and the sans-I/O WebSocket client. It
+never waits: `ready` is called when the socket is, does all that can be done without blocking, and
+returns what happened. Connecting, TLS handshake, upgrade, reading and writing are states of one
+machine. Reading never depends on writing: a socket that will not take more bytes keeps them in
+`_backlog` and goes on being read (flaw F7); whoever writes is queued in order, the pongs and closes
+of the protocol included, so frames never interleave.
+
+Arrival is stamped before anything looks at the bytes: by the kernel when the segment came in
+(`SO_TIMESTAMPNS`, which is why the raw socket is read even under TLS), with the program's own stamp
+on the line after the read beside it. Segments that wait unread in the kernel are handed over
+together with the stamp of the last, so of several messages in one read only the last is known to
+have arrived then; the others arrived some time since the socket was last read empty, and that span
+is their `at_err_ns`.
+
+This is the only file that imports websockets' client.
+"""
+
+import contextlib
+import errno
+import socket
+import ssl
+import struct
+from collections import deque
+from time import monotonic_ns
+from typing import NamedTuple
+
+from websockets.client import ClientProtocol
+from websockets.exceptions import InvalidStatus, PayloadTooBig
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Response
+from websockets.protocol import OPEN
+from websockets.uri import parse_uri
+
+from bench.voice.conversation import Outgoing
+
+MAX_MESSAGE = 16 << 20
+"""Bytes of the largest message accepted: append payloads are capped at 15 MiB (OpenAI SDK), and a
+retrieved item carries its audio."""
+_READ_SIZE = 1 << 18
+_TIMESTAMPNS = getattr(socket, "SO_TIMESTAMPNS", 35)
+_TIMESPEC = struct.Struct("qq")
+_ANCILLARY = socket.CMSG_SPACE(_TIMESPEC.size)
+_WOULD_BLOCK = (BlockingIOError, InterruptedError)
+
+
+class Address(NamedTuple):
+    """Where to connect: resolved once per run, never per session (flaw F9)."""
+
+    family: int
+    sockaddr: tuple[object, ...]
+    hostname: str
+    secure: bool
+
+
+class Reached(NamedTuple):
+    """A stage of connecting is complete: connected, secured, upgraded."""
+
+    stage: str
+    at_ns: int
+
+
+class Text(NamedTuple):
+    """A whole text message. See the module's text for the two instants and the error."""
+
+    data: bytes
+    at_ns: int
+    at_err_ns: int
+    read_ns: int
+
+
+class Sent(NamedTuple):
+    """The last byte of a message was handed to the kernel between the two instants."""
+
+    message: Outgoing
+    before_ns: int
+    at_ns: int
+
+
+class Ended(NamedTuple):
+    """The connection is over. `outcome` is a session outcome (`bench.runs.rows`)."""
+
+    outcome: str
+    reason: str
+    close_code: int | None
+    at_ns: int
+
+
+Happening = Reached | Text | Sent | Ended
+
+
+class Wire:
+    """One connection. Its loop keeps `realtime_offset_ns` (realtime minus monotonic) current."""
+
+    def __init__(
+        self,
+        address: Address,
+        url: str,
+        headers: list[tuple[str, str]],
+        context: ssl.SSLContext | None,
+    ) -> None:
+        self.realtime_offset_ns = 0
+        self.ended = False
+        self._happened: list[Happening] = []
+        self._protocol = ClientProtocol(parse_uri(url), max_size=MAX_MESSAGE)
+        self._headers = headers
+        self._stage = "connecting"
+        self._fragments: list[bytes] = []
+        self._backlog: deque[tuple[memoryview, Outgoing | None]] = deque()
+        self._drained_ns = 0
+        self._address = address
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._tls = (
+            context.wrap_bio(self._incoming, self._outgoing, server_hostname=address.hostname)
+            if context
+            else None
+        )
+        self._socket = socket.socket(address.family, socket.SOCK_STREAM)
+        self._socket.setblocking(False)  # noqa: FBT003 - the socket module's own signature
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # Where the kernel has no stamps the program's own, taken before parsing, stands.
+        with contextlib.suppress(OSError):
+            self._socket.setsockopt(socket.SOL_SOCKET, _TIMESTAMPNS, 1)
+
+    # ── what the loop calls ──────────────────────────────────────────────────────────────────
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def start(self) -> list[Happening]:
+        """Begin to connect."""
+        code = self._socket.connect_ex(self._address.sockaddr)
+        if code not in {0, errno.EINPROGRESS}:
+            self._end("unreachable", OSError(code, errno.errorcode.get(code, "")).strerror or "")
+        return self._take()
+
+    @property
+    def wants_write(self) -> bool:
+        """Whether to be told when the socket can be written."""
+        return not self.ended and (self._stage == "connecting" or bool(self._backlog))
+
+    def ready(self, *, readable: bool, writable: bool) -> list[Happening]:
+        """The socket is ready: do all that can be done now, return what happened, in order."""
+        try:
+            if self._stage == "connecting":
+                if writable or readable:
+                    self._connected()
+            else:
+                if readable:
+                    self._read()
+                if writable and not self.ended:
+                    self._write()
+        except ssl.SSLError as error:
+            self._end("unreachable" if self._stage == "securing" else "broken", f"TLS: {error}")
+        except OSError as error:
+            text = error.strerror or str(error)
+            self._end("unreachable" if self._stage == "connecting" else "broken", text)
+        return self._take()
+
+    def send(self, message: Outgoing) -> list[Happening]:
+        """Send one text message, or queue what the socket will not take now."""
+        if self.ended or self._protocol.state is not OPEN:
+            return []
+        self._protocol.send_text(message.payload)
+        self._pump(message)
+        return self._take()
+
+    def close(self) -> list[Happening]:
+        """Begin the closing handshake (code 1000)."""
+        if not self.ended and self._protocol.state is OPEN:
+            self._protocol.send_close(1000)
+            self._pump(None)
+        return self._take()
+
+    def abandon(self, outcome: str, reason: str) -> list[Happening]:
+        """Give the connection up without a handshake."""
+        self._end(outcome, reason)
+        return self._take()
+
+    # ── connecting ───────────────────────────────────────────────────────────────────────────
+
+    def _connected(self) -> None:
+        code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            self._end("unreachable", OSError(code, "").strerror or errno.errorcode.get(code, ""))
+            return
+        self._reach("connected")
+        if self._tls is None:
+            self._upgrade()
+        else:
+            self._stage = "securing"
+            self._handshake()
+
+    def _handshake(self) -> None:
+        assert self._tls is not None  # noqa: S101 - the stage says so
+        try:
+            self._tls.do_handshake()
+        except ssl.SSLWantReadError:
+            self._push(self._outgoing.read(), None)
+            return
+        self._push(self._outgoing.read(), None)
+        self._upgrade()
+
+    def _upgrade(self) -> None:
+        self._reach("secured")
+        self._stage = "upgrading"
+        request = self._protocol.connect()
+        for name, value in self._headers:
+            request.headers[name] = value
+        self._protocol.send_request(request)
+        self._pump(None)
+
+    def _reach(self, stage: str) -> None:
+        self._happened.append(Reached(stage, monotonic_ns()))
+
+    # ── reading ──────────────────────────────────────────────────────────────────────────────
+
+    def _read(self) -> None:
+        while not self.ended:
+            try:
+                data, ancillary, _flags, _from = self._socket.recvmsg(_READ_SIZE, _ANCILLARY)
+            except _WOULD_BLOCK:
+                self._drained_ns = monotonic_ns()
+                return
+            read_ns = monotonic_ns()
+            at_ns = read_ns
+            for level, kind, stamp in ancillary:
+                if level == socket.SOL_SOCKET and kind == _TIMESTAMPNS:
+                    seconds, rest = _TIMESPEC.unpack_from(stamp)
+                    kernel_ns = seconds * 1_000_000_000 + rest - self.realtime_offset_ns
+                    at_ns = min(read_ns, max(kernel_ns, self._drained_ns))
+            if not data:
+                self._protocol.receive_eof()
+                self._pump(None)
+                self._gone("the server closed the connection")
+                return
+            self._received(data, at_ns, read_ns)
+            if len(data) < _READ_SIZE:
+                self._drained_ns = read_ns
+                return
+
+    def _received(self, data: bytes, at_ns: int, read_ns: int) -> None:
+        if self._tls is not None:
+            self._incoming.write(data)
+            if self._stage == "securing":
+                self._handshake()
+                if self._stage == "securing":
+                    return
+            data = self._decrypt()
+        if data:
+            self._protocol.receive_data(data)
+        self._pump(None)
+        frames = self._protocol.events_received()
+        last = len(frames) - 1
+        for index, event in enumerate(frames):
+            if isinstance(event, Frame):
+                err_ns = 0 if index == last else max(0, at_ns - self._drained_ns)
+                self._frame(event, at_ns, err_ns, read_ns)
+            elif isinstance(event, Response):
+                self._answered(at_ns)
+        if not self.ended:
+            self._look_for_the_end()
+
+    def _look_for_the_end(self) -> None:
+        if self._protocol.handshake_exc is not None:
+            self._refused()
+        elif self._protocol.parser_exc is not None:
+            self._failed(self._protocol.parser_exc)
+        elif self._protocol.close_rcvd is not None:
+            self._gone("")
+
+    def _decrypt(self) -> bytes:
+        assert self._tls is not None  # noqa: S101 - the caller knows
+        pieces = []
+        while True:
+            try:
+                piece = self._tls.read(_READ_SIZE)
+            except ssl.SSLWantReadError:
+                break
+            except ssl.SSLZeroReturnError:
+                self._protocol.receive_eof()
+                break
+            if not piece:
+                break
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    def _answered(self, at_ns: int) -> None:
+        if self._protocol.state is OPEN:
+            self._stage = "open"
+            self._happened.append(Reached("upgraded", at_ns))
+
+    def _frame(self, frame: Frame, at_ns: int, err_ns: int, read_ns: int) -> None:
+        if frame.opcode is Opcode.BINARY:
+            self._end("binary", f"a binary message of {len(frame.data)} bytes")
+        elif frame.opcode is Opcode.TEXT and frame.fin:
+            self._happened.append(Text(bytes(frame.data), at_ns, err_ns, read_ns))
+        elif frame.opcode is Opcode.TEXT:
+            self._fragments = [bytes(frame.data)]
+        elif frame.opcode is Opcode.CONT:
+            self._fragments.append(bytes(frame.data))
+            if frame.fin:
+                whole = b"".join(self._fragments)
+                self._fragments = []
+                self._happened.append(Text(whole, at_ns, err_ns, read_ns))
+
+    # ── writing ──────────────────────────────────────────────────────────────────────────────
+
+    def _pump(self, message: Outgoing | None) -> None:
+        """Queue what the protocol wants sent; the last piece stands for `message`."""
+        pieces = [piece for piece in self._protocol.data_to_send() if piece]
+        for piece in pieces[:-1]:
+            self._push(piece, None)
+        if pieces:
+            self._push(pieces[-1], message)
+
+    def _push(self, piece: bytes, message: Outgoing | None) -> None:
+        if self._tls is not None and self._stage != "securing":
+            self._tls.write(piece)
+            piece = self._outgoing.read()
+        if piece:
+            waiting = bool(self._backlog)
+            self._backlog.append((memoryview(piece), message))
+            if not waiting:
+                self._write()
+
+    def _write(self) -> None:
+        while self._backlog and not self.ended:
+            piece, message = self._backlog[0]
+            before_ns = monotonic_ns()
+            try:
+                sent = self._socket.send(piece)
+            except _WOULD_BLOCK:
+                return
+            if sent < len(piece):
+                self._backlog[0] = (piece[sent:], message)
+                continue
+            self._backlog.popleft()
+            if message is not None:
+                self._happened.append(Sent(message, before_ns, monotonic_ns()))
+
+    # ── ending ───────────────────────────────────────────────────────────────────────────────
+
+    def _refused(self) -> None:
+        error = self._protocol.handshake_exc
+        if isinstance(error, InvalidStatus):
+            body = bytes(error.response.body or b"")[:200].decode("utf-8", "replace").strip()
+            status = error.response.status_code
+            self._end("refused", f"HTTP {status}" + (f": {body}" if body else ""))
+        else:
+            self._end("refused", f"{error}: {error.__cause__}" if error else "")
+
+    def _failed(self, error: BaseException) -> None:
+        outcome = "too_big" if isinstance(error, PayloadTooBig) else "malformed"
+        self._end(outcome, str(error) or type(error).__name__)
+
+    def _gone(self, otherwise: str) -> None:
+        if self.ended:
+            return
+        if self._protocol.handshake_exc is not None:
+            self._refused()
+            return
+        received = self._protocol.close_rcvd
+        if received is None:
+            self._end("broken", otherwise)
+        else:
+            reason = received.reason or f"close code {int(received.code)}"
+            self._end("closed", reason, int(received.code))
+
+    def _end(self, outcome: str, reason: str, close_code: int | None = None) -> None:
+        if self.ended:
+            return
+        self.ended = True
+        self._backlog.clear()
+        self._happened.append(Ended(outcome, reason, close_code, monotonic_ns()))
+
+    def shut(self) -> None:
+        """Close the socket. The loop calls it after it has forgotten the file descriptor."""
+        self._socket.close()
+
+    def _take(self) -> list[Happening]:
+        happened, self._happened = self._happened, []
+        return happened

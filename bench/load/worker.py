@@ -1,0 +1,399 @@
+"""One worker process: its part of the job, its loop, its log, its health.
+
+A worker is prepared (corpus decoded, log opened), told to go (the run's instants), starts sessions
+for its users, and is drained: every session finishes or is cut, the log is closed, and the numbers
+of rows are what it acknowledges. Nothing of a run lives anywhere else in the process.
+"""
+
+import gc
+import importlib
+import os
+import resource
+import socket
+import ssl
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
+from time import monotonic_ns
+from typing import Any
+from urllib.parse import urlsplit
+
+import gevent
+import psutil
+from gevent.event import Event
+
+from bench.corpus.decode import load_utterances
+from bench.errors import TargetError, UsageError
+from bench.load.clock import clock_pair
+from bench.load.loop import Loop
+from bench.load.session import Session, Start
+from bench.load.wire import Address, Wire
+from bench.plan.arrivals import arrivals
+from bench.plan.scenario import session_object
+from bench.protocol.dialects import session_url
+from bench.runs.folder import RunFolder
+from bench.runs.job import Job, credential, interruption_ids, line_ids
+from bench.runs.log import HealthRow, Log
+from bench.voice.audio import NS_PER_MS, NS_PER_S, PCM16_24K, AudioFormat
+from bench.voice.conversation import Conversation, Manners
+from bench.voice.microphone import Recording, record
+from bench.voice.scripts import SCRIPTS, Direction, Part
+from bench.voice.utterance import Utterance
+
+RECENT = 200
+"""Latencies kept for the live view."""
+
+
+class Worker:
+    """One worker. `index` of `workers`; `on_turn` feeds the live view (Locust's request event)."""
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        job: Job,
+        index: int,
+        workers: int,
+        on_turn: Callable[[str, float, int, str | None], None],
+    ) -> None:
+        self.index = index
+        self.workers = workers
+        self.go = Event()
+        self.draining = False
+        self.drained = Event()
+        self.folder = folder
+        self._job = job
+        self._owned = not folder.read().get("plain_locust", False)
+        self._on_turn = on_turn
+        self._headers = credential(job.target)
+        self._address = resolve(job.target.url)
+        self._context = ssl.create_default_context() if self._address.secure else None
+        self._model = str(job.scenario.session.get("model", ""))
+        self._utterances = self._load(PCM16_24K)
+        self._recordings: dict[tuple[str, AudioFormat], Recording] = {}
+        self._formats = {PCM16_24K: self._utterances}
+        self._lines = line_ids(job.scenario, job.corpus)
+        self._interruptions = interruption_ids(job.corpus)
+        self._play = _script(job.scenario.script)
+        self._schedule = arrivals(job.scenario.load, job.scenario.seeds.arrivals)
+        self._log = Log(folder.logs / f"worker-{index}.log")
+        self._health = Health(index)
+        self._loop = Loop(self._each_second)
+        self._slots = 0
+        self._started = 0
+        self._start_ns = 0
+        self._last_handshake_ns = 0
+        self.outcomes: Counter[str] = Counter()
+        self.turns = self.failed = 0
+        self.recent: deque[float] = deque(maxlen=RECENT)
+        gc.collect()
+        gc.freeze()  # what lives from here on to the end need never be looked at again
+
+    # ── the run ──────────────────────────────────────────────────────────────────────────────
+
+    def begin(self, start_ns: int) -> None:
+        """The run starts at that instant."""
+        self._start_ns = start_ns
+        self.go.set()
+
+    def slot(self) -> int:
+        """A number for a user of this worker: its place in the arrival schedule."""
+        self._slots += 1
+        return (self._slots - 1) * self.workers + self.index
+
+    def first_ns(self, slot: int) -> int | None:
+        """When the first session of a slot is due; None: this slot has none.
+
+        Under a plain ``locust -f`` Locust itself spreads its users: a slot starts when it exists.
+        """
+        if not self._owned:
+            return monotonic_ns()
+        if slot < len(self._schedule):
+            return self._start_ns + self._schedule[slot]
+        return None
+
+    def next_ns(self) -> int | None:
+        """When the next session of a slot is due, the last having ended now; None: never."""
+        return None if self.open_load else monotonic_ns()
+
+    @property
+    def open_load(self) -> bool:
+        """Whether a slot has one session only."""
+        return self._job.scenario.load.sessions is None
+
+    @property
+    def intended(self) -> int:
+        """Sessions that this worker should be holding now."""
+        if not self.go.is_set() or self.draining:
+            return 0
+        if not self._owned:
+            return self._slots
+        mine = self._schedule[self.index :: self.workers]
+        due = sum(self._start_ns + at <= monotonic_ns() for at in mine)
+        return due if not self.open_load else len(self._loop.sessions)
+
+    @property
+    def open_sessions(self) -> int:
+        return len(self._loop.sessions)
+
+    @property
+    def started(self) -> int:
+        return self._started
+
+    def run_session(self, slot: int, lap: int, scheduled_ns: int) -> str:
+        """Start the `lap`-th session of a slot and wait for its end; returns its outcome."""
+        self._pace_handshakes()
+        if self.draining:
+            return "drained"
+        number = self._started * self.workers + self.index
+        self._started += 1
+        over = Event()
+        tally = _Tally(self)
+        scenario = self._job.scenario
+        turns = scenario.turns * (SCRIPTS[scenario.script].turns_per_line if scenario.stock else 1)
+        session = Session(
+            Start(number, scheduled_ns, self.index, scenario.script, turns),
+            self._wire(number),
+            self._conversation(number, slot, lap),
+            self._log,
+            tally,
+            over.set,
+        )
+        self._loop.add(session)
+        try:
+            over.wait()
+        except gevent.GreenletExit:
+            session.cut("Locust stopped the user")
+            raise
+        return tally.outcome
+
+    def _pace_handshakes(self) -> None:
+        """At most so many handshakes a second: a storm would measure this program."""
+        gap = round(NS_PER_S / float(self._job.scenario.load.connects))
+        at = max(monotonic_ns(), self._last_handshake_ns + gap)
+        self._last_handshake_ns = at
+        wait = at - monotonic_ns()
+        if wait > 0:
+            gevent.sleep(wait / NS_PER_S)
+
+    def _wire(self, number: int) -> Wire:
+        target = self._job.target
+        key = f"bench-{os.getpid()}-{number}-{time.time_ns() // NS_PER_MS}"
+        url = session_url(target.dialect, target.url, key=key, model=self._model)
+        return Wire(self._address, url, self._headers, self._context)
+
+    def _conversation(self, number: int, slot: int, lap: int) -> Conversation:
+        scenario, dialect = self._job.scenario, self._job.target.dialect
+        asked = dict(scenario.session)
+        if dialect.model_in_url:
+            asked.pop("model", None)  # it is in the URL, and cannot be changed (protocol.md 2)
+        if dialect.session_type is not None:
+            asked.setdefault("type", dialect.session_type)
+        caller = scenario.caller
+        return Conversation(
+            self._play(self._part(slot, lap)),
+            session_object(asked),
+            self._record,
+            Manners(
+                chunk_ns=scenario.chunk_ms * NS_PER_MS,
+                answer_timeout_ns=caller.answer_timeout,
+                jitter_buffer_ns=caller.jitter_buffer,
+                flush=caller.flush,
+                truncate=caller.truncate,
+            ),
+            name=f"s{number}",
+        )
+
+    def _part(self, slot: int, lap: int) -> Part:
+        """What the caller says: drawn from the slot's own stream, whatever else is running."""
+        scenario = self._job.scenario
+        random = Random(f"{scenario.seeds.utterances}/{slot}/{lap}")
+        return Part(
+            tuple(self._draw(random, self._lines, scenario.turns)),
+            tuple(self._draw(random, self._interruptions, scenario.turns)),
+            scenario.caller.gap,
+            scenario.caller.hear,
+        )
+
+    def _draw(self, random: Random, ids: list[str], count: int) -> Iterator[Utterance]:
+        """`count` utterances, none twice before all were said once."""
+        while ids and count > 0:
+            for chosen in random.sample(ids, min(count, len(ids))):
+                yield self._utterances[chosen]
+                count -= 1
+
+    # ── utterances ───────────────────────────────────────────────────────────────────────────
+
+    def _load(self, fmt: AudioFormat) -> dict[str, Utterance]:
+        corpus = self._job.corpus
+        callers = [entry for entry in corpus.entries if "reply" not in entry.tags]
+        return {said.id: said for said in load_utterances(corpus, callers, fmt)}
+
+    def _record(self, utterance: Utterance, fmt: AudioFormat) -> Recording:
+        key = (utterance.id, fmt)
+        if key not in self._recordings:
+            if fmt not in self._formats:
+                self._formats[fmt] = self._load(fmt)
+            said = self._formats[fmt].get(utterance.id, utterance)
+            self._recordings[key] = record(said, self._job.scenario.chunk_ms * NS_PER_MS)
+        return self._recordings[key]
+
+    # ── every second, and the end ────────────────────────────────────────────────────────────
+
+    def _each_second(self, hub_lag_ns: int) -> None:
+        self._log.health(
+            self._health.second(hub_lag_ns, self.intended, self.open_sessions, self._log.rows)
+        )
+        self._log.flush()
+
+    def drain(self) -> dict[str, Any]:
+        """Finish or cut every session, close the log; returns what the worker acknowledges."""
+        if not self.draining:
+            self.draining = True
+            self.go.set()
+            for session in list(self._loop.sessions.values()):
+                session.wind_down()
+                self._loop.wake(session)
+            deadline = monotonic_ns() + self._job.scenario.load.drain
+            while self._loop.sessions and monotonic_ns() < deadline:
+                gevent.sleep(0.05)
+            for session in list(self._loop.sessions.values()):
+                session.cut("the drain was over")
+            self._loop.stop()
+            self._health.stop()
+            self._digest = self._log.close()
+            self.drained.set()
+        self.drained.wait()
+        return {"worker": self.index, "rows": self._log.rows, "digest": self._digest}
+
+    def progress(self) -> dict[str, Any]:
+        """What the live view shows."""
+        return {
+            "worker": self.index,
+            "open": self.open_sessions,
+            "started": self._started,
+            "turns": self.turns,
+            "failed": self.failed,
+            "outcomes": dict(self.outcomes),
+            "recent": list(self.recent),
+            "hub_lag_ms": self._health.hub_lag_ns / NS_PER_MS,
+        }
+
+    def turn(self, latency_ms: float | None, nbytes: int, failure: str | None) -> None:
+        """A turn of any session is over."""
+        self.turns += 1
+        if failure is not None:
+            self.failed += 1
+        if latency_ms is not None:
+            self.recent.append(latency_ms)
+        self._on_turn(self._job.name, latency_ms or 0.0, nbytes, failure)
+
+
+class _Tally:
+    """One session's view of its worker."""
+
+    def __init__(self, worker: Worker) -> None:
+        self.outcome = ""
+        self.turn = worker.turn
+        self._outcomes = worker.outcomes
+
+    def ended(self, outcome: str) -> None:
+        self.outcome = outcome
+        self._outcomes[outcome] += 1
+
+
+class Health:
+    """What one worker process was like, a row a second (measurement.md section 8)."""
+
+    def __init__(self, worker: int) -> None:
+        self.hub_lag_ns = 0
+        self._worker = worker
+        self._process = psutil.Process()
+        self._cpu = self._process.cpu_times()
+        self._host = psutil.cpu_times()
+        self._switches = self._process.num_ctx_switches().involuntary
+        self._at_ns = monotonic_ns()
+        self._collecting_ns = 0
+        self._gc_ns = 0
+        gc.callbacks.append(self._collected)
+
+    def second(self, hub_lag_ns: int, intended: int, open_sessions: int, rows: int) -> HealthRow:
+        """The second that has just passed."""
+        self.hub_lag_ns = hub_lag_ns
+        at_ns, realtime_ns = clock_pair()
+        spent = max(1, at_ns - self._at_ns)
+        cpu, host = self._process.cpu_times(), psutil.cpu_times()
+        used = (cpu.user + cpu.system) - (self._cpu.user + self._cpu.system)
+        whole = max(1e-9, sum(host) - sum(self._host))
+        steal = getattr(host, "steal", 0.0) - getattr(self._host, "steal", 0.0)
+        switches = self._process.num_ctx_switches().involuntary
+        row = HealthRow(
+            self._worker,
+            at_ns,
+            realtime_ns,
+            intended,
+            open_sessions,
+            hub_lag_ns,
+            used * NS_PER_S / spent,
+            self._gc_ns,
+            steal / whole,
+            switches - self._switches,
+            self._process.num_fds(),
+            rows,
+        )
+        self._at_ns, self._cpu, self._host, self._switches = at_ns, cpu, host, switches
+        self._gc_ns = 0
+        return row
+
+    def stop(self) -> None:
+        """Stop listening to the collector."""
+        gc.callbacks.remove(self._collected)
+
+    def _collected(self, phase: str, _info: dict[str, int]) -> None:
+        if phase == "start":
+            self._collecting_ns = monotonic_ns()
+        else:
+            self._gc_ns += monotonic_ns() - self._collecting_ns
+
+
+def resolve(url: str) -> Address:
+    """Where a URL leads: resolved once. TargetError where the name leads nowhere."""
+    parts = urlsplit(url)
+    secure = parts.scheme == "wss"
+    host, port = parts.hostname or "", parts.port or (443 if secure else 80)
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise TargetError(f"{host}: the name cannot be resolved: {error.strerror}") from None
+    family, _, _, _, sockaddr = found[0]
+    return Address(family, sockaddr, host, secure)
+
+
+def need_files(sessions: int) -> None:
+    """Raise the limit of open files for so many sockets. UsageError where it cannot be."""
+    wanted = sessions + 128
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft >= wanted:
+        return
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        raise UsageError(
+            f"{sessions} sessions need {wanted} open files and this machine allows {hard}; "
+            "raise it with `ulimit -n`, or use more workers"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _script(name: str) -> Callable[[Part], Iterator[Direction]]:
+    if name in SCRIPTS:
+        return SCRIPTS[name].play
+    module, _, function = name.partition(":")
+    try:
+        play: Callable[[Part], Iterator[Direction]] = getattr(
+            importlib.import_module(module), function
+        )
+    except (ImportError, AttributeError) as error:
+        raise UsageError(
+            f"script {name!r}: cannot be imported from {Path.cwd()}: {error}"
+        ) from None
+    return play

@@ -1,0 +1,1 @@
+"""What will be run and how it is judged: scenario, arrivals, metrics, gates. Pure."""

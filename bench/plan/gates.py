@@ -1,0 +1,133 @@
+"""Gates: a sentence about a statistic that is true or not.
+
+Grammar::
+
+    gate       = statistic "(" metric ")" operator limit
+    statistic  = "p50" | "p90" | "p95" | "p99" | "p99.9" | "mean" | "min" | "max"
+               | "share" | "count" | "rate"
+    operator   = "<" | "<=" | ">" | ">="
+    limit      = number [unit] | "baseline" [("+" | "-") number "%"]
+    unit       = "ms" | "s" | "%" | "/s"
+
+Examples: ``p95(first_audio_latency) < 800 ms``, ``share(answered) >= 99.5 %``,
+``p50(endpointing_delay) <= baseline + 10 %``.
+
+A gate is checked against the metric table before anything starts: a metric that does not exist, a
+statistic that does not fit its kind, or a metric that the script can never yield is an error.
+"""
+
+import re
+from collections.abc import Collection
+from difflib import get_close_matches
+from typing import NamedTuple
+
+from bench.errors import GateError
+from bench.plan.metrics import METRICS, Metric
+
+QUANTILES = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
+STATISTICS = {
+    "interval": (*QUANTILES, "mean", "min", "max"),
+    "value": (*QUANTILES, "mean", "min", "max"),
+    "share": ("share",),
+    "count": ("count", "rate"),
+}
+OPERATORS = {
+    "<": lambda value, limit: value < limit,
+    "<=": lambda value, limit: value <= limit,
+    ">": lambda value, limit: value > limit,
+    ">=": lambda value, limit: value >= limit,
+}
+_UNITS = {"ms": {"": 1.0, "ms": 1.0, "s": 1000.0}, "%": {"": 1.0, "%": 1.0}, "ratio": {"": 1.0}}
+_UNITS["1"] = {"": 1.0, "/s": 1.0}
+
+_SENTENCE = re.compile(
+    r"""\s*(?P<statistic>[A-Za-z][A-Za-z0-9.]*)\s*\(\s*(?P<metric>[A-Za-z_][A-Za-z0-9_]*)\s*\)
+        \s*(?P<operator>[^\sA-Za-z0-9.+-]+)\s*(?P<limit>.+?)\s*""",
+    re.VERBOSE,
+)
+_NUMBER = re.compile(r"(?P<number>[0-9]+(\.[0-9]+)?)\s*(?P<unit>%|ms|s|/s|[A-Za-z/]*)")
+_BASELINE = re.compile(r"baseline(\s*(?P<sign>[+-])\s*(?P<percent>[0-9]+(\.[0-9]+)?)\s*%)?")
+
+
+class Gate(NamedTuple):
+    """One gate. `limit` is in the metric's unit, or None where the baseline gives it.
+
+    `percent` is what is added to the baseline's value (negative: taken away).
+    """
+
+    text: str
+    statistic: str
+    metric: str
+    operator: str
+    limit: float | None
+    percent: float = 0.0
+
+    @property
+    def against_baseline(self) -> bool:
+        return self.limit is None
+
+    def holds(self, value: float, limit: float) -> bool:
+        """Whether `value` is on the right side of `limit`."""
+        return bool(OPERATORS[self.operator](value, limit))
+
+
+def nearest(word: str, valid: Collection[str]) -> str:
+    """The tail of an error: the nearest valid word, or all of them where none is near."""
+    close = get_close_matches(word, valid, n=1, cutoff=0.5)
+    return f"did you mean {close[0]!r}?" if close else f"valid are: {', '.join(sorted(valid))}"
+
+
+def parse_gate(text: str) -> Gate:
+    """One gate from its sentence. GateError quotes it and names the word that is wrong."""
+    match = _SENTENCE.fullmatch(text)
+    if not match:
+        raise GateError(
+            f"gate {text!r}: a gate reads statistic(metric) operator limit, "
+            "as in 'p95(first_audio_latency) < 800 ms'"
+        )
+    statistic, name, operator = match["statistic"], match["metric"], match["operator"]
+    every = sorted({word for words in STATISTICS.values() for word in words})
+    if statistic not in every:
+        raise GateError(f"gate {text!r}: no statistic {statistic!r}; {nearest(statistic, every)}")
+    if name not in METRICS:
+        raise GateError(f"gate {text!r}: no metric {name!r}; {nearest(name, METRICS)}")
+    if operator not in OPERATORS:
+        raise GateError(f"gate {text!r}: no operator {operator!r}; {nearest(operator, OPERATORS)}")
+    metric = METRICS[name]
+    if statistic not in STATISTICS[metric.kind]:
+        raise GateError(
+            f"gate {text!r}: {name} is a {metric.kind}; "
+            f"it has {', '.join(STATISTICS[metric.kind])}, not {statistic}"
+        )
+    limit, percent = _limit(text, metric, match["limit"])
+    return Gate(" ".join(text.split()), statistic, name, operator, limit, percent)
+
+
+def _limit(text: str, metric: Metric, words: str) -> tuple[float | None, float]:
+    if match := _BASELINE.fullmatch(words):
+        percent = float(match["percent"] or 0.0)
+        return None, -percent if match["sign"] == "-" else percent
+    match = _NUMBER.fullmatch(words)
+    units = _UNITS[metric.unit]
+    if not match or match["unit"] not in units:
+        valid = " or ".join(unit for unit in units if unit) or "no unit"
+        raise GateError(
+            f"gate {text!r}: {words!r} is no limit for {metric.name}; "
+            f"give a number in {valid}, or 'baseline + n %'"
+        )
+    return float(match["number"]) * units[match["unit"]], 0.0
+
+
+def check_gates(gates: Collection[Gate], *, yields: Collection[str], script: str) -> None:
+    """GateError for a gate on a metric that `script` can never yield.
+
+    `yields` are the `needs` words that the script satisfies; "*" satisfies all of them (a script
+    of the user's own, of which nothing is known).
+    """
+    for gate in gates:
+        needs = METRICS[gate.metric].needs
+        if needs and needs not in yields and "*" not in yields:
+            raise GateError(
+                f"gate {gate.text!r}: script {script!r} has no {needs}, so {gate.metric} can "
+                "never have a sample; remove the gate or choose another script"
+            )

@@ -1,0 +1,269 @@
+"""Every figure this bench reports, each declared once.
+
+Theory of operation
+-------------------
+A metric is two named instants and a direction, or a share of turns, or a count. Documentation,
+gate validation, the turn table, axis titles and exports all read `METRICS`; nothing else defines a
+figure. The names of instants are columns of the turn and session tables (`INSTANTS`).
+
+`VERSION` is the version of these definitions. It changes whenever a figure's meaning does, is
+stored with every run, and results of different versions refuse to be compared: a changed
+definition must never look like a changed server (measurement.md, flaw F22).
+"""
+
+from typing import NamedTuple
+
+VERSION = 1
+
+
+class Instant(NamedTuple):
+    """A named point in a turn or a session, on the generator's monotonic clock."""
+
+    name: str
+    about: str
+
+
+class Metric(NamedTuple):
+    """One figure. An interval has `start` and `end`; a value or a share is what `about` says.
+
+    `kind`: `interval` and `value` have quantiles; `share` is a percentage of turns; `count` counts.
+    `of` is what one sample belongs to: `turn`, `session` or `event`.
+    `needs` is what a script must do for the figure to exist (see `bench.voice.scripts.SCRIPTS`).
+    """
+
+    name: str
+    kind: str
+    of: str
+    unit: str
+    better: str
+    about: str
+    start: str = ""
+    end: str = ""
+    needs: str = ""
+
+
+INSTANTS = {
+    instant.name: instant
+    for instant in (
+        Instant("scheduled", "when the session was due to start"),
+        Instant("started", "when the session did start: just before its socket was opened"),
+        Instant("connected", "TCP is established"),
+        Instant("secured", "TLS is established; equal to connected where there is none"),
+        Instant("upgraded", "the WebSocket upgrade is complete"),
+        Instant("created", "arrival of session.created"),
+        Instant("ready", "arrival of the first session.updated"),
+        Instant("speech_onset", "true start of speech, on the microphone's timeline"),
+        Instant("speech_offset", "true end of speech, on the microphone's timeline"),
+        Instant("speech_started", "arrival of the turn's first input_audio_buffer.speech_started"),
+        Instant("speech_stopped", "arrival of the turn's last input_audio_buffer.speech_stopped"),
+        Instant("start_sample_sent", "send of the chunk with the sample at audio_start_ms"),
+        Instant("stop_sample_sent", "send of the chunk with the last sample before audio_end_ms"),
+        Instant("committed", "arrival of input_audio_buffer.committed"),
+        Instant("transcribed", "arrival of the last input transcription completed"),
+        Instant("response_created", "arrival of response.created"),
+        Instant("first_text", "arrival of the first non-empty output text delta"),
+        Instant("first_transcript", "arrival of the first non-empty output transcript delta"),
+        Instant("first_audio", "arrival of the first non-empty output audio delta"),
+        Instant("last_audio", "arrival of the last non-empty output audio delta"),
+        Instant("first_heard", "the player plays the reply's first sample"),
+        Instant("heard", "the player plays the reply's first audible sample"),
+        Instant("response_done", "arrival of response.done"),
+        Instant("interrupted_last_audio", "last delta of the reply that was interrupted"),
+        Instant(
+            "agent_silent", "the interrupted reply is last audible, player emptied at detection"
+        ),
+        Instant("agent_silent_unflushed", "the same, for a player that is never emptied"),
+        Instant("truncate_sent", "send of conversation.item.truncate"),
+        Instant("truncated", "arrival of conversation.item.truncated"),
+    )
+}
+
+
+def _ms(
+    name: str, start: str, end: str, about: str, *, of: str = "turn", needs: str = ""
+) -> Metric:
+    return Metric(name, "interval", of, "ms", "lower", about, start, end, needs)
+
+
+def _value(name: str, unit: str, about: str, *, of: str = "turn", better: str = "lower") -> Metric:
+    return Metric(name, "value", of, unit, better, about)
+
+
+def _share(name: str, better: str, about: str, *, needs: str = "") -> Metric:
+    return Metric(name, "share", "turn", "%", better, about, needs=needs)
+
+
+_ALL = (
+    # ── what the caller feels ──
+    _ms(
+        "voice_to_voice_latency",
+        "speech_offset",
+        "heard",
+        "From the end of the caller's speech until the first audible sample of the reply plays.",
+    ),
+    _ms(
+        "first_audio_latency",
+        "speech_offset",
+        "first_audio",
+        "From the end of the caller's speech until the first audio delta of the reply arrives.",
+    ),
+    _value("leading_silence", "ms", "Length of the reply before its first audible sample."),
+    _ms(
+        "first_transcript_latency",
+        "speech_offset",
+        "first_transcript",
+        "From the end of the caller's speech until the first transcript delta of the reply.",
+    ),
+    _ms(
+        "first_text_latency",
+        "speech_offset",
+        "first_text",
+        "From the end of the caller's speech until the first text delta of the reply.",
+    ),
+    # ── the server's ear ──
+    _ms(
+        "speech_start_delay",
+        "speech_onset",
+        "speech_started",
+        "From the true start of speech until the server says it heard speech start.",
+    ),
+    _value(
+        "speech_start_error",
+        "ms",
+        "Where the server puts the start of speech (prefix padding taken out) minus where it is.",
+    ),
+    _ms(
+        "endpointing_delay",
+        "speech_offset",
+        "speech_stopped",
+        "From the true end of speech until the server says it heard speech stop.",
+    ),
+    _value(
+        "endpointing_error",
+        "ms",
+        "Where the server puts the end of speech (its silence included) minus where it is.",
+    ),
+    _ms(
+        "vad_lag",
+        "stop_sample_sent",
+        "speech_stopped",
+        "From the send of the audio that decided it until speech_stopped arrives.",
+    ),
+    # ── where the time goes ──
+    _ms("commit_delay", "speech_stopped", "committed", "From speech_stopped to committed."),
+    _ms(
+        "response_start_delay",
+        "committed",
+        "response_created",
+        "From committed to response.created.",
+    ),
+    _ms(
+        "generation_delay",
+        "response_created",
+        "first_audio",
+        "From response.created to the first audio delta.",
+    ),
+    _ms(
+        "response_latency",
+        "speech_stopped",
+        "first_audio",
+        "From speech_stopped to the first audio delta: what the model takes.",
+    ),
+    _ms(
+        "transcription_delay",
+        "speech_offset",
+        "transcribed",
+        "From the end of the caller's speech to its final transcription; may be negative.",
+    ),
+    # ── fluency ──
+    _value(
+        "realtime_factor",
+        "ratio",
+        "Time from first to last audio delta over the reply's length; above 1 the player starves.",
+    ),
+    _value("delta_gap", "ms", "The longest gap between two audio deltas of the reply."),
+    _value("underrun_time", "ms", "How long the player starved in mid-reply."),
+    _value("min_buffer", "ms", "The smallest start buffer with which it would not have starved."),
+    # ── barge-in ──
+    _ms(
+        "barge_in_detection",
+        "speech_onset",
+        "speech_started",
+        "From the start of the interruption until the server says it heard speech start.",
+        needs="interruption",
+    ),
+    _ms(
+        "barge_in_last_audio",
+        "speech_onset",
+        "interrupted_last_audio",
+        "From the start of the interruption until the last delta of the reply it cut; may be "
+        "negative where the reply had been sent whole.",
+        needs="interruption",
+    ),
+    _ms(
+        "barge_in_silence",
+        "speech_onset",
+        "agent_silent",
+        "From the start of the interruption until the agent is inaudible, the player being "
+        "emptied when speech_started arrives.",
+        needs="interruption",
+    ),
+    _ms(
+        "barge_in_silence_unflushed",
+        "speech_onset",
+        "agent_silent_unflushed",
+        "The same for a player that plays all it was sent.",
+        needs="interruption",
+    ),
+    _ms(
+        "truncate_ack",
+        "truncate_sent",
+        "truncated",
+        "From the send of conversation.item.truncate to conversation.item.truncated.",
+        needs="interruption",
+    ),
+    # ── connecting ──
+    _ms("connect_time", "started", "upgraded", "TCP, TLS and upgrade together.", of="session"),
+    _ms("tcp_time", "started", "connected", "TCP handshake.", of="session"),
+    _ms("tls_time", "connected", "secured", "TLS handshake; 0 where there is none.", of="session"),
+    _ms("upgrade_time", "secured", "upgraded", "WebSocket upgrade.", of="session"),
+    _ms(
+        "session_created_time",
+        "started",
+        "created",
+        "From the start of connecting to session.created.",
+        of="session",
+    ),
+    _ms(
+        "session_ready_time",
+        "started",
+        "ready",
+        "From the start of connecting to session.updated.",
+        of="session",
+    ),
+    # ── shares, over all attempted turns that the run did not itself cut short ──
+    _share("answered", "higher", "Turns with an audible answer before the caller gave up."),
+    _share("missed", "lower", "Turns of which the server's VAD heard nothing."),
+    _share("talked_over", "lower", "Turns where the agent was audible before the caller's end."),
+    _share("split_turn", "lower", "Turns that the server cut into several."),
+    _share("spurious", "lower", "Speech starts where nobody spoke, per attempted turn."),
+    _share("good_turns", "higher", "Turns that meet every per-turn objective of the gates."),
+    _share(
+        "yielded", "higher", "Interruptions at which the agent fell silent.", needs="interruption"
+    ),
+    # ── counts ──
+    Metric("turns", "count", "turn", "1", "higher", "Turns attempted in the measured phase."),
+    Metric("sessions", "count", "session", "1", "higher", "Sessions started."),
+    Metric(
+        "failed_turns", "count", "turn", "1", "lower", "Turns whose outcome is neither ok nor cut."
+    ),
+    Metric("errors", "count", "event", "1", "lower", "error messages received."),
+    Metric("unknown_messages", "count", "event", "1", "lower", "Messages of no known type."),
+    # ── was the generator honest ──
+    _value("send_lateness", "ms", "Send of a chunk minus its due instant.", of="event"),
+    _value("client_lag", "ms", "Stamp in the program minus the kernel's stamp.", of="event"),
+    _ms("arrival_lateness", "scheduled", "started", "Session start minus schedule.", of="session"),
+    _value("hub_lag", "ms", "How late the loop's own absolute-deadline probe woke.", of="event"),
+)
+
+METRICS = {metric.name: metric for metric in _ALL}

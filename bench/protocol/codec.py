@@ -1,0 +1,119 @@
+"""Text of one frame ⇄ one message.
+
+Theory of operation
+-------------------
+`decode` is total over JSON objects: a known type gives its struct, anything else gives an
+`UnknownMessage` that says why. Only what is no JSON object at all raises `ProtocolError`, because
+then the two ends no longer speak the same protocol and the session is over.
+
+The fast way is one typed pass of msgspec over the text (base64 included); the slow way, a second
+untyped pass, is taken only by messages that the first refused.
+"""
+
+from functools import cache
+from typing import Any, get_args
+
+import msgspec
+from msgspec import Struct
+
+from bench.errors import ProtocolError
+from bench.protocol.client import AnyClientMessage, ClientMessage
+from bench.protocol.server import AnyServerMessage, ServerMessage
+
+
+class UnknownMessage(Struct, kw_only=True):
+    """A JSON object that is no known message: an unknown type, no type, or a known type misshapen.
+
+    `type` is the wire's own word; an object with no type but an `errorType` (Inworld's way of
+    saying that resources are exhausted) is named `errorType:VALUE`, any other `(no type)`.
+    """
+
+    type: str
+    event_id: str = ""
+    reason: str
+    text: str
+
+
+_client: msgspec.json.Decoder[ClientMessage] = msgspec.json.Decoder(AnyClientMessage)
+_server: msgspec.json.Decoder[ServerMessage] = msgspec.json.Decoder(AnyServerMessage)
+_anything = msgspec.json.Decoder()
+encode = msgspec.json.Encoder().encode
+"""One message as JSON text (UTF-8 bytes)."""
+
+
+def type_of(message: ClientMessage | ServerMessage | UnknownMessage) -> str:
+    """The wire's own name of a message's type."""
+    if isinstance(message, UnknownMessage):
+        return message.type
+    return _tag(type(message))
+
+
+@cache
+def _tag(kind: type[Struct]) -> str:
+    return str(kind.__struct_config__.tag)
+
+
+def decode_server(text: bytes | str) -> ServerMessage | UnknownMessage:
+    """What a client received. Raises ProtocolError("malformed") where it is no JSON object."""
+    try:
+        return _server.decode(text)
+    except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        return _unknown(text, error)
+
+
+def decode_client(text: bytes | str) -> ClientMessage | UnknownMessage:
+    """What a server received. Raises ProtocolError("malformed") where it is no JSON object."""
+    try:
+        return _client.decode(text)
+    except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        return _unknown(text, error)
+
+
+def _unknown(text: bytes | str, error: Exception) -> UnknownMessage:
+    try:
+        whole = _anything.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as broken:
+        raise ProtocolError("malformed", f"not JSON: {broken}") from None
+    if not isinstance(whole, dict):
+        raise ProtocolError("malformed", f"JSON, but no object: {type(whole).__name__}")
+    kind = whole.get("type")
+    event_id = whole.get("event_id")
+    if not isinstance(kind, str):
+        code = whole.get("errorType")
+        kind = f"errorType:{code}" if isinstance(code, str) else "(no type)"
+    return UnknownMessage(
+        type=kind,
+        event_id=event_id if isinstance(event_id, str) else "",
+        reason=str(error),
+        text=text.decode("utf-8", "replace") if isinstance(text, bytes) else text,
+    )
+
+
+def unknown_fields(text: bytes | str, message: ServerMessage) -> list[str]:
+    """Fields of `text` that the struct of `message` does not know, sorted. A second, slow pass."""
+    whole: dict[str, Any] = _anything.decode(text)
+    known = set(message.__struct_encode_fields__) | {"type"}
+    return sorted(set(whole) - known)
+
+
+class MessageEntry(Struct, frozen=True):
+    """One row of `bench list messages`."""
+
+    type: str
+    direction: str
+    in_seed: bool
+    description: str
+
+
+def message_table() -> list[MessageEntry]:
+    """Every message this program knows: client messages first, in the seed's order."""
+    return [
+        MessageEntry(
+            type=_tag(kind),
+            direction=direction,
+            in_seed=kind.in_seed,
+            description=(kind.__doc__ or "").split("\n", 1)[0],
+        )
+        for direction, union in (("client", AnyClientMessage), ("server", AnyServerMessage))
+        for kind in get_args(union)
+    ]

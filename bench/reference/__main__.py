@@ -1,0 +1,67 @@
+"""`python -m bench.reference`: the reference server on its own, for a run or for a person.
+
+One line on stdout when it is ready (`ready ws://…`), one on stderr when it has ended: its load,
+and whether it was the bottleneck.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.errors import BenchError
+from bench.reference.profile import load_profile
+from bench.reference.server import serve
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the server. Gives the exit code: 0 ended as asked, 2 could not start."""
+    asked = _parser().parse_args(argv)
+    try:
+        summary = serve(
+            profile=load_profile(asked.profile),
+            corpus=asked.corpus,
+            host=asked.host,
+            port=asked.port,
+            truth=asked.truth,
+            summary=asked.summary,
+            watch_parent=asked.watch_parent,
+            on_ready=_say_ready,
+        )
+    except BenchError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    sys.stderr.write(f"{summary.line}\n")
+    return 0
+
+
+def _say_ready(url: str) -> None:
+    sys.stdout.write(f"ready {url}\n")
+    sys.stdout.flush()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.reference",
+        description="A realtime voice server whose truth is known.",
+        epilog="Example: python -m bench.reference --port 8765 --truth truth.jsonl",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (loopback)")
+    parser.add_argument("--port", type=_port, default=0, help="0 picks one (default)")
+    parser.add_argument("--profile", type=Path, help="TOML file; default: the shipped one")
+    parser.add_argument("--corpus", default="everyday", help="name or folder (everyday)")
+    parser.add_argument("--truth", type=Path, help="write every event sent, as JSON lines")
+    parser.add_argument("--summary", type=Path, help="write the server's own load, as JSON")
+    parser.add_argument("--watch-parent", action="store_true", help="end with the parent process")
+    return parser
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65_535:
+        raise argparse.ArgumentTypeError("a port is from 0 to 65535")
+    return port
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,67 @@
+"""Who may open a session: path, query, credential, and the refusals that a profile asks for.
+
+Theory of operation
+-------------------
+A pure function from a request's path and headers to an `Admitted` or a `Refused`. Inworld's path
+wants `key` and `protocol=realtime`; OpenAI's takes `model` from the query. A credential is looked
+at only if the profile says so, and then any will do: the server keeps no accounts.
+"""
+
+from typing import Final, NamedTuple
+from urllib.parse import parse_qs, urlsplit
+
+from bench.reference.draws import Draws
+from bench.reference.profile import Profile
+
+INWORLD_PATH: Final = "/api/v1/realtime/session"
+OPENAI_PATH: Final = "/v1/realtime"
+
+_DIALECTS: Final = {INWORLD_PATH: "inworld", OPENAI_PATH: "openai"}
+_REASONS: Final = {
+    401: "The credential is not valid.",
+    402: "The account has no credit.",
+    403: "The credential may not do this.",
+    404: "There is no such model.",
+    429: "Too many sessions.",
+    500: "Told to fail.",
+}
+
+
+class Admitted(NamedTuple):
+    """An upgrade that may go on. `key` is what the URL says, or ""."""
+
+    number: int
+    dialect: str
+    key: str
+    model: str
+
+
+class Refused(NamedTuple):
+    """An upgrade that may not: HTTP status and one sentence."""
+
+    status: int
+    text: str
+
+
+def admit(
+    path: str, authorization: str | None, profile: Profile, *, number: int, open_sessions: int
+) -> Admitted | Refused:
+    """The verdict on one upgrade request; `number` is its place among all."""
+    parts = urlsplit(path)
+    dialect = _DIALECTS.get(parts.path)
+    if dialect is None:
+        return Refused(404, f"Nothing here; try {INWORLD_PATH} or {OPENAI_PATH}.")
+    query = parse_qs(parts.query, keep_blank_values=True)
+    key, protocol = query.get("key", [""])[0], query.get("protocol", [""])[0]
+    if dialect == "inworld" and (not key or protocol != "realtime"):
+        return Refused(400, "The query needs key=<session id> and protocol=realtime.")
+    scheme, _, credential = (authorization or "").strip().partition(" ")
+    known = scheme.lower() in {"basic", "bearer"} and credential
+    if profile.authorization == "required" and not known:
+        return Refused(401, "Authorization must be Basic or Bearer with a credential.")
+    failures = profile.failures
+    if failures.max_sessions and open_sessions >= failures.max_sessions:
+        return Refused(429, _REASONS[429])
+    if Draws(profile.seed, number).happens("refuse", failures.refuse):
+        return Refused(failures.refuse_status, _REASONS[failures.refuse_status])
+    return Admitted(number, dialect, key, query.get("model", [""])[0])

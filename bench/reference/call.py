@@ -1,0 +1,168 @@
+"""One connection: a behaviour given a socket, the monotonic clock and a truth log.
+
+Theory of operation
+-------------------
+One task reads; whatever arrives is stamped, decoded and given to the behaviour. One timer stands
+at the behaviour's next instant. After either, everything due is sent at once, synchronously, by
+websockets' `broadcast` to one: there is no queue between a due message and the kernel, and the
+stamps of the truth log are those of the line before and the line after.
+
+A peer that does not read fills the connection's own buffer; beyond 64 MiB it is dropped.
+"""
+
+import asyncio
+from time import monotonic_ns, time
+from typing import Any, Final
+
+from websockets.asyncio.server import ServerConnection, broadcast
+from websockets.exceptions import ConnectionClosed
+from websockets.protocol import State
+
+from bench.errors import ProtocolError
+from bench.protocol.client import ClientMessage
+from bench.protocol.codec import UnknownMessage, decode_client, encode, type_of
+from bench.protocol.server import ServerMessage
+from bench.reference.admission import Admitted
+from bench.reference.behaviour import Behaviour
+from bench.reference.fitness import Fitness
+from bench.reference.profile import Profile
+from bench.reference.repertoire import Repertoire
+from bench.reference.schedule import Close, Due
+from bench.reference.truth import Ended, Sent, TruthLog
+
+MOST_UNSENT: Final = 64 * 2**20
+
+
+class Call:
+    """One session on one connection."""
+
+    def __init__(
+        self,
+        connection: ServerConnection,
+        admitted: Admitted,
+        profile: Profile,
+        repertoire: Repertoire,
+        truth: TruthLog,
+        fitness: Fitness,
+    ) -> None:
+        self._connection = connection
+        self._admitted = admitted
+        self._truth = truth
+        self._fitness = fitness
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._closing: asyncio.Task[None] | None = None
+        self._events = 0
+        self._opened_ns = 0
+        self._behaviour = Behaviour(
+            profile,
+            repertoire,
+            number=admitted.number,
+            dialect=admitted.dialect,
+            model=admitted.model,
+            opened_s=int(time()),
+        )
+        self._key = admitted.key or self._behaviour.session_id
+
+    async def run(self) -> None:
+        """From the upgrade to the end of the connection."""
+        self._opened_ns = monotonic_ns()
+        self._behaviour.open(self._opened_ns)
+        self._send()
+        try:
+            while True:
+                frame = await self._connection.recv()
+                self._behaviour.receive(_decode(frame), monotonic_ns())
+                self._send()
+        except ConnectionClosed:
+            pass
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._end()
+
+    def _send(self) -> None:
+        """Send what is due and set the timer for what comes next."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for due in self._behaviour.poll(monotonic_ns()):
+            if self._connection.state is not State.OPEN:
+                return
+            if isinstance(due.message, ServerMessage):
+                self._send_message(due, due.message)
+            elif isinstance(due.message, Close):
+                self._close(due.message.code)
+            else:
+                broadcast([self._connection], due.message.payload)
+        if self._connection.transport.get_write_buffer_size() > MOST_UNSENT:
+            self._connection.transport.abort()
+            return
+        next_ns = self._behaviour.next_due()
+        if next_ns is not None:
+            # loop.time() is the monotonic clock in seconds.
+            self._timer = self._loop.call_at(next_ns / 1e9, self._send)
+
+    def _send_message(self, due: Due, message: ServerMessage) -> None:
+        text = encode(message).decode("utf-8")
+        before = monotonic_ns()
+        broadcast([self._connection], text)
+        after = monotonic_ns()
+        self._events += 1
+        self._fitness.late.add(before - due.due_ns)
+        response_id, item_id = _ids(message)
+        self._truth.note(
+            Sent(
+                session_key=self._key,
+                session_id=self._behaviour.session_id,
+                event_id=message.event_id,
+                type=type_of(message),
+                response_id=response_id,
+                item_id=item_id,
+                cause=due.cause,
+                due_ns=due.due_ns,
+                before_ns=before,
+                after_ns=after,
+            )
+        )
+
+    def _close(self, code: int) -> None:
+        if code == 1006:
+            self._connection.transport.abort()
+        else:
+            self._closing = self._loop.create_task(self._connection.close(code))
+
+    def _end(self) -> None:
+        self._truth.note(
+            Ended(
+                session_key=self._key,
+                session_id=self._behaviour.session_id,
+                number=self._admitted.number,
+                dialect=self._admitted.dialect,
+                opened_ns=self._opened_ns,
+                ended_ns=monotonic_ns(),
+                close_code=self._connection.close_code,
+                events=self._events,
+                draws=list(self._behaviour.draws.drawn),
+            )
+        )
+
+
+def _decode(frame: str | bytes) -> ClientMessage | UnknownMessage:
+    """What arrived; a binary frame or text that is no JSON object is a message of no type."""
+    if isinstance(frame, bytes):
+        return UnknownMessage(
+            type="(no type)", reason="Binary frames carry no message here.", text=""
+        )
+    try:
+        return decode_client(frame)
+    except ProtocolError as error:
+        return UnknownMessage(type="(no type)", reason=str(error), text="")
+
+
+def _ids(message: Any) -> tuple[str, str]:
+    """Response and item that a message is about, "" where it is about none."""
+    response, item = getattr(message, "response", None), getattr(message, "item", None)
+    response_id = getattr(message, "response_id", None) or getattr(response, "id", None)
+    item_id = getattr(message, "item_id", None) or getattr(item, "id", None)
+    return response_id or "", item_id or ""

@@ -1,0 +1,171 @@
+"""From audio to a caller's item: append, commit and clear, speech events, transcription.
+
+Theory of operation
+-------------------
+`hearing` decides; this says it, in the order of `protocol.md` 7.1 and 7.2. What the detector
+decides is said one VAD lag after the append that decided it: at a start the item gets its id and
+an active response is cut; at a stop the item is committed and, where the session wants it, a
+response begins at that very instant. Transcription follows on its own, after `response.created`.
+
+A stop that may not begin a response, because one is active that was not to be interrupted, is
+answered by the error that a client's `response.create` would get, with no `event_id`.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from bench.corpus.codec import decode
+from bench.protocol import client as ask
+from bench.protocol import server as say
+from bench.protocol.objects import Item, Part
+from bench.reference.conversing import Conversing
+from bench.reference.draws import Draws
+from bench.reference.hearing import Hearing, SpeechStarted, SpeechStopped
+from bench.reference.history import History
+from bench.reference.profile import Profile
+from bench.reference.refusing import error
+from bench.reference.repertoire import Repertoire
+from bench.reference.responding import Responding
+from bench.reference.rules import Invalid
+from bench.reference.schedule import Schedule
+from bench.reference.settings import Settings
+from bench.voice.audio import NS_PER_MS, NS_PER_S, AudioFormat, ms
+
+SHORTEST_COMMIT_NS: Final = ms(100)
+MOST_APPENDED: Final = 15 * 2**20
+
+
+class Listening:
+    """The caller's side of one session. `new_id` gives an id for an item."""
+
+    def __init__(
+        self,
+        profile: Profile,
+        repertoire: Repertoire,
+        draws: Draws,
+        schedule: Schedule,
+        settings: Settings,
+        history: History,
+        conversing: Conversing,
+        responding: Responding,
+        new_id: Callable[[], str],
+    ) -> None:
+        self._profile = profile
+        self._repertoire = repertoire
+        self._draws = draws
+        self._schedule = schedule
+        self._settings = settings
+        self._history = history
+        self._conversing = conversing
+        self._responding = responding
+        self._new_id = new_id
+        self._hearing = Hearing(settings.input_format, settings.detection)
+        self._decisions = 0
+        self._transcriptions = 0
+        self._item_id: str | None = None  # of the speech under way
+
+    def configure(self) -> None:
+        """The settings may have changed."""
+        self._hearing.configure(self._settings.input_format, self._settings.detection)
+        if self._settings.detection is None:
+            self._item_id = None
+
+    def append(self, message: ask.InputAudioBufferAppend) -> None:
+        """Hear it. The one message that is not answered."""
+        if len(message.audio) > MOST_APPENDED:
+            invalid = Invalid("audio", "More than 15 MiB in one append.")
+            self._schedule.say(error(message, invalid), "client")
+            return
+        for decided in self._hearing.append(message.audio):
+            lag = self._draws.ns("lag_ms", self._profile.vad.lag_ms, self._decisions)
+            self._decisions += 1
+            act = (
+                partial(self._started, decided)
+                if isinstance(decided, SpeechStarted)
+                else partial(self._stopped, decided, self._hearing.format)
+            )
+            self._schedule.at(self._schedule.now_ns + lag, "vad", act)
+
+    def commit(self, message: ask.InputAudioBufferCommit) -> None:
+        """Make an item of what is held. Begins no response."""
+        held_ns = self._hearing.held_ns
+        if held_ns < SHORTEST_COMMIT_NS:
+            invalid = Invalid(
+                "",
+                "Error committing input audio buffer: buffer too small. Expected at least 100ms "
+                f"of audio, but buffer only has {held_ns / NS_PER_MS:.2f}ms of audio.",
+            )
+            code = "input_audio_buffer_commit_empty"
+            self._schedule.say(error(message, invalid, code), "client")
+            return
+        fmt, audio = self._hearing.format, self._hearing.take()
+        self._transcribe(self._add(audio, fmt, "client"), audio, fmt)
+
+    def clear(self, _: ask.InputAudioBufferClear) -> None:
+        """Drop what is held, speech under way with it."""
+        self._hearing.clear()
+        self._item_id = None
+        self._schedule.say(say.InputAudioBufferCleared(), "client")
+
+    def _started(self, started: SpeechStarted) -> None:
+        self._item_id = self._new_id()
+        start_ms = started.start_ns // NS_PER_MS
+        self._schedule.say(
+            say.InputAudioBufferSpeechStarted(item_id=self._item_id, audio_start_ms=start_ms),
+            "vad",
+        )
+        detection, active = self._settings.detection, self._responding.active
+        if active is not None and detection is not None and detection.interrupt_response:
+            self._responding.cut(active, "turn_detected")
+
+    def _stopped(self, stopped: SpeechStopped, fmt: AudioFormat) -> None:
+        self._item_id = self._item_id or self._new_id()
+        end_ms = stopped.end_ns // NS_PER_MS
+        self._schedule.say(
+            say.InputAudioBufferSpeechStopped(item_id=self._item_id, audio_end_ms=end_ms), "vad"
+        )
+        item_id = self._add(stopped.audio, fmt, "vad")
+        detection = self._settings.detection
+        if detection is not None and detection.create_response:
+            self._responding.begin(None)
+        self._transcribe(item_id, stopped.audio, fmt)
+
+    def _add(self, audio: bytes, fmt: AudioFormat, cause: str) -> str:
+        """The buffer becomes an item: committed, added, done. Gives its id."""
+        item_id, self._item_id = self._item_id or self._new_id(), None
+        last = self._history.last_id
+        self._schedule.say(
+            say.InputAudioBufferCommitted(item_id=item_id, previous_item_id=last), cause
+        )
+        part = Part(type="input_audio", transcript=None)
+        item = Item(id=item_id, type="message", status="completed", role="user", content=[part])
+        self._history.record(item_id, audio, fmt)
+        self._conversing.add(item, None, cause)
+        return item_id
+
+    def _transcribe(self, item_id: str, audio: bytes, fmt: AudioFormat) -> None:
+        if not self._settings.transcribes:
+            return
+        whole = audio[: len(audio) // fmt.bytes_per_sample * fmt.bytes_per_sample]
+        text = self._repertoire.recogniser(fmt).text(decode(whole, fmt.type))
+        spread = self._profile.transcription.delay_ms
+        due = self._schedule.now_ns + self._draws.ns("delay_ms", spread, self._transcriptions)
+        self._transcriptions += 1
+        active = self._responding.active
+        if active is not None:
+            due = max(due, active.created_ns)
+        seconds = -(-fmt.duration_ns(len(audio)) // NS_PER_S)
+        self._schedule.at(due, "transcription", partial(self._transcribed, item_id, text, seconds))
+
+    def _transcribed(self, item_id: str, text: str, seconds: int) -> None:
+        self._history.heard(item_id, text)
+        self._schedule.say(
+            say.InputAudioTranscriptionDelta(item_id=item_id, delta=text), "transcription"
+        )
+        self._schedule.say(
+            say.InputAudioTranscriptionCompleted(
+                item_id=item_id, transcript=text, usage={"type": "duration", "seconds": seconds}
+            ),
+            "transcription",
+        )

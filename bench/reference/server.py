@@ -1,0 +1,228 @@
+"""The reference server as a process: one thread, one loop, any number of sessions.
+
+Theory of operation
+-------------------
+`serve` prepares everything that may take time (corpus, formats), listens, says where, and runs
+until a signal or the end of its parent. Two clocks tick beside the sessions: a probe of absolute
+deadlines every 20 ms, whose lateness is the loop's lag, and once a second the truth log is
+written, CPU is read and the parent is looked for.
+
+It listens on loopback unless told otherwise, compresses nothing (a codec inside a codec costs CPU
+and hides sizes), and sends no pings of its own.
+"""
+
+import asyncio
+import gc
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic_ns, process_time_ns
+from typing import Final
+from weakref import WeakKeyDictionary
+
+import msgspec
+from websockets.asyncio.server import Server, ServerConnection
+from websockets.asyncio.server import serve as listen
+from websockets.http11 import Request, Response
+
+from bench.corpus.decode import load_utterances
+from bench.corpus.manifest import find_corpus, load_corpus
+from bench.errors import UsageError
+from bench.reference.admission import INWORLD_PATH, Admitted, Refused, admit
+from bench.reference.call import Call
+from bench.reference.fitness import Fitness, Summary
+from bench.reference.profile import Profile
+from bench.reference.repertoire import Repertoire
+from bench.reference.truth import TruthLog
+from bench.voice.audio import AudioFormat
+
+# 15 MiB of audio, the API's limit for an append, in base64, with room for the JSON around it.
+MOST_RECEIVED: Final = 15 * 2**20 * 4 // 3 + 2**16
+
+_PROBE_S: Final = 0.02
+_TICK_S: Final = 1.0
+_PARENT_S: Final = 0.25
+_GOODBYE_S: Final = 0.4
+
+
+class _Reference:
+    """The server's sessions and what it knows of itself."""
+
+    def __init__(self, profile: Profile, repertoire: Repertoire, truth: TruthLog) -> None:
+        self._profile = profile
+        self._repertoire = repertoire
+        self._truth = truth
+        self.fitness = Fitness()
+        self._admitted: WeakKeyDictionary[ServerConnection, Admitted] = WeakKeyDictionary()
+        self._open = 0
+        self._number = 0
+
+    def upgrade(self, connection: ServerConnection, request: Request) -> Response | None:
+        """Let an upgrade go on (None), or answer it with a refusal."""
+        verdict = admit(
+            request.path,
+            request.headers.get("Authorization"),
+            self._profile,
+            number=self._number,
+            open_sessions=self._open,
+        )
+        self._number += 1
+        if isinstance(verdict, Refused):
+            self.fitness.refused += 1
+            return connection.respond(verdict.status, f"{verdict.text}\n")
+        self._admitted[connection] = verdict
+        return None
+
+    async def session(self, connection: ServerConnection) -> None:
+        """One session from upgrade to end."""
+        self._open += 1
+        self.fitness.sessions += 1
+        self.fitness.peak_sessions = max(self.fitness.peak_sessions, self._open)
+        try:
+            await Call(
+                connection,
+                self._admitted.pop(connection),
+                self._profile,
+                self._repertoire,
+                self._truth,
+                self.fitness,
+            ).run()
+        finally:
+            self._open -= 1
+
+    async def probe(self) -> None:
+        """Fire at absolute deadlines and note how late."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time()
+        while True:
+            # After a stall the missed deadlines are one lag, not many.
+            deadline = max(deadline + _PROBE_S, loop.time())
+            await asyncio.sleep(deadline - loop.time())
+            self.fitness.lag.add(round((loop.time() - deadline) * 1e9))
+
+    async def tick(self) -> None:
+        """Write the log and read the CPU clock, once a second."""
+        wall, cpu = monotonic_ns(), process_time_ns()
+        while True:
+            await asyncio.sleep(_TICK_S)
+            wall_now, cpu_now = monotonic_ns(), process_time_ns()
+            self.fitness.watch(cpu_now - cpu, wall_now - wall, open_sessions=self._open)
+            wall, cpu = wall_now, cpu_now
+            self._truth.flush()
+
+
+def serve(
+    *,
+    profile: Profile,
+    corpus: str,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    truth: Path | None = None,
+    summary: Path | None = None,
+    watch_parent: bool = False,
+    on_ready: Callable[[str], None],
+) -> Summary:
+    """Serve until SIGINT, SIGTERM or, with `watch_parent`, the end of the parent process.
+
+    `corpus` is a name or a folder; `port` 0 picks one; `on_ready` is told the URL of the Inworld
+    path once sessions are welcome. `truth` and `summary` are files to write. UsageError if the
+    corpus, a file or the port cannot be had; nothing was started then.
+    """
+    repertoire = prepare(profile, corpus)
+    log = TruthLog(truth)
+    if summary is not None:
+        _write(summary, b"")
+    try:
+        result = asyncio.run(
+            _serve(profile, repertoire, log, host, port, on_ready, watch_parent=watch_parent)
+        )
+    finally:
+        log.close()
+    if summary is not None:
+        _write(summary, msgspec.json.encode(result) + b"\n")
+    return result
+
+
+def prepare(profile: Profile, corpus: str) -> Repertoire:
+    """A corpus as the server's voice and ear, with the profile's rates made ready."""
+    found = load_corpus(find_corpus(corpus))
+    repertoire = Repertoire(lambda fmt: load_utterances(found, found.entries, fmt))
+    for rate in profile.rates:
+        fmt = AudioFormat("audio/pcm", rate)
+        repertoire.replies(fmt)
+        repertoire.recogniser(fmt)
+    # What is here now stays: the collector need never look at it again.
+    gc.collect()
+    gc.freeze()
+    return repertoire
+
+
+async def _serve(
+    profile: Profile,
+    repertoire: Repertoire,
+    truth: TruthLog,
+    host: str,
+    port: int,
+    on_ready: Callable[[str], None],
+    *,
+    watch_parent: bool,
+) -> Summary:
+    reference = _Reference(profile, repertoire, truth)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        server = await listen(
+            reference.session,
+            host,
+            port,
+            process_request=reference.upgrade,
+            compression=None,
+            ping_interval=None,
+            max_size=MOST_RECEIVED,
+            close_timeout=_GOODBYE_S,
+        )
+    except OSError as error:
+        raise UsageError(
+            f"cannot listen on {host} port {port}: {error.strerror or error}; "
+            "choose another with --port, or 0 for any"
+        ) from None
+    beside = [loop.create_task(reference.probe()), loop.create_task(reference.tick())]
+    if watch_parent:
+        beside.append(loop.create_task(_outlive(stop)))
+    bound = server.sockets[0].getsockname()
+    name = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
+    on_ready(f"ws://{name}:{bound[1]}{INWORLD_PATH}")
+    await stop.wait()
+    for task in beside:
+        task.cancel()
+    await _say_goodbye(server)
+    return reference.fitness.summary()
+
+
+async def _outlive(stop: asyncio.Event) -> None:
+    """Stop once the parent is gone: an orphan has another."""
+    parent = os.getppid()
+    while os.getppid() == parent:  # noqa: ASYNC110  # the kernel has no event for it
+        await asyncio.sleep(_PARENT_S)
+    stop.set()
+
+
+async def _say_goodbye(server: Server) -> None:
+    """Close every session with 1001; who does not answer in time is dropped."""
+    connections = list(server.connections)
+    server.close()
+    try:
+        await asyncio.wait_for(server.wait_closed(), _GOODBYE_S)
+    except TimeoutError:
+        for connection in connections:
+            connection.transport.abort()
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot write: {error.strerror or error}") from None

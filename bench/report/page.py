@@ -1,0 +1,123 @@
+"""The page: one self-contained HTML file that a browser opens years later, offline.
+
+Theory of operation
+-------------------
+`write_report` reads a run folder, asks each question's function for its panel and fills the
+template. Everything is inside the file: the stylesheet, plotly's script (once), the figures as
+JSON. The page's own policy forbids every load from outside, so "self-contained" is enforced by the
+browser and not only intended. Tables and verdict are HTML and need no script.
+
+All text is escaped by the template. JSON inside script elements has every `<` written as \\u003c,
+so no transcript can close the element it stands in.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import plotly.graph_objects as go
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from plotly.offline import get_plotlyjs
+
+from bench import __version__
+from bench.errors import RunFolderError
+from bench.report import provenance, tables
+from bench.report.catalogue import metric_tables
+from bench.report.failures import breaking
+from bench.report.hearing import hearing
+from bench.report.honesty import honesty
+from bench.report.latency import holding, stages, waiting
+from bench.report.panel import Panel
+from bench.report.reply import barge_in, fluency
+from bench.report.run import Run, read_run
+from bench.report.slowest import slowest
+from bench.report.theme import VERDICT_COLOURS, dark_of_light, stylesheet_colours
+from bench.report.words import moment
+
+_HERE: Final = Path(__file__).parent
+# The questions in the order they are asked.
+QUESTIONS: Final = (
+    waiting, stages, holding, hearing, fluency, barge_in, breaking, slowest, honesty,
+)  # fmt: skip
+
+
+def write_report(folder: Path) -> Path:
+    """Write `report.html` into the run folder and return its path.
+
+    Needs run.json, summary.json, verdict.json, turns.parquet and sessions.parquet; reads
+    health.parquet and events.parquet where they are. RunFolderError names what is missing.
+    """
+    page = render(read_run(folder))
+    path, part = folder / "report.html", folder / "report.html.part"
+    try:
+        part.write_text(page, "utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise RunFolderError(
+            f"{folder.name}/report.html: cannot be written ({error.strerror}); "
+            "make the folder writable"
+        ) from None
+    return path
+
+
+def render(run: Run) -> str:
+    """The whole page of `run` as text."""
+    environment = Environment(
+        loader=FileSystemLoader(_HERE),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters["figure_json"] = figure_json
+    return environment.get_template("page.html").render(**context(run))
+
+
+def context(run: Run) -> dict[str, Any]:
+    """What the template is filled with."""
+    verdict = str(run.verdict.get("verdict") or "inconclusive")
+    target = run.about.get("target") or {}
+    return {
+        "title": f"{verdict}: {_scenario_name(run)}",
+        "verdict": verdict,
+        "verdict_role": VERDICT_COLOURS.get(verdict, "doubt"),
+        "invalid": verdict == "invalid",
+        "why": tables.why(run),
+        "reasons": tables.other_reasons(run),
+        "scenario": _scenario_name(run),
+        "about": str(run.scenario.get("about") or ""),
+        "target": str(target.get("name") or "unnamed"),
+        "created": moment(str(run.about.get("created") or "")),
+        "sessions": tables.sessions_line(run),
+        "interrupted": bool(run.about.get("interrupted")),
+        "gates": tables.gate_lines(run),
+        "validity": tables.validity(run),
+        "broken": tables.broken_rules(run),
+        "headlines": tables.headlines(run),
+        "panels": panels(run),
+        "metrics": metric_tables(run),
+        "provenance": provenance.provenance(run),
+        "scenario_text": provenance.scenario_text(run),
+        "run_name": run.name,
+        "version": str(run.about.get("bench_version") or "unknown"),
+        "drawn_by": __version__,
+        "css": (_HERE / "page.css").read_text("utf-8"),
+        "light": stylesheet_colours(dark=False),
+        "dark": stylesheet_colours(dark=True),
+        "swap": json.dumps(dark_of_light()),
+        "plotlyjs": get_plotlyjs(),
+    }
+
+
+def panels(run: Run) -> list[Panel]:
+    """Every question's panel, in order."""
+    return [question(run) for question in QUESTIONS]
+
+
+def figure_json(figure: go.Figure) -> str:
+    """A figure as JSON that may stand inside a script element."""
+    return str(figure.to_json(validate=False)).replace("<", "\\u003c")
+
+
+def _scenario_name(run: Run) -> str:
+    return str((run.about.get("scenario") or {}).get("name") or run.about.get("name") or run.name)

@@ -1,0 +1,196 @@
+"""What a report is drawn from: the tables and documents of one sealed run folder, read once.
+
+Theory of operation
+-------------------
+The report computes no figure of its own: statistics come from summary.json, verdicts from
+verdict.json, samples from turns.parquet and sessions.parquet. Events are only shown (the slowest
+turns, the errors, how late sends were), and only the columns and sessions that are needed are read,
+so a run of a million events costs little memory.
+
+`run.json`, `summary.json`, `verdict.json`, `turns.parquet` and `sessions.parquet` must be there;
+health and events may be missing, and the figures that need them say so.
+"""
+
+import json
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from bench.errors import RunFolderError
+
+# What every event's timeline needs; the energy envelope is the one large column, and is left out.
+_EVENT_COLUMNS: Final = (
+    "session", "at_ns", "at_err_ns", "read_ns", "direction", "type", "event_id", "item_id",
+    "response_id", "due_ns", "media_ns", "audio_ms", "audio_ns", "nbytes", "detail",
+)  # fmt: skip
+_FORMAT: Final = 1
+
+
+class Statistic(NamedTuple):
+    """One row of the summary. `value`, `low` and `high` are None where there is no data."""
+
+    metric: str
+    filter: str
+    statistic: str
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    unit: str
+
+
+class Run(NamedTuple):
+    """One run folder, read. `health` and `events_file` are None where the folder has none."""
+
+    name: str
+    about: dict[str, Any]
+    summary: dict[str, Any]
+    verdict: dict[str, Any]
+    turns: pd.DataFrame
+    sessions: pd.DataFrame
+    health: pd.DataFrame | None
+    events_file: Path | None
+
+    @property
+    def plan(self) -> dict[str, Any]:
+        """Intended sessions and the instants of the phases."""
+        return dict(self.about.get("plan") or {})
+
+    @property
+    def scenario(self) -> dict[str, Any]:
+        """The effective scenario; durations are nanoseconds."""
+        return dict((self.about.get("scenario") or {}).get("effective") or {})
+
+    @property
+    def origin_ns(self) -> int:
+        """Where the page's time axis has its zero: the start of the run."""
+        start = self.plan.get("start_ns")
+        if start is not None:
+            return int(start)
+        for table, column in ((self.sessions, "started_ns"), (self.turns, "speech_onset_ns")):
+            if column in table and table[column].notna().any():
+                return int(table[column].min())
+        return 0
+
+    @property
+    def measured(self) -> pd.DataFrame:
+        """The turns whose speech began in the measured phase."""
+        return self.turns[self.turns["measured"].astype(bool)]
+
+    def statistics(self, metric: str) -> dict[str, Statistic]:
+        """The unfiltered rows of one metric, by statistic."""
+        found: dict[str, Statistic] = {}
+        for row in self.rows():
+            if row.metric == metric and not row.filter:
+                found.setdefault(row.statistic, row)
+        return found
+
+    def rows(self) -> Iterator[Statistic]:
+        """Every row of the summary."""
+        for row in self.summary.get("rows") or []:
+            yield Statistic(
+                metric=row["metric"],
+                filter="" if row.get("filter") in {None, "", "all"} else str(row["filter"]),
+                statistic=row["statistic"],
+                value=row.get("value"),
+                low=row.get("low"),
+                high=row.get("high"),
+                n=int(row.get("n") or 0),
+                unit=row.get("unit") or "",
+            )
+
+    def events(
+        self,
+        *,
+        columns: Collection[str] = _EVENT_COLUMNS,
+        sessions: Collection[int] | None = None,
+        types: Collection[str] | None = None,
+        directions: Collection[str] | None = None,
+    ) -> pd.DataFrame:
+        """Events in log order, of the sessions, types and directions asked for; empty if none."""
+        if self.events_file is None:
+            return pd.DataFrame(columns=list(columns))
+        wanted = (("session", sessions), ("type", types), ("direction", directions))
+        filters = [(name, "in", sorted(values)) for name, values in wanted if values is not None]
+        if any(not values for _, _, values in filters):
+            return pd.DataFrame(columns=list(columns))
+        table = pq.read_table(self.events_file, columns=list(columns), filters=filters or None)
+        return _plain_types(table.to_pandas(ignore_metadata=True))
+
+
+def read_run(folder: Path) -> Run:
+    """The run in `folder`. RunFolderError names the file that is missing or unreadable."""
+    about = _document(folder / "run.json", "choose the folder of a run")
+    if about.get("format") != _FORMAT:
+        raise RunFolderError(
+            f"{folder.name}/run.json: format {about.get('format')!r} is unknown to this version; "
+            "install the version of the bench that wrote it"
+        )
+    remedy = "run 'bench judge' on the folder first"
+    health, events = folder / "health.parquet", folder / "events.parquet"
+    return Run(
+        name=folder.resolve().name,
+        about=about,
+        summary=_document(folder / "summary.json", remedy),
+        verdict=_document(folder / "verdict.json", remedy),
+        turns=_table(folder / "turns.parquet", remedy),
+        sessions=_table(folder / "sessions.parquet", remedy),
+        health=_table(health, remedy) if health.exists() else None,
+        events_file=events if events.exists() else None,
+    )
+
+
+def _document(path: Path, remedy: str) -> dict[str, Any]:
+    shown = f"{path.parent.name}/{path.name}"
+    try:
+        document = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise RunFolderError(f"{shown}: no such file; {remedy}") from None
+    except (OSError, ValueError) as error:
+        raise RunFolderError(f"{shown}: cannot be read ({error}); {remedy}") from None
+    if not isinstance(document, dict):
+        raise RunFolderError(f"{shown}: is no JSON object; {remedy}")
+    return document
+
+
+def _table(path: Path, remedy: str) -> pd.DataFrame:
+    shown = f"{path.parent.name}/{path.name}"
+    try:
+        table = pq.read_table(path)
+    except FileNotFoundError:
+        raise RunFolderError(f"{shown}: no such file; {remedy}") from None
+    except (OSError, ValueError) as error:  # pyarrow's errors are both of these
+        raise RunFolderError(f"{shown}: cannot be read ({error}); {remedy}") from None
+    return _plain_types(table.to_pandas(ignore_metadata=True))
+
+
+def _plain_types(table: pd.DataFrame) -> pd.DataFrame:
+    """Dictionary columns as strings: unused categories would turn up, empty, in every count."""
+    for name in table.columns:
+        if isinstance(table[name].dtype, pd.CategoricalDtype):
+            table[name] = table[name].astype("str")
+    return table
+
+
+def flag(table: pd.DataFrame, name: str) -> pd.Series:
+    """A column of yes and no; unknown, and a column that is not there, count as no."""
+    if name not in table:
+        return pd.Series(data=False, index=table.index, dtype=bool)
+    return table[name].map(lambda value: value is True or value == 1).astype(bool)
+
+
+def numbers(table: pd.DataFrame, name: str) -> pd.Series:
+    """A numeric column as float; NaN where there is none, and for a column that is not there."""
+    if name not in table:
+        return pd.Series(data=float("nan"), index=table.index, dtype=float)
+    return pd.to_numeric(table[name], errors="coerce").astype(float)
+
+
+def texts(table: pd.DataFrame, name: str) -> pd.Series:
+    """A column of text; empty where there is none, and for a column that is not there."""
+    if name not in table:
+        return pd.Series(data="", index=table.index, dtype=object)
+    return table[name].astype(object).where(table[name].notna(), "").map(str)

@@ -1,0 +1,228 @@
+"""The page's tables and headline numbers: documents of the run in, text out.
+
+Nothing here is HTML: the page's template escapes every cell.
+"""
+
+from typing import Any, NamedTuple
+
+from bench.errors import GateError
+from bench.plan.gates import parse_gate
+from bench.plan.metrics import METRICS
+from bench.report.panel import Table
+from bench.report.run import Run, Statistic, texts
+from bench.report.theme import VERDICT_COLOURS
+from bench.report.words import (
+    capital,
+    count,
+    interval,
+    missing,
+    plain,
+    quantity,
+    sample_size,
+    share,
+)
+
+
+class Bullet(NamedTuple):
+    """A gate as a picture: positions in % of its width. The side that passes runs from `start`."""
+
+    limit: float
+    start: float
+    width: float
+    value: float
+    low: float
+    high: float
+
+
+class GateLine(NamedTuple):
+    """One gate as the page shows it."""
+
+    gate: str
+    verdict: str
+    role: str
+    value: str
+    interval: str
+    n: str
+    reason: str
+    bullet: Bullet | None
+
+
+class Headline(NamedTuple):
+    """One number that a reader takes home: what it is, the value, its interval and n."""
+
+    name: str
+    value: str
+    more: str
+    about: str
+
+
+def gate_lines(run: Run) -> list[GateLine]:
+    """The gates in the order they were given."""
+    return [_gate_line(entry) for entry in run.verdict.get("gates") or []]
+
+
+def _gate_line(entry: dict[str, Any]) -> GateLine:
+    text, verdict = str(entry.get("gate", "")), str(entry.get("verdict", ""))
+    try:
+        unit = METRICS[parse_gate(text).metric].unit
+    except GateError:
+        unit = ""
+    value, low, high = entry.get("value"), entry.get("low"), entry.get("high")
+    return GateLine(
+        gate=text,
+        verdict=verdict,
+        role=VERDICT_COLOURS.get(verdict, "doubt"),
+        value=quantity(value, unit),
+        interval=interval(low, high, unit),
+        n=plain(entry.get("n") or 0, "1"),
+        reason=str(entry.get("reason") or ""),
+        bullet=_bullet(text, value, low, high),
+    )
+
+
+def _bullet(text: str, value: float | None, low: float | None, high: float | None) -> Bullet | None:
+    """Value, interval and limit on one scale; None without a value or a fixed limit."""
+    try:
+        gate = parse_gate(text)
+    except GateError:
+        return None
+    if gate.limit is None or value is None or missing(value):
+        return None
+    low = value if low is None or missing(low) else low
+    high = value if high is None or missing(high) else high
+    points = (gate.limit, value, low, high)
+    span = max(points) - min(points) or max(abs(gate.limit), 1.0)
+    bottom, top = min(points) - 0.15 * span, max(points) + 0.15 * span
+
+    def at(point: float) -> float:
+        return round(100.0 * (point - bottom) / (top - bottom), 2)
+
+    limit = at(gate.limit)
+    below = gate.operator.startswith("<")
+    return Bullet(
+        limit=limit,
+        start=0.0 if below else limit,
+        width=limit if below else round(100.0 - limit, 2),
+        value=at(value),
+        low=at(low),
+        high=at(high),
+    )
+
+
+def validity(run: Run) -> Table:
+    """Every rule of validity: what was measured, its bound, when it broke and what to do."""
+    rules = run.verdict.get("validity") or []
+    rows, tones = [], []
+    for rule in rules:
+        good = bool(rule.get("ok"))
+        unit = str(rule.get("unit") or "")
+        rows.append(
+            [
+                str(rule.get("rule", "")).replace("_", " "),
+                "kept" if good else "broken",
+                _amount(rule.get("value"), unit),
+                _amount(rule.get("bound"), unit),
+                _span(rule),
+                str(rule.get("text") or "")
+                + ("" if good or not rule.get("remedy") else f" Remedy: {rule['remedy']}"),
+            ]
+        )
+        tones.append("" if good else "limit")
+    broken = sum(tone != "" for tone in tones)
+    return Table(
+        f"Validity: {plain(len(rules) - broken)} of {count(len(rules), 'rule')} kept",
+        ("rule", "", "measured", "bound", "when", "what it says"),
+        rows,
+        numeric=frozenset({2, 3}),
+        tones=tones,
+    )
+
+
+def _amount(value: object, unit: str) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return "–" if value is None else str(value)
+    return quantity(float(value), unit)
+
+
+def _span(rule: dict[str, Any]) -> str:
+    start, end = rule.get("from_s"), rule.get("to_s")
+    if start is None and end is None:
+        return "–"
+    return f"{plain(start)} s … {plain(end)} s"
+
+
+def broken_rules(run: Run) -> list[dict[str, str]]:
+    """The rules that make the run invalid: text and remedy, for the banner."""
+    return [
+        {
+            "rule": str(rule.get("rule", "")).replace("_", " "),
+            "text": str(rule.get("text") or ""),
+            "remedy": str(rule.get("remedy") or ""),
+            "when": "" if _span(rule) == "–" else _span(rule),
+        }
+        for rule in run.verdict.get("validity") or []
+        if not rule.get("ok")
+    ]
+
+
+def headlines(run: Run) -> list[Headline]:
+    """What the page leads with: the two waits at p50 and p95, the answers, the good turns."""
+    found = []
+    for metric, name in (
+        ("voice_to_voice_latency", "Voice to voice"),
+        ("first_audio_latency", "First audio"),
+    ):
+        statistics = run.statistics(metric)
+        found += [
+            _headline(statistics.get(word), f"{name}, {word}", METRICS[metric].about)
+            for word in ("p50", "p95")
+        ]
+    for metric, name in (("answered", "Turns answered"), ("good_turns", "Good turns")):
+        row = run.statistics(metric).get("share")
+        found.append(_headline(row, name, METRICS[metric].about))
+    return found
+
+
+def _headline(row: Statistic | None, name: str, about: str) -> Headline:
+    if row is None or missing(row.value):
+        return Headline(name, "no data", sample_size(row.n if row else 0), about)
+    spread = interval(row.low, row.high, row.unit)
+    more = ", ".join(part for part in (spread, sample_size(row.n)) if part)
+    return Headline(name, quantity(row.value, row.unit), more, about)
+
+
+def why(run: Run) -> str:
+    """The verdict in one sentence."""
+    reasons = [str(reason) for reason in run.verdict.get("reasons") or []]
+    gates = run.verdict.get("gates") or []
+    if run.verdict.get("verdict") == "pass" and gates:
+        return f"All of {count(len(gates), 'gate')} hold."
+    if not reasons:
+        return "No reason was recorded."
+    first = reasons[0].rstrip(".")
+    more = f"; and {count(len(reasons) - 1, 'more reason')}" if len(reasons) > 1 else ""
+    return f"{capital(first)}{more}."
+
+
+def other_reasons(run: Run) -> list[str]:
+    """The reasons of the verdict that the gate table and the first sentence do not give."""
+    told = {str(gate.get("reason")) for gate in run.verdict.get("gates") or []}
+    reasons = [str(reason) for reason in run.verdict.get("reasons") or []]
+    return [reason for reason in reasons[1:] if reason not in told]
+
+
+def sessions_line(run: Run) -> str:
+    """`20 sessions held, 104 turns attempted, 97 answered (99.1 %).`"""
+    intended = run.plan.get("sessions")
+    held = f"{plain(intended)} held at once" if intended else "open load"
+    measured = run.measured
+    answered = int((texts(measured, "outcome") == "ok").sum())
+    return (
+        f"{count(len(run.sessions), 'session')} ({held}), "
+        f"{count(len(run.turns), 'turn')} attempted, {plain(len(measured))} of them measured"
+        + (
+            f", {plain(answered)} answered in time ({share(answered, len(measured))})"
+            if len(measured)
+            else ""
+        )
+    )

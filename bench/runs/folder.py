@@ -1,0 +1,137 @@
+"""A run on disk: one folder, its files, and `run.json`, which says where everything came from.
+
+`run.json` is a plain dictionary so that every later stage can add what it knows; its keys:
+
+format, metric_version, bench_version, name, created
+scenario  {name, text, sha256, effective}     corpus  {name, sha256}
+target    {name, url, dialect}                secrets never get here
+host, versions, workers, clock_pairs [[monotonic_ns, realtime_ns], …]
+plan      {sessions, scheduled, start_ns, measured_from_ns, measured_to_ns, end_ns}
+rows_written {worker: n}, rows_sealed, drained [worker, …], interrupted
+faults    [{rule, text, remedy, from_ns, to_ns}]: what went wrong with the harness itself
+gates, baseline, reference
+"""
+
+import os
+import platform
+import shutil
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bench import __version__
+from bench.errors import RunFolderError
+from bench.plan.metrics import VERSION
+
+FORMAT = 1
+_VERSIONS_OF = ("locust", "gevent", "websockets", "msgspec", "numpy", "pandas", "pyarrow")
+
+
+class RunFolder:
+    """The paths of one run. Making one touches nothing; `create` and `open` do."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.run_json = path / "run.json"
+        self.logs = path / "logs"
+        self.events = path / "events.parquet"
+        self.health = path / "health.parquet"
+        self.turns = path / "turns.parquet"
+        self.sessions = path / "sessions.parquet"
+        self.summary = path / "summary.json"
+        self.verdict = path / "verdict.json"
+        self.report = path / "report.html"
+        self.reference = path / "reference.json"
+        self.truth = path / "truth.jsonl"
+
+    @classmethod
+    def create(cls, path: Path) -> "RunFolder":
+        """Make the folder. RunFolderError where it cannot be, or where a run is in it already."""
+        folder = cls(path)
+        if folder.run_json.exists():
+            raise RunFolderError(f"{path}: holds a run already; choose another --out")
+        try:
+            folder.logs.mkdir(parents=True, exist_ok=True)
+            probe = folder.logs / ".probe"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise RunFolderError(
+                f"{path}: cannot be written ({error.strerror}); choose another --out"
+            ) from None
+        return folder
+
+    @classmethod
+    def open(cls, path: Path) -> "RunFolder":
+        """An existing run. RunFolderError where there is none."""
+        folder = cls(path)
+        if not folder.run_json.is_file():
+            raise RunFolderError(f"{path}: no run here (no run.json); give a folder of reports/")
+        return folder
+
+    def read(self) -> dict[str, Any]:
+        """`run.json`. RunFolderError where it is broken or of a format this version cannot read."""
+        try:
+            run = msgspec.json.decode(self.run_json.read_bytes())
+        except (OSError, msgspec.DecodeError) as error:
+            raise RunFolderError(f"{self.run_json}: cannot be read: {error}") from None
+        found = run.get("format") if isinstance(run, dict) else None
+        if found != FORMAT:
+            raise RunFolderError(
+                f"{self.run_json}: format {found!r}, this version reads {FORMAT}; "
+                "use the bench version that made it"
+            )
+        return dict(run)
+
+    def write(self, run: dict[str, Any]) -> None:
+        """Replace `run.json` in one step: a reader never sees half of it."""
+        text = msgspec.json.format(msgspec.json.encode(run), indent=2)
+        draft = self.run_json.with_suffix(".part")
+        draft.write_bytes(text + b"\n")
+        draft.replace(self.run_json)
+
+    def update(self, **facts: Any) -> dict[str, Any]:
+        """Add facts to `run.json`; returns it."""
+        run = {**self.read(), **facts}
+        self.write(run)
+        return run
+
+    def free_bytes(self) -> int:
+        """Room left on the disk that holds the folder."""
+        return shutil.disk_usage(self.path).free
+
+
+def provenance(name: str) -> dict[str, Any]:
+    """What a run has in `run.json` before anything is known of it."""
+    return {
+        "format": FORMAT,
+        "metric_version": VERSION,
+        "bench_version": __version__,
+        "name": name,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "host": {
+            "system": platform.platform(),
+            "machine": platform.machine(),
+            "cores": os.cpu_count(),
+            "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+            "python": platform.python_version(),
+        },
+        "versions": {package: _version(package) for package in _VERSIONS_OF},
+        "clock_pairs": [],
+        "rows_written": {},
+        "rows_sealed": 0,
+        "drained": [],
+        "interrupted": False,
+        "faults": [],
+        "reference": None,
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

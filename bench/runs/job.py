@@ -1,0 +1,220 @@
+"""A job: everything that is decided before a run starts, and nothing that happens in it.
+
+A job is made from a scenario file, a target and options, checked whole, and written into
+`run.json`; workers read it back from there, so that what is judged years later is what was run.
+"""
+
+import hashlib
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit, urlunsplit
+
+import msgspec
+
+from bench.corpus.manifest import Corpus, find_corpus, load_corpus
+from bench.errors import CorpusError, RunFolderError, ScenarioError, UsageError
+from bench.plan.gates import nearest
+from bench.plan.scenario import Scenario, check_scenario, override
+from bench.protocol.dialects import DIALECTS, Dialect, authorization
+from bench.runs.folder import RunFolder, provenance
+from bench.voice.scripts import SCRIPTS
+
+REFERENCE = "reference"
+
+
+class Target(NamedTuple):
+    """The system under test. `url` is "" for the reference server until it has a port."""
+
+    name: str
+    url: str
+    dialect: Dialect
+
+    @property
+    def loopback(self) -> bool:
+        """Whether no packet leaves this machine."""
+        host = urlsplit(self.url).hostname or ""
+        return not self.url or host in {"localhost", "::1"} or host.startswith("127.")
+
+
+class Job(NamedTuple):
+    """What will be run. `document` is the scenario as TOML tables, options applied."""
+
+    name: str
+    text: str
+    document: dict[str, Any]
+    scenario: Scenario
+    corpus: Corpus
+    target: Target
+
+
+def read_target(word: str, dialect: str | None) -> Target:
+    """The target that a command line names: reference, inworld, openai, or a ws:// or wss:// URL.
+
+    UsageError for anything else, and for a dialect that does not exist.
+    """
+    if dialect is not None and dialect not in DIALECTS:
+        raise UsageError(f"--dialect {dialect!r}: {nearest(dialect, DIALECTS)}")
+    if word == REFERENCE:
+        return Target(word, "", DIALECTS[dialect or "inworld"])
+    if word in DIALECTS:
+        return Target(word, DIALECTS[word].url, DIALECTS[dialect or word])
+    parts = urlsplit(word)
+    try:
+        valid = parts.scheme in {"ws", "wss"} and parts.hostname and (parts.port or 1) > 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise UsageError(
+            f"--target {word!r}: give reference, {', '.join(DIALECTS)}, or a URL as in "
+            "ws://127.0.0.1:8765/v1/realtime"
+        )
+    if parts.username or parts.password:
+        raise UsageError("--target: a URL must hold no credential; use the environment variable")
+    return Target(
+        urlunsplit(parts._replace(query="", fragment="")), word, DIALECTS[dialect or "inworld"]
+    )
+
+
+def credential(target: Target) -> list[tuple[str, str]]:
+    """The headers that authorize a session, from the environment. Loopback needs none.
+
+    UsageError where the dialect's variable is not set or is no header.
+    """
+    variable = target.dialect.credential_env
+    value = os.environ.get(variable, "")
+    if not value and target.loopback:
+        return []
+    if not value:
+        raise UsageError(f"target {target.name!r} needs a credential: set {variable}")
+    return [authorization(target.dialect, value)]
+
+
+def make_job(
+    path: Path,
+    target: Target,
+    *,
+    gates: tuple[str, ...] = (),
+    profile: str | None = None,
+    assignments: tuple[str, ...] = (),
+) -> Job:
+    """The job of a scenario file with the options of a command line applied; checked whole."""
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScenarioError(_missing(path, error)) from None
+    name = str(path)
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ScenarioError(f"{name}: no TOML: {error}") from None
+    for assignment in assignments:
+        override(document, assignment)
+    if profile is not None:
+        document["gate_profile"] = profile
+    elif "gate_profile" not in document and len(document.get("gates", {})) == 1:
+        document["gate_profile"] = next(iter(document["gates"]))
+    scenario = check_scenario(document, text, name, gates=gates)
+    corpus = load_corpus(find_corpus(scenario.corpus))
+    _check_lines(scenario, corpus, name)
+    return Job(path.stem, text, document, scenario, corpus, target)
+
+
+def _missing(path: Path, error: Exception) -> str:
+    known = sorted(p.stem for p in Path("scenarios").glob("*.toml"))
+    why = getattr(error, "strerror", None) or str(error)
+    tail = f"; {nearest(path.stem, known)}" if known and not path.exists() else ""
+    return f"{path}: cannot be read: {why}{tail}"
+
+
+def line_ids(scenario: Scenario, corpus: Corpus) -> list[str]:
+    """Ids of the utterances that callers may say as lines, in the manifest's order."""
+    include, exclude = set(scenario.caller.include), {*scenario.caller.exclude, "reply"}
+    return [
+        entry.id
+        for entry in corpus.entries
+        if not exclude & set(entry.tags) and (not include or include & set(entry.tags))
+    ]
+
+
+def interruption_ids(corpus: Corpus) -> list[str]:
+    """Ids of the utterances with which callers interrupt."""
+    return [entry.id for entry in corpus.entries if "interruption" in entry.tags]
+
+
+def _check_lines(scenario: Scenario, corpus: Corpus, name: str) -> None:
+    caller = scenario.caller
+    tags = {tag for entry in corpus.entries for tag in entry.tags}
+    for tag in (*caller.include, *(t for t in caller.exclude if t not in OPTIONAL_TAGS)):
+        if tag not in tags:
+            raise ScenarioError(
+                f"{name}: caller: no utterance of {corpus.name!r} has the tag {tag!r}; "
+                f"{nearest(tag, tags)}"
+            )
+    if not line_ids(scenario, corpus):
+        raise CorpusError(
+            f"{corpus.folder}: no utterance may be said as a line (include {list(caller.include)}, "
+            f"exclude {list(caller.exclude)}); widen caller.include in {name}"
+        )
+    needs = SCRIPTS[scenario.script].yields if scenario.stock else ()
+    if "interruption" in needs and not interruption_ids(corpus):
+        raise CorpusError(
+            f"{corpus.folder}: script {scenario.script!r} needs utterances tagged 'interruption'; "
+            "tag some in manifest.toml"
+        )
+
+
+OPTIONAL_TAGS = frozenset({"nonspeech", "interruption", "reply"})
+"""Tags that the default `exclude` names, and that a corpus need not have."""
+
+
+def describe(job: Job, workers: int) -> dict[str, Any]:
+    """`run.json` of a job that has not begun."""
+    scenario, target = job.scenario, job.target
+    return {
+        **provenance(job.name),
+        "scenario": {
+            "name": job.name,
+            "text": job.text,
+            "sha256": hashlib.sha256(job.text.encode()).hexdigest(),
+            "document": job.document,
+            "effective": msgspec.to_builtins(scenario, enc_hook=_plain),
+        },
+        "corpus": {
+            "name": job.corpus.name,
+            "sha256": job.corpus.sha256,
+            "folder": os.path.relpath(job.corpus.folder),
+        },
+        "target": {"name": target.name, "url": target.url, "dialect": target.dialect.name},
+        "workers": workers,
+        "plan": {
+            "sessions": scenario.load.sessions,
+            "scheduled": None,
+            "start_ns": None,
+            "measured_from_ns": None,
+            "measured_to_ns": None,
+            "end_ns": None,
+        },
+        "gates": scenario.gates.get(scenario.gate_profile, []),
+        "baseline": None,
+    }
+
+
+def _plain(value: Any) -> Any:
+    return float(value) if isinstance(value, float) else int(value)
+
+
+def recall(folder: RunFolder) -> Job:
+    """The job that `run.json` describes. RunFolderError where it is not whole."""
+    run = folder.read()
+    try:
+        said, target = run["scenario"], run["target"]
+        name = said["name"]
+        scenario = check_scenario(said["document"], said["text"], name, gates=())
+        scenario = msgspec.structs.replace(scenario, gates={scenario.gate_profile: run["gates"]})
+        corpus = load_corpus(find_corpus(run["corpus"]["folder"]))
+        where = Target(target["name"], target["url"], DIALECTS[target["dialect"]])
+    except (KeyError, TypeError) as error:
+        raise RunFolderError(f"{folder.run_json}: does not describe a job: {error!r}") from None
+    return Job(name, said["text"], said["document"], scenario, corpus, where)

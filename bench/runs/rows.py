@@ -1,0 +1,68 @@
+"""The event row: one timestamped fact. This is the one shape that load writes and analysis reads.
+
+Directions: `in` and `out` are messages that crossed the wire; `note` is what the caller did or
+found out without a message, and its type begins with `bench.`.
+
+====================  ===========================================================================
+note                  what it says (`detail` is JSON)
+====================  ===========================================================================
+bench.start           the session starts; due_ns is its schedule; detail: worker, script, turns
+                      (planned), sent_session
+bench.connected       TCP established        bench.secured   TLS established
+bench.upgraded        WebSocket established
+bench.microphone      the microphone opens: at_ns is media position 0; detail: input and output
+                      format as {type, rate}, chunk_ms, jitter_buffer_ms, prefix_padding_ms
+bench.say             an utterance was placed: media_ns is where it starts, due_ns its instant;
+                      detail: utterance, turn (from 1), role (line, interruption, sound), text,
+                      duration_ms, onset_ms, offset_ms (inside the utterance; null: no speech)
+bench.flush           the caller emptied its player (an interruption); detail: heard_ms of the item
+bench.gave_up         the caller stopped waiting for an answer; detail: turn
+bench.heard_out       the caller has heard the answer to the end; detail: turn
+bench.unknown_fields  a message of a known type had fields of no known name; detail: type, fields
+bench.end             the session's last row; detail: outcome, reason, close_code
+====================  ===========================================================================
+
+A session's outcome: `finished` (the script ran to its end), `drained` (the run ended it),
+`refused` (the upgrade was refused), `unreachable`, `silent` (connected, and nothing came),
+`malformed`, `binary`, `too_big` (what came was no message), `closed` (the server closed),
+`broken` (the connection died), `crashed` (the script raised), `stalled` (writes made no progress).
+"""
+
+from typing import NamedTuple
+
+
+class Row(NamedTuple):
+    """One fact.
+
+    session:      number of the session, unique in the run
+    at_ns:        monotonic instant; `in`: kernel receive stamp where there is one; `out`: after
+                  the bytes were handed to the kernel
+    at_err_ns:    the fact happened in [at_ns - at_err_ns, at_ns]
+    read_ns:      `in`: the program's own stamp, on the line after the socket read; else None
+    direction:    in, out, note
+    type:         the API's own name, or bench.…
+    due_ns:       when it was due; None where nothing was
+    media_ns:     position on the microphone's timeline: of a chunk's first sample, of an utterance
+    audio_ms:     `audio_start_ms` or `audio_end_ms`, as the server said
+    audio_ns:     length of the audio carried
+    nbytes:       bytes of audio carried, or of text where there is none
+    envelope:     level of the audio carried, a byte per 10 ms (`bench.corpus.energy`)
+    detail:       text that belongs to the type: transcript, delta, status and reason, error code
+    """
+
+    session: int
+    at_ns: int
+    at_err_ns: int
+    read_ns: int | None
+    direction: str
+    type: str
+    event_id: str | None = None
+    item_id: str | None = None
+    response_id: str | None = None
+    due_ns: int | None = None
+    media_ns: int | None = None
+    audio_ms: int | None = None
+    audio_ns: int | None = None
+    nbytes: int = 0
+    envelope: bytes | None = None
+    detail: str | None = None

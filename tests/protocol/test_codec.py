@@ -1,0 +1,153 @@
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.errors import ProtocolError
+from bench.protocol import client, server
+from bench.protocol.codec import (
+    UnknownMessage,
+    decode_client,
+    decode_server,
+    encode,
+    message_table,
+    type_of,
+    unknown_fields,
+)
+from bench.protocol.objects import Item, Part, Response, Session
+
+SEED_CLIENT = ["session.update", "input_audio_buffer.append", "input_audio_buffer.commit", "input_audio_buffer.clear", "conversation.item.create", "conversation.item.truncate", "conversation.item.delete", "conversation.item.retrieve", "response.create", "response.cancel"]
+SEED_SERVER = ["session.created", "session.updated", "conversation.item.added", "conversation.item.done", "conversation.item.retrieved", "conversation.item.truncated", "conversation.item.deleted", "response.created", "response.done", "response.output_item.added", "response.output_item.done", "response.content_part.added", "response.content_part.done", "response.output_text.delta", "response.output_text.done", "response.output_audio.delta", "response.output_audio.done", "response.output_audio_transcript.delta", "response.output_audio_transcript.done", "response.function_call_arguments.delta", "response.function_call_arguments.done", "input_audio_buffer.speech_started", "input_audio_buffer.speech_stopped", "input_audio_buffer.committed", "input_audio_buffer.cleared", "conversation.item.input_audio_transcription.delta", "conversation.item.input_audio_transcription.completed", "error", "rate_limits.updated"]
+
+
+def test_all_39_messages_of_the_seed_are_typed_and_no_other_claims_to_be_one():
+    seed = {(e.direction, e.type) for e in message_table() if e.in_seed}
+    assert len(SEED_CLIENT) == 10
+    assert len(SEED_SERVER) == 29
+    assert seed == {("client", t) for t in SEED_CLIENT} | {("server", t) for t in SEED_SERVER}
+
+
+def test_every_message_is_described_and_named_once():
+    table = message_table()
+    assert all(entry.description.endswith(".") or "(" in entry.description for entry in table)
+    assert len({(entry.direction, entry.type) for entry in table}) == len(table)
+
+
+def test_the_inworld_extras_and_the_tolerated_messages_are_known_and_not_in_the_seed():
+    tolerated = {entry.type for entry in message_table() if not entry.in_seed}
+    assert {
+        "input_audio_buffer.turn_suggestion", "input_audio_buffer.turn_suggestion_revoked",
+        "response.backchannel.audio.delta", "response.backchannel.audio.done",
+        "response.backchannel.skipped", "ping", "conversation.created", "response.audio.delta",
+        "conversation.item.created", "input_audio_buffer.timeout_triggered",
+        "conversation.item.input_audio_transcription.failed",
+    } <= tolerated  # fmt: skip
+
+
+@given(st.binary(max_size=3000), st.text(max_size=20))
+def test_audio_survives_the_wire_in_both_directions(audio, item_id):
+    delta = server.ResponseOutputAudioDelta(response_id="r", item_id=item_id, delta=audio)
+    assert decode_server(encode(delta)) == delta
+    append = client.InputAudioBufferAppend(audio=audio)
+    assert decode_client(encode(append)) == append
+
+
+def test_what_is_absent_stays_absent_and_null_stays_null():
+    update = client.SessionUpdate(
+        session=msgspec.convert({"audio": {"input": {"turn_detection": None}}}, Session)
+    )
+    text = msgspec.json.decode(encode(update))
+    assert text["session"] == {"audio": {"input": {"turn_detection": None}}}
+    assert "event_id" not in text
+
+
+def test_providerdata_keeps_its_camel_case():
+    session = msgspec.convert({"providerData": {"auto_tool_response": False}}, Session)
+    assert b'"providerData"' in encode(session)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_give_a_message_or_a_protocol_error_and_nothing_else(data):
+    for decode in (decode_server, decode_client):
+        try:
+            message = decode(data)
+        except ProtocolError as error:
+            assert error.kind == "malformed"  # noqa: PT017 - either outcome is right
+        else:
+            assert type_of(message)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.sampled_from(SEED_SERVER), st.dictionaries(
+    st.sampled_from(["event_id", "session", "item", "response", "delta", "item_id", "error"]), JSON
+))  # fmt: skip
+def test_a_known_type_with_any_fields_is_typed_or_recorded_as_misshapen(kind, fields):
+    message = decode_server(msgspec.json.encode({**fields, "type": kind}))
+    assert type_of(message) == kind
+    if isinstance(message, UnknownMessage):
+        assert message.reason
+
+
+def test_an_unknown_type_is_recorded_as_such():
+    message = decode_server('{"type":"brand.new","event_id":"e","x":1}')
+    assert (type_of(message), message.event_id) == ("brand.new", "e")
+
+
+def test_a_frame_without_a_type_is_named_by_its_error_type():
+    assert type_of(decode_server('{"errorType":"SESSION_RESOURCES_EXHAUSTED"}')) == (
+        "errorType:SESSION_RESOURCES_EXHAUSTED"
+    )
+    assert type_of(decode_server("{}")) == "(no type)"
+
+
+@pytest.mark.parametrize("text", ["", "[]", '"x"', "3", '{"type":', "\x00"])
+def test_what_is_no_json_object_is_a_protocol_error(text):
+    with pytest.raises(ProtocolError):
+        decode_server(text)
+
+
+def test_unknown_fields_of_a_known_message_are_named():
+    text = b'{"type":"input_audio_buffer.cleared","event_id":"e","novelty":1,"zest":2}'
+    assert unknown_fields(text, decode_server(text)) == ["novelty", "zest"]
+
+
+def test_beta_spellings_are_the_messages_they_mean_and_keep_their_name():
+    text = '{"type":"response.audio.delta","response_id":"r","item_id":"i","delta":"AAA="}'
+    message = decode_server(text)
+    assert isinstance(message, server.ResponseOutputAudioDelta)
+    assert type_of(message) == "response.audio.delta"
+
+
+def test_both_spellings_of_content_parts_are_read():
+    for kind in ("audio", "output_audio"):
+        item = msgspec.convert({"type": "message", "content": [{"type": kind}]}, Item)
+        assert item.content == [Part(type=kind)]
+
+
+@pytest.mark.parametrize(
+    ("details", "reason"),
+    [
+        ({"type": "cancelled", "reason": "turn_detected"}, "turn_detected"),
+        ({"type": "failed", "error": {"code": "rate_limit_exceeded"}}, "rate_limit_exceeded"),
+        ({"reason": "server_error"}, "server_error"),
+        ("a string", "a string"),
+        (None, ""),
+    ],
+)
+def test_the_reason_of_a_response_is_read_in_every_shape_that_servers_send(details, reason):
+    assert msgspec.convert({"id": "r", "status_details": details}, Response).reason == reason
+
+
+def test_an_error_is_read_nested_and_flat():
+    nested = decode_server('{"type":"error","error":{"type":"t","code":"c","message":"m"}}')
+    flat = decode_server('{"type":"error","message":"m"}')
+    assert (nested.code, nested.text) == ("c", "m")
+    assert (flat.code, flat.text) == ("error", "m")

@@ -1,0 +1,154 @@
+"""A stage for the reference behaviour: made-up voices, a profile of round numbers, virtual time.
+
+`Caller` joins a `Behaviour` to a clock that only moves when it is told to. It is no test double:
+the behaviour is the real one, and the caller speaks at the pace of a microphone.
+"""
+
+from functools import cache
+
+import msgspec
+import numpy as np
+
+from bench.protocol import client as ask
+from bench.protocol.codec import type_of
+from bench.reference.behaviour import Behaviour
+from bench.reference.profile import (
+    Failures,
+    Profile,
+    ResponseProfile,
+    TranscriptionProfile,
+    VadProfile,
+)
+from bench.reference.repertoire import Repertoire
+from bench.voice.audio import PCM16_24K, AudioFormat, ms
+from bench.voice.utterance import Utterance
+
+CHUNK_MS = 100
+LEAD_MS = 200
+
+ROUND = Profile(
+    seed=7,
+    vad=VadProfile(lag_ms=10),
+    response=ResponseProfile(created_ms=20, first_delta_ms=300, leading_silence_ms=40),
+    transcription=TranscriptionProfile(delay_ms=120),
+)
+
+
+def voiced(length_ms, hz=120, seed=0, fmt=PCM16_24K, level=4000):
+    """A buzz with a pitch, like a vowel, as int16 samples."""
+    chance = np.random.default_rng(seed)
+    t = np.arange(fmt.rate * length_ms // 1000) / fmt.rate
+    wave = sum(np.sin(2 * np.pi * hz * k * t + chance.uniform(0, 6)) / k for k in range(1, 10))
+    swell = 0.6 + 0.4 * np.sin(2 * np.pi * 3.1 * t + seed)
+    return (wave * swell * level + chance.normal(0, 40, len(t))).astype("<i2")
+
+
+def hiss(length_ms, seed=0, fmt=PCM16_24K, level=3000):
+    """Noise without a pitch, like a cough."""
+    count = fmt.rate * length_ms // 1000
+    return np.random.default_rng(seed).normal(0, level, count).astype("<i2")
+
+
+def quiet(length_ms, fmt=PCM16_24K):
+    return np.zeros(fmt.rate * length_ms // 1000, "<i2")
+
+
+def utterance(name, length_ms, *, hz=120, seed=0, text="", tags=()):
+    """A voice between 200 ms and 150 ms of silence, and the truth about it."""
+    audio = np.concatenate((quiet(LEAD_MS), voiced(length_ms, hz, seed), quiet(150)))
+    return Utterance(
+        id=name,
+        audio=audio.tobytes(),
+        format=PCM16_24K,
+        onset_ns=ms(LEAD_MS),
+        offset_ns=ms(LEAD_MS + length_ms),
+        text=text or f"this is what {name} says",
+        tags=frozenset(tags),
+    )
+
+
+LINES = tuple(utterance(f"line{n}", 700 + 200 * n, hz=110 + 20 * n, seed=n) for n in range(3))
+REPLIES = tuple(
+    utterance(f"reply{n}", 1500 + 300 * n, hz=190 + 20 * n, seed=10 + n, tags=["reply"])
+    for n in range(2)
+)
+
+
+@cache
+def repertoire():
+    return Repertoire.of(*LINES, *REPLIES)
+
+
+def failing(**failures):
+    return msgspec.structs.replace(ROUND, failures=Failures(**failures))
+
+
+class Caller:
+    """A session in virtual time; `heard` is every Due so far."""
+
+    def __init__(self, profile=ROUND, *, number=0, dialect="inworld", model="", fmt=PCM16_24K):
+        self.behaviour = Behaviour(
+            profile, repertoire(), number=number, dialect=dialect, model=model
+        )
+        self.fmt: AudioFormat = fmt
+        self.now_ns = 0
+        self.heard = []
+        self.behaviour.open(0)
+        self._collect(0)
+
+    def ask(self, message):
+        """Send a message now; what is due at once is the answer."""
+        before = len(self.heard)
+        self.behaviour.receive(message, self.now_ns)
+        self._collect(self.now_ns)
+        return self.heard[before:]
+
+    def update(self, **session):
+        return self.ask(
+            msgspec.convert({"type": "session.update", "session": session}, ask.SessionUpdate)
+        )
+
+    def wait(self, length_ms):
+        """Let time pass without a word, stopping at every instant that is due."""
+        end = self.now_ns + ms(length_ms)
+        while (due := self.behaviour.next_due()) is not None and due <= end:
+            self._collect(due)
+        self._collect(end)
+        self.now_ns = end
+
+    def say(self, audio):
+        """Speak bytes or samples at the pace of a microphone, in chunks of 100 ms."""
+        raw = audio if isinstance(audio, bytes) else audio.tobytes()
+        step = self.fmt.nbytes(ms(CHUNK_MS))
+        for start in range(0, len(raw), step):
+            chunk = raw[start : start + step]
+            self.wait(CHUNK_MS)
+            self.ask(ask.InputAudioBufferAppend(audio=chunk.ljust(step, self.fmt.silence(1))))
+
+    def silence(self, length_ms):
+        self.say(self.fmt.silence(self.fmt.nbytes(ms(length_ms))))
+
+    def types(self, *, without=()):
+        """Types heard so far, runs of one type folded into one."""
+        names = [type_of(due.message) for due in self.heard]
+        kept = [name for name in names if not name.endswith(tuple(without) or ("\0",))]
+        return [name for n, name in enumerate(kept) if not n or name != kept[n - 1]]
+
+    def every(self, kind):
+        return [due for due in self.heard if isinstance(due.message, kind)]
+
+    def only(self, kind):
+        (due,) = self.every(kind)
+        return due
+
+    def last(self, kind):
+        return self.every(kind)[-1].message
+
+    def _collect(self, now_ns):
+        self.heard += self.behaviour.poll(now_ns)
+
+
+def code(dues):
+    """The code of the one error among these."""
+    (error,) = [due.message.error for due in dues]
+    return error.code

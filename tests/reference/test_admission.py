@@ -1,0 +1,64 @@
+import msgspec
+import pytest
+
+from bench.reference.admission import INWORLD_PATH, OPENAI_PATH, Admitted, Refused, admit
+from bench.reference.profile import REFUSALS, Failures, Profile
+
+GOOD = f"{INWORLD_PATH}?key=k1&protocol=realtime"
+
+
+def verdict(path, *, profile=Profile(), authorization="Basic abc", number=0, open_sessions=0):  # noqa: B008  # frozen
+    return admit(path, authorization, profile, number=number, open_sessions=open_sessions)
+
+
+def test_each_path_speaks_its_dialect():
+    assert verdict(GOOD) == Admitted(0, "inworld", "k1", "")
+    assert verdict(f"{OPENAI_PATH}?model=gpt-x", number=4) == Admitted(4, "openai", "", "gpt-x")
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/", 404),
+        ("/v1/realtime/calls", 404),
+        (INWORLD_PATH, 400),
+        (f"{INWORLD_PATH}?key=k1", 400),
+        (f"{INWORLD_PATH}?protocol=realtime", 400),
+        (f"{INWORLD_PATH}?key=k1&protocol=chat", 400),
+    ],
+)
+def test_a_wrong_path_is_404_and_a_wrong_query_400(path, status):
+    assert verdict(path).status == status
+
+
+@pytest.mark.parametrize("given", [None, "", "Basic", "Basic ", "Digest abc"])
+def test_a_credential_is_wanted_only_where_the_profile_says_so(given):
+    strict = msgspec.structs.replace(Profile(), authorization="required")
+    assert isinstance(verdict(GOOD, authorization=given), Admitted)
+    assert verdict(GOOD, authorization=given, profile=strict).status == 401
+    for good in ("Basic abc", "bearer abc"):
+        assert isinstance(verdict(GOOD, authorization=good, profile=strict), Admitted)
+
+
+@pytest.mark.parametrize("status", REFUSALS)
+def test_a_profile_refuses_upgrades_with_its_status(status):
+    profile = Profile(failures=Failures(refuse=1.0, refuse_status=status))
+    refused = verdict(GOOD, profile=profile)
+    assert isinstance(refused, Refused)
+    assert refused.status == status
+    assert refused.text
+
+
+def test_a_rate_refuses_that_share_and_the_same_ones_each_time():
+    profile = Profile(failures=Failures(refuse=0.3))
+    refused = [isinstance(verdict(GOOD, profile=profile, number=n), Refused) for n in range(500)]
+    assert 110 < sum(refused) < 190
+    assert refused == [
+        isinstance(verdict(GOOD, profile=profile, number=n), Refused) for n in range(500)
+    ]
+
+
+def test_sessions_beyond_the_limit_are_too_many():
+    profile = Profile(failures=Failures(max_sessions=2))
+    assert isinstance(verdict(GOOD, profile=profile, open_sessions=1), Admitted)
+    assert verdict(GOOD, profile=profile, open_sessions=2).status == 429

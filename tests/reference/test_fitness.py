@@ -1,0 +1,47 @@
+import pytest
+
+from bench.reference.fitness import Fitness, Tally
+
+
+def test_quantiles_are_upper_edges_of_10_us_and_the_maximum_is_exact():
+    tally = Tally()
+    for ms in range(1, 101):
+        tally.add(ms * 1_000_000 - 1)
+    assert tally.quantile_ms(0.5) == 50.0
+    assert tally.quantile_ms(0.99) == 99.0
+    assert tally.quantile_ms(1.0) == pytest.approx(100.0)
+    tally.add(5_000_000_000)
+    assert tally.quantile_ms(1.0) == 5000.0
+
+
+def test_no_data_is_zero_and_early_is_not_late():
+    tally = Tally()
+    assert tally.quantile_ms(0.99) == 0.0
+    tally.add(-5)
+    assert tally.quantile_ms(0.99) == 0.0
+
+
+def test_a_server_that_kept_up_says_so():
+    fitness = Fitness()
+    fitness.late.add(1_000_000)
+    fitness.watch(100, 1000, open_sessions=1)
+    fitness.watch(1000, 1000, open_sessions=0)
+    summary = fitness.summary()
+    assert (summary.bottleneck, summary.reason, summary.cpu_share) == (False, "", 0.1)
+    assert "kept up" in summary.line
+
+
+@pytest.mark.parametrize(
+    ("strain", "word"),
+    [
+        (lambda fitness: fitness.late.add(11_000_000), "late p99"),
+        (lambda fitness: fitness.lag.add(21_000_000), "loop lag"),
+        (lambda fitness: fitness.watch(95, 100, open_sessions=3), "CPU"),
+    ],
+)
+def test_each_bound_passed_makes_it_the_bottleneck_and_is_named(strain, word):
+    fitness = Fitness()
+    strain(fitness)
+    assert fitness.summary().bottleneck
+    assert word in fitness.summary().reason
+    assert "was the bottleneck" in fitness.summary().line

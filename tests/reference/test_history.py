@@ -1,0 +1,45 @@
+from base64 import b64decode
+
+from bench.protocol.objects import Item, Part
+from bench.reference.history import MOST_AUDIO, History
+from bench.reference.speech import Reply, speech, words
+from bench.voice.audio import PCM16_24K, ms
+
+
+def spoken_by_user(item_id):
+    part = Part(type="input_audio", transcript=None)
+    return Item(id=item_id, type="message", role="user", content=[part])
+
+
+def test_old_audio_is_forgotten_beyond_the_bound_and_the_last_item_never():
+    history = History()
+    for name in ("a", "b", "c"):
+        history.add(spoken_by_user(name))
+        history.record(name, bytes(MOST_AUDIO // 2 + 2), PCM16_24K)
+    assert history.whole(history.find("b")).content[0].audio is None
+    assert len(b64decode(history.whole(history.find("c")).content[0].audio)) == MOST_AUDIO // 2 + 2
+    history.add(spoken_by_user("d"))
+    history.record("d", bytes(2 * MOST_AUDIO), PCM16_24K)
+    assert history.whole(history.find("d")).content[0].audio
+    assert history.whole(history.find("c")).content[0].audio is None
+
+
+def test_a_transcript_reaches_the_item_it_belongs_to():
+    history = History()
+    history.add(spoken_by_user("a"))
+    history.heard("a", "hello")
+    history.heard("gone", "hello")
+    assert history.find("a").content[0].transcript == "hello"
+
+
+def test_speech_is_silence_then_voice_whatever_part_is_asked_for():
+    whole = speech(Reply(bytes(range(1, 201)) * 480, "x"), PCM16_24K, ms(50), None)
+    audio = whole.part(0, whole.nbytes)
+    assert len(audio) == whole.nbytes
+    assert audio == bytes(PCM16_24K.nbytes(ms(50))) + whole.reply.audio
+    for start in range(0, whole.nbytes, 700):
+        assert whole.part(start, start + 700) == audio[start : start + 700]
+
+
+def test_words_put_together_are_the_text():
+    assert "".join(words("Thank you  for calling.")) == "Thank you for calling."

@@ -1,0 +1,72 @@
+import msgspec
+import pytest
+
+from bench.errors import UsageError
+from bench.reference.profile import Choice, Lognormal, Profile, Uniform, load_profile
+
+
+def written(tmp_path, text):
+    path = tmp_path / "slow.toml"
+    path.write_text(text)
+    return path
+
+
+def test_the_shipped_profile_is_the_default_profile_and_names_every_key():
+    shipped = load_profile(None)
+    assert shipped == Profile()
+    assert isinstance(shipped.response.first_delta_ms, Lognormal)
+
+
+def test_a_profile_says_only_what_differs(tmp_path):
+    path = written(
+        tmp_path,
+        "seed = 9\n[response]\nfirst_delta_ms = 250\n"
+        'created_ms = { kind = "choice", of_ms = [10, 90] }\n'
+        '[vad]\nlag_ms = { kind = "uniform", low_ms = 1, high_ms = 2 }\n',
+    )
+    profile = load_profile(path)
+    assert profile.seed == 9
+    assert profile.response.first_delta_ms == 250
+    assert profile.response.created_ms == Choice(of_ms=(10, 90))
+    assert profile.vad.lag_ms == Uniform(low_ms=1, high_ms=2)
+    assert profile.failures == Profile().failures
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("sed = 1", ("sed", "'seed'")),
+        ("[response]\npase = 2", ("response.pase", "'pace'")),
+        ("[failures]\nrefuze = 1", ("failures.refuze", "'refuse'")),
+        (
+            '[response]\ncreated_ms = { kind = "lognormal", median = 5, sigma = 1 }',
+            ("response.created_ms.median", "'median_ms'"),
+        ),
+        ('[response]\ncreated_ms = { kind = "normal" }', ("response.created_ms.kind", "lognormal")),
+        ("[failures]\nrefuse = 1.5", ("failures.refuse", "<= 1.0")),
+        ("[failures]\nrefuse_status = 418", ("refuse_status", "429")),
+        ("[failures]\nclose_code = 5", ("close_code", "1011")),
+        ("[response]\npace = 0", ("response.pace", ">= 0.1")),
+        ("[vad]\nlag_ms = -1", ("vad.lag_ms",)),
+        ("[vad]\nlag_ms = nan", ("vad.lag_ms",)),
+        ("rates = [11025]", ("rates", "24000")),
+        ('[vad]\nlag_ms = { kind = "uniform", low_ms = 3, high_ms = 1 }', ("vad.lag_ms", "low_ms")),
+        ("seed = ", ("not TOML",)),
+    ],
+)
+def test_a_wrong_profile_is_one_line_with_file_key_and_remedy(tmp_path, text, words):
+    with pytest.raises(UsageError) as caught:
+        load_profile(written(tmp_path, text))
+    line = str(caught.value)
+    assert "\n" not in line
+    assert all(word in line for word in ("slow.toml", *words)), line
+
+
+def test_a_missing_profile_is_named(tmp_path):
+    with pytest.raises(UsageError, match=r"nowhere\.toml"):
+        load_profile(tmp_path / "nowhere.toml")
+
+
+def test_a_profile_survives_the_trip_through_json():
+    shipped = load_profile(None)
+    assert msgspec.json.decode(msgspec.json.encode(shipped), type=Profile) == shipped

@@ -1,0 +1,312 @@
+"""The conversation machine against messages written by hand, at instants written by hand."""
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench.protocol import client, server
+from bench.protocol.codec import UnknownMessage, decode_client
+from bench.protocol.objects import Item, Response, Session
+from bench.voice.audio import PCM16_24K, AudioFormat, ms
+from bench.voice.conversation import Conversation, Manners, Note, Outgoing
+from bench.voice.microphone import record
+from bench.voice.scripts import Await, HearOut, Part, Pause, Say, Send, barge_in, turn_taking
+from bench.voice.utterance import Utterance
+
+
+def utterance(name="u", length=ms(400), onset=ms(100), offset=ms(300), fmt=PCM16_24K):
+    return Utterance(name, b"\x01\x00" * (fmt.nbytes(length) // 2), fmt, onset, offset, "hello")
+
+
+def session(**audio):
+    return msgspec.convert({"audio": audio}, Session)
+
+
+def conversation(script, manners=Manners(), recorded=None):  # noqa: B008 - immutable
+    def recorder(said, fmt):
+        if recorded is not None:
+            recorded.append(fmt)
+        return record(said._replace(format=fmt), manners.chunk_ns)
+
+    return Conversation(script, Session(type="realtime"), recorder, manners)
+
+
+def opened(script, manners=Manners(), at=0):  # noqa: B008 - immutable
+    talk = conversation(script, manners)
+    talk.open(at)
+    talk.receive(server.SessionCreated(session=Session()), at)
+    assert [said.type for said in talk.poll(at)] == ["session.update"]
+    talk.receive(server.SessionUpdated(session=session()), at)
+    return talk
+
+
+def run_until(talk, until):
+    """Poll at every due instant up to `until`."""
+    said = []
+    while (due := talk.next_due()) is not None and due <= until:
+        said += talk.poll(due)
+    return said
+
+
+def notes(said):
+    return [note.type for note in said if isinstance(note, Note)]
+
+
+def reply(talk, at, response="r1", item="a1", audio_ms=500):
+    talk.receive(server.InputAudioBufferCommitted(item_id="i"), at)
+    talk.receive(server.ResponseCreated(response=Response(id=response)), at)
+    audio = b"\x00" * PCM16_24K.nbytes(ms(audio_ms))
+    talk.receive(
+        server.ResponseOutputAudioDelta(response_id=response, item_id=item, delta=audio), at
+    )
+
+
+def done(talk, at, response="r1"):
+    talk.receive(server.ResponseDone(response=Response(id=response, status="completed")), at)
+
+
+def test_the_microphone_opens_when_the_session_is_updated_and_not_before():
+    talk = conversation(turn_taking(Part((utterance(),))))
+    talk.open(0)
+    assert run_until(talk, ms(100)) == []
+    talk.receive(server.SessionCreated(session=Session()), ms(150))
+    update = talk.poll(ms(150))
+    assert isinstance(decode_client(update[0].payload), client.SessionUpdate)
+    assert run_until(talk, ms(300)) == []
+    talk.receive(server.SessionUpdated(session=session()), ms(350))
+    said = run_until(talk, ms(600))
+    assert said[0].type == "bench.microphone"
+    assert said[0].at_ns == ms(350)
+    assert [out.due_ns for out in said if isinstance(out, Outgoing)] == [ms(450), ms(550)]
+
+
+def test_a_server_that_says_nothing_ends_the_session_as_silent():
+    talk = conversation(turn_taking(Part((utterance(),))))
+    talk.open(0)
+    said = run_until(talk, ms(20_000))
+    assert [out.type for out in said] == ["session.update"]  # an older server waits for it
+    assert (talk.outcome, talk.over_ns) == ("silent", ms(10_000))
+
+
+def test_an_error_before_the_session_is_ready_refuses_it_by_its_code():
+    talk = conversation(turn_taking(Part((utterance(),))))
+    talk.open(0)
+    detail = {"type": "invalid_request_error", "code": "invalid_value", "message": "no"}
+    error = msgspec.convert({"type": "error", "error": detail}, server.ErrorMessage)
+    talk.receive(error, ms(5))
+    assert (talk.outcome, talk.reason) == ("refused", "invalid_value: no")
+
+
+def test_silence_is_streamed_without_a_gap_between_and_after_turns():
+    talk = opened(turn_taking(Part((utterance(), utterance()), gap_ns=ms(300))))
+    said = run_until(talk, ms(700))
+    reply(talk, ms(750))
+    done(talk, ms(760))
+    said += run_until(talk, ms(5000))
+    appends = [out for out in said if isinstance(out, Outgoing)]
+    assert [out.media_ns for out in appends] == [ms(100) * n for n in range(len(appends))]
+    assert [out.due_ns for out in appends] == [ms(100) * (n + 1) for n in range(len(appends))]
+
+
+def test_a_turn_ends_when_its_reply_has_been_heard_and_the_next_begins_a_gap_later():
+    talk = opened(turn_taking(Part((utterance(), utterance()), gap_ns=ms(300))))
+    said = run_until(talk, ms(700))
+    reply(talk, ms(750))  # plays 750 to 1250
+    done(talk, ms(760))
+    said += run_until(talk, ms(2000))
+    heard = next(note for note in said if note.type == "bench.heard_out")
+    says = [note for note in said if note.type == "bench.say"]
+    assert heard.at_ns == ms(1250)
+    assert says[1].at_ns == ms(1550)
+    assert says[1].due_ns == ms(1600)  # the first chunk boundary that has not begun
+
+
+def test_a_late_poll_changes_no_instant():
+    def instants(step):
+        talk = opened(turn_taking(Part((utterance(), utterance()))))
+        said = []
+        for at in range(0, ms(700), step):
+            said += talk.poll(at)
+        said += talk.poll(ms(700))
+        reply(talk, ms(750))
+        done(talk, ms(760))
+        for at in range(ms(760), ms(3000), step):
+            said += talk.poll(at)
+        said += talk.poll(ms(3000))
+        return [
+            (entry.type, entry.at_ns if isinstance(entry, Note) else entry.due_ns) for entry in said
+        ]
+
+    assert instants(ms(1)) == instants(ms(333))
+
+
+def test_a_caller_without_an_answer_gives_up_after_its_patience_and_goes_on():
+    talk = opened(
+        turn_taking(Part((utterance(), utterance()))), Manners(answer_timeout_ns=ms(2000))
+    )
+    said = run_until(talk, ms(9000))
+    gave_up = [note for note in said if note.type == "bench.gave_up"]
+    says = [note for note in said if note.type == "bench.say"]
+    assert len(gave_up) == 2
+    assert gave_up[0].at_ns == says[0].due_ns + ms(300) + ms(2000)
+    assert talk.outcome == "finished"
+
+
+def test_an_interruption_empties_the_player_and_truncates_to_what_was_heard():
+    part = Part((utterance(),), (utterance("stop"),), hear_ns=ms(200))
+    talk = opened(barge_in(part), Manners(truncate=True))
+    said = run_until(talk, ms(700))
+    reply(talk, ms(750), audio_ms=3000)
+    said += run_until(talk, ms(1100))
+    interruption = [note for note in said if note.type == "bench.say"][1]
+    assert interruption.at_ns == ms(950)  # 200 ms of the reply heard
+    assert interruption.detail["role"] == "interruption"
+    talk.receive(server.InputAudioBufferSpeechStarted(item_id="i2", audio_start_ms=900), ms(1250))
+    said = talk.poll(ms(1250))
+    flush = next(entry for entry in said if entry.type == "bench.flush")
+    assert flush.detail == {"heard_ms": 500}
+    truncate = next(
+        entry for entry in said if isinstance(entry, Outgoing) and "trunc" in entry.type
+    )
+    assert decode_client(truncate.payload).audio_end_ms == 500
+    assert truncate.item_id == "a1"
+
+
+def test_late_audio_of_an_interrupted_reply_is_not_heard():
+    part = Part((utterance(),), (utterance("stop"),), hear_ns=ms(200))
+    talk = opened(barge_in(part), Manners(answer_timeout_ns=ms(1000)))
+    run_until(talk, ms(700))
+    reply(talk, ms(750), audio_ms=3000)
+    run_until(talk, ms(1100))
+    talk.receive(server.InputAudioBufferSpeechStarted(item_id="i2"), ms(1250))
+    late = server.ResponseOutputAudioDelta(
+        response_id="r1", item_id="a1", delta=b"\x00" * PCM16_24K.nbytes(ms(9000))
+    )
+    talk.receive(late, ms(1260))
+    said = run_until(talk, ms(4000))
+    assert "bench.gave_up" in notes(said)
+    assert talk.outcome == "finished"
+
+
+def test_a_server_that_does_not_interrupt_leaves_the_player_alone():
+    part = Part((utterance(),), (utterance("stop"),), hear_ns=ms(200))
+    talk = conversation(barge_in(part))
+    talk.open(0)
+    talk.receive(server.SessionCreated(session=Session()), 0)
+    talk.poll(0)
+    detection = {"type": "server_vad", "interrupt_response": False}
+    talk.receive(server.SessionUpdated(session=session(input={"turn_detection": detection})), 0)
+    run_until(talk, ms(700))
+    reply(talk, ms(750), audio_ms=3000)
+    run_until(talk, ms(1100))
+    talk.receive(server.InputAudioBufferSpeechStarted(item_id="i2"), ms(1250))
+    assert "bench.flush" not in notes(talk.poll(ms(1250)))
+
+
+def test_what_the_server_says_the_format_is_gets_obeyed():
+    recorded = []
+    talk = conversation(turn_taking(Part((utterance(),))), recorded=recorded)
+    talk.open(0)
+    talk.receive(server.SessionCreated(session=Session()), 0)
+    talk.poll(0)
+    g711 = session(input={"format": {"type": "audio/pcmu"}}, output={"format": "g711_alaw"})
+    talk.receive(server.SessionUpdated(session=g711), 0)
+    said = run_until(talk, ms(400))
+    assert recorded == [AudioFormat("audio/pcmu", 8000)]
+    assert said[0].detail["output"] == {"type": "audio/pcma", "rate": 8000}
+    assert {out.nbytes for out in said if isinstance(out, Outgoing)} == {800}
+
+
+def test_a_split_turn_is_waited_for_to_its_second_answer():
+    talk = opened(turn_taking(Part((utterance(length=ms(2000), offset=ms(1900)),))))
+    run_until(talk, ms(1000))
+    reply(talk, ms(1000), response="r1", audio_ms=200)
+    done(talk, ms(1010), response="r1")
+    talk.receive(server.InputAudioBufferSpeechStarted(item_id="i2"), ms(1500))
+    said = run_until(talk, ms(3000))
+    assert "bench.heard_out" not in notes(said)
+    reply(talk, ms(3100), response="r2", audio_ms=200)
+    talk.receive(server.InputAudioBufferCommitted(item_id="i2"), ms(3100))
+    talk.receive(server.ResponseCreated(response=Response(id="r3")), ms(3100))
+    done(talk, ms(3150), response="r2")
+    done(talk, ms(3160), response="r3")
+    said = run_until(talk, ms(4000))
+    assert "bench.heard_out" in notes(said)
+
+
+def test_winding_down_finishes_the_turn_and_begins_no_other():
+    talk = opened(turn_taking(Part((utterance(), utterance()))))
+    run_until(talk, ms(700))
+    talk.wind_down()
+    reply(talk, ms(750))
+    done(talk, ms(760))
+    said = run_until(talk, ms(5000))
+    assert "bench.heard_out" in notes(said)
+    assert "bench.say" not in notes(said)
+    assert talk.outcome == "drained"
+
+
+def test_send_and_await_serve_scripts_of_other_kinds():
+    def push_to_talk(_part):
+        yield Say(utterance())
+        yield Send(client.InputAudioBufferCommit())
+        yield Await("input_audio_buffer.committed")
+        yield Send(client.ResponseCreate())
+        yield HearOut()
+
+    talk = opened(push_to_talk(None))
+    said = run_until(talk, ms(500))
+    commit = next(out for out in said if out.type == "input_audio_buffer.commit")
+    assert commit.due_ns == ms(400)
+    talk.receive(server.InputAudioBufferCommitted(item_id="i"), ms(480))
+    create = next(out for out in talk.poll(ms(480)) if out.type == "response.create")
+    assert create.due_ns == ms(480)
+
+
+def test_a_script_that_raises_ends_its_session_and_says_how():
+    def broken(_part):
+        yield Pause(ms(10))
+        raise ValueError("oops")
+
+    talk = opened(broken(None))
+    run_until(talk, ms(100))
+    assert talk.outcome == "crashed"
+    assert "oops" in talk.reason
+
+
+ANY_MESSAGE = st.sampled_from(
+    [
+        server.SessionCreated(session=Session()),
+        server.SessionUpdated(session=session()),
+        server.InputAudioBufferSpeechStarted(item_id="i", audio_start_ms=3),
+        server.InputAudioBufferSpeechStopped(item_id="i", audio_end_ms=9),
+        server.InputAudioBufferCommitted(item_id="i"),
+        server.ConversationItemAdded(item=Item(type="message", id="i")),
+        server.ResponseCreated(response=Response(id="r")),
+        server.ResponseOutputAudioDelta(response_id="r", item_id="a", delta=b"\0" * 4800),
+        server.BetaAudioDelta(response_id="q", item_id="b", delta=b"\0" * 4801),
+        server.ResponseOutputAudioDone(response_id="r", item_id="a"),
+        server.ResponseDone(response=Response(id="r")),
+        server.ErrorMessage(),
+        server.Ping(),
+        UnknownMessage(type="x", reason="?", text="{}"),
+    ]
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(ANY_MESSAGE, st.integers(0, ms(800))), max_size=60))
+def test_any_messages_in_any_order_leave_the_conversation_total_and_finite(messages):
+    part = Part((utterance(), utterance()), (utterance("s"), utterance("s")))
+    talk = conversation(barge_in(part), Manners(answer_timeout_ns=ms(3000), truncate=True))
+    talk.open(0)
+    at, said = 0, []
+    for message, gap in messages:
+        at += gap
+        said += run_until(talk, at)
+        talk.receive(message, at)
+    said += run_until(talk, at + ms(60_000))
+    assert talk.outcome is not None
+    assert talk.next_due() is None
+    dues = [out.due_ns for out in said if isinstance(out, Outgoing) and out.media_ns is not None]
+    assert dues == sorted(dues)
