@@ -35,7 +35,7 @@ VAD = {"type": "server_vad", "threshold": 0.5, "prefix_padding_ms": 300, "silenc
 
 
 def voice(name, onset_ms, speech_ms, tail_ms=200, *, tags=(), pitch=120, pause=None):
-    """An utterance of a steady voice (harmonics), its truth exact; `pause`: (start, length) in ms."""
+    """An utterance of a steady voice, its truth exact; `pause`: (start, length) in ms."""
     rate = PCM16_24K.rate
     at = np.arange(rate * speech_ms // 1000) / rate
     sound = sum(np.sin(2 * np.pi * pitch * n * at) / n for n in range(1, 8))
@@ -121,9 +121,9 @@ class Call:
 
 
 class World:
-    """Links take `up_ns` to the server and `down_ns` back. `profile` is how every server behaves."""
+    """Links take `up_ns` to the server and `down_ns` back; every server has `profile`."""
 
-    def __init__(self, profile=Profile(), *, up_ns=0, down_ns=0, replies=()):  # noqa: B008 - a value
+    def __init__(self, profile=Profile(), *, up_ns=0, down_ns=0, replies=()):
         self.profile = profile
         self.repertoire = Repertoire.of(
             *(replies or (voice("reply", 0, 1500, 0, tags=("reply",)),))
@@ -137,7 +137,7 @@ class World:
     def later(self, at_ns, call, way, payload):
         heapq.heappush(self._flying, (at_ns, next(self._order), call, way, payload))
 
-    def call(self, script, part, *, start_ns=0, manners=Manners(), detection=VAD):  # noqa: B008
+    def call(self, script, part, *, start_ns=0, manners=Manners(), detection=VAD):
         """Begin a call that plays the stock script `script` (or a script) with `part`."""
         play = SCRIPTS[script].play if isinstance(script, str) else script
         session = {"type": "realtime", "turn_detection": detection}

@@ -34,6 +34,8 @@ def interruptions(
     number of the interrupted response.
     """
     table = pd.DataFrame(index=turns.index[turns["role"] == "interruption"])
+    # Windows are many: only those of sessions with an interruption are looked at.
+    deltas = deltas[deltas["session"].isin(turns.loc[table.index, "session"])]
     spans = _audible(deltas)
     cuts = deltas[deltas["played"]].groupby("response")["cut_ns"].max()
     table["reply"] = _interrupted(turns.loc[table.index], spans, cuts, responses)

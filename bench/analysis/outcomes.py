@@ -93,9 +93,8 @@ def judge_turns(turns: pd.DataFrame, session: pd.DataFrame) -> pd.DataFrame:
     responded = turns["response_id"].notna().to_numpy()
     deaf = turns["speech_started_ns"].isna().to_numpy()
     waited = gave_up.notna().to_numpy()
-    late_ms = ((heard - gave_up).astype(float) / 1e6).map(
-        "{:.0f} ms after the caller gave up".format
-    )
+    late_ms = (heard - gave_up).astype(float) / 1e6
+    late = [f"answered {late:.0f} ms after the caller gave up" for late in late_ms]
 
     status = texts(turns["status"])
     why = texts(turns["status_reason"])
@@ -106,7 +105,7 @@ def judge_turns(turns: pd.DataFrame, session: pd.DataFrame) -> pd.DataFrame:
         Case("error", complained & ~audio, turns["error"]),
         Case("cut", is_open & ~whole, "the run ended first"),
         Case("ok", in_time, ""),
-        Case("late", audible, "answered " + late_ms),
+        Case("late", audible, pd.Series(late, turns.index, object)),
         Case("missed", deaf & ~responded, "no speech_started and no answer"),
         Case("timeout", waited & audio, "audio came, and none of it was heard"),
         Case("timeout", waited, "no audio before the caller gave up"),

@@ -25,6 +25,7 @@ from bench.analysis.tables import (
     codes,
     integers,
     is_type,
+    joined,
     latest,
     of_type,
     parsed,
@@ -152,10 +153,11 @@ def _words(events: pd.DataFrame, responses: pd.DataFrame) -> pd.Series:
     found = pd.Series(pd.NA, responses.index, dtype=object)
     for types in (TRANSCRIPT_DONE, TRANSCRIPT, TEXT_DONE, TEXT):
         rows = of_type(events, *types)
-        if rows.empty:
-            continue
-        words = texts(rows["detail"]).groupby(number(responses, rows)).agg("".join)
-        found = found.where(found.notna(), words[words != ""].reindex(found.index))
+        rows = rows.assign(response=number(responses, rows), words=texts(rows["detail"]))
+        rows = rows[(rows["words"] != "") & ~rows["response"].isin(found.index[found.notna()])]
+        if len(rows):
+            words = joined(rows["words"], rows["response"], "")
+            found = found.where(found.notna(), words.reindex(found.index))
     return texts(found)
 
 

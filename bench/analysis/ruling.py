@@ -102,7 +102,7 @@ def _too_few(gate: Gate, row: Row) -> str:
     if q is not None:
         short = needed(q if gate.operator in {"<", "<="} else 1 - q) - row["n"]
         if short > 0:
-            return f"{row['n']} samples are too few: it needs {short} more"
+            return f"{row['n']} samples are too few: it still needs {short}"
     if row["value"] is not None and row["low"] is None and row["high"] is None:
         return "the turns of a single session give no interval: it needs more sessions"
     return ""
@@ -114,7 +114,9 @@ def _more(gate: Gate, row: Row, limit: float) -> str:
         unblemished = limit / 100 if row["value"] else 1 - limit / 100
         turns = int(np.ceil(np.log((1 - CONFIDENCE) / 2) / np.log(unblemished)))
         if turns > row["n"]:
-            return f"; the interval reaches over the limit: it needs {turns - row['n']} more turns"
+            return (
+                f"; the interval reaches over the limit: turns it still needs: {turns - row['n']}"
+            )
     return "; the interval reaches over the limit: it needs more turns"
 
 
@@ -139,8 +141,8 @@ def _unit(gate: Gate) -> str:
 
 
 def _number(value: float) -> str:
-    """Four digits: what a reader compares, never fewer than whole units."""
-    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    """What a reader compares: four digits below a hundred, whole units above."""
+    return f"{value:.0f}" if abs(value) > 100 else f"{value:.4g}"
 
 
 def _quantity(value: float, gate: Gate) -> str:

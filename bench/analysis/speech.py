@@ -27,6 +27,7 @@ from bench.analysis.tables import (
     Ints,
     codes,
     integers,
+    joined,
     latest,
     nullable,
     of_type,
@@ -146,7 +147,7 @@ class Ear:
         finals = self.transcripts[self.transcripts["turn"] >= 0].copy()
         finals["detail"] = texts(finals["detail"])
         # An item may be transcribed again (Inworld revises): its last word counts.
-        words = finals.drop_duplicates(["turn", "item"], keep="last").groupby("turn")["detail"]
+        finals = finals.drop_duplicates(["turn", "item"], keep="last")
         named = starts[starts["item"] >= 0].drop_duplicates(["turn", "item"])
         heard = (
             named.groupby("turn")
@@ -161,7 +162,7 @@ class Ear:
         table["stopped_row"] = last["row"].astype("Int64")
         table["committed_ns"] = commit["at_ns"].astype("Int64")
         table["transcribed_ns"] = finals.groupby("turn")["at_ns"].max().astype("Int64")
-        table["transcript"] = words.agg(" ".join)
+        table["transcript"] = joined(finals["detail"], finals["turn"], " ")
         table["transcript"] = texts(table["transcript"]).astype("str")
         table["item_id"] = first["item_id"].astype("str")
         table["item_id"] = table["item_id"].fillna(commit["item_id"].astype("str"))

@@ -99,7 +99,7 @@ def turn_sample(metric: Metric, turns: pd.DataFrame) -> Sample:
         if metric.end == "agent_silent":
             lost = turns["yielded"].notna().to_numpy(bool)
         elif metric.needs == "interruption":
-            lost &= (turns["role"] == "interruption").to_numpy(bool)
+            lost = lost & (turns["role"] == "interruption").to_numpy(bool)
         waits = lost & ~has & (begin != NEVER) & (until != NEVER)
         values = np.where(waits, (until - np.where(waits, begin, 0)) / 1e6, values)
     kept = has | waits

@@ -114,7 +114,16 @@ def nullable(values: Ints, present: NDArray[np.bool_]) -> pd.arrays.IntegerArray
 
 def texts(column: pd.Series) -> pd.Series:
     """A column of text; empty where there is none."""
-    return column.astype(object).where(column.notna(), "")
+    words: pd.Series = column.astype(object).where(column.notna(), "")
+    return words
+
+
+def joined(words: pd.Series, by: pd.Series, separator: str) -> pd.Series:
+    """The words of each group, joined in order; groups of one, nearly all, cost nothing."""
+    alone = ~by.duplicated(keep=False)
+    single = pd.Series(words[alone].to_numpy(), by[alone].to_numpy(), object)
+    several = words[~alone].groupby(by[~alone].to_numpy()).agg(separator.join)
+    return pd.concat([single, several.astype(object)])
 
 
 def parsed(rows: pd.DataFrame, *keys: str) -> pd.DataFrame:

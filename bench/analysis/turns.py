@@ -75,8 +75,10 @@ def turns_table(events: pd.DataFrame, sessions: pd.DataFrame, plan: dict[str, An
     )
     turns["waited_until_ns"] = _waited(turns)
     turns["as_of_ns"] = turns["speech_onset_ns"]
+    # Typed before they meet: a missing instant would turn a column of them into floats.
     missing = never_reached(sessions, turns)
-    return _tidy(pd.concat([turns, missing], ignore_index=True) if len(missing) else turns, plan)
+    table = pd.concat([_tidy(turns, plan), _tidy(missing, plan)])
+    return table.sort_values(["session", "turn"], kind="stable", ignore_index=True)
 
 
 def _waited(turns: pd.DataFrame) -> pd.Series:
@@ -101,7 +103,7 @@ def _tidy(turns: pd.DataFrame, plan: dict[str, Any]) -> pd.DataFrame:
     for name in ("outcome", "reason", "transcript", "reply", "utterance", "text"):
         turns[name] = turns[name].fillna("")
     for name in _FLAGS:
-        turns[name] = turns[name].fillna(value=False).astype(bool)
+        turns[name] = turns[name].astype("boolean").fillna(value=False).astype(bool)
     for name in COLUMNS:
         if name.endswith(("_ns", "_ms")) or name == "worker":
             turns[name] = turns[name].astype("Int64")
@@ -109,4 +111,4 @@ def _tidy(turns: pd.DataFrame, plan: dict[str, Any]) -> pd.DataFrame:
     turns["spurious"] = turns["spurious"].fillna(0).astype("int64")
     for name in _NUMBERS:
         turns[name] = turns[name].astype("float64")
-    return turns.sort_values(["session", "turn"], kind="stable", ignore_index=True)
+    return turns

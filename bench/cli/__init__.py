@@ -35,12 +35,10 @@ RunPath = Annotated[Path, typer.Argument(help="A run folder under reports/.")]
 def main() -> None:
     """Run the program; every error it knows of is one line on stderr and an exit code."""
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)  # the code of a typer.Exit, or what a verb returned
     except BenchError as error:
         _say(error)
         sys.exit(error.exit_code)
-    except typer.Exit as leave:
-        sys.exit(leave.exit_code)
     except typer.Abort:
         sys.exit(130)
     except Exception as error:
@@ -50,6 +48,7 @@ def main() -> None:
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 def _say(error: object) -> None:

@@ -58,7 +58,7 @@ class Live:
             self._note = _phase(word)
         if self._live is None and time.monotonic() - self._last_log >= LOG_EVERY_S:
             self._last_log = time.monotonic()
-            self._talk.print(self._line(), highlight=False)
+            self._talk.print(self._line(), highlight=False, soft_wrap=True)
         self._refresh()
 
     def _refresh(self) -> None:

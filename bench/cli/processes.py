@@ -35,12 +35,10 @@ class Reference:
         command += ["--truth", str(folder.truth), "--summary", str(folder.reference)]
         command += ["--watch-parent"] + (["--profile", profile] if profile else [])
         self._folder = folder
-        self._process = subprocess.Popen(  # noqa: S603 - this program's own module
-            command,
-            stdout=subprocess.PIPE,
-            stderr=(folder.logs / "reference.txt").open("wb"),
-            start_new_session=True,
-        )
+        with (folder.logs / "reference.txt").open("wb") as talk:
+            self._process = subprocess.Popen(  # noqa: S603 - this program's own module
+                command, stdout=subprocess.PIPE, stderr=talk, start_new_session=True
+            )
         self.url = self._read_url()
 
     def _read_url(self) -> str:
@@ -63,6 +61,8 @@ class Reference:
     def stop(self) -> dict[str, Any] | None:
         """End it; returns what it says about its own load, None where it said nothing."""
         _end(self._process)
+        if self._process.stdout is not None:
+            self._process.stdout.close()
         try:
             told = msgspec.json.decode(self._folder.reference.read_bytes())
         except (OSError, msgspec.DecodeError):

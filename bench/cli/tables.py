@@ -97,6 +97,6 @@ def _number(value: float | None, unit: str) -> str:
 
 def _interval(row: dict[str, Any]) -> str:
     if row["low"] is None or row["high"] is None:
-        return "–"  # noqa: RUF001 - a dash is a dash
+        return "–"
     digits = 0 if abs(row["high"]) >= 100 else 1
     return f"{row['low']:.{digits}f} to {row['high']:.{digits}f}"

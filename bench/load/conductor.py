@@ -42,6 +42,7 @@ from bench.voice.audio import NS_PER_S
 RUN_VARIABLE = "BENCH_RUN"
 PROGRESS_VARIABLE = "BENCH_PROGRESS_FD"
 PARENT_VARIABLE = "BENCH_PARENT"
+SHELF_VARIABLE = "BENCH_REPORTS"
 LEAD_NS = NS_PER_S // 2
 PREPARE_TIMEOUT_S = 60.0
 ACKNOWLEDGE_MARGIN_S = 5.0
@@ -207,7 +208,8 @@ class Conductor:
         job = make_job(Path(user.scenario), target)
         credential(target)
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-        self._folder = RunFolder.create(Path("reports") / f"{stamp}-{job.name}")
+        shelf = Path(os.environ.get(SHELF_VARIABLE, "reports"))
+        self._folder = RunFolder.create(shelf / f"{stamp}-{job.name}")
         self._folder.write({**describe(job, workers), "plain_locust": True})
         return self._folder
 

@@ -102,7 +102,8 @@ class Loop:
         heap = self._heap
         while heap and heap[0][0] <= now:
             due, _, session = heapq.heappop(heap)
-            if session.due_ns == due and not session.over:
+            if session.queued_ns == due and not session.over:
+                session.queued_ns = None
                 fd = session.wire.fileno()
                 session.woken(now)
                 self._after(fd, session)
@@ -134,9 +135,11 @@ class Loop:
         self._schedule(session)
 
     def _schedule(self, session: Session) -> None:
-        if session.due_ns is not None:
+        due = session.due_ns
+        if due is not None and due != session.queued_ns:
+            session.queued_ns = due
             self._sequence += 1
-            heapq.heappush(self._heap, (session.due_ns, self._sequence, session))
+            heapq.heappush(self._heap, (due, self._sequence, session))
 
     def _forget(self, fd: int, session: Session) -> None:
         if self.sessions.pop(fd, None) is not None:

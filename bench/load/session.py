@@ -49,7 +49,10 @@ class Start(NamedTuple):
 
 
 class Session:
-    """One session. `due_ns` is when it next wants to be woken; None: only by its socket."""
+    """One session. `due_ns` is when it next wants to be woken; None: only by its socket.
+
+    `queued_ns` belongs to the loop: the deadline that it has in its heap for this session.
+    """
 
     def __init__(
         self,
@@ -62,6 +65,7 @@ class Session:
     ) -> None:
         self.wire = wire
         self.due_ns: int | None = None
+        self.queued_ns: int | None = None
         self.over = False
         self._start = start
         self._number = start.number

@@ -5,7 +5,7 @@ from typing import Final
 from bench.plan.metrics import METRICS
 from bench.report.panel import Cell, Table
 from bench.report.run import Run, Statistic
-from bench.report.words import interval, missing, plain, quantity
+from bench.report.words import NOTHING, interval, missing, plain, quantity
 
 _QUANTILES: Final = ("p50", "p90", "p95", "p99", "mean", "max")
 
@@ -33,7 +33,7 @@ def metric_tables(run: Run) -> list[Table]:
 
 
 def _has_data(statistics: dict[str, Statistic]) -> bool:
-    return any(not missing(row.value) for row in statistics.values())
+    return any(row.n > 0 or not missing(row.value) for row in statistics.values())
 
 
 def _quantiles(found: dict[str, dict[str, Statistic]], names: list[str]) -> Table:
@@ -52,15 +52,19 @@ def _quantiles(found: dict[str, dict[str, Statistic]], names: list[str]) -> Tabl
         ("metric", "unit", *_QUANTILES, "n"),
         rows,
         numeric=frozenset(range(2, 3 + len(_QUANTILES))),
-        note="Small brackets are 95 % intervals.",
+        note="Small brackets are 95 % intervals. ∞: so many waited in vain that the value lies "
+        "beyond every wait.",
     )
 
 
 def _cell(row: Statistic | None, unit: str) -> Cell:
-    if row is None or missing(row.value):
-        return "–"
+    if row is None:
+        return NOTHING
+    value = plain(row.value, unit)
+    if missing(row.value) and row.n:
+        value = "∞"  # as in the interval: some waited in vain, and their share is beyond this
     spread = interval(row.low, row.high, unit)
-    return (plain(row.value, unit), spread) if spread else plain(row.value, unit)
+    return (value, spread) if spread else value
 
 
 def _shares(found: dict[str, dict[str, Statistic]], names: list[str]) -> Table:

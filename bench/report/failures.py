@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from bench.report.panel import Panel, Table
 from bench.report.run import Run, texts
 from bench.report.theme import OUTCOME_COLOURS, blank, colour
-from bench.report.words import clip, count, listing, plain, share
+from bench.report.words import NOTHING, clip, count, listing, plain, share
 
 _ABOUT: Final = {
     "ok": "answered while the caller waited",
@@ -36,7 +36,7 @@ def breaking(run: Run) -> Panel:
     figure = _bars(outcomes)
     bad = int(sum(number for kind, number in outcomes.items() if kind not in _FINE))
     answer = (
-        f"{'Nothing' if bad == 0 else plain(bad, '1')} of {count(len(run.turns), 'attempted turn')} "
+        f"{plain(bad, '1') if bad else 'None'} of {count(len(run.turns), 'attempted turn')} "
         f"failed ({share(bad, len(run.turns))}). {_sessions(run)}"
     )
     found = (_failed_turns(run), _failed_sessions(run), _errors(run), _unknown(run))
@@ -148,7 +148,7 @@ def _failed_sessions(run: Run) -> Table | None:
             str(worker),
             kind or "unknown",
             clip(reason, 140),
-            "–" if codes is None or pd.isna(codes.iloc[place]) else str(int(codes.iloc[place])),
+            NOTHING if codes is None or pd.isna(codes.iloc[place]) else str(int(codes.iloc[place])),
         ]
         for place, (session, worker, kind, reason) in enumerate(
             zip(

@@ -1,11 +1,11 @@
-"""Figures on the server's ear: where its VAD puts speech, and when it says so, against the truth."""
+"""Figures on the server's ear: where its VAD puts speech and when it says so, against the truth."""
 
 from typing import Any, Final
 
 import pandas as pd
-import plotly.graph_objects as go
 
-from bench.report.panel import Panel, Table, strips
+from bench.report.marks import strips
+from bench.report.panel import Panel, Plot, Table
 from bench.report.run import Run, flag, numbers, texts
 from bench.report.theme import colour
 from bench.report.words import capital, clip, count, quantity, share, with_interval
@@ -27,7 +27,7 @@ def hearing(run: Run) -> Panel:
     start = strips(run, _START, title="ms after the true start of speech")
     end = strips(run, _END, title="ms after the true end of speech")
     silence = _silence_ms(run)
-    figures: list[tuple[str, go.Figure]] = []
+    figures: list[Plot] = []
     for figure, caption in ((start, "Start of speech"), (end, "End of speech")):
         if figure is not None:
             figure.add_vline(x=0, line={"color": colour("axis"), "width": 1.5})
@@ -37,16 +37,16 @@ def hearing(run: Run) -> Panel:
     if end is not None and silence is not None:
         end.add_vline(x=silence, line={"color": colour("ear"), "width": 1.5, "dash": "dot"})
         end.add_annotation(
-            x=silence, y=0, yref="paper", yanchor="bottom", xanchor="left",
-            text=f" configured silence {quantity(silence, 'ms')}", showarrow=False,
+            x=silence, y=0, yref="paper", yanchor="bottom", xanchor="right",
+            text=f"configured silence {quantity(silence, 'ms')} ", showarrow=False,
             font={"size": 11, "color": colour("ear")},
         )  # fmt: skip
-    if not figures and run.measured.empty:
+    if not figures and run.counted.empty:
         return Panel(key, question, "No turn began in the measured phase, so nothing was heard.")
     answer = " ".join(part for part in (_timing(run), _shares(run)) if part)
     if not figures:
         answer = f"The server never said that speech started or stopped. {answer}"
-    worst = _worst(run.measured)
+    worst = _worst(run.counted)
     return Panel(key, question, answer.strip(), figures, [worst] if worst else [])
 
 
@@ -76,17 +76,21 @@ def _timing(run: Run) -> str:
 
 
 def _shares(run: Run) -> str:
-    turns = run.measured
+    turns = run.counted
     if turns.empty:
         return ""
     missed, split = int(flag(turns, "missed").sum()), int(flag(turns, "split_turn").sum())
     spurious = int(numbers(turns, "spurious").fillna(0).sum())
-    times = {0: "never", 1: "once"}.get(spurious, f"{spurious} times")
-    return (
-        f"Of {count(len(turns), 'turn')} it missed {missed} ({share(missed, len(turns))}) and cut "
-        f"{split} into several ({share(split, len(turns))}); it heard speech {times} "
-        "where nobody spoke."
-    )
+    times = "once" if spurious == 1 else f"{spurious} times"
+    text = f"It missed {_of(missed, len(turns))}, and cut {_of(split, len(turns))} into several"
+    if spurious:
+        return f"{text}; {times} it heard speech where nobody spoke."
+    return f"{text}; it never heard speech where nobody spoke."
+
+
+def _of(part: int, whole: int) -> str:
+    turns = count(whole, "turn")
+    return f"{part} of {turns} ({share(part, whole)})" if part else f"none of {turns}"
 
 
 def _worst(turns: pd.DataFrame) -> Table | None:

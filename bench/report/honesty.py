@@ -31,7 +31,7 @@ def honesty(run: Run) -> Panel:
         (caption, figure)
         for caption, figure in (
             (
-                "Share of events that were later than a time; both axes logarithmic",
+                "Share of events, over the whole run, later than a time; both axes logarithmic",
                 _tail(run, samples),
             ),
             (
@@ -91,7 +91,7 @@ def _tail(run: Run, samples: dict[str, pd.DataFrame]) -> go.Figure | None:
         )
     for name, bound in _bounds(run).items():
         if name in shown:
-            _bound_line(figure, name, bound)
+            _bound_line(figure, bound)
     figure.update_xaxes(type="log", title={"text": "ms late"}, exponentformat="none", dtick=1)
     figure.update_yaxes(type="log", ticksuffix=" %", exponentformat="none", dtick=1)
     return figure
@@ -107,7 +107,7 @@ def _bounds(run: Run) -> dict[str, float]:
     }
 
 
-def _bound_line(figure: go.Figure, name: str, bound: float) -> None:
+def _bound_line(figure: go.Figure, bound: float) -> None:
     """One line per distinct bound: the three are usually the same."""
     drawn = [shape.x0 for shape in figure.layout.shapes]
     if bound in drawn or bound <= 0:
@@ -183,7 +183,7 @@ def _per_second(table: pd.DataFrame, quantile: float) -> pd.Series:
 
 
 def _machine(run: Run) -> list[tuple[str, pd.Series, str]]:
-    """CPU of the busiest worker and steal of the host, in % by second; a missing one is left out."""
+    """CPU of the busiest worker and steal of the host, in % by second; none that is missing."""
     if run.health is None or run.health.empty:
         return []
     second = np.floor((run.health["at_ns"] - run.origin_ns) / 1e9 - 0.5)
@@ -230,14 +230,14 @@ def _reference(run: Run) -> list[str]:
     cpu = known.get("cpu_share")
     text = (
         "The embedded reference server kept its own schedule within "
-        f"{quantity(known.get('late_p50_ms'), 'ms')} at p50, {quantity(known.get('late_p99_ms'), 'ms')} "
-        f"at p99 and {quantity(known.get('late_max_ms'), 'ms')} at worst"
+        f"{quantity(known.get('late_p50_ms'), 'ms')} at p50, "
+        f"{quantity(known.get('late_p99_ms'), 'ms')} at p99 "
+        f"and {quantity(known.get('late_max_ms'), 'ms')} at worst"
     )
     text += f", at {quantity(100.0 * cpu, '%')} of one core" if cpu is not None else ""
     if known.get("bottleneck"):
-        return [
-            f"{text}. It says that it was itself the bottleneck: {known.get('reason') or 'no reason given'}."
-        ]
+        reason = known.get("reason") or "no reason given"
+        return [f"{text}. It says that it was itself the bottleneck: {reason}."]
     return [f"{text}. It was not the bottleneck."]
 
 

@@ -1,35 +1,34 @@
-"""Figures on time: how long a caller waits, where that time goes, and whether it holds."""
+"""Figures on time: how long a caller waits for a voice, and where that time goes."""
 
 from typing import Final, NamedTuple
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
-from bench.report.panel import (
+from bench.report.marks import (
     TURN_HOVER,
-    Panel,
-    Table,
     curve,
+    gate_limits,
     gate_lines,
     half_and_most,
     marks,
+    remarks,
     room,
     sampled,
     share_axis,
     thin,
     turn_ids,
 )
+from bench.report.panel import Panel, Table
 from bench.report.run import Run, numbers, texts
-from bench.report.theme import TEMPLATE, blank, colour, metric_colour
-from bench.report.words import count, listing, plain, quantity, seconds, share
+from bench.report.theme import blank, metric_colour
+from bench.report.words import NOTHING, count, listing, plain, quantity
 
 _WAITS: Final = {
     "voice_to_voice_latency": "voice to voice: the first audible sample plays",
     "first_audio_latency": "first audio: the first delta arrives",
 }
-_FAILED: Final = ("late", "missed", "timeout", "error", "rejected", "dropped")
 _MOST_BARS: Final = 240
 
 
@@ -59,7 +58,7 @@ STAGES: Final = (
 def waiting(run: Run) -> Panel:
     """How long until the caller hears a voice: two curves, their quantiles, the gates."""
     key, question = "waiting", "How long until the caller hears a voice?"
-    turns, notes = run.measured, []
+    turns, notes = run.counted, []
     figure = blank(420)
     values: list[float] = []
     for metric, name in _WAITS.items():
@@ -74,12 +73,11 @@ def waiting(run: Run) -> Panel:
     for metric, position in zip(_WAITS, ("bottom right", "top left"), strict=True):
         if trace := marks(run.statistics(metric), metric, position=position):
             figure.add_trace(trace)
-    limits = gate_lines(figure, run, list(_WAITS))
     last = run.statistics("voice_to_voice_latency").get("p99")
     upper, beyond = room(values, last.value if last else None)
-    share_axis(
-        figure, max([upper, *(1.08 * limit for limit in limits)]), "ms after the caller's last word"
-    )
+    upper = max([upper, *(1.08 * limit for limit in gate_limits(run, list(_WAITS)))])
+    gate_lines(figure, run, list(_WAITS), upper)
+    share_axis(figure, upper, "ms after the caller's last word")
     answer = " ".join(
         part
         for part in (
@@ -90,14 +88,14 @@ def waiting(run: Run) -> Panel:
         if part
     )
     caption = "Share of turns answered within a time; bars are 95 % intervals"
-    return Panel(key, question, answer, [(caption, figure)], notes=_said(*notes, beyond))
+    return Panel(key, question, answer, [(caption, figure)], notes=remarks(*notes, beyond))
 
 
 def _unheard(run: Run) -> str:
-    if run.measured.empty:
+    if run.counted.empty:
         return "No turn began in the measured phase, so there is nothing to draw."
     return (
-        f"Nobody heard a voice: none of {count(len(run.measured), 'measured turn')} has an "
+        f"Nobody heard a voice: none of {count(len(run.counted), 'measured turn')} has an "
         "audible answer. The outcomes below say what became of them."
     )
 
@@ -109,19 +107,15 @@ def _without(turns: pd.DataFrame, metric: str) -> str:
     kinds = texts(lacking, "outcome").value_counts()
     said = listing(f"{number} {kind}" for kind, number in kinds.items())
     return (
-        f"{count(len(lacking), 'turn')} of {plain(len(turns))} ({said}) never got that far: "
-        "they are not on the curve, and count in the shares."
+        f"{plain(len(lacking), '1')} of {count(len(turns), 'turn')} ({said}) had no answer: "
+        "their callers waited in vain, and that holds the curve below 100 %."
     )
-
-
-def _said(*notes: str) -> list[str]:
-    return list(dict.fromkeys(note for note in notes if note))
 
 
 def stages(run: Run) -> Panel:
     """Where the time went: one stack per turn, sorted; never a sum of percentiles."""
     key, question = "stages", "Where did the time go?"
-    turns = sampled(run.measured, "voice_to_voice_latency")
+    turns = sampled(run.counted, "voice_to_voice_latency")
     parts = _parts(turns)
     if turns.empty or not parts:
         return Panel(key, question, "No turn has both an audible answer and its stages.")
@@ -162,7 +156,7 @@ def stages(run: Run) -> Panel:
     )
     caption = "The wait of each turn, stage on stage; sorted by voice to voice"
     return Panel(
-        key, question, answer, [(caption, figure)], [_stage_table(run, turns, parts)], _said(note)
+        key, question, answer, [(caption, figure)], [_stage_table(run, turns, parts)], remarks(note)
     )
 
 
@@ -181,7 +175,8 @@ def _stage_table(run: Run, turns: pd.DataFrame, parts: list[Stage]) -> Table:
     for stage in parts:
         known = run.statistics(stage.column)
         cells = [
-            quantity(known[word].value, "ms") if word in known else "–" for word in ("p50", "p95")
+            quantity(known[word].value, "ms") if word in known else NOTHING
+            for word in ("p50", "p95")
         ]
         mean = float(_stage(turns, stage).fillna(0.0).mean())
         rows.append([stage.name, stage.about, quantity(mean, "ms"), *cells])
@@ -193,181 +188,3 @@ def _stage_table(run: Run, turns: pd.DataFrame, parts: list[Stage]) -> Table:
         note="The means of the stages add up to the mean of the whole. Their percentiles do not: "
         "the slowest endpointing and the slowest generation are seldom the same turn.",
     )
-
-
-def holding(run: Run) -> Panel:
-    """Did it hold over time: every answer at its second, above the sessions open."""
-    key, question = "holding", "Did it hold over time?"
-    turns = run.turns
-    at = (numbers(turns, "speech_offset_ns") - run.origin_ns) / 1e9
-    turns = turns.assign(at=at)[at.notna()].sort_values(["at", "session"], kind="stable")
-    answered = turns[numbers(turns, "voice_to_voice_latency").notna()]
-    if answered.empty:
-        return Panel(key, question, "No turn was answered, so there is no latency to follow.")
-    figure = make_subplots(
-        rows=2, cols=1, shared_xaxes=True, row_heights=[0.74, 0.26], vertical_spacing=0.07
-    )
-    figure.update_layout(template=TEMPLATE, height=440, autosize=True)
-    drawn, note = thin(answered)
-    _scatter(figure, drawn)
-    _rolling(figure, answered)
-    _failures(figure, turns, float(numbers(answered, "voice_to_voice_latency").max()))
-    held = _sessions(figure, run)
-    _phases(figure, run, at)
-    figure.update_yaxes(title={"text": "voice to voice, ms"}, rangemode="tozero", row=1, col=1)
-    figure.update_yaxes(title={"text": "sessions"}, rangemode="tozero", row=2, col=1)
-    figure.update_xaxes(title={"text": "seconds since the run began"}, row=2, col=1)
-    caption = "Every answer at the second its question ended; below, sessions open"
-    return Panel(
-        key, question, f"{_drift(run)} {held}".strip(), [(caption, figure)], notes=_said(note)
-    )
-
-
-def _scatter(figure: go.Figure, turns: pd.DataFrame) -> None:
-    figure.add_trace(
-        go.Scatter(
-            x=turns["at"].to_numpy(),
-            y=numbers(turns, "voice_to_voice_latency").to_numpy(),
-            customdata=turn_ids(turns),
-            mode="markers",
-            name="turn",
-            marker={"size": 6, "opacity": 0.6, "color": colour("heard")},
-            hovertemplate=f"<b>%{{y:,.0f}} ms</b> at %{{x:.1f}} s<br>{TURN_HOVER}<extra></extra>",
-        ),
-        row=1,
-        col=1,
-    )
-
-
-def _rolling(figure: go.Figure, turns: pd.DataFrame) -> None:
-    """The median of the turns around each: a fifteenth of them, between 5 and 101."""
-    window = min(101, max(5, len(turns) // 15 | 1))
-    if len(turns) < 2 * window:
-        return
-    values = numbers(turns, "voice_to_voice_latency")
-    median = values.rolling(window, center=True, min_periods=window // 2 + 1).median()
-    line, _ = thin(pd.DataFrame({"at": turns["at"], "median": median}), 600)
-    figure.add_trace(
-        go.Scatter(
-            x=line["at"].to_numpy(),
-            y=line["median"].to_numpy(),
-            mode="lines",
-            name=f"median of {window}",
-            line={"color": colour("ink"), "width": 2},
-            hoverinfo="skip",
-        ),
-        row=1,
-        col=1,
-    )
-
-
-def _failures(figure: go.Figure, turns: pd.DataFrame, top: float) -> None:
-    failed = turns[texts(turns, "outcome").isin(_FAILED)]
-    failed = failed[numbers(failed, "voice_to_voice_latency").isna()]
-    failed, _ = thin(failed)
-    if failed.empty:
-        return
-    ids = [
-        [*ids, outcome]
-        for ids, outcome in zip(turn_ids(failed), texts(failed, "outcome"), strict=True)
-    ]
-    figure.add_trace(
-        go.Scatter(
-            x=failed["at"].to_numpy(),
-            y=np.full(len(failed), 1.04 * top),
-            customdata=ids,
-            mode="markers",
-            name="no answer",
-            marker={"symbol": "x-thin", "size": 8, "line": {"width": 2, "color": colour("limit")}},
-            hovertemplate=f"<b>%{{customdata[3]}}</b> at %{{x:.1f}} s<br>{TURN_HOVER}<extra></extra>",
-        ),
-        row=1,
-        col=1,
-    )
-
-
-def sessions_open(run: Run) -> pd.DataFrame:
-    """Columns at (seconds), open, intended (NaN if unknown): from health, else from sessions."""
-    if run.health is not None and not run.health.empty:
-        second = ((run.health["at_ns"] - run.origin_ns) / 1e9).round()
-        table = (
-            run.health.assign(at=second)
-            .groupby("at", as_index=False)
-            .agg(open=("sessions_open", "sum"), intended=("sessions_intended", "sum"))
-        )
-        return table.astype(float)
-    begin = numbers(run.sessions, "ready_ns").dropna()
-    end = numbers(run.sessions, "ended_ns")[begin.index].dropna()
-    steps = pd.concat([pd.Series(1.0, index=begin), pd.Series(-1.0, index=end)]).sort_index()
-    held = steps.cumsum()
-    return pd.DataFrame(
-        {"at": (held.index - run.origin_ns) / 1e9, "open": held.to_numpy(), "intended": np.nan}
-    )
-
-
-def _sessions(figure: go.Figure, run: Run) -> str:
-    held = sessions_open(run)
-    if held.empty:
-        return "How many sessions were open is not known."
-    lines = (
-        ("intended", "intended", "axis", "dot"),
-        ("open", "open", "caller", "solid"),
-    )
-    for column, name, role, dash in lines:
-        if held[column].isna().all():
-            continue
-        figure.add_trace(
-            go.Scatter(
-                x=held["at"].to_numpy(),
-                y=held[column].to_numpy(),
-                mode="lines",
-                name=name,
-                line={"shape": "hv", "width": 2, "color": colour(role), "dash": dash},
-                hovertemplate=f"<b>%{{y:.0f}}</b> sessions {name} at %{{x:.0f}} s<extra></extra>",
-            ),
-            row=2,
-            col=1,
-        )
-    return f"At most {count(int(held['open'].max()), 'session')} were open at once."
-
-
-def _phases(figure: go.Figure, run: Run, at: pd.Series) -> None:
-    """Shade what is not measured: warm-up before, drain after."""
-    plan = run.plan
-    begin, end = plan.get("measured_from_ns"), plan.get("measured_to_ns")
-    last = max(float(at.max()), 0.0)
-    spans = []
-    if begin is not None:
-        spans.append((0.0, (begin - run.origin_ns) / 1e9, "warm-up"))
-    if end is not None and (end - run.origin_ns) / 1e9 < last:
-        spans.append(((end - run.origin_ns) / 1e9, last, "drain"))
-    for start, stop, name in spans:
-        if stop - start < 0.2:
-            continue
-        figure.add_vrect(
-            x0=start, x1=stop, fillcolor=colour("cut"), opacity=0.2, line={"width": 0}, layer="below",
-            annotation_text=name, annotation_position="bottom left",
-            annotation_font={"size": 11, "color": colour("muted")}, row=1, col=1,
-        )  # fmt: skip
-
-
-def _drift(run: Run) -> str:
-    """The medians of the first and the last third of the measured phase, in words."""
-    turns = sampled(run.measured, "voice_to_voice_latency").sort_values("speech_offset_ns")
-    if len(turns) < 9:
-        return f"Too few answers ({len(turns)}) to tell a trend."
-    third = len(turns) // 3
-    first, last = turns["value"].iloc[:third].median(), turns["value"].iloc[-third:].median()
-    plan = run.plan
-    span = (plan.get("measured_to_ns") or 0) - (plan.get("measured_from_ns") or 0)
-    over = f" over {seconds(span)}" if span > 0 else ""
-    return (
-        f"The median answer took {quantity(first, 'ms')} in the first third of the measured turns "
-        f"and {quantity(last, 'ms')} in the last{over} "
-        f"({'+' if last >= first else ''}{share_change(first, last)})."
-    )
-
-
-def share_change(before: float, after: float) -> str:
-    """The relative change in percent, signed by its minus only."""
-    return quantity(100.0 * (after - before) / before, "%") if before else share(0, 0)

@@ -4,11 +4,11 @@ Theory of operation
 -------------------
 `write_report` reads a run folder, asks each question's function for its panel and fills the
 template. Everything is inside the file: the stylesheet, plotly's script (once), the figures as
-JSON. The page's own policy forbids every load from outside, so "self-contained" is enforced by the
-browser and not only intended. Tables and verdict are HTML and need no script.
+JSON. The page's own policy forbids every load from outside, so the browser itself
+keeps the page self-contained. Tables and verdict are HTML and need no script.
 
-All text is escaped by the template. JSON inside script elements has every `<` written as \\u003c,
-so no transcript can close the element it stands in.
+All text is escaped by the template. JSON inside script elements has every `<` written as its
+escape, so no transcript can close the element it stands in.
 """
 
 import json
@@ -26,11 +26,12 @@ from bench.report.catalogue import metric_tables
 from bench.report.failures import breaking
 from bench.report.hearing import hearing
 from bench.report.honesty import honesty
-from bench.report.latency import holding, stages, waiting
+from bench.report.latency import stages, waiting
 from bench.report.panel import Panel
 from bench.report.reply import barge_in, fluency
 from bench.report.run import Run, read_run
 from bench.report.slowest import slowest
+from bench.report.steadiness import holding
 from bench.report.theme import VERDICT_COLOURS, dark_of_light, stylesheet_colours
 from bench.report.words import moment
 

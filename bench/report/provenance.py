@@ -51,10 +51,10 @@ def _run(run: Run) -> list[list[str]]:
     ]
     if about.get("baseline"):
         rows.append(["baseline", _last_part(str(about["baseline"]))])
-    for fault in about.get("faults") or []:
-        rows.append(
-            [f"fault: {str(fault.get('rule', '')).replace('_', ' ')}", str(fault.get("text"))]
-        )
+    rows += [
+        [f"fault: {str(fault.get('rule', '')).replace('_', ' ')}", str(fault.get("text"))]
+        for fault in about.get("faults") or []
+    ]
     estimator = run.summary.get("about") or {}
     if estimator:
         rows.append(["statistics", ", ".join(f"{key} {value}" for key, value in estimator.items())])

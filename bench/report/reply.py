@@ -3,11 +3,10 @@
 from typing import Final
 
 import pandas as pd
-import plotly.graph_objects as go
 
-from bench.report.panel import (
-    Panel,
+from bench.report.marks import (
     curve,
+    gate_limits,
     gate_lines,
     half_and_most,
     marks,
@@ -16,9 +15,10 @@ from bench.report.panel import (
     share_axis,
     strips,
 )
+from bench.report.panel import Panel, Plot
 from bench.report.run import Run, numbers, texts
 from bench.report.theme import blank, colour
-from bench.report.words import count, plain, quantity, share, with_interval
+from bench.report.words import TIMES, count, plain, quantity, share, with_interval
 
 _FLOW: Final = {
     "delta_gap": "longest gap between deltas of a reply",
@@ -37,10 +37,11 @@ def fluency(run: Run) -> Panel:
     key, question = "fluency", "Is the voice fluent?"
     gaps = strips(run, _FLOW, title="ms")
     pace = strips(run, {"realtime_factor": "realtime factor"}, title="ratio", unit="ratio")
-    figures: list[tuple[str, go.Figure]] = []
+    figures: list[Plot] = []
     if gaps is not None:
         figures.append(("Each point is one reply; bars run from p50 to p95", gaps))
     if pace is not None:
+        pace.update_xaxes(range=[0, max(1.08, 1.06 * max(pace.data[0].x))])
         pace.add_vline(x=1.0, line={"color": colour("limit"), "width": 1.5, "dash": "dash"})
         figures.append(
             (
@@ -54,13 +55,13 @@ def fluency(run: Run) -> Panel:
 
 
 def _fluency_answer(run: Run) -> str:
-    starved = numbers(run.measured, "underrun_time").dropna()
+    starved = numbers(run.counted, "underrun_time").dropna()
     said = []
     if len(starved):
         hungry = int((starved > 0).sum())
         said.append(
-            f"The player starved in {plain(hungry, '1')} of {count(len(starved), 'reply', 'replies')}"
-            f" ({share(hungry, len(starved))})"
+            f"The player starved in {plain(hungry, '1') if hungry else 'none'} of "
+            f"{count(len(starved), 'reply', 'replies')} ({share(hungry, len(starved))})"
             + (f", for at most {quantity(float(starved.max()), 'ms')}." if hungry else ".")
         )
     gap = run.statistics("delta_gap").get("p95")
@@ -72,7 +73,8 @@ def _fluency_answer(run: Run) -> str:
     pace = run.statistics("realtime_factor").get("p50")
     if pace is not None and pace.value:
         said.append(
-            f"Half of the replies arrive {plain(1 / pace.value, 'ratio')} × as fast as speech or faster."
+            f"Half of the replies arrive {plain(1 / pace.value, 'ratio')} {TIMES} as fast as "
+            "speech or faster."
         )
     return " ".join(said)
 
@@ -80,7 +82,7 @@ def _fluency_answer(run: Run) -> str:
 def barge_in(run: Run) -> Panel:
     """Silence after an interruption, for a player that is emptied and for one that is not."""
     key, question = "barge-in", "Does it yield to barge-in?"
-    turns = run.measured
+    turns = run.counted
     interruptions = turns[texts(turns, "role") == "interruption"]
     if interruptions.empty:
         return Panel(key, question, _no_interruption(run))
@@ -102,23 +104,21 @@ def barge_in(run: Run) -> Panel:
     silence = run.statistics("barge_in_silence")
     if trace := marks(silence, "barge_in_silence", position="bottom right"):
         figure.add_trace(trace)
-    limits = gate_lines(figure, run, list(_BARGE))
     upper, beyond = room(values, None)
-    share_axis(
-        figure,
-        max([upper, *(1.08 * limit for limit in limits)]),
-        "ms after the interruption begins",
-    )
+    upper = max([upper, *(1.08 * limit for limit in gate_limits(run, list(_BARGE)))])
+    gate_lines(figure, run, list(_BARGE), upper)
+    share_axis(figure, upper, "ms after the interruption begins")
     last = run.statistics("barge_in_last_audio").get("p50")
     if last is not None and last.value is not None:
         notes.append(
-            f"The last delta of the interrupted reply arrives {quantity(last.value, 'ms')} after the "
-            "onset at p50; that is not silence: what was sent before is still in the player."
+            f"The last delta of the interrupted reply arrives {quantity(last.value, 'ms')} after "
+            "the onset at p50; that is not silence: what was sent before is still in the player."
         )
+    answer = half_and_most(silence, "the interrupted agents were silent")
     return Panel(
         key,
         question,
-        f"{half_and_most(silence, 'the interrupted agents were silent')} {_yielding(interruptions)}",
+        f"{answer} {_yielding(interruptions)}".strip(),
         [("Share of interruptions at which it has happened by then", figure)],
         notes=[*notes, *([beyond] if beyond else [])],
     )
@@ -143,7 +143,9 @@ def _yielding(interruptions: pd.DataFrame) -> str:
 
 
 def _no_interruption(run: Run) -> str:
-    script = run.scenario.get("script") or "this script"
+    script = str(run.scenario.get("script") or "of this run")
+    if "barge_in" in script:
+        return "No interruption began in the measured phase, so nothing was asked of the agent."
     return (
         f"Not asked: the script {script} interrupts nobody. Run a scenario with the script "
         "barge_in to find out."

@@ -80,6 +80,12 @@ class Run(NamedTuple):
         """The turns whose speech began in the measured phase."""
         return self.turns[self.turns["measured"].astype(bool)]
 
+    @property
+    def counted(self) -> pd.DataFrame:
+        """The measured turns that the run did not itself cut short: what the summary is over."""
+        measured = self.measured
+        return measured[texts(measured, "outcome") != "cut"]
+
     def statistics(self, metric: str) -> dict[str, Statistic]:
         """The unfiltered rows of one metric, by statistic."""
         found: dict[str, Statistic] = {}
@@ -164,7 +170,7 @@ def _table(path: Path, remedy: str) -> pd.DataFrame:
         raise RunFolderError(f"{shown}: no such file; {remedy}") from None
     except (OSError, ValueError) as error:  # pyarrow's errors are both of these
         raise RunFolderError(f"{shown}: cannot be read ({error}); {remedy}") from None
-    return _plain_types(table.to_pandas(ignore_metadata=True))
+    return _plain_types(table.to_pandas())
 
 
 def _plain_types(table: pd.DataFrame) -> pd.DataFrame:
@@ -179,7 +185,7 @@ def flag(table: pd.DataFrame, name: str) -> pd.Series:
     """A column of yes and no; unknown, and a column that is not there, count as no."""
     if name not in table:
         return pd.Series(data=False, index=table.index, dtype=bool)
-    return table[name].map(lambda value: value is True or value == 1).astype(bool)
+    return table[name].map(lambda value: value is not pd.NA and bool(value == 1)).astype(bool)
 
 
 def numbers(table: pd.DataFrame, name: str) -> pd.Series:

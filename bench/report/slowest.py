@@ -11,10 +11,11 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from bench.report.latency import STAGES
-from bench.report.panel import Cell, Closeup, Panel, Table, safe, sampled
+from bench.report.marks import safe, sampled
+from bench.report.panel import Cell, Closeup, Panel, Table
 from bench.report.run import Run, numbers, texts
 from bench.report.theme import blank, colour
-from bench.report.words import clip, count, plain, quantity
+from bench.report.words import NOTHING, TIMES, clip, count, plain, quantity
 
 _MOST: Final = 5
 _BEFORE_NS: Final = 200_000_000
@@ -31,39 +32,50 @@ _MARKS: Final = (
     ("response.created", "server answers", "thinking", "circle"),
     ("response.done", "server answers", "thinking", "square"),
     ("error", "server answers", "limit", "x"),
-    ("response.", "server answers", "muted", "circle-open"),
+    ("response.", "server answers", "muted", "line-ns"),
 )
 
 
 def slowest(run: Run) -> Panel:
     """The slowest answered turns: a ranking, and each with its timeline and events."""
     key, question = "slowest", "Which turns were slowest, event by event?"
-    turns = sampled(run.measured, "voice_to_voice_latency").iloc[::-1].head(_MOST)
+    turns = sampled(run.counted, "voice_to_voice_latency").iloc[::-1].head(_MOST)
     if turns.empty:
         return Panel(key, question, "No turn was answered, so none was slowest.")
     events = run.events(sessions={int(session) for session in turns["session"]})
     events = events[events["type"] != _APPEND]
-    first = turns.iloc[0]
+    first, usual = turns.iloc[0], _usual(run)
     answer = (
         f"The slowest answer took {quantity(float(first['value']), 'ms')}: session "
-        f"{first['session']}, turn {first['turn']}; most of it was {_biggest(first)}."
+        f"{first['session']}, turn {first['turn']}; {_excess(first, usual)}."
     )
     if run.events_file is None:
         answer += " The folder has no events, so their timelines cannot be drawn."
     closeups = [_closeup(turn, events) for _, turn in turns.iterrows()]
-    return Panel(key, question, answer, tables=[_ranking(turns, closeups)], closeups=closeups)
+    return Panel(
+        key, question, answer, tables=[_ranking(turns, closeups, usual)], closeups=closeups
+    )
 
 
-def _biggest(turn: pd.Series) -> str:
-    spent = {}
+def _excess(turn: pd.Series, usual: dict[str, float]) -> str:
+    """The stage in which this turn lost most against the median of all turns."""
+    lost = {}
     for stage in STAGES:
-        value = _number(turn, stage.column)
-        spent[stage.name] = value / 1e6 if stage.column.endswith("_ns") else value
-    known = {name: value for name, value in spent.items() if not np.isnan(value)}
-    if not known:
-        return "in stages that are not known"
-    name = max(known, key=lambda entry: known[entry])
-    return f"{name} ({quantity(known[name], 'ms')})"
+        spent = _number(turn, stage.column) / (1e6 if stage.column.endswith("_ns") else 1.0)
+        if not np.isnan(spent):
+            lost[stage.name] = spent - usual.get(stage.name, 0.0)
+    if not lost:
+        return "its stages are not known"
+    name = max(lost, key=lambda entry: lost[entry])
+    if lost[name] <= 0.0:
+        return "every stage at or under its median"
+    return f"{name} {quantity(lost[name], 'ms')} above its median"
+
+
+def _usual(run: Run) -> dict[str, float]:
+    """The median of each stage, as the summary has it; 0 where it has none."""
+    medians = {stage.name: run.statistics(stage.column).get("p50") for stage in STAGES}
+    return {name: row.value for name, row in medians.items() if row and row.value is not None}
 
 
 def _number(turn: pd.Series, column: str) -> float:
@@ -76,19 +88,19 @@ def _word(turn: pd.Series, column: str) -> str:
     return "" if value is None or pd.isna(value) else str(value)
 
 
-def _ranking(turns: pd.DataFrame, closeups: list[Closeup]) -> Table:
+def _ranking(turns: pd.DataFrame, closeups: list[Closeup], usual: dict[str, float]) -> Table:
     rows = [
         [
             f"session {turn['session']} · turn {turn['turn']}",
             quantity(float(turn["value"]), "ms"),
-            _biggest(turn),
+            _excess(turn, usual),
             clip(_word(turn, "text") or _word(turn, "utterance"), 80),
         ]
         for _, turn in turns.iterrows()
     ]
     return Table(
         "The slowest answers",
-        ("turn", "voice to voice", "longest stage", "the caller said"),
+        ("turn", "voice to voice", "where it lost most", "the caller said"),
         rows,
         numeric=frozenset({1}),
         links=[closeup.anchor for closeup in closeups],
@@ -145,7 +157,8 @@ def _timeline(turn: pd.Series, events: pd.DataFrame, zero: float, end: float) ->
     )
     figure.update_yaxes(
         tickvals=list(range(len(_LANES))), ticktext=_LANES, range=[len(_LANES) - 0.45, -0.55],
-        showgrid=False, automargin=False, tickfont={"color": colour("ink"), "size": 12},
+        showgrid=False, automargin=False, ticklabelstandoff=6,
+        tickfont={"color": colour("ink"), "size": 12},
     )  # fmt: skip
     return figure
 
@@ -181,6 +194,12 @@ def _playing(figure: go.Figure, turn: pd.Series, zero: float, last: float, ident
             figure, 4, begin, heard, "player",
             f"<b>silence at the head of the reply</b><br>{identity}",
         )  # fmt: skip
+    silent = (_number(turn, "agent_silent_ns") - zero) / 1e6
+    if not np.isnan(silent):
+        _bar(
+            figure, 4, -10 * last, silent, "heard",
+            f"<b>the agent it interrupts</b>, silent at {silent:,.0f} ms<br>{identity}",
+        )  # fmt: skip
     length = _number(turn, "reply_audio_ns") / 1e6
     stop = last if np.isnan(length) else min(last, begin + length)
     reply = safe(_word(turn, "reply"), 70)
@@ -201,7 +220,7 @@ def _messages(figure: go.Figure, prefix: str, events: pd.DataFrame, identity: st
             mode="markers",
             marker={
                 "symbol": symbol,
-                "size": 14 if symbol == "line-ns" else 9,
+                "size": _size(lane, symbol),
                 "color": colour(role),
                 "line": {"width": 1.5, "color": colour(role)},
             },
@@ -218,6 +237,13 @@ def _messages(figure: go.Figure, prefix: str, events: pd.DataFrame, identity: st
             f"{identity}<br>%{{customdata[1]}}<extra></extra>",
         )
     )
+
+
+def _size(lane: str, symbol: str) -> int:
+    """Audio deltas are tall strokes, other streams of messages short ones."""
+    if symbol != "line-ns":
+        return 9
+    return 14 if lane == "audio arrives" else 7
 
 
 def _carried(audio_ns: float) -> str:
@@ -237,9 +263,9 @@ def _rows(events: pd.DataFrame) -> Table:
             [
                 f"{plain(float(first['ms']), 'ms')}{until}",
                 {"in": "←", "out": "→"}.get(str(first["direction"]), "·"),
-                f"{kind} × {many}" if many > 1 else kind,
+                f"{kind} {TIMES} {many}" if many > 1 else kind,
                 _shown(part),
-                _word(first, "event_id") or _word(first, "item_id") or "–",
+                _word(first, "event_id") or _word(first, "item_id") or NOTHING,
             ]
         )
     return Table(

@@ -12,14 +12,16 @@ from bench.report.panel import Table
 from bench.report.run import Run, Statistic, texts
 from bench.report.theme import VERDICT_COLOURS
 from bench.report.words import (
+    NO_DATA,
+    NOTHING,
     capital,
     count,
     interval,
+    measured,
     missing,
     plain,
     quantity,
     sample_size,
-    share,
 )
 
 
@@ -72,7 +74,7 @@ def _gate_line(entry: dict[str, Any]) -> GateLine:
         gate=text,
         verdict=verdict,
         role=VERDICT_COLOURS.get(verdict, "doubt"),
-        value=quantity(value, unit),
+        value=measured(value, int(entry.get("n") or 0), unit),
         interval=interval(low, high, unit),
         n=plain(entry.get("n") or 0, "1"),
         reason=str(entry.get("reason") or ""),
@@ -140,14 +142,14 @@ def validity(run: Run) -> Table:
 
 def _amount(value: object, unit: str) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return "–" if value is None else str(value)
+        return NOTHING if value is None else str(value)
     return quantity(float(value), unit)
 
 
 def _span(rule: dict[str, Any]) -> str:
     start, end = rule.get("from_s"), rule.get("to_s")
     if start is None and end is None:
-        return "–"
+        return NOTHING
     return f"{plain(start)} s … {plain(end)} s"
 
 
@@ -158,7 +160,7 @@ def broken_rules(run: Run) -> list[dict[str, str]]:
             "rule": str(rule.get("rule", "")).replace("_", " "),
             "text": str(rule.get("text") or ""),
             "remedy": str(rule.get("remedy") or ""),
-            "when": "" if _span(rule) == "–" else _span(rule),
+            "when": "" if _span(rule) == NOTHING else _span(rule),
         }
         for rule in run.verdict.get("validity") or []
         if not rule.get("ok")
@@ -184,11 +186,11 @@ def headlines(run: Run) -> list[Headline]:
 
 
 def _headline(row: Statistic | None, name: str, about: str) -> Headline:
-    if row is None or missing(row.value):
-        return Headline(name, "no data", sample_size(row.n if row else 0), about)
+    if row is None or not row.n:
+        return Headline(name, NO_DATA, sample_size(row.n if row else 0), about)
     spread = interval(row.low, row.high, row.unit)
     more = ", ".join(part for part in (spread, sample_size(row.n)) if part)
-    return Headline(name, quantity(row.value, row.unit), more, about)
+    return Headline(name, measured(row.value, row.n, row.unit), more, about)
 
 
 def why(run: Run) -> str:
@@ -196,7 +198,7 @@ def why(run: Run) -> str:
     reasons = [str(reason) for reason in run.verdict.get("reasons") or []]
     gates = run.verdict.get("gates") or []
     if run.verdict.get("verdict") == "pass" and gates:
-        return f"All of {count(len(gates), 'gate')} hold."
+        return "The gate holds." if len(gates) == 1 else f"All {len(gates)} gates hold."
     if not reasons:
         return "No reason was recorded."
     first = reasons[0].rstrip(".")
@@ -212,17 +214,13 @@ def other_reasons(run: Run) -> list[str]:
 
 
 def sessions_line(run: Run) -> str:
-    """`20 sessions held, 104 turns attempted, 97 answered (99.1 %).`"""
+    """The load in a line: sessions, turns attempted, measured and answered in time."""
     intended = run.plan.get("sessions")
-    held = f"{plain(intended)} held at once" if intended else "open load"
-    measured = run.measured
-    answered = int((texts(measured, "outcome") == "ok").sum())
+    held = f"{plain(intended)} held at once" if intended is not None else "open load"
+    turns = run.measured
+    answered = int((texts(turns, "outcome") == "ok").sum())
     return (
         f"{count(len(run.sessions), 'session')} ({held}), "
-        f"{count(len(run.turns), 'turn')} attempted, {plain(len(measured))} of them measured"
-        + (
-            f", {plain(answered)} answered in time ({share(answered, len(measured))})"
-            if len(measured)
-            else ""
-        )
+        f"{count(len(run.turns), 'turn')} attempted, {plain(len(turns))} of them measured"
+        + (f", {plain(answered)} answered in time" if len(turns) else "")
     )

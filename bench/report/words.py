@@ -9,8 +9,11 @@ from datetime import UTC, datetime
 from typing import Final
 
 THIN: Final = "\u202f"  # narrow no-break space: between thousands, and before a unit
+NOTHING: Final = "\u2013"  # an en dash: a cell without a value
+TIMES: Final = "\u00d7"
 _MINUS: Final = "\u2212"
 NO_DATA: Final = "no data"
+BEYOND: Final = "beyond every wait"
 
 _SUFFIX: Final = {
     "ms": f"{THIN}ms",
@@ -30,7 +33,7 @@ def missing(value: float | None) -> bool:
 def plain(value: float | None, unit: str = "") -> str:
     """A number without its unit: about three digits, and no more than it can mean."""
     if value is None or math.isnan(value):
-        return "–"
+        return NOTHING
     if math.isinf(value):
         return "∞" if value > 0 else f"{_MINUS}∞"
     size = abs(value)
@@ -57,10 +60,19 @@ def quantity(value: float | None, unit: str) -> str:
 
 
 def interval(low: float | None, high: float | None, unit: str = "") -> str:
-    """A confidence interval in brackets, without unit; empty where there is none."""
-    if missing(low) or missing(high):
+    """A confidence interval in brackets, without unit; empty where there is none.
+
+    An end that is missing beside one that is known lies beyond every wait: infinite.
+    """
+    if missing(low) and missing(high):
         return ""
-    return f"[{plain(low, unit)}, {plain(high, unit)}]"
+    bottom = f"{_MINUS}∞" if missing(low) else plain(low, unit)
+    return f"[{bottom}, {'∞' if missing(high) else plain(high, unit)}]"
+
+
+def measured(value: float | None, n: int, unit: str) -> str:
+    """A statistic of `n` samples. Without a value, but with samples, it lies beyond every wait."""
+    return BEYOND if missing(value) and n else quantity(value, unit)
 
 
 def with_interval(value: float | None, low: float | None, high: float | None, unit: str) -> str:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
+from bench.corpus.decode import verified
 from bench.corpus.manifest import Corpus, find_corpus, load_corpus
 from bench.errors import CorpusError, RunFolderError, ScenarioError, UsageError
 from bench.plan.gates import nearest
@@ -118,6 +119,8 @@ def make_job(
     scenario = check_scenario(document, text, name, gates=gates)
     corpus = load_corpus(find_corpus(scenario.corpus))
     _check_lines(scenario, corpus, name)
+    for entry in corpus.entries:
+        verified(corpus, entry)
     return Job(path.stem, text, document, scenario, corpus, target)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -81,8 +82,8 @@ class Story:
         """Connect: 1 ms TCP, 4 ms TLS, 10 ms upgrade; created after 30, updated after 60."""
         start = -60
         due = self.zero + round((start - lateness) * MS)
-        self.note(start, "start", due_ns=due,
-                  detail={"worker": self.worker, "script": "turn_taking", "turns": turns})  # fmt: skip
+        plan = {"worker": self.worker, "script": "turn_taking", "turns": turns}
+        self.note(start, "start", due_ns=due, detail=plan)
         self.note(start + 1, "connected")
         self.note(start + 5, "secured")
         self.note(start + 15, "upgraded")
@@ -107,7 +108,9 @@ class Story:
                      audio_ns=100 * MS, nbytes=4800)  # fmt: skip
         return self
 
-    def end(self, at: float, outcome: str = "finished", reason: str = "", code: int | None = None) -> "Story":
+    def end(
+        self, at: float, outcome: str = "finished", reason: str = "", code: int | None = None
+    ) -> "Story":
         self.note(at, "end", detail={"outcome": outcome, "reason": reason, "close_code": code})
         return self
 
@@ -151,8 +154,10 @@ class Story:
             quiet = min(windows, round(silence / 10))
             levels = [SOFT] * quiet + [LOUD] * (windows - quiet)
         name = response or f"resp{self.turn}"
-        self.hear(at, "response.output_audio.delta", response_id=name, item_id=f"a-{name}",
-                  audio_ns=round(length * MS), nbytes=round(length * 48), envelope=bytes(levels))  # fmt: skip
+        self.hear(
+            at, "response.output_audio.delta", response_id=name, item_id=f"a-{name}",
+            audio_ns=round(length * MS), nbytes=round(length * 48), envelope=bytes(levels),
+        )  # fmt: skip
         return self
 
     def done(self, at: float, response: str | None = None, status: str = "completed",
@@ -184,14 +189,21 @@ class Story:
         name = response or f"resp{self.turn}"
         self.created(created, name)
         silence = answer.silence
-        self.hear(created + 100, "response.output_audio_transcript.delta", response_id=name, detail="good ")
+        self.hear(
+            created + 100,
+            "response.output_audio_transcript.delta",
+            response_id=name,
+            detail="good ",
+        )
         for arrival in answer.deltas:
             self.delta(created + arrival, answer.length, name, min(silence, answer.length))
             silence = max(0, silence - answer.length)
         last = created + answer.deltas[-1]
         self.hear(created + 60, "conversation.item.input_audio_transcription.completed",
                   item_id=f"item{self.turn}", detail="hello there")  # fmt: skip
-        self.hear(last + 1, "response.output_audio_transcript.done", response_id=name, detail="good day")
+        self.hear(
+            last + 1, "response.output_audio_transcript.done", response_id=name, detail="good day"
+        )
         self.done(last + 5, name, answer.status, answer.reason)
         over = max(last, created + answer.deltas[0]) + len(answer.deltas) * answer.length
         self.heard_out(over)
@@ -259,9 +271,7 @@ def write_health(folder: Path, health: list[HealthRow]) -> None:
 
 
 def analysed(folder: Path, *stories: Story, **facts: Any) -> Any:
-    """The run written and analysed: (turns, sessions, summary rows by (metric, statistic), summary)."""
-    import pandas as pd  # noqa: PLC0415 - tests that only tell stories need no tables
-
+    """The run written and analysed: turns, sessions, rows by (metric, statistic), summary."""
     write_run(folder, *stories, **facts)
     analyse(folder)
     summary = json.loads((folder / "summary.json").read_text())

@@ -16,8 +16,29 @@ from bench.protocol.codec import (
 )
 from bench.protocol.objects import Item, Part, Response, Session
 
-SEED_CLIENT = ["session.update", "input_audio_buffer.append", "input_audio_buffer.commit", "input_audio_buffer.clear", "conversation.item.create", "conversation.item.truncate", "conversation.item.delete", "conversation.item.retrieve", "response.create", "response.cancel"]
-SEED_SERVER = ["session.created", "session.updated", "conversation.item.added", "conversation.item.done", "conversation.item.retrieved", "conversation.item.truncated", "conversation.item.deleted", "response.created", "response.done", "response.output_item.added", "response.output_item.done", "response.content_part.added", "response.content_part.done", "response.output_text.delta", "response.output_text.done", "response.output_audio.delta", "response.output_audio.done", "response.output_audio_transcript.delta", "response.output_audio_transcript.done", "response.function_call_arguments.delta", "response.function_call_arguments.done", "input_audio_buffer.speech_started", "input_audio_buffer.speech_stopped", "input_audio_buffer.committed", "input_audio_buffer.cleared", "conversation.item.input_audio_transcription.delta", "conversation.item.input_audio_transcription.completed", "error", "rate_limits.updated"]
+CLIENT_WORDS = {
+    "session": ("update",),
+    "input_audio_buffer": ("append", "commit", "clear"),
+    "conversation.item": ("create", "truncate", "delete", "retrieve"),
+    "response": ("create", "cancel"),
+}
+SERVER_WORDS = {
+    "session": ("created", "updated"),
+    "conversation.item": ("added", "done", "retrieved", "truncated", "deleted"),
+    "response": ("created", "done"),
+    "response.output_item": ("added", "done"),
+    "response.content_part": ("added", "done"),
+    "response.output_text": ("delta", "done"),
+    "response.output_audio": ("delta", "done"),
+    "response.output_audio_transcript": ("delta", "done"),
+    "response.function_call_arguments": ("delta", "done"),
+    "input_audio_buffer": ("speech_started", "speech_stopped", "committed", "cleared"),
+    "conversation.item.input_audio_transcription": ("delta", "completed"),
+    "rate_limits": ("updated",),
+}
+SEED_CLIENT = [f"{noun}.{verb}" for noun, verbs in CLIENT_WORDS.items() for verb in verbs]
+SEED_SERVER = [f"{noun}.{verb}" for noun, verbs in SERVER_WORDS.items() for verb in verbs]
+SEED_SERVER.append("error")
 
 
 def test_all_39_messages_of_the_seed_are_typed_and_no_other_claims_to_be_one():

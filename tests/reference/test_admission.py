@@ -7,7 +7,9 @@ from bench.reference.profile import REFUSALS, Failures, Profile
 GOOD = f"{INWORLD_PATH}?key=k1&protocol=realtime"
 
 
-def verdict(path, *, profile=Profile(), authorization="Basic abc", number=0, open_sessions=0):  # noqa: B008  # frozen
+def verdict(
+    path, *, profile=Profile(), authorization="Basic abc", number=0, open_sessions=0
+):  # frozen
     return admit(path, authorization, profile, number=number, open_sessions=open_sessions)
 
 

@@ -7,7 +7,7 @@ from bench.protocol import client as ask
 from bench.protocol import server as say
 from bench.protocol.codec import UnknownMessage, decode_client, encode
 from bench.protocol.objects import Item, Part, ResponseParams
-from bench.reference.profile import load_profile
+from bench.reference.profile import TranscriptionProfile, load_profile
 from bench.reference.repertoire import _convert
 from bench.reference.schedule import Close, Raw
 from bench.voice.audio import PCM16_24K, AudioFormat, ms
@@ -125,6 +125,15 @@ def test_the_transcription_is_the_text_that_the_corpus_knows():
     caller = spoken_turn()
     assert caller.last(say.InputAudioTranscriptionCompleted).transcript == LINES[0].text
     assert caller.last(say.InputAudioTranscriptionCompleted).usage["type"] == "duration"
+
+
+def test_a_quick_transcription_still_waits_for_response_created():
+    at_once = msgspec.structs.replace(ROUND, transcription=TranscriptionProfile(delay_ms=0))
+    caller = spoken_turn(Caller(at_once))
+    created = caller.only(say.ResponseCreated)
+    completed = caller.only(say.InputAudioTranscriptionCompleted)
+    assert completed.due_ns == created.due_ns
+    assert caller.heard.index(created) < caller.heard.index(completed)
 
 
 def test_a_stranger_is_transcribed_by_the_placeholder():

@@ -1,7 +1,7 @@
 """A run folder made up for tests: 20 callers, about 100 turns, some of them trouble. Deterministic.
 
 The instants of a turn, its events and its samples are made together, so that the page's timelines
-agree with its curves. Nothing here is a measurement; the summary's intervals are made up as well.
+agree with its curves. Nothing here is a measurement: every number is drawn or chosen.
 """
 
 import json
@@ -13,6 +13,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bench.analysis.quantile import Estimate, Sample, estimates
+from bench.analysis.summary import turn_sample
+from bench.plan.gates import QUANTILES
 from bench.plan.metrics import INSTANTS, METRICS
 from bench.runs.rows import Row
 
@@ -134,7 +137,7 @@ def play_turn(
         "transcript": "", "reply": "", "interrupted_by_caller": False, "spurious": 0,
         "split_turn": False, "missed": False, "talked_over": False, "answered": True,
         "good_turn": True, "yielded": None, "error_ms": 0.002,
-        "measured": START + 5 * S <= onset < START + 30 * S,
+        "measured": START + 5 * S <= onset < START + 36 * S,
     }  # fmt: skip
     make.turns.append(row)
     fault = FAULTS.get((session, turn))
@@ -142,6 +145,7 @@ def play_turn(
         row.update(outcome=fault.outcome, reason=fault.reason, answered=False, good_turn=False)
         row["missed"] = fault.outcome == "missed"
     if fault and fault.outcome in {"missed", "dropped", "cut"}:
+        row["waited_until_ns"] = offset + 10_000 * MS
         return offset + 900 * MS, None
     hear(make, row)
     if fault and fault.outcome in {"timeout", "error"}:
@@ -150,6 +154,7 @@ def play_turn(
                 session, row["committed_ns"] + 20 * MS, "error", event_id=f"event_e{session}",
                 detail=json.dumps({"code": "rate_limit_exceeded", "message": "Too many packets."}),
             )  # fmt: skip
+        row["waited_until_ns"] = offset + 10_000 * MS
         return offset + 10_000 * MS, None
     answer(make, row)
     if interrupts and previous is not None:
@@ -240,7 +245,12 @@ def turn_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """The rows with every column the contract names, and an ms column per interval."""
     table = pd.DataFrame(rows)
     turn_instants = list(INSTANTS)[7:]
-    for name in (*(f"{name}_ns" for name in turn_instants), "reply_audio_ns", "queued_ns"):
+    for name in (
+        *(f"{name}_ns" for name in turn_instants),
+        "reply_audio_ns",
+        "queued_ns",
+        "waited_until_ns",
+    ):
         table[name] = (
             pd.array(table[name], dtype="Int64")
             if name in table
@@ -295,38 +305,39 @@ def health_table(sessions: int, seconds: int, random: np.random.Generator) -> pd
     return pd.DataFrame(rows)
 
 
-def statistics(metric: str, values: np.ndarray, unit: str) -> list[dict[str, Any]]:
-    """Quantiles with made-up intervals; null where there is nothing."""
-    values = values[~np.isnan(values)]
-    rows = []
-    for word, q in (("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99)):
-        value = float(np.quantile(values, q)) if len(values) else None
-        low = float(np.quantile(values, max(0.0, q - 0.04))) if len(values) else None
-        high = float(np.quantile(values, min(1.0, q + 0.03))) if len(values) else None
-        rows.append((word, value, low, high))
-    for word, function in (("mean", np.mean), ("min", np.min), ("max", np.max)):
-        rows.append((word, float(function(values)) if len(values) else None, None, None))
+def statistics(metric: str, found: dict[str, Estimate], unit: str) -> list[dict[str, Any]]:
+    """The rows of one metric, as the summary writes them: null for what is infinite."""
+
+    def known(value: float | None) -> float | None:
+        return None if value is None or not np.isfinite(value) else value
+
     return [
         {
-            "metric": metric, "filter": "", "statistic": word, "value": value, "low": low,
-            "high": high, "n": len(values), "unit": unit,
+            "metric": metric, "filter": "", "statistic": word, "value": known(entry.value),
+            "low": known(entry.low), "high": known(entry.high), "n": entry.n, "unit": unit,
         }
-        for word, value, low, high in rows
+        for word, entry in found.items()
     ]  # fmt: skip
 
 
+def plain_sample(values: np.ndarray) -> Sample:
+    values = values[~np.isnan(values)]
+    return Sample(values, np.zeros(len(values), bool), np.arange(len(values)) % 20)
+
+
 def summary_document(turns: pd.DataFrame, sessions: pd.DataFrame, events: pd.DataFrame) -> dict:
-    measured = turns[turns["measured"]]
+    measured = turns[turns["measured"] & (turns["outcome"] != "cut")]
     rows: list[dict[str, Any]] = []
-    for metric in METRICS.values():
-        if metric.kind in {"interval", "value"}:
-            source = sessions if metric.of == "session" else measured
-            values = source[metric.name] if metric.name in source else pd.Series(dtype=float)
-            rows += statistics(metric.name, values.to_numpy(dtype=float), metric.unit)
     late = ((events["at_ns"] - events["due_ns"]) / MS).to_numpy(dtype=float)
     lag = ((events["read_ns"] - events["at_ns"]) / MS).to_numpy(dtype=float)
-    rows = [row for row in rows if row["metric"] not in {"send_lateness", "client_lag"}]
-    rows += statistics("send_lateness", late, "ms") + statistics("client_lag", lag, "ms")
+    samples = {"send_lateness": plain_sample(late), "client_lag": plain_sample(lag)}
+    for metric in METRICS.values():
+        if metric.of == "turn" and metric.name in measured and metric.kind in {"interval", "value"}:
+            samples[metric.name] = turn_sample(metric, measured)
+        elif metric.of == "session" and metric.name in sessions:
+            samples[metric.name] = plain_sample(sessions[metric.name].to_numpy(dtype=float))
+    for name, sample in samples.items():
+        rows += statistics(name, estimates(sample, QUANTILES), METRICS[name].unit)
     n = len(measured)
     for name, column in (
         ("answered", "answered"),
@@ -409,12 +420,12 @@ def run_document(sessions: int, script: str) -> dict:
         "corpus": {"name": "everyday", "sha256": "cd" * 32},
         "target": {"name": "reference", "url": "ws://127.0.0.1:8765/api/v1/realtime/session",
                    "dialect": "inworld"},
-        "host": {"system": "Linux 6.1", "cores": 8, "memory_gib": 16, "python": "/opt/py/bin/python"},
+        "host": {"system": "Linux 6.1", "cores": 8, "python": "/opt/py/bin/python"},
         "versions": {"python": "3.11.9", "locust": "2.47.0"}, "workers": 2,
         "clock_pairs": [[START, 1_700_000_000 * S]],
         "plan": {"sessions": sessions, "scheduled": sessions, "start_ns": START,
-                 "measured_from_ns": START + 5 * S, "measured_to_ns": START + 30 * S,
-                 "end_ns": START + 36 * S},
+                 "measured_from_ns": START + 5 * S, "measured_to_ns": START + 36 * S,
+                 "end_ns": START + 44 * S},
         "rows_written": {"0": 5000, "1": 4000}, "rows_sealed": 9000, "drained": [0, 1],
         "interrupted": False, "faults": [], "gates": [], "baseline": None,
         "reference": {"events": 9000, "sessions": sessions, "late_p50_ms": 0.08,
@@ -424,7 +435,7 @@ def run_document(sessions: int, script: str) -> dict:
 
 
 def make_run(
-    folder: Path, *, seed: int = 7, sessions: int = 20, turns: int = 5, verdict: str = "fail",
+    folder: Path, *, seed: int = 7, sessions: int = 20, turns: int = 6, verdict: str = "fail",
     interruptions: bool = True, health: bool = True, events: bool = True,
 ) -> Path:  # fmt: skip
     """Write a whole run folder and return it. `sessions=0` writes empty tables."""
@@ -441,7 +452,7 @@ def make_run(
     session_rows.to_parquet(folder / "sessions.parquet")
     if health:
         random = np.random.default_rng(seed)
-        health_table(sessions, 36, random).to_parquet(folder / "health.parquet")
+        health_table(sessions, 42, random).to_parquet(folder / "health.parquet")
     if events:
         pq.write_table(log, folder / "events.parquet")
     summary = summary_document(turn_rows, session_rows, log.to_pandas())

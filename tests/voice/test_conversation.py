@@ -22,7 +22,7 @@ def session(**audio):
     return msgspec.convert({"audio": audio}, Session)
 
 
-def conversation(script, manners=Manners(), recorded=None):  # noqa: B008 - immutable
+def conversation(script, manners=Manners(), recorded=None):
     def recorder(said, fmt):
         if recorded is not None:
             recorded.append(fmt)
@@ -31,7 +31,7 @@ def conversation(script, manners=Manners(), recorded=None):  # noqa: B008 - immu
     return Conversation(script, Session(type="realtime"), recorder, manners)
 
 
-def opened(script, manners=Manners(), at=0):  # noqa: B008 - immutable
+def opened(script, manners=Manners(), at=0):
     talk = conversation(script, manners)
     talk.open(at)
     talk.receive(server.SessionCreated(session=Session()), at)

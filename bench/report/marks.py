@@ -1,0 +1,324 @@
+"""What figures share: curves over turns, their marked quantiles, gate lines, strips of points.
+
+Theory of operation
+-------------------
+Every point that is a turn carries `[session, turn, words]`, shown on hover: they lead back to the
+rows of turns.parquet and events.parquet. Large tables are thinned, never silently: `thin` says how
+many of how many are drawn. Quantiles and their intervals are those of the summary; nothing here
+computes a statistic.
+"""
+
+import html
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from bench.analysis.summary import turn_sample
+from bench.errors import GateError
+from bench.plan.gates import QUANTILES, Gate, parse_gate
+from bench.plan.metrics import METRICS
+from bench.report.run import Run, Statistic, numbers, texts
+from bench.report.theme import blank, colour, metric_colour
+from bench.report.words import clip, count, plain, quantity, sample_size, with_interval
+
+METRIC_WORDS: Final = {
+    "voice_to_voice_latency": "voice to voice",
+    "first_audio_latency": "first audio",
+    "barge_in_detection": "detection",
+    "barge_in_silence": "silence",
+    "barge_in_silence_unflushed": "silence, not emptied",
+}
+MOST_POINTS: Final = 2000  # of one trace: a phone still draws and hovers it at once
+TURN_HOVER: Final = "session %{customdata[0]} · turn %{customdata[1]}<br>%{customdata[2]}"
+_MARKED: Final = ("p50", "p95", "p99")
+
+
+def safe(text: object, length: int = 90) -> str:
+    """Text for a figure: one line, and inert, for plotly reads a part of HTML in labels."""
+    return html.escape(clip(text, length))
+
+
+def turn_ids(turns: pd.DataFrame) -> list[list[Any]]:
+    """`customdata` of points that are turns: session, turn, and what was said."""
+    said = texts(turns, "text").where(texts(turns, "text") != "", texts(turns, "utterance"))
+    return [
+        [int(session), int(turn), f"“{safe(words, 60)}”" if words else ""]
+        for session, turn, words in zip(turns["session"], turns["turn"], said, strict=True)
+    ]
+
+
+def thin(table: pd.DataFrame, most: int = MOST_POINTS) -> tuple[pd.DataFrame, str]:
+    """At most `most` rows, evenly spaced with both ends kept, and the sentence that says so."""
+    if len(table) <= most:
+        return table, ""
+    kept = np.unique(np.linspace(0, len(table) - 1, most).round().astype(int))
+    return table.iloc[kept], (
+        f"{count(len(kept), 'point')} of {plain(len(table), '1')} are drawn, evenly spaced; "
+        "every statistic uses all of them."
+    )
+
+
+def remarks(*notes: str) -> list[str]:
+    """The sentences that say something, each once."""
+    return list(dict.fromkeys(note for note in notes if note))
+
+
+def sampled(turns: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """The turns that have a sample of `metric`, sorted by it, as column `value`."""
+    values = numbers(turns, metric)
+    return turns.assign(value=values)[values.notna()].sort_values(
+        ["value", "session", "turn"], kind="stable"
+    )
+
+
+def curve(
+    turns: pd.DataFrame, metric: str, name: str, *, dash: str = "solid"
+) -> tuple[go.Scatter | None, str]:
+    """The share of turns (in %) at or below each value of `metric`, and what thinning did."""
+    table = _below(turns, metric)
+    if table.empty:
+        return None, ""
+    table, note = thin(table)
+    trace = go.Scatter(
+        x=table["value"].to_numpy(),
+        y=table["below"].to_numpy(),
+        customdata=turn_ids(table),
+        name=name,
+        mode="lines",
+        line={"shape": "hv", "width": 2, "color": metric_colour(metric), "dash": dash},
+        hovertemplate=f"<b>%{{x:,.0f}} ms</b> {name}<br>{TURN_HOVER}"
+        "<br>%{y:.1f} % of turns at or below<extra></extra>",
+    )
+    return trace, note
+
+
+def _below(turns: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """The turns with a sample of `metric` as `value`, sorted, and `below`: the share so far, in %.
+
+    A turn that failed waited in vain: it holds the curve below 100 %, as it does the summary's
+    quantiles (the same samples, the same product of Kaplan and Meier).
+    """
+    table = sampled(turns, metric)
+    if table.empty:
+        return table.assign(below=[])
+    waits, censored, _ = turn_sample(METRICS[metric], turns)
+    order = np.lexsort((censored, waits))
+    ended = ~censored[order]
+    at_risk = len(order) - np.arange(len(order))
+    below = 100.0 * (1.0 - np.cumprod(1.0 - ended / at_risk))
+    return table.assign(below=below[ended])
+
+
+def marks(statistics: Mapping[str, Statistic], metric: str, *, position: str) -> go.Scatter | None:
+    """p50, p95 and p99 of the summary on the curve, with their intervals as bars."""
+    # The bar of p99 would lie on top of that of p95; its interval is in the hover.
+    known = [
+        statistics[word]
+        for word in _MARKED
+        if word in statistics and statistics[word].value is not None
+    ]
+    if not known:
+        return None
+    values = [float(row.value or 0.0) for row in known]
+    return go.Scatter(
+        x=values,
+        y=[100.0 * QUANTILES[row.statistic] for row in known],
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": [
+                max(0.0, (value if row.high is None else row.high) - value)
+                * (row.statistic != "p99")
+                for row, value in zip(known, values, strict=True)
+            ],
+            "arrayminus": [
+                max(0.0, value - (value if row.low is None else row.low)) * (row.statistic != "p99")
+                for row, value in zip(known, values, strict=True)
+            ],
+            "thickness": 1.5,
+            "width": 5,
+            "color": metric_colour(metric),
+        },
+        mode="markers+text",
+        text=[
+            f"{row.statistic} {plain(value, 'ms')}"
+            for row, value in zip(known, values, strict=True)
+        ],
+        textposition=position,
+        textfont={"size": 11, "color": metric_colour(metric)},
+        cliponaxis=False,
+        marker={
+            "size": 9,
+            "symbol": "circle",
+            "color": colour("paper"),
+            "line": {"width": 2, "color": metric_colour(metric)},
+        },
+        customdata=[
+            [row.statistic, with_interval(row.value, row.low, row.high, row.unit), plain(row.n)]
+            for row in known
+        ],
+        hovertemplate="<b>%{customdata[0]}</b> %{customdata[1]}<br>n = %{customdata[2]}"
+        "<extra></extra>",
+        showlegend=False,
+    )
+
+
+def gates(run: Run) -> list[Gate]:
+    """The gates that judged the run; a sentence this version cannot read is left out."""
+    found = []
+    for entry in run.verdict.get("gates") or []:
+        try:
+            found.append(parse_gate(str(entry.get("gate", ""))))
+        except GateError:
+            continue
+    return found
+
+
+def gate_limits(run: Run, metrics: Sequence[str]) -> list[float]:
+    """The fixed limits that gates set on quantiles of `metrics`."""
+    return [gate.limit for gate in _limiting(run, metrics) if gate.limit is not None]
+
+
+def _limiting(run: Run, metrics: Sequence[str]) -> list[Gate]:
+    return [
+        gate
+        for gate in gates(run)
+        if gate.metric in metrics and gate.limit is not None and gate.statistic in QUANTILES
+    ]
+
+
+def gate_lines(figure: go.Figure, run: Run, metrics: Sequence[str], upper: float) -> None:
+    """An upright line at every fixed limit on a quantile of `metrics`; the axis ends at `upper`."""
+    for place, gate in enumerate(_limiting(run, metrics)):
+        limit = float(gate.limit or 0.0)
+        figure.add_vline(x=limit, line={"color": colour("limit"), "width": 1.5, "dash": "dash"})
+        figure.add_annotation(
+            x=limit,
+            y=0.03 + 0.075 * (place % 4),
+            yref="paper",
+            xanchor="right" if limit > 0.4 * upper else "left",
+            yanchor="bottom",
+            text=f"{gate.statistic} {METRIC_WORDS.get(gate.metric, gate.metric)} "
+            f"{html.escape(gate.operator)} {quantity(limit, 'ms')}",
+            showarrow=False,
+            font={"size": 11, "color": colour("limit")},
+            bgcolor=colour("paper"),
+        )
+
+
+def share_axis(figure: go.Figure, upper: float, title: str) -> None:
+    """The axes of a figure of curves: ms from 0 to `upper`, share of turns in %."""
+    figure.update_xaxes(range=[0, upper], title={"text": title}, ticksuffix="")
+    figure.update_yaxes(
+        range=[0, 104],
+        tickvals=[0, 25, 50, 75, 95],
+        ticktext=["0", "25 %", "50 %", "75 %", "95 %"],
+    )
+
+
+def room(values: Sequence[float], p99: float | None) -> tuple[float, str]:
+    """How far an axis goes, and the sentence about what lies beyond: far outliers are cut off."""
+    most = max(values, default=1.0)
+    edge = 2.5 * p99 if p99 and p99 > 0 else most
+    if most <= edge:
+        return max(most, 1.0) * 1.06, ""
+    beyond = sum(value > edge for value in values)
+    return edge, f"{count(beyond, 'turn')} beyond the right edge, up to {quantity(most, 'ms')}."
+
+
+def half_and_most(statistics: Mapping[str, Statistic], what: str) -> str:
+    """The sentence `Half of <what> within 742 ms; 95 % within 1 013 ms [980, 1 060] (n = 97)`."""
+    half, most = statistics.get("p50"), statistics.get("p95")
+    if half is None or half.n == 0:
+        return ""
+    if half.value is None:
+        return f"Fewer than half of {what} in any time that was waited ({sample_size(half.n)})."
+    text = f"Half of {what} within {quantity(half.value, half.unit)}"
+    if most is not None and most.value is not None:
+        text += f"; 95 % within {with_interval(most.value, most.low, most.high, most.unit)}"
+    elif most is not None:
+        text += "; 95 % never within any time that was waited"
+    return f"{text} ({sample_size(half.n)})."
+
+
+def strip(
+    turns: pd.DataFrame, metric: str, name: str, *, row: float, unit: str = "ms"
+) -> go.Scatter | None:
+    """Every sample of `metric` as a point at height `row`, spread a little so that none hides."""
+    table, _ = thin(sampled(turns, metric))
+    if table.empty:
+        return None
+    # A fixed irrational step spreads points evenly without randomness: the page is reproducible.
+    spread = (np.arange(len(table)) * 0.6180339887) % 1.0 - 0.5
+    return go.Scatter(
+        x=table["value"].to_numpy(),
+        y=row - 0.02 + 0.38 * spread,
+        customdata=turn_ids(table),
+        mode="markers",
+        name=name,
+        marker={"size": 5, "opacity": 0.55, "color": metric_colour(metric)},
+        hovertemplate=f"<b>%{{x:,.{2 if unit == 'ratio' else 0}f}}"
+        f"{' ms' if unit == 'ms' else ''}</b> {name}<br>{TURN_HOVER}<extra></extra>",
+        showlegend=False,
+    )
+
+
+def middle(statistics: Mapping[str, Statistic], *, row: float) -> go.Scatter | None:
+    """A bar from p50 to p95 under a strip, with a tick at the median."""
+    half, most = statistics.get("p50"), statistics.get("p95")
+    if half is None or half.value is None:
+        return None
+    ends = [half.value, half.value if most is None or most.value is None else most.value]
+    return go.Scatter(
+        x=ends,
+        y=[row, row],
+        mode="lines+markers",
+        line={"width": 2, "color": colour("ink")},
+        marker={
+            "size": [13, 9],
+            "symbol": ["line-ns", "line-ns"],
+            "line": {"width": 2, "color": colour("ink")},
+            "color": colour("ink"),
+        },
+        customdata=["p50", "p95"],
+        hovertemplate="%{customdata}: <b>%{x:,.2f}</b><extra></extra>",
+        showlegend=False,
+    )
+
+
+def strips(
+    run: Run, metrics: Mapping[str, str], *, title: str, unit: str = "ms"
+) -> go.Figure | None:
+    """One strip of points per metric that has samples, each labelled above; None without any."""
+    turns = run.counted
+    shown = [metric for metric in metrics if not sampled(turns, metric).empty]
+    if not shown:
+        return None
+    figure = blank(58 + 92 * len(shown), showlegend=False)
+    for position, metric in enumerate(shown):
+        row = float(len(shown) - 1 - position)
+        statistics = run.statistics(metric)
+        for trace in (
+            strip(turns, metric, metrics[metric], row=row, unit=unit),
+            middle(statistics, row=row - 0.33),
+        ):
+            if trace is not None:
+                figure.add_trace(trace)
+        half, most = statistics.get("p50"), statistics.get("p95")
+        said = " · ".join(
+            f"{row_.statistic} {quantity(row_.value, unit)}" for row_ in (half, most) if row_
+        )
+        figure.add_annotation(
+            x=0, xref="paper", xanchor="left", y=row + 0.62, yanchor="top",
+            text=f"<b>{metrics[metric]}</b><br>{said}", align="left", showarrow=False,
+            font={"size": 12, "color": colour("ink")}, bgcolor=colour("paper"),
+        )  # fmt: skip
+    figure.update_xaxes(title={"text": title}, showgrid=True)
+    figure.update_yaxes(
+        range=[-0.5, len(shown) - 0.34], showticklabels=False, showgrid=False, fixedrange=True
+    )
+    figure.update_layout(margin={"l": 12, "r": 16, "t": 8, "b": 44})
+    return figure

@@ -1,0 +1,172 @@
+"""summary.json says what turns.parquet holds, over the right denominators."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.analysis.pipeline import analyse
+from bench.errors import RunFolderError
+from bench.plan.gates import STATISTICS
+from bench.plan.metrics import METRICS
+from tests.analysis.story import (
+    ORIGIN_NS,
+    Answer,
+    Story,
+    analysed,
+    conversation,
+    steady,
+    write_run,
+)
+
+
+def test_every_metric_has_every_statistic_of_its_kind_even_without_data(tmp_path):
+    _, _, rows, summary = analysed(tmp_path, conversation(0, 1))
+    expected = {(m.name, s) for m in METRICS.values() for s in STATISTICS[m.kind]}
+    assert set(rows) == expected
+    assert rows["barge_in_silence", "p50"]["n"] == 0
+    assert rows["barge_in_silence", "p50"]["value"] is None
+    assert rows["send_lateness", "p99"]["unit"] == "ms"
+    assert summary["about"]["confidence"] == 0.95
+
+
+def test_a_run_without_a_single_event_has_a_summary_without_data(tmp_path):
+    turns, sessions, rows, summary = analysed(tmp_path)
+    assert (len(turns), len(sessions)) == (0, 0)
+    assert rows["voice_to_voice_latency", "p50"]["value"] is None
+    assert rows["answered", "share"]["value"] is None
+    assert rows["turns", "count"]["value"] == 0
+    assert sum(summary["outcomes"].values()) == 0
+
+
+def test_quantiles_are_those_of_the_turns_on_disk(tmp_path):
+    stories = [conversation(n, 3, Answer(deltas=(200 + 37 * n,))) for n in range(12)]
+    turns, _, rows, _ = analysed(tmp_path, *stories)
+    for name in ("p50", "p90", "p95", "p99"):
+        row = rows["first_audio_latency", name]
+        q = float(name[1:]) / 100
+        assert row["value"] == pytest.approx(np.quantile(turns["first_audio_latency"], q))
+        assert row["low"] <= row["value"] <= row["high"]
+        assert row["n"] == 36
+
+
+def test_stage_percentiles_do_not_add_up_and_the_end_to_end_one_is_measured(tmp_path):
+    """Flaw F15: who endpoints slowly here generates fast, so no turn is as slow as the sum."""
+    stories = [
+        conversation(n, 2, Answer(stop=300 + 60 * n, deltas=(900 - 60 * n,))) for n in range(11)
+    ]
+    _, _, rows, _ = analysed(tmp_path, *stories)
+    stages = ("endpointing_delay", "commit_delay", "response_start_delay", "generation_delay")
+    added = sum(rows[stage, "p95"]["value"] for stage in stages)
+    assert rows["first_audio_latency", "p95"]["value"] == pytest.approx(1230)
+    assert added > 1700
+
+
+def test_send_lateness_is_of_every_chunk_in_the_measured_phase(tmp_path):
+    story = Story().begin().microphone().say(200).answered()
+    story.appends(1000, lateness=2)
+    for row in [row for row in story.rows if row.type.endswith("append")][:1]:
+        story.rows.remove(row)
+        story.rows.append(row._replace(at_ns=row.at_ns + 7_000_000))
+    _, _, rows, _ = analysed(tmp_path, story.finish())
+    assert rows["send_lateness", "p50"]["value"] == 2
+    assert rows["send_lateness", "max"]["value"] == 9
+    assert rows["send_lateness", "p50"]["n"] == 10
+
+
+def test_client_lag_and_hub_lag_come_from_stamps_and_health(tmp_path):
+    story = conversation(0, 1)
+    _, _, rows, _ = analysed(
+        tmp_path, story, health=steady(2, 5, 1, hub_lag_ns=1_500_000), workers=2
+    )
+    assert rows["client_lag", "p50"]["value"] == 0.05
+    assert rows["hub_lag", "p99"]["value"] == 1.5
+    assert rows["hub_lag", "p99"]["n"] == 10 - 2 * (5 - (story.rows[-1].at_ns - ORIGIN_NS) // 10**9)
+
+
+def test_counts_are_over_the_measured_phase_and_rates_per_second_of_it(tmp_path):
+    story = conversation(0, 3, opens=0)
+    story.hear(100, "error", detail={"code": "x", "message": "before"})
+    story.hear(5000, "error", detail={"code": "x", "message": "within"})
+    story.hear(6000, "bizarre", detail={"reason": "no such type", "text": "{}"})
+    story.note(6000, "unknown", detail={"type": "bizarre"})
+    plan = {
+        "measured_from_ns": ORIGIN_NS + 4_000_000_000,
+        "measured_to_ns": ORIGIN_NS + 8_000_000_000,
+    }
+    _, _, rows, _ = analysed(tmp_path, story, plan=plan)
+    assert rows["errors", "count"]["value"] == 1
+    assert rows["unknown_messages", "count"]["value"] == 1
+    assert rows["turns", "count"]["value"] == 1
+    assert rows["turns", "rate"]["value"] == 0.25
+    assert rows["turns", "rate"]["unit"] == "/s"
+    assert rows["sessions", "count"]["value"] == 1
+
+
+def test_sessions_that_lived_in_the_measured_phase_are_measured(tmp_path):
+    early, late = conversation(0, 1, opens=0), conversation(1, 1, opens=20_000)
+    plan = {"measured_from_ns": ORIGIN_NS + 10_000_000_000}
+    _, sessions, rows, _ = analysed(tmp_path, early, late, plan=plan)
+    assert sessions["measured"].tolist() == [False, True]
+    assert rows["connect_time", "p50"]["n"] == 1
+
+
+def test_good_turns_meet_every_latency_objective_of_the_gates(tmp_path):
+    stories = [conversation(n, 1, Answer(deltas=(100 * (n + 1),))) for n in range(4)]
+    gates = (
+        "p95(first_audio_latency) < 850 ms",  # 650, 750, 850, 950: a turn at the limit misses it
+        "p50(endpointing_delay) <= 520 ms",
+        "share(answered) >= 90 %",
+        "p95(first_audio_latency) <= baseline + 10 %",
+        "min(first_audio_latency) > 1 ms",
+    )
+    turns, _, rows, _ = analysed(tmp_path, *stories, gates=gates)
+    assert turns["good_turn"].tolist() == [True, True, False, False]
+    assert rows["good_turns", "share"]["value"] == 50
+
+
+def test_without_objectives_an_answered_turn_is_a_good_one(tmp_path):
+    _, _, rows, _ = analysed(tmp_path, conversation(0, 2))
+    assert rows["good_turns", "share"]["value"] == 100
+
+
+def test_every_file_states_its_format(tmp_path):
+    _, _, _, summary = analysed(tmp_path, conversation(0, 1))
+    assert summary["format"] == 1
+    for name in ("turns", "sessions"):
+        metadata = (
+            pd.io.parquet.PyArrowImpl()
+            .api.parquet.read_schema(tmp_path / f"{name}.parquet")
+            .metadata
+        )
+        assert metadata[b"format"] == b"1"
+
+
+def test_a_phase_that_the_plan_leaves_open_is_open(tmp_path):
+    """Plain `locust -f` knows no duration."""
+    plan = {"measured_from_ns": None, "measured_to_ns": None}
+    turns, _, rows, _ = analysed(tmp_path, conversation(0, 1), plan=plan)
+    assert turns["measured"].all()
+    assert rows["turns", "rate"]["value"] > 0
+
+
+@pytest.mark.parametrize("name", ["events", "health"])
+def test_a_missing_or_broken_table_is_one_clear_line(tmp_path, name):
+    write_run(tmp_path, conversation(0, 1))
+    (tmp_path / f"{name}.parquet").write_bytes(b"PAR1 no")
+    with pytest.raises(RunFolderError, match=rf"{name}\.parquet: cannot be read"):
+        analyse(tmp_path)
+    (tmp_path / f"{name}.parquet").unlink()
+    with pytest.raises(RunFolderError, match=rf"{name}\.parquet: no such file"):
+        analyse(tmp_path)
+
+
+def test_the_summary_is_plain_json(tmp_path):
+    analysed(
+        tmp_path, conversation(0, 1), Story(1).begin().microphone().say(0).gave_up(9000).finish()
+    )
+    text = (tmp_path / "summary.json").read_text()
+    assert "NaN" not in text
+    assert "Infinity" not in text
+    json.loads(text)

@@ -1,0 +1,158 @@
+"""Each rule of an invalid run: broken by the run that breaks it, and by no other."""
+
+import pytest
+
+from bench.analysis.judge import judge_run
+from bench.analysis.pipeline import analyse
+from tests.analysis.story import ORIGIN_NS, Story, conversation, steady, write_run
+
+S = 1_000_000_000
+
+
+def checks(folder, *stories, **facts):
+    """(verdict word, checks by rule) of a run."""
+    write_run(folder, *(stories or [conversation(0, 3)]), **facts)
+    analyse(folder)
+    verdict = judge_run(folder, (), None)
+    return verdict["verdict"], {check["rule"]: check for check in verdict["validity"]}
+
+
+def broken(found):
+    return sorted(rule for rule, check in found.items() if not check["ok"])
+
+
+def test_an_honest_run_breaks_no_rule(tmp_path):
+    verdict, found = checks(
+        tmp_path,
+        plan={"sessions": 1},
+        clock_pairs=[[ORIGIN_NS + n * S, 17 * S + n * (S + 1000)] for n in range(5)],
+        reference={"bottleneck": False, "late_p99_ms": 0.4},
+    )
+    assert (verdict, broken(found)) == ("pass", [])
+    assert set(found) == {
+        "send_lateness", "client_lag", "hub_lag", "cpu_share", "steal_share", "sessions",
+        "workers", "rows", "clock", "identity", "reference",
+    }  # fmt: skip
+    assert not any(check["remedy"] for check in found.values())
+
+
+def slow(lateness, begin, end):
+    """A session whose chunks between two ms were sent late."""
+    story = Story().begin(1).microphone().say(200).answered().appends(19_000)
+    story.rows = [
+        row._replace(at_ns=row.at_ns + lateness * 1_000_000)
+        if row.type.endswith("append") and begin <= (row.at_ns - story.zero) / 1e6 < end
+        else row
+        for row in story.rows
+    ]
+    return story.finish()
+
+
+def test_chunks_sent_late_for_more_than_the_stated_share_of_seconds_invalidate(tmp_path):
+    """Flaw F16: a busy generator must not look like a slow server."""
+    verdict, found = checks(tmp_path, slow(25, 4000, 6000))  # seconds 5 and 6 of 20
+    assert (verdict, broken(found)) == ("invalid", ["send_lateness"])
+    check = found["send_lateness"]
+    assert check["value"] == pytest.approx(100 * 2 / 19, abs=1)
+    assert (check["from_s"], check["to_s"]) == (5, 7)
+    assert "over 20 ms" in check["text"]
+    assert "--workers" in check["remedy"]
+
+
+def test_one_late_second_in_twenty_is_allowed(tmp_path):
+    _, found = checks(tmp_path / "a", slow(25, 4000, 4900))
+    assert (found["send_lateness"]["value"], found["send_lateness"]["ok"]) == (5, True)
+    health = {"effective": {"health": {"share": 4.9}}}
+    _, found = checks(tmp_path / "b", slow(25, 4000, 4900), scenario=health)
+    assert not found["send_lateness"]["ok"]
+
+
+def test_the_bounds_are_the_scenarios_own(tmp_path):
+    health = {"effective": {"health": {"send_lateness": 30_000_000}}}
+    verdict, _ = checks(tmp_path, slow(25, 4000, 9000), scenario=health)
+    assert verdict == "pass"
+
+
+def test_messages_read_late_invalidate(tmp_path):
+    story = conversation(0, 3)
+    story.rows = [
+        row._replace(read_ns=row.at_ns + 27_600_000) if row.direction == "in" else row
+        for row in story.rows
+    ]
+    verdict, found = checks(tmp_path, story)
+    assert (verdict, broken(found)) == ("invalid", ["client_lag"])
+
+
+@pytest.mark.parametrize(
+    ("rule", "change"),
+    [
+        ("hub_lag", {"hub_lag_ns": 21_000_000}),
+        ("cpu_share", {"cpu_share": 0.97}),
+        ("steal_share", {"steal_share": 0.3}),
+    ],
+)
+def test_a_worker_without_air_invalidates(tmp_path, rule, change):
+    health = steady(1, 13, 1)
+    health[4:6] = [row._replace(**change) for row in health[4:6]]
+    verdict, found = checks(tmp_path, health=health)
+    assert (verdict, broken(found)) == ("invalid", [rule])
+    assert (found[rule]["from_s"], found[rule]["to_s"]) == (4, 6)
+
+
+def test_a_run_without_health_is_not_trusted(tmp_path):
+    late = steady(1, 1, 1)[0]._replace(at_ns=ORIGIN_NS + 10**15)
+    verdict, found = checks(tmp_path, health=[late])
+    assert (verdict, broken(found)) == ("invalid", ["hub_lag"])
+
+
+def test_half_the_sessions_vanishing_in_silence_invalidates(tmp_path):
+    health = steady(2, 13, 10, sessions_open=10)
+    health[13:] = [row._replace(sessions_open=0) for row in health[13:]]
+    verdict, found = checks(tmp_path, health=health, plan={"sessions": 20}, workers=2)
+    assert (verdict, broken(found)) == ("invalid", ["sessions"])
+    assert found["sessions"]["value"] == 50
+    assert found["sessions"]["from_s"] == 0
+
+
+def test_an_open_load_intends_no_number_of_sessions(tmp_path):
+    _, found = checks(tmp_path, health=steady(1, 13, 10, sessions_open=1))
+    assert "sessions" not in found
+
+
+def test_a_worker_that_never_drained_invalidates(tmp_path):
+    verdict, found = checks(tmp_path, workers=3, drained=[0, 2])
+    assert (verdict, broken(found)) == ("invalid", ["workers"])
+    assert found["workers"]["text"].startswith("worker 1 was lost")
+
+
+@pytest.mark.parametrize("facts", [{"rows_written": {"0": 1, "1": 2}}, {"rows_sealed": 5}])
+def test_rows_that_do_not_add_up_invalidate(tmp_path, facts):
+    verdict, found = checks(tmp_path, **facts)
+    assert (verdict, broken(found)) == ("invalid", ["rows"])
+
+
+def test_a_clock_step_invalidates_and_slewing_does_not(tmp_path):
+    pairs = [[ORIGIN_NS + n * S, 17 * S + n * (S + 400_000)] for n in range(6)]
+    verdict, _ = checks(tmp_path / "a", clock_pairs=pairs)
+    assert verdict == "pass"
+    stepped = [*pairs[:3], *([mono, real + 60_000_000] for mono, real in pairs[3:])]
+    verdict, found = checks(tmp_path / "b", clock_pairs=stepped)
+    assert (verdict, broken(found)) == ("invalid", ["clock"])
+    assert (found["clock"]["from_s"], found["clock"]["to_s"]) == (2, 3)
+
+
+def test_what_the_run_itself_found_wrong_invalidates_in_its_own_words(tmp_path):
+    fault = {"rule": "worker", "text": "worker 0 fell silent", "remedy": "look",
+             "from_ns": ORIGIN_NS + 2 * S, "to_ns": None}  # fmt: skip
+    verdict, found = checks(tmp_path, faults=[fault])
+    assert (verdict, broken(found)) == ("invalid", ["worker"])
+    assert found["worker"]["from_s"] == 2
+    assert found["worker"]["text"] == "worker 0 fell silent"
+
+
+def test_a_reference_that_was_the_limit_invalidates(tmp_path):
+    verdict, found = checks(
+        tmp_path, reference={"bottleneck": True, "reason": "loop lag 31 ms", "late_p99_ms": 33}
+    )
+    assert (verdict, broken(found)) == ("invalid", ["reference"])
+    assert found["reference"]["text"].endswith("loop lag 31 ms")

@@ -1,0 +1,108 @@
+"""How long events to summary takes, in units of reading the event file and writing it once.
+
+A run of a million events is made by repeating two conversations, one of which barges in, as many
+sessions: each shifted in time and with ids of its own, as a real run has them. The best of three is
+taken of either side: the question is what the work costs, not what else the machine was doing.
+Prints the times and the ratio; exits 1 where the ratio is over its bound.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from bench.analysis.pipeline import analyse
+from bench.runs.seal import EVENTS
+from tests.analysis.story import Answer, Story, conversation, write_run
+
+BOUND = 10.0
+TURNS = 8
+REPLY = Answer(deltas=tuple(300 + 25 * n for n in range(40)))
+
+
+def barging(number: int) -> Story:
+    """A session that talks into every reply."""
+    story = Story(number).begin(TURNS).microphone()
+    for pair in range(TURNS // 2):
+        at = pair * 12_000
+        story.say(at)
+        created = story.ear() + 20
+        story.created(created)
+        for arrival in REPLY.deltas:
+            story.delta(created + arrival)
+        story.done(created + 1500).say(at + 3500, role="interruption")
+        story.note(at + 3850, "flush", detail={"heard_ms": 1500})
+        story.answered(REPLY)
+    return story.appends(TURNS * 6000).finish()
+
+
+def make_run(folder: Path, events: int) -> int:
+    """A run folder of about `events` rows; returns how many there are."""
+    write_run(folder, conversation(0, TURNS, REPLY), barging(1))
+    pair = pq.read_table(folder / "events.parquet")
+    copies = max(1, events // pair.num_rows)
+    rng = np.random.default_rng(1)
+    number = np.repeat(np.arange(copies), pair.num_rows)
+    shift = np.repeat(rng.integers(0, 30_000_000_000, copies), pair.num_rows)
+    # Some sessions are answered later, so that no figure is the same for all.
+    types = pair["type"].to_numpy(zero_copy_only=False)
+    late = np.tile(np.isin(types, ["response.output_audio.delta", "response.done"]), copies)
+    shift += late * np.repeat(rng.integers(0, 200_000_000, copies), pair.num_rows)
+    columns = {name: pa.chunked_array(pair[name].chunks * copies) for name in EVENTS.names}
+    columns["session"] = pc.add(columns["session"], pa.array(2 * number))
+    for name in ("at_ns", "read_ns", "due_ns"):
+        columns[name] = pc.add(columns[name], pa.array(shift))
+    ids = pa.array([f"event_{value:021x}" for value in rng.permutation(len(number))])
+    columns["event_id"] = ids
+    mine = pa.array(number).cast(pa.string())
+    for name in ("item_id", "response_id"):
+        words = pc.binary_join_element_wise(columns[name].cast(pa.string()), mine, "-")
+        columns[name] = words.dictionary_encode()
+    table = pa.table(columns, schema=EVENTS).unify_dictionaries()
+    pq.write_table(table, folder / "events.parquet", compression="zstd")
+    return len(number)
+
+
+def best_of(times: int, work: Callable[[], object]) -> float:
+    """Seconds of the quickest run."""
+    taken = []
+    for _ in range(times):
+        begin = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - begin)
+    return min(taken)
+
+
+def main() -> int:
+    """Measure, print, judge."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=1_000_000)
+    parser.add_argument("--times", type=int, default=3)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "run"
+        events = make_run(folder, options.events)
+        copy = Path(scratch) / "copy.parquet"
+
+        def once() -> None:
+            pd.read_parquet(folder / "events.parquet").to_parquet(copy)
+
+        unit = best_of(options.times, once)
+        taken = best_of(options.times, lambda: analyse(folder))
+    ratio = taken / unit
+
+    print(f"analysis: {events} events: read and written in {unit:.2f} s")  # noqa: T201
+    print(f"analysis: to summary in {taken:.2f} s, ratio {ratio:.2f}, at most {BOUND:g}")  # noqa: T201
+    return int(ratio > BOUND)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

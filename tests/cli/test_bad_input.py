@@ -1,0 +1,262 @@
+"""What cannot be done is refused in one line: the file, the key, the remedy; exit 2."""
+
+import resource
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.cli import main
+from bench.corpus.manifest import load_corpus, manifest_text
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def bench(monkeypatch, capsys):
+    """Run `bench …` in this process; returns (exit code, stdout, stderr)."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("COLUMNS", "200")
+    for variable in ("INWORLD_RUNTIME_BASE64_CREDENTIAL", "OPENAI_API_KEY"):
+        monkeypatch.delenv(variable, raising=False)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["bench", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            main()
+        out, err = capsys.readouterr()
+        return left.value.code, out, err
+
+    return run
+
+
+@pytest.fixture
+def refused(bench, tmp_path):
+    """Run `bench run` and expect a refusal of one line with those words, and nothing started."""
+
+    def run(scenario, *arguments, words=(), code=2):
+        folder = tmp_path / "run"
+        told, _, err = bench("run", scenario, "--out", folder, *arguments)
+        assert told == code, err
+        *talk, last = err.strip().splitlines()
+        assert last.startswith("bench: "), err
+        assert not [line for line in talk if line.startswith("bench: ")], err
+        assert "Traceback" not in err
+        for word in words:
+            assert word in err, err
+        assert not folder.exists()
+        return err
+
+    return run
+
+
+@pytest.fixture
+def scenario(tmp_path):
+    def write(text):
+        path = tmp_path / "mine.toml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+DEMO = "scenarios/demo.toml"
+
+
+def test_an_unknown_scenario_file_names_the_nearest(refused):
+    refused("scenarios/demoo.toml", words=["scenarios/demoo.toml", "did you mean 'demo'"])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("turnz = 3", ["mine.toml:1", "unknown key 'turnz'", "did you mean 'turns'"]),
+        ("[load]\nsesions = 3", ["mine.toml:2", "load.sesions", "did you mean 'sessions'"]),
+        ("[load]\nsessions = 0", ["mine.toml:2", "load.sessions", "1 or more"]),
+        ("[load]\nsessions = -4", ["mine.toml:2", "load.sessions"]),
+        ("[load]\nsessions = 1\nduration = '0s'", ["mine.toml:3", "load.duration", "above zero"]),
+        ("[load]\nsessions = 1\nduration = '-3s'", ["mine.toml:3", "load.duration", "'30s'"]),
+        ("[load]\nsessions = 1\nduration = 30", ["mine.toml:3", "load.duration", "unit"]),
+        ("[load]\narrivals = 'poisson'\nrate = '0/s'", ["mine.toml:3", "load.rate", "above zero"]),
+        ("[load]\narrivals = 'poisson'\nrate = '-2/s'", ["mine.toml:3", "load.rate"]),
+        ("[load]\narrivals = 'poison'\nrate = '2/s'", ["load.arrivals", "poisson"]),
+        ("[load]\nrate = '2/s'\nsessions = 2", ["load.rate", "arrivals"]),
+        ("script = 'turn_takin'", ["mine.toml:1", "did you mean 'turn_taking'"]),
+        ("corpus = 'everyda'", ["'everyda'", "'everyday'"]),
+        ("turns = 0", ["mine.toml:1", "turns"]),
+        ("turns = 'three'", ["mine.toml:1", "turns", "expected"]),
+        ("chunk_ms = 15", ["mine.toml:1", "chunk_ms", "multiple of 10"]),
+        ("[session]\nvoicee = 'x'", ["mine.toml:2", "session.voicee", "did you mean 'voice'"]),
+        ("[session]\nturn_detection = 3", ["mine.toml", "turn_detection"]),
+        ("[caller]\ninclude = ['shrt']", ["'shrt'", "did you mean 'short'"]),
+        (
+            "[gates]\nci = ['p95(first_audio_latenci) < 1 s']",
+            ["did you mean 'first_audio_latency'"],
+        ),
+        ("not toml at all", ["mine.toml", "no TOML", "line 1"]),
+        ("[reference]\nprofil = 'x'", ["reference.profil", "did you mean 'profile'"]),
+    ],
+)
+def test_a_scenario_that_is_wrong_names_line_key_and_nearest_word(text, words, refused, scenario):
+    refused(scenario(text), words=words)
+
+
+@pytest.mark.parametrize(
+    ("gate", "words"),
+    [
+        ("p95(first_audio_latenci) < 1 s", ["did you mean 'first_audio_latency'"]),
+        ("p95(first_audio_latency) =< 1 s", ["no operator '=<'", "did you mean '<'"]),
+        ("p96(first_audio_latency) < 1 s", ["no statistic 'p96'"]),
+        ("p95(first_audio_latency) < 1 parsec", ["1 parsec", "ms or s"]),
+        ("p95(answered) > 1 %", ["answered is a share"]),
+        ("the p95 is fine", ["statistic(metric) operator limit"]),
+        ("p95(barge_in_silence) < 1 s", ["'turn_taking' has no interruption"]),
+    ],
+)
+def test_a_gate_that_cannot_be_judged_is_refused_before_anything_starts(gate, words, refused):
+    refused(DEMO, "--gate", gate, words=[*words, gate])
+
+
+@pytest.mark.parametrize("sessions", ["0", "-1"])
+def test_zero_or_negative_sessions_on_the_command_line(sessions, refused):
+    refused(DEMO, "--sessions", sessions, words=["load.sessions", "1 or more"])
+
+
+@pytest.mark.parametrize("duration", ["0s", "-5s", "soon", "30"])
+def test_a_duration_on_the_command_line_that_is_none(duration, refused):
+    refused(DEMO, "--duration", duration, words=["load.duration"])
+
+
+def test_zero_workers_are_refused(refused):
+    refused(DEMO, "--workers", "0", words=["--workers 0", "1 or more"])
+
+
+def test_an_unknown_gate_profile_names_the_valid_one(refused):
+    refused(DEMO, "--gates", "cii", words=["'cii'", "did you mean 'ci'"])
+
+
+def test_a_setting_that_is_no_assignment(refused):
+    refused(DEMO, "--set", "load.sessions", words=["--set", "key=value"])
+
+
+def test_a_missing_credential_names_its_variable(refused):
+    refused(DEMO, "--target", "inworld", "--yes", words=["INWORLD_RUNTIME_BASE64_CREDENTIAL"])
+    refused(DEMO, "--target", "openai", "--yes", words=["OPENAI_API_KEY"])
+
+
+def test_a_credential_with_blanks_is_refused_and_not_shown(refused, monkeypatch):
+    monkeypatch.setenv("INWORLD_RUNTIME_BASE64_CREDENTIAL", "se cret")
+    err = refused(DEMO, "--target", "inworld", "--yes", words=["INWORLD_RUNTIME_BASE64_CREDENTIAL"])
+    assert "se cret" not in err
+
+
+def test_a_run_off_loopback_needs_a_yes_and_says_what_it_would_take(bench, monkeypatch, tmp_path):
+    monkeypatch.setenv("INWORLD_RUNTIME_BASE64_CREDENTIAL", "a2V5OnNlY3JldA==")
+    code, _, err = bench("run", DEMO, "--target", "inworld", "--out", tmp_path / "run")
+    assert code == 2
+    assert "--yes" in err
+    assert "sessions  20" in err
+    assert "200 a second" in err
+    assert "a2V5" not in err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "target", ["inwrold", "http://127.0.0.1:1", "ws://", "ws://host:99999/", "ws://u:p@127.0.0.1/"]
+)
+def test_a_malformed_target_is_refused(target, refused):
+    refused(DEMO, "--target", target, words=["--target"])
+
+
+def test_a_name_that_cannot_be_resolved_exits_3(refused, monkeypatch):
+    monkeypatch.setenv("INWORLD_RUNTIME_BASE64_CREDENTIAL", "a2V5")
+    url = "wss://no-such-host.invalid/v1/realtime"
+    refused(DEMO, "--target", url, "--yes", code=3, words=["no-such-host.invalid", "resolved"])
+
+
+def test_an_unknown_dialect_names_the_valid_ones(refused):
+    url = "ws://127.0.0.1:1/"
+    refused(DEMO, "--target", url, "--dialect", "openia", words=["did you mean 'openai'"])
+
+
+def test_an_output_folder_that_cannot_be_written(bench, tmp_path):
+    (tmp_path / "file").write_text("x")
+    code, _, err = bench("run", DEMO, "--out", tmp_path / "file" / "run")
+    assert code == 2
+    assert "cannot be written" in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_an_output_folder_that_holds_a_run_keeps_it(bench, tmp_path):
+    (tmp_path / "run.json").write_text("{}")
+    code, _, err = bench("run", DEMO, "--out", tmp_path)
+    assert (code, "holds a run already" in err) == (2, True)
+    assert (tmp_path / "run.json").read_text() == "{}"
+
+
+def test_too_few_file_descriptors_are_noticed_before_the_start(refused, monkeypatch):
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (64, 64))
+    refused(DEMO, words=["20 sessions", "open files", "ulimit"])
+
+
+def test_a_missing_baseline_is_refused(refused):
+    refused(DEMO, "--baseline", "nowhere/run", words=["nowhere/run"])
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    """A few recordings of the shipped corpus, so that a whole check is quick."""
+    whole = load_corpus(ROOT / "audio_corpus" / "everyday")
+    kept = [entry for entry in whole.entries if {"plain", "long"} & set(entry.tags)][::5]
+    kept += [entry for entry in whole.entries if {"interruption", "reply"} & set(entry.tags)][::7]
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    for entry in kept:
+        shutil.copy(whole.folder / entry.file, folder / entry.file)
+    text = manifest_text(name="broken", licence="CC0-1.0", about="few", entries=kept)
+    (folder / "manifest.toml").write_text(text)
+    return folder
+
+
+def first(folder, tag="plain"):
+    return min(folder.glob(f"{tag}-*.flac"))
+
+
+def rename(path):
+    path.rename(path.with_name("renamed.flac"))
+
+
+DAMAGE = {
+    "missing": (Path.unlink, "No such file"),
+    "truncated": (lambda path: path.write_bytes(path.read_bytes()[:2000]), "cut short"),
+    "renamed": (rename, "No such file"),
+    "no audio": (lambda path: path.write_text("hello"), "is not audio"),
+    "another recording": (lambda path: shutil.copy(first(path.parent, "long"), path), "sha256"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_corpus_is_refused_before_the_run_and_by_its_check(
+    damage, corpus, bench, refused, scenario
+):
+    harm, words = DAMAGE[damage]
+    path = first(corpus)
+    harm(path)
+    refused(scenario(f"corpus = '{corpus}'"), words=[path.name, words])
+    code, out, _ = bench("corpus", "check", corpus)
+    assert code == 2
+    assert path.name in out
+
+
+def test_reports_and_judgements_of_no_run_are_refused(bench, tmp_path):
+    for verb in ("report", "judge"):
+        code, _, err = bench(verb, tmp_path)
+        assert (code, "no run here" in err) == (2, True)
+
+
+def test_an_unknown_option_and_an_unknown_verb_are_one_line(bench):
+    for arguments in (("run", DEMO, "--sesions", "3"), ("rnu",), ("run",)):
+        code, _, err = bench(*arguments)
+        assert code == 2
+        assert len(err.strip().splitlines()) == 1

@@ -1,0 +1,217 @@
+import re
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.report.failures import breaking
+from bench.report.hearing import hearing
+from bench.report.honesty import honesty
+from bench.report.latency import STAGES, stages, waiting
+from bench.report.marks import MOST_POINTS, curve, thin
+from bench.report.page import QUESTIONS, panels
+from bench.report.reply import barge_in, fluency
+from bench.report.slowest import slowest
+from bench.report.steadiness import holding, sessions_open
+
+
+def plots(panel):
+    return [plot for _, plot in panel.figures] + [c.figure for c in panel.closeups if c.figure]
+
+
+def traces(plot, name):
+    return [trace for trace in plot.data if (trace.name or "").startswith(name)]
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.__name__)
+def test_a_panel_asks_a_question_and_answers_in_numbers(runs, question):
+    panel = question(runs["whole"])
+    assert panel.question.endswith("?")
+    assert panel.answer.endswith(".")
+    assert re.search(r"\d", panel.answer)
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.__name__)
+def test_every_figure_has_marks(runs, question):
+    panel = question(runs["whole"])
+    assert plots(panel)
+    for plot in plots(panel):
+        assert plot.data
+        for trace in plot.data:
+            assert len(trace.x)
+            assert pd.notna(pd.Series(trace.y)).any()
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.__name__)
+def test_without_data_there_is_no_figure_but_a_sentence_that_says_why(runs, question):
+    panel = question(runs["empty"])
+    assert not plots(panel)
+    assert panel.answer.endswith(".")
+    assert re.search(r"\b(no|No|nothing|neither|Not)\b", panel.answer)
+
+
+def test_questions_have_names_of_their_own(runs):
+    keys = [panel.key for panel in panels(runs["whole"])]
+    assert len(set(keys)) == len(keys) == 9
+
+
+@pytest.mark.parametrize("question", [waiting, stages, holding, hearing, fluency, barge_in])
+def test_hovering_a_turn_tells_its_session_and_turn(runs, question):
+    run = runs["whole"]
+    known = {(row.session, row.turn) for row in run.turns.itertuples()}
+    seen = [
+        trace
+        for plot in plots(question(run))
+        for trace in plot.data
+        if "session %{customdata[0]} · turn %{customdata[1]}" in (trace.hovertemplate or "")
+    ]
+    assert seen
+    for trace in seen:
+        assert {(row[0], row[1]) for row in trace.customdata} <= known
+
+
+def test_the_curve_stays_below_100_percent_by_those_who_waited_in_vain(runs):
+    run = runs["whole"]
+    trace, _ = curve(run.counted, "voice_to_voice_latency", "voice")
+    answered = run.counted["voice_to_voice_latency"].notna().mean()
+    assert trace.y[-1] == pytest.approx(100 * answered)
+    assert trace.y[-1] < 100
+    assert "waited in vain" in waiting(run).answer
+
+
+def test_the_marked_quantiles_lie_on_the_curve(runs):
+    run = runs["whole"]
+    trace, _ = curve(run.counted, "first_audio_latency", "audio")
+    for row in run.statistics("first_audio_latency").values():
+        if row.statistic in {"p50", "p90"}:
+            at = np.interp(row.value, trace.x, trace.y)
+            assert at == pytest.approx(float(row.statistic[1:]), abs=2.5)
+
+
+def test_a_fixed_limit_is_a_line_and_a_baseline_is_none(runs):
+    (_, plot), *_ = waiting(runs["whole"]).figures
+    lines = sorted(shape.x0 for shape in plot.layout.shapes)
+    assert lines == [1000.0, 1200.0]
+    assert plot.layout.xaxis.range[1] > 1200.0
+    assert any("p95 first audio &lt; " in note.text for note in plot.layout.annotations)
+
+
+def test_the_stages_of_a_turn_add_up_to_its_voice_to_voice(runs):
+    (_, plot), *_ = stages(runs["whole"]).figures
+    stacks = np.sum([bar.y for bar in plot.data], axis=0)
+    totals = [row[3] for row in plot.data[0].customdata]
+    assert stacks == pytest.approx(totals, abs=0.01)
+    assert all(one <= other for one, other in pairwise(totals))
+
+
+def test_stages_are_summed_as_means_and_never_as_percentiles(runs):
+    panel = stages(runs["whole"])
+    assert "means add up, percentiles do not" in panel.answer
+    assert {row[0] for row in panel.tables[0].rows} <= {stage.name for stage in STAGES}
+
+
+def test_what_is_not_measured_is_shaded(runs):
+    (_, plot), *_ = holding(runs["whole"]).figures
+    assert {note.text for note in plot.layout.annotations} >= {"warm-up"}
+    assert traces(plot, "no answer")
+    assert traces(plot, "open")
+    assert traces(plot, "intended")
+
+
+def test_sessions_open_are_counted_from_sessions_where_there_is_no_health(runs):
+    held = sessions_open(runs["bare"])
+    assert held["open"].max() == 20
+    assert held["intended"].isna().all()
+
+
+def test_the_ear_is_measured_against_truth_and_configured_silence(runs):
+    panel = hearing(runs["whole"])
+    start, end = plots(panel)
+    assert {shape.x0 for shape in start.layout.shapes} == {0}
+    assert {shape.x0 for shape in end.layout.shapes} == {0, 500.0}
+    assert panel.tables[0].rows[0][0] == "pause"
+
+
+def test_starvation_is_told_and_speech_pace_is_a_line(runs):
+    panel = fluency(runs["whole"])
+    assert "starved" in panel.answer
+    assert [shape.x0 for shape in plots(panel)[1].layout.shapes] == [1.0]
+
+
+def test_barge_in_shows_the_player_with_and_without_flush(runs):
+    (plot,) = plots(barge_in(runs["whole"]))
+    assert len(traces(plot, "the agent is silent")) == 2
+
+
+def test_a_script_without_interruptions_is_said_not_plotted(runs):
+    panel = barge_in(runs["quiet"])
+    assert not panel.figures
+    assert "turn_taking interrupts nobody" in panel.answer
+
+
+def test_every_outcome_is_counted_and_failures_are_named(runs):
+    run = runs["whole"]
+    panel = breaking(run)
+    (plot,) = plots(panel)
+    assert sum(plot.data[0].x) == len(run.turns)
+    by_caption = {table.caption: table for table in panel.tables}
+    failed = by_caption["Turns that failed"]
+    assert len(failed.rows) == (~run.turns["outcome"].isin(["ok", "cut"])).sum()
+    assert ["rate_limit_exceeded", "1", "11", "Too many packets."] in [
+        list(row) for row in by_caption["Error messages from the server"].rows
+    ]
+    assert by_caption["Sessions that did not end in order"].rows[0][2] == "closed"
+
+
+def test_the_slowest_turns_lead_to_their_events(runs):
+    run = runs["whole"]
+    panel = slowest(run)
+    waits = run.counted["voice_to_voice_latency"].nlargest(5)
+    assert len(panel.closeups) == 5
+    assert panel.tables[0].links == [closeup.anchor for closeup in panel.closeups]
+    slow = run.counted.loc[waits.index[0]]
+    assert panel.closeups[0].anchor == f"turn-{slow['session']}-{slow['turn']}"
+    events = [row[2] for row in panel.closeups[0].events.rows]
+    assert "input_audio_buffer.speech_stopped" in events
+    assert any(event.startswith("response.output_audio.delta \u00d7 ") for event in events)
+
+
+def test_without_events_the_slowest_turns_are_still_named(runs):
+    panel = slowest(runs["bare"])
+    assert "no events" in panel.answer
+    assert panel.tables[0].rows
+    assert not plots(panel)
+
+
+def test_the_generator_is_shown_against_its_bounds(runs):
+    panel = honesty(runs["whole"])
+    tail, seconds = plots(panel)
+    assert [shape.x0 for shape in tail.layout.shapes] == [20.0]
+    assert [shape.y0 for shape in seconds.layout.shapes] == [20.0]
+    assert {trace.name for trace in seconds.data} >= {
+        "p99 of send lateness",
+        "p99 of client lag",
+        "worst hub lag",
+    }
+    assert "0.90" in panel.notes[0]
+    assert "not the bottleneck" in panel.notes[0]
+
+
+def test_a_generator_that_broke_a_bound_is_not_called_honest(runs):
+    assert "No: 1 rule of validity broken" in honesty(runs["invalid"]).answer
+
+
+def test_a_large_table_is_thinned_and_says_so():
+    table = pd.DataFrame({"value": range(50_000)})
+    kept, note = thin(table)
+    assert len(kept) <= MOST_POINTS
+    assert kept["value"].iloc[[0, -1]].tolist() == [0, 49_999]
+    assert "of 50\u202f000 are drawn" in note
+
+
+def test_a_small_table_is_drawn_whole_and_nothing_is_said():
+    table = pd.DataFrame({"value": range(10)})
+    kept, note = thin(table)
+    assert len(kept) == 10
+    assert note == ""

@@ -1,0 +1,203 @@
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+
+import pandas as pd
+import pytest
+
+from bench.errors import RunFolderError
+from bench.report.page import render, write_report
+from bench.report.run import read_run
+
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)> & \"'"
+
+
+class Elements(HTMLParser):
+    """What a browser would make of the page: elements, attributes and the JSON of the figures."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.json: list[str] = []
+        self.inside = False
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        attributes = dict(attrs)
+        self.tags.append((tag, attributes))
+        self.inside = tag == "script" and attributes.get("type") == "application/json"
+        if self.inside:
+            self.json.append("")
+
+    def handle_endtag(self, _tag):
+        self.inside = False
+
+    def handle_data(self, data):
+        if self.inside:
+            self.json[-1] += data
+
+
+def text_of(page: str) -> str:
+    """The page without its scripts and styles."""
+    return re.sub(r"(?s)<(script|style).*?</\1>", "", page)
+
+
+def test_the_report_is_one_file_under_10_mb(folders):
+    path = write_report(folders["whole"])
+    assert path == folders["whole"] / "report.html"
+    assert path.stat().st_size < 10_000_000
+    assert not (folders["whole"] / "report.html.part").exists()
+
+
+def test_nothing_on_the_page_is_loaded_from_elsewhere(pages):
+    elements = Elements(pages["whole"])
+    for tag, attributes in elements.tags:
+        for name in ("src", "srcset", "data", "poster", "action"):
+            assert name not in attributes, tag
+        assert tag not in {"link", "iframe", "object", "embed", "base"}
+        assert (attributes.get("href") or "#").startswith("#")
+    styles = re.findall(r"(?s)<style>(.*?)</style>", pages["whole"])
+    assert styles
+    assert not re.search(r"url\(|@import", "".join(styles))
+
+
+def test_the_pages_own_policy_forbids_outside_loads(pages):
+    policies = [
+        attributes["content"]
+        for tag, attributes in Elements(pages["whole"]).tags
+        if attributes.get("http-equiv") == "Content-Security-Policy"
+    ]
+    (policy,) = policies
+    assert policy.startswith("default-src 'none'; ")
+    assert "http" not in policy
+
+
+def test_the_plotting_script_is_inside_once(pages):
+    assert pages["whole"].count("* plotly.js v") == 1
+
+
+def test_every_figure_is_json_that_can_be_read(pages):
+    documents = [json.loads(text) for text in Elements(pages["whole"]).json]
+    figures = [document for document in documents if "data" in document]
+    assert len(figures) >= 15
+    assert all(figure["data"] for figure in figures)
+
+
+def test_verdict_and_gates_come_before_figures_and_numbers(pages):
+    page = pages["whole"]
+    places = [page.index(part) for part in ('class="verdict"', 'id="gates"', 'id="numbers"')]
+    assert places == sorted(places)
+    assert places[-1] < page.index('class="figure"')
+
+
+def test_questions_stand_in_their_order(pages):
+    found = re.findall(r'<section id="([\w-]+)" class="panel">', pages["whole"])
+    assert found == [
+        "waiting", "stages", "holding", "hearing", "fluency", "barge-in", "breaking", "slowest",
+        "honesty",
+    ]  # fmt: skip
+
+
+def test_every_link_leads_somewhere(pages):
+    tags = Elements(pages["whole"]).tags
+    ids = {attributes["id"] for _, attributes in tags if "id" in attributes}
+    links = {attributes["href"][1:] for tag, attributes in tags if tag == "a"}
+    assert links <= ids
+
+
+def test_without_scripts_the_page_says_what_is_missing(pages):
+    assert "<noscript>" in pages["whole"]
+    assert "The figures need JavaScript" in text_of(pages["whole"])
+
+
+@pytest.fixture
+def hostile(folders, tmp_path):
+    folder = shutil.copytree(folders["whole"], tmp_path / "hostile")
+    turns = pd.read_parquet(folder / "turns.parquet")
+    for column in ("text", "utterance", "transcript", "reply", "reason"):
+        turns[column] = HOSTILE
+    turns.to_parquet(folder / "turns.parquet")
+    sessions = pd.read_parquet(folder / "sessions.parquet")
+    sessions["reason"], sessions["outcome"] = HOSTILE, "closed"
+    sessions.to_parquet(folder / "sessions.parquet")
+    events = pd.read_parquet(folder / "events.parquet")
+    for column in ("event_id", "detail"):
+        events[column] = HOSTILE
+    events["type"] = events["type"].astype(object)
+    events.loc[events.index[::7], "type"] = "response." + HOSTILE
+    events.to_parquet(folder / "events.parquet")
+    document = json.loads((folder / "run.json").read_text())
+    document["scenario"].update(name=HOSTILE, text=HOSTILE)
+    document["scenario"]["effective"]["about"] = HOSTILE
+    document["target"]["name"] = HOSTILE
+    (folder / "run.json").write_text(json.dumps(document))
+    verdict = json.loads((folder / "verdict.json").read_text())
+    verdict["reasons"] = [HOSTILE, HOSTILE]
+    verdict["gates"][0].update(gate=HOSTILE, reason=HOSTILE)
+    (folder / "verdict.json").write_text(json.dumps(verdict))
+    return folder
+
+
+def test_text_from_the_run_is_inert_wherever_it_stands(hostile, pages):
+    page = render(read_run(hostile))
+    before, after = Elements(pages["whole"]), Elements(page)
+    for elements in (before, after):
+        assert not [tag for tag, _ in elements.tags if tag == "img"]
+        assert not [a for _, a in elements.tags if any(name.startswith("on") for name in a)]
+    scripts = [sum(tag == "script" for tag, _ in it.tags) for it in (before, after)]
+    assert scripts[0] == scripts[1]
+    for text in after.json:
+        json.loads(text)
+
+
+def test_labels_of_figures_are_escaped_for_plotly_too(hostile):
+    for text in Elements(render(read_run(hostile))).json:
+        assert "<img" not in str(json.loads(text))
+
+
+def test_an_invalid_run_has_a_banner_and_grey_figures(pages):
+    page = text_of(pages["invalid"])
+    assert '<body class="invalid">' in page
+    assert "This run is no evidence" in page
+    assert "Use fewer sessions a worker" in page
+    assert "This run is no evidence" not in text_of(pages["whole"])
+
+
+def test_an_interrupted_run_says_so(runs):
+    run = runs["whole"]
+    page = render(run._replace(about=run.about | {"interrupted": True}))
+    assert "This run was interrupted" in page
+
+
+@pytest.mark.parametrize("name", ["empty", "bare", "quiet", "invalid"])
+def test_a_poorer_run_still_makes_a_page_with_every_question(pages, name):
+    assert pages[name].count('class="panel"') == 9
+
+
+def test_a_run_without_turns_has_words_and_no_figures(pages):
+    assert 'class="figure"' not in pages["empty"]
+    assert "No turn began in the measured phase" in pages["empty"]
+
+
+def test_no_path_of_the_machine_is_on_the_page(folders, pages):
+    body = text_of(pages["whole"]) + "".join(Elements(pages["whole"]).json)
+    assert str(folders["whole"]) not in body
+    assert str(folders["whole"].parent) not in body
+    assert "/opt/py" not in body
+
+
+def test_the_same_folder_makes_the_same_page(folders, pages):
+    assert render(read_run(folders["whole"])) == pages["whole"]
+
+
+def test_a_folder_that_cannot_be_written_is_an_error_in_one_line(folders, tmp_path):
+    folder = shutil.copytree(folders["empty"], tmp_path / "run")
+    (folder / "report.html.part").mkdir()
+    with pytest.raises(RunFolderError, match=r"run/report\.html: cannot be written"):
+        write_report(folder)
+
+
+def test_numbers_on_the_page_are_those_of_the_summary(runs, pages):
+    row = runs["whole"].statistics("voice_to_voice_latency")["p95"]
+    assert f"{row.value:,.0f}".replace(",", "\u202f") + "\u202fms" in text_of(pages["whole"])

@@ -1,0 +1,91 @@
+import pytest
+
+from bench.plan.metrics import METRICS
+from bench.report.catalogue import metric_tables
+from bench.report.provenance import provenance
+from bench.report.tables import (
+    broken_rules,
+    gate_lines,
+    headlines,
+    other_reasons,
+    sessions_line,
+    validity,
+    why,
+)
+
+
+def test_every_gate_is_a_line_in_the_order_given(runs):
+    run = runs["whole"]
+    assert [line.gate for line in gate_lines(run)] == [
+        gate["gate"] for gate in run.verdict["gates"]
+    ]
+
+
+def test_a_gate_shows_value_interval_and_n_in_its_own_unit(runs):
+    line = gate_lines(runs["whole"])[0]
+    assert line.value.endswith("\u202fms")
+    assert line.interval.startswith("[")
+    assert line.n == str(runs["whole"].verdict["gates"][0]["n"])
+
+
+def test_a_gates_picture_has_the_passing_side_of_its_operator(runs):
+    below, _, above, unknown = gate_lines(runs["whole"])
+    assert below.bullet.start == 0.0
+    assert below.bullet.width == below.bullet.limit
+    assert above.bullet.start == above.bullet.limit
+    assert above.bullet.start + above.bullet.width == pytest.approx(100.0)
+    assert unknown.bullet is None
+
+
+@pytest.mark.parametrize("verdict", [{"gate": "nonsense(", "verdict": "fail"}])
+def test_a_gate_that_cannot_be_read_any_more_is_still_shown(runs, verdict):
+    run = runs["whole"]._replace(verdict={"gates": [verdict]})
+    (line,) = gate_lines(run)
+    assert (line.gate, line.value, line.bullet) == ("nonsense(", "no data", None)
+
+
+def test_the_verdict_is_one_sentence(runs):
+    assert why(runs["whole"]).startswith("p95(voice_to_voice_latency) is over the limit")
+    assert why(runs["whole"]).endswith("and 2 more reasons.")
+    assert why(runs["quiet"]) == "All 4 gates hold."
+
+
+def test_reasons_that_the_gate_table_gives_are_not_repeated(runs):
+    assert other_reasons(runs["whole"]) == []
+    verdict = {"reasons": ["a", "b"], "gates": [{"reason": "a"}]}
+    assert other_reasons(runs["whole"]._replace(verdict=verdict)) == ["b"]
+
+
+def test_a_broken_rule_has_its_time_and_remedy(runs):
+    (rule,) = broken_rules(runs["invalid"])
+    assert rule["when"] == "11 s … 15 s"
+    assert "Use fewer sessions" in rule["remedy"]
+    table = validity(runs["invalid"])
+    assert table.tones == ["limit", ""]
+    assert table.caption == "Validity: 1 of 2 rules kept"
+
+
+def test_headlines_say_no_data_rather_than_nothing(runs):
+    assert {headline.value for headline in headlines(runs["empty"])} == {"no data"}
+
+
+def test_every_metric_of_the_bench_is_listed_once_with_its_definition(runs):
+    listed = {}
+    for table in metric_tables(runs["whole"]):
+        for row in table.rows:
+            name, about = row[0] if isinstance(row[0], tuple) else (row[0], row[1])
+            listed[name] = about
+    assert listed == {name: metric.about for name, metric in METRICS.items()}
+
+
+def test_the_load_is_told_in_one_line(runs):
+    assert sessions_line(runs["whole"]).startswith("20 sessions (20 held at once), 120 turns")
+
+
+def test_provenance_tells_seeds_hashes_and_rows_but_no_path(runs):
+    text = " ".join(
+        str(cell) for table in provenance(runs["whole"]) for row in table.rows for cell in row
+    )
+    for part in ("seed of arrivals", "SHA-256 abab", "9\u202f000 written", "3.11.9"):
+        assert part in text
+    assert "/opt/py" not in text

@@ -1,0 +1,96 @@
+import math
+
+import pytest
+
+from bench.report.words import (
+    NO_DATA,
+    NOTHING,
+    THIN,
+    capital,
+    clip,
+    count,
+    interval,
+    listing,
+    measured,
+    moment,
+    plain,
+    quantity,
+    seconds,
+    share,
+    with_interval,
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (1013.4, "ms", f"1{THIN}013{THIN}ms"),
+        (74.25, "ms", f"74.2{THIN}ms"),
+        (0.456, "ms", f"0.46{THIN}ms"),
+        (20.0, "ms", f"20{THIN}ms"),
+        (0.0, "ms", f"0{THIN}ms"),
+        (-3.21, "ms", f"\u22123.21{THIN}ms"),
+        (92.43, "%", f"92.4{THIN}%"),
+        (100.0, "%", f"100{THIN}%"),
+        (0.25, "ratio", "0.25"),
+        (1234, "1", f"1{THIN}234"),
+        (1.6, "/s", f"1.60{THIN}per s"),
+    ],
+)
+def test_a_number_has_its_unit_and_about_three_digits(value, unit, text):
+    assert quantity(value, unit) == text
+
+
+def test_a_number_that_rounds_to_nothing_has_no_minus():
+    assert plain(-0.001, "ms") == "0.00"
+
+
+@pytest.mark.parametrize("nothing", [None, math.nan])
+def test_no_data_is_said_and_never_zero(nothing):
+    assert quantity(nothing, "ms") == NO_DATA
+    assert plain(nothing, "ms") == NOTHING
+
+
+def test_a_value_beyond_every_wait_is_not_called_no_data():
+    assert measured(None, 79, "ms") == "beyond every wait"
+    assert measured(None, 0, "ms") == NO_DATA
+
+
+def test_an_interval_that_has_no_end_says_so():
+    assert interval(829.0, None, "ms") == "[829, ∞]"
+    assert interval(None, None, "ms") == ""
+    assert with_interval(12.5, 11.0, 14.0, "ms") == f"12.5{THIN}ms [11, 14]"
+
+
+def test_counts_and_shares_read_as_words():
+    assert [count(n, "turn") for n in (0, 1, 1200)] == ["no turns", "1 turn", f"1{THIN}200 turns"]
+    assert count(2, "reply", "replies") == "2 replies"
+    assert share(1, 3) == f"33.3{THIN}%"
+    assert share(0, 0) == NO_DATA
+    assert listing(["a", "b", "c"]) == "a, b and c"
+    assert listing([]) == ""
+
+
+def test_a_sentence_gets_a_capital_and_a_name_does_not():
+    assert capital("chunks were late") == "Chunks were late"
+    assert capital("p95(first_audio_latency) is 12 ms") == "p95(first_audio_latency) is 12 ms"
+
+
+def test_durations_are_in_the_unit_that_suits_them():
+    lengths = (250_000_000, 30_000_000_000, 720_000_000_000, 11_100_000_000_000)
+    assert [seconds(length) for length in lengths] == [
+        f"250{THIN}ms",
+        f"30{THIN}s",
+        f"12{THIN}min",
+        f"3{THIN}h 05{THIN}min",
+    ]
+
+
+def test_an_instant_is_told_in_utc_and_what_is_none_as_it_stands():
+    assert moment("2026-03-02T15:05:11+01:00") == "2 March 2026, 14:05:11 UTC"
+    assert moment("yesterday") == "yesterday"
+
+
+def test_long_text_is_one_clipped_line():
+    assert clip("a\nb") == "a b"
+    assert len(clip("x" * 500, 40)) == 40
