@@ -5,7 +5,8 @@ improved without running again. The way of the data, one module a step::
 
     tables      events.parquet, health.parquet ▶ tables with exact integers
     sessions    notes ▶ one row per session
-    speech      utterances and the server's ear: which speech_started belongs to which turn
+    speech      utterances, and which of them are turns
+    ear         which speech_started, stopped, committed, transcription belongs to which turn
     replies     responses and their deltas: which answer belongs to which turn
     playout     when each delta is played, for every session at once
     bargein     interruptions: when the agent fell silent
@@ -14,7 +15,7 @@ improved without running again. The way of the data, one module a step::
     measure     instants ▶ intervals in ms, shares
     quantile    the estimator, its intervals
     summary     summary.json
-    validity    was the generator honest
+    validity    was the generator honest (evidence: what rules see; pace: rules on time)
     ruling      one gate against one statistic
     judge       gates and summary ▶ verdict.json, junit.xml, exit code
 

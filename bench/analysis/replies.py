@@ -16,8 +16,8 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from bench.analysis.ear import Ear
 from bench.analysis.playout import WINDOW_NS, audible_windows, epochs, play
-from bench.analysis.speech import Ear
 from bench.analysis.tables import (
     ALWAYS,
     NEVER,

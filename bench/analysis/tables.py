@@ -114,8 +114,8 @@ def nullable(values: Ints, present: NDArray[np.bool_]) -> pd.arrays.IntegerArray
 
 def texts(column: pd.Series) -> pd.Series:
     """A column of text; empty where there is none."""
-    words: pd.Series = column.astype(object).where(column.notna(), "")
-    return words
+    words = np.where(column.isna(), "", column.astype(object))
+    return pd.Series(words, column.index, object)
 
 
 def joined(words: pd.Series, by: pd.Series, separator: str) -> pd.Series:
@@ -123,7 +123,8 @@ def joined(words: pd.Series, by: pd.Series, separator: str) -> pd.Series:
     alone = ~by.duplicated(keep=False)
     single = pd.Series(words[alone].to_numpy(), by[alone].to_numpy(), object)
     several = words[~alone].groupby(by[~alone].to_numpy()).agg(separator.join)
-    return pd.concat([single, several.astype(object)])
+    every: pd.Series = pd.concat([single, several.astype(object)])
+    return every
 
 
 def parsed(rows: pd.DataFrame, *keys: str) -> pd.DataFrame:

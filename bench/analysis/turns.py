@@ -1,6 +1,6 @@
 """One row per attempted turn, a column per instant.
 
-Here everything comes together: what was said (`speech`), what the server heard (`Ear`), what it
+Here everything comes together: what was said (`speech`), what the server heard (`ear`), what it
 answered (`replies`), when the caller heard it (`playout`), who was interrupted (`bargein`) and what
 became of it (`outcomes`). Instants are `Int64` nanoseconds, NA where there was none.
 """
@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.bargein import interruptions
+from bench.analysis.ear import Ear
 from bench.analysis.outcomes import error_texts, judge_turns, never_reached, patience
 from bench.analysis.replies import answers, begun, deltas_played, replies_table
 from bench.analysis.sessions import span
-from bench.analysis.speech import Ear, samples_sent, turns_said, utterances
+from bench.analysis.speech import samples_sent, turns_said, utterances
 from bench.analysis.tables import NEVER, integers
 from bench.plan.metrics import INSTANTS
 

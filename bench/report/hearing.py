@@ -4,9 +4,10 @@ from typing import Any, Final
 
 import pandas as pd
 
-from bench.report.marks import strips
+from bench.report.marks import remarks
 from bench.report.panel import Panel, Plot, Table
 from bench.report.run import Run, flag, numbers, texts
+from bench.report.strips import strips
 from bench.report.theme import colour
 from bench.report.words import capital, clip, count, quantity, share, with_interval
 
@@ -24,8 +25,8 @@ _WORST: Final = 10
 def hearing(run: Run) -> Panel:
     """Onset and endpointing against the corpus truth, and the utterances that were misheard."""
     key, question = "hearing", "Does the VAD hear what was said?"
-    start = strips(run, _START, title="ms after the true start of speech")
-    end = strips(run, _END, title="ms after the true end of speech")
+    start, start_notes = strips(run, _START, title="ms after the true start of speech")
+    end, end_notes = strips(run, _END, title="ms after the true end of speech")
     silence = _silence_ms(run)
     figures: list[Plot] = []
     for figure, caption in ((start, "Start of speech"), (end, "End of speech")):
@@ -47,7 +48,8 @@ def hearing(run: Run) -> Panel:
     if not figures:
         answer = f"The server never said that speech started or stopped. {answer}"
     worst = _worst(run.counted)
-    return Panel(key, question, answer.strip(), figures, [worst] if worst else [])
+    notes = remarks(*start_notes, *end_notes)
+    return Panel(key, question, answer.strip(), figures, [worst] if worst else [], notes)
 
 
 def _silence_ms(run: Run) -> float | None:

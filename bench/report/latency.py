@@ -141,7 +141,8 @@ def stages(run: Run) -> Panel:
                 f"{TURN_HOVER}<extra></extra>",
             )
         )
-    figure.update_xaxes(title={"text": "turns, quickest answer first"}, showgrid=False)
+    some = f"{plain(len(drawn))} of {plain(len(turns))} turns" if note else "turns"
+    figure.update_xaxes(title={"text": f"{some}, quickest answer first"}, showgrid=False)
     figure.update_yaxes(title={"text": "ms after the caller's last word"})
     means = {stage.name: float(_stage(turns, stage).fillna(0.0).mean()) for stage in parts}
     total = float(numbers(turns, "value").mean())

@@ -21,7 +21,7 @@ from bench.errors import GateError
 from bench.plan.gates import QUANTILES, Gate, parse_gate
 from bench.plan.metrics import METRICS
 from bench.report.run import Run, Statistic, numbers, texts
-from bench.report.theme import blank, colour, metric_colour
+from bench.report.theme import colour, metric_colour
 from bench.report.words import clip, count, plain, quantity, sample_size, with_interval
 
 METRIC_WORDS: Final = {
@@ -242,83 +242,3 @@ def half_and_most(statistics: Mapping[str, Statistic], what: str) -> str:
     elif most is not None:
         text += "; 95 % never within any time that was waited"
     return f"{text} ({sample_size(half.n)})."
-
-
-def strip(
-    turns: pd.DataFrame, metric: str, name: str, *, row: float, unit: str = "ms"
-) -> go.Scatter | None:
-    """Every sample of `metric` as a point at height `row`, spread a little so that none hides."""
-    table, _ = thin(sampled(turns, metric))
-    if table.empty:
-        return None
-    # A fixed irrational step spreads points evenly without randomness: the page is reproducible.
-    spread = (np.arange(len(table)) * 0.6180339887) % 1.0 - 0.5
-    return go.Scatter(
-        x=table["value"].to_numpy(),
-        y=row - 0.02 + 0.38 * spread,
-        customdata=turn_ids(table),
-        mode="markers",
-        name=name,
-        marker={"size": 5, "opacity": 0.55, "color": metric_colour(metric)},
-        hovertemplate=f"<b>%{{x:,.{2 if unit == 'ratio' else 0}f}}"
-        f"{' ms' if unit == 'ms' else ''}</b> {name}<br>{TURN_HOVER}<extra></extra>",
-        showlegend=False,
-    )
-
-
-def middle(statistics: Mapping[str, Statistic], *, row: float) -> go.Scatter | None:
-    """A bar from p50 to p95 under a strip, with a tick at the median."""
-    half, most = statistics.get("p50"), statistics.get("p95")
-    if half is None or half.value is None:
-        return None
-    ends = [half.value, half.value if most is None or most.value is None else most.value]
-    return go.Scatter(
-        x=ends,
-        y=[row, row],
-        mode="lines+markers",
-        line={"width": 2, "color": colour("ink")},
-        marker={
-            "size": [13, 9],
-            "symbol": ["line-ns", "line-ns"],
-            "line": {"width": 2, "color": colour("ink")},
-            "color": colour("ink"),
-        },
-        customdata=["p50", "p95"],
-        hovertemplate="%{customdata}: <b>%{x:,.2f}</b><extra></extra>",
-        showlegend=False,
-    )
-
-
-def strips(
-    run: Run, metrics: Mapping[str, str], *, title: str, unit: str = "ms"
-) -> go.Figure | None:
-    """One strip of points per metric that has samples, each labelled above; None without any."""
-    turns = run.counted
-    shown = [metric for metric in metrics if not sampled(turns, metric).empty]
-    if not shown:
-        return None
-    figure = blank(58 + 92 * len(shown), showlegend=False)
-    for position, metric in enumerate(shown):
-        row = float(len(shown) - 1 - position)
-        statistics = run.statistics(metric)
-        for trace in (
-            strip(turns, metric, metrics[metric], row=row, unit=unit),
-            middle(statistics, row=row - 0.33),
-        ):
-            if trace is not None:
-                figure.add_trace(trace)
-        half, most = statistics.get("p50"), statistics.get("p95")
-        said = " · ".join(
-            f"{row_.statistic} {quantity(row_.value, unit)}" for row_ in (half, most) if row_
-        )
-        figure.add_annotation(
-            x=0, xref="paper", xanchor="left", y=row + 0.62, yanchor="top",
-            text=f"<b>{metrics[metric]}</b><br>{said}", align="left", showarrow=False,
-            font={"size": 12, "color": colour("ink")}, bgcolor=colour("paper"),
-        )  # fmt: skip
-    figure.update_xaxes(title={"text": title}, showgrid=True)
-    figure.update_yaxes(
-        range=[-0.5, len(shown) - 0.34], showticklabels=False, showgrid=False, fixedrange=True
-    )
-    figure.update_layout(margin={"l": 12, "r": 16, "t": 8, "b": 44})
-    return figure

@@ -10,13 +10,14 @@ from bench.report.marks import (
     gate_lines,
     half_and_most,
     marks,
+    remarks,
     room,
     sampled,
     share_axis,
-    strips,
 )
 from bench.report.panel import Panel, Plot
 from bench.report.run import Run, numbers, texts
+from bench.report.strips import strips
 from bench.report.theme import blank, colour
 from bench.report.words import TIMES, count, plain, quantity, share, with_interval
 
@@ -35,8 +36,10 @@ _BARGE: Final = {
 def fluency(run: Run) -> Panel:
     """Gaps, starvation and pace of the replies."""
     key, question = "fluency", "Is the voice fluent?"
-    gaps = strips(run, _FLOW, title="ms")
-    pace = strips(run, {"realtime_factor": "realtime factor"}, title="ratio", unit="ratio")
+    gaps, gap_notes = strips(run, _FLOW, title="ms")
+    pace, pace_notes = strips(
+        run, {"realtime_factor": "realtime factor"}, title="ratio", unit="ratio"
+    )
     figures: list[Plot] = []
     if gaps is not None:
         figures.append(("Each point is one reply; bars run from p50 to p95", gaps))
@@ -51,7 +54,8 @@ def fluency(run: Run) -> Panel:
         )
     if not figures:
         return Panel(key, question, "No reply carried audio, so there is no flow to judge.")
-    return Panel(key, question, _fluency_answer(run), figures)
+    notes = remarks(*gap_notes, *pace_notes)
+    return Panel(key, question, _fluency_answer(run), figures, notes=notes)
 
 
 def _fluency_answer(run: Run) -> str:

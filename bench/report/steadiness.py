@@ -32,7 +32,7 @@ def holding(run: Run) -> Panel:
     drawn, note = thin(answered)
     _scatter(figure, drawn)
     _rolling(figure, answered)
-    _failures(figure, turns, float(numbers(answered, "voice_to_voice_latency").max()))
+    missing = _failures(figure, turns, float(numbers(answered, "voice_to_voice_latency").max()))
     held = _sessions(figure, run)
     _phases(figure, run, at)
     figure.update_yaxes(title={"text": "voice to voice, ms"}, rangemode="tozero", row=1, col=1)
@@ -40,7 +40,11 @@ def holding(run: Run) -> Panel:
     figure.update_xaxes(title={"text": "seconds since the run began"}, row=2, col=1)
     caption = "Every answer at the second its question ended; below, sessions open"
     return Panel(
-        key, question, f"{_drift(run)} {held}".strip(), [(caption, figure)], notes=remarks(note)
+        key,
+        question,
+        f"{_drift(run)} {held}".strip(),
+        [(caption, figure)],
+        notes=remarks(note, missing),
     )
 
 
@@ -82,12 +86,13 @@ def _rolling(figure: go.Figure, turns: pd.DataFrame) -> None:
     )
 
 
-def _failures(figure: go.Figure, turns: pd.DataFrame, top: float) -> None:
+def _failures(figure: go.Figure, turns: pd.DataFrame, top: float) -> str:
+    """A cross above the answers for every turn without one; what thinning did."""
     failed = turns[texts(turns, "outcome").isin(_FAILED)]
     failed = failed[numbers(failed, "voice_to_voice_latency").isna()]
-    failed, _ = thin(failed)
+    failed, note = thin(failed)
     if failed.empty:
-        return
+        return ""
     ids = [
         [*ids, outcome]
         for ids, outcome in zip(turn_ids(failed), texts(failed, "outcome"), strict=True)
@@ -106,6 +111,7 @@ def _failures(figure: go.Figure, turns: pd.DataFrame, top: float) -> None:
         row=1,
         col=1,
     )
+    return note
 
 
 def sessions_open(run: Run) -> pd.DataFrame:

@@ -44,7 +44,7 @@ def plain(value: float | None, unit: str = "") -> str:
     elif unit in {"ratio", "1"}:
         digits = 2
     elif unit == "%":
-        digits = 1 if size >= 1 else 2
+        digits = 1 if 1 <= size < 99.95 else 2  # 99.96 % is not 100 %
     else:
         digits = 0 if size >= 100 else (1 if size >= 10 else 2)
     text = f"{size:,.{digits}f}".replace(",", THIN)

@@ -172,7 +172,8 @@ def memory(sessions=SESSIONS):
     """Peak memory of the one worker of a real run with so many sessions, in MiB."""
     with tempfile.TemporaryDirectory() as place:
         command = [
-            sys.executable, "-m", "bench", "run", "scenarios/demo.toml", "--sessions", str(sessions),
+            sys.executable, "-m", "bench", "run", "scenarios/demo.toml",
+            "--sessions", str(sessions),
             "--duration", "20s", "--set", "load.drain=2s", "--out", f"{place}/run",
         ]  # fmt: skip
         run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

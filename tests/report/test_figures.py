@@ -215,3 +215,12 @@ def test_a_small_table_is_drawn_whole_and_nothing_is_said():
     kept, note = thin(table)
     assert len(kept) == 10
     assert note == ""
+
+
+@pytest.mark.parametrize("question", [waiting, stages, holding, hearing, fluency])
+def test_a_figure_that_leaves_points_out_says_so(runs, question):
+    run = runs["quiet"]
+    many = pd.concat([run.turns] * 40, ignore_index=True)
+    panel = question(run._replace(turns=many))
+    assert any("are drawn, evenly spaced" in note for note in panel.notes)
+    assert not any("are drawn" in note for note in question(run).notes)

@@ -31,6 +31,7 @@ from bench.report.words import (
         (0.0, "ms", f"0{THIN}ms"),
         (-3.21, "ms", f"\u22123.21{THIN}ms"),
         (92.43, "%", f"92.4{THIN}%"),
+        (99.96, "%", f"99.96{THIN}%"),
         (100.0, "%", f"100{THIN}%"),
         (0.25, "ratio", "0.25"),
         (1234, "1", f"1{THIN}234"),

@@ -1,0 +1,242 @@
+"""The report in headless Chromium: offline, by eye of a reader at a desk, on a phone, on paper."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from bench.report.page import write_report
+from tests.report.synthetic import make_run
+
+pytestmark = pytest.mark.browser
+
+CHROMIUM = Path(os.environ.get("BENCH_CHROMIUM", "/usr/bin/chromium"))
+DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+
+
+@pytest.fixture(scope="session")
+def browser():
+    if not CHROMIUM.exists():
+        reason = f"no Chromium at {CHROMIUM}; set BENCH_CHROMIUM"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def reports(tmp_path_factory):
+    root = tmp_path_factory.mktemp("reports")
+    return {
+        "whole": write_report(make_run(root / "whole")),
+        "invalid": write_report(make_run(root / "invalid", verdict="invalid")),
+    }
+
+
+@pytest.fixture
+def visit(browser, reports):
+    """Open a report; what the console and the network say is kept on the page object."""
+    contexts = []
+
+    def open_page(name="whole", *, drawn=True, viewport=None, scheme="light", scripts=True):
+        context = browser.new_context(
+            viewport=viewport or DESK,
+            color_scheme=scheme,
+            offline=True,
+            java_script_enabled=scripts,
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.said, page.asked = [], []
+        page.on(
+            "console",
+            lambda message: (
+                page.said.append(message.text) if message.type in {"error", "warning"} else None
+            ),
+        )
+        page.on("pageerror", lambda error: page.said.append(str(error)))
+        page.on("request", lambda request: page.asked.append(request.url))
+        page.goto(reports[name].as_uri())
+        if drawn:
+            page.wait_for_selector("html[data-drawn=all]", timeout=30_000)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+def luminance(colour: str) -> float:
+    parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+    linear = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    ]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    bright, dim = sorted((luminance(one), luminance(other)), reverse=True)
+    return (bright + 0.05) / (dim + 0.05)
+
+
+def colours(page, selector: str) -> list[tuple[str, str]]:
+    """(colour, paper) of every element that `selector` finds."""
+    return page.evaluate(
+        """selector => [...document.querySelectorAll(selector)].map(element => [
+            getComputedStyle(element).color, getComputedStyle(document.body).backgroundColor])""",
+        selector,
+    )
+
+
+def test_it_loads_from_disk_with_no_console_error_and_no_outside_request(visit, reports):
+    page = visit()
+    assert page.said == []
+    assert page.asked == [reports["whole"].as_uri()]
+
+
+def test_every_figure_has_marks(visit):
+    page = visit()
+    marks = page.evaluate(
+        """() => [...document.querySelectorAll('.figure')].map(figure => figure.querySelectorAll(
+            '.trace path.js-line, .trace .points path, .trace .point path').length)"""
+    )
+    assert len(marks) >= 15
+    assert all(marks), marks
+
+
+def test_hovering_a_point_shows_session_and_turn(visit):
+    page = visit()
+    points = page.locator("#holding .scatterlayer .points path.point")
+    points.first.scroll_into_view_if_needed()
+    box = points.nth(points.count() // 2).bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    label = page.locator("#holding .hoverlayer .hovertext")
+    label.first.wait_for(timeout=5_000)
+    assert re.search(r"session \d+ · turn \d+", label.first.text_content())
+
+
+def test_hovering_the_curve_shows_session_and_turn(visit):
+    page = visit()
+    plot = page.locator("#waiting .plot")
+    plot.scroll_into_view_if_needed()
+    at = page.evaluate(
+        """() => { const plot = document.querySelector('#waiting .plot');
+            const trace = plot._fullData[0], layout = plot._fullLayout;
+            const middle = Math.floor(trace.x.length / 2), box = plot.getBoundingClientRect();
+            return [box.left + layout.xaxis._offset + layout.xaxis.d2p(trace.x[middle]),
+                    box.top + layout.yaxis._offset + layout.yaxis.d2p(trace.y[middle])]; }"""
+    )
+    page.mouse.move(*at)
+    label = page.locator("#waiting .hoverlayer .hovertext")
+    label.first.wait_for(timeout=5_000)
+    assert re.search(r"session \d+ · turn \d+", label.first.text_content())
+
+
+def test_a_click_on_a_slow_turn_leads_to_its_events(visit):
+    page = visit()
+    place = page.evaluate(
+        """() => { const plot = document.querySelector('#holding .plot');
+            const article = document.querySelector('.closeup');
+            const [, session, turn] = article.id.split('-').map(Number);
+            const trace = plot.data.find(entry => entry.name === 'turn');
+            const point = trace.customdata.findIndex(row => row[0] === session && row[1] === turn);
+            plot.emit('plotly_click', {points: [{customdata: trace.customdata[point]}]});
+            return article.id; }"""
+    )
+    page.wait_for_function(
+        "id => Math.abs(document.getElementById(id).getBoundingClientRect().top) < 200",
+        arg=place,
+        timeout=5_000,
+    )
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_never_scrolls_sideways_and_figures_fit(visit, scheme):
+    page = visit(viewport=PHONE, scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    assert page.evaluate("document.body.scrollWidth") <= PHONE["width"]
+    widths = page.evaluate(
+        "[...document.querySelectorAll('.main-svg')].map(svg => svg.getBoundingClientRect().right)"
+    )
+    assert max(widths) <= PHONE["width"]
+
+
+def test_figures_follow_the_window(visit):
+    page = visit()
+    page.set_viewport_size(PHONE)
+    page.wait_for_timeout(600)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_has_contrast(visit, scheme):
+    page = visit(scheme=scheme)
+    for selector in ("body", ".verdict", ".answer", ".note", "figcaption", "th", "a", ".chip"):
+        found = colours(page, selector)
+        assert found, selector
+        for text, paper in found:
+            assert contrast(text, paper) >= 4.5, (selector, text, paper)
+
+
+def test_dark_paper_is_dark_and_figures_follow(visit):
+    page = visit(scheme="dark")
+    ((_, paper),) = colours(page, "body")
+    assert luminance(paper) < 0.05
+    inks = page.evaluate(
+        """() => [...document.querySelectorAll('.xtick text, .legendtext')].map(
+            text => getComputedStyle(text).fill)"""
+    )
+    assert inks
+    assert all(contrast(ink, paper) >= 4.5 for ink in inks)
+
+
+def test_a_change_of_the_systems_scheme_redraws_the_figures(visit):
+    page = visit(scheme="light")
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_timeout(1500)
+    ((_, paper),) = colours(page, "body")
+    ink = page.evaluate("() => getComputedStyle(document.querySelector('.legendtext')).fill")
+    assert contrast(ink, paper) >= 4.5
+
+
+def test_without_scripts_verdict_gates_and_tables_are_there(visit):
+    page = visit(drawn=False, scripts=False)
+    for selector in (".verdict", "table.gates", ".headlines", "#metrics table", "noscript .banner"):
+        assert page.locator(selector).first.is_visible(), selector
+    assert page.locator("table.gates tbody tr").count() == 4
+
+
+def test_paper_is_light_and_cuts_no_figure(visit):
+    page = visit(scheme="dark")
+    page.emulate_media(media="print", color_scheme="dark")
+    page.wait_for_timeout(1500)
+    ((_, paper),) = colours(page, "body")
+    assert luminance(paper) > 0.9
+    widths = page.evaluate(
+        "[...document.querySelectorAll('.main-svg')].map(svg => svg.getBoundingClientRect().width)"
+    )
+    assert max(widths) <= 680
+    assert page.pdf(format="A4").startswith(b"%PDF")
+    page.emulate_media(media="screen", color_scheme="dark")
+    page.wait_for_timeout(1500)
+    ((_, paper),) = colours(page, "body")
+    assert luminance(paper) < 0.05
+    assert page.said == []
+
+
+def test_figures_of_an_invalid_run_are_grey(visit):
+    page = visit("invalid")
+    filters = page.evaluate(
+        "[...document.querySelectorAll('.evidence')].map(box => getComputedStyle(box).filter)"
+    )
+    assert filters
+    assert set(filters) == {"grayscale(1)"}
+    assert page.locator("#invalid").is_visible()
