@@ -129,6 +129,8 @@ def _truncations(events: pd.DataFrame, turns: pd.DataFrame) -> pd.DataFrame:
     sent = of_type(events, "conversation.item.truncate", direction="out")
     done = of_type(events, "conversation.item.truncated")
     table = sent[["session", "at_ns"]].reset_index(drop=True)
+    before = (sent["at_ns"] - sent["at_err_ns"]).to_numpy()
+    table["at_ns"] = before  # before the system call: see `tables`
     table["item"] = codes(sent["item_id"])
     turn = owner(turns, table["session"].to_numpy(), table["at_ns"].to_numpy())
     table["turn"] = turn

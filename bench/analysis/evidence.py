@@ -29,7 +29,8 @@ class Check(NamedTuple):
 class Evidence(NamedTuple):
     """A run, as far as rules look.
 
-    `events` needs session, at_ns, read_ns, direction, type, due_ns; `sessions` session and worker.
+    `events` needs session, at_ns, read_ns, direction, type, due_ns; `sessions` needs session,
+    worker and outcome.
     """
 
     run: dict[str, Any]

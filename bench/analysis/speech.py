@@ -82,7 +82,8 @@ def samples_sent(events: pd.DataFrame, turns: pd.DataFrame) -> pd.DataFrame:
     """
     rows = of_type(events, "input_audio_buffer.append", direction="out")
     of_session, media = rows["session"].to_numpy(), integers(rows["media_ns"], ALWAYS)
-    length, at = integers(rows["audio_ns"], 0), rows["at_ns"].to_numpy()
+    length = integers(rows["audio_ns"], 0)
+    at = (rows["at_ns"] - rows["at_err_ns"]).to_numpy()  # before the system call: see `tables`
     session = turns["session"].to_numpy()
     # The end is exclusive: the sample that decided is the last one before it.
     asked = [

@@ -7,6 +7,10 @@ Instants are nanoseconds and do not fit a float64, so a nullable integer column 
 session with the same instant (segments that the kernel coalesced share one stamp) keep the order
 of the log, which is the order on the wire. `row` numbers them: "the last one before" means by row.
 
+A sent message has two stamps, before and after the system call, and left in between: `at_ns -
+at_err_ns` and `at_ns`. What is late is judged by the later, what is answered is timed from the
+earlier: on a short path the answer arrives before the call returns.
+
 The event's own id and what is only shown (the report does) are not read: a million random strings
 cost more than all the rest.
 """

@@ -21,6 +21,19 @@ CLOCK_STEP_MS: Final = 50.0
 """A jump of wall clock against monotonic clock that is no slewing (NTP steps from 128 ms on, a
 frozen machine shows as much). Kernel stamps are converted with this pair of clocks."""
 
+BY_TARGET: Final = (
+    "refused",
+    "silent",
+    "malformed",
+    "binary",
+    "too_big",
+    "closed",
+    "broken",
+    "stalled",
+)
+"""Session outcomes that are the target's doing. Sessions missing for them make a result, not an
+invalid run; whether the generator was fit is for the other rules."""
+
 
 def check_run(evidence: Evidence) -> list[Check]:
     """Every rule's checks, in the order of the table."""
@@ -36,13 +49,16 @@ def _sessions_held(evidence: Evidence) -> Iterator[Check]:
     held = float(rows.groupby("worker")["sessions_open"].mean().sum())
     share = 100.0 * held / intended
     text = f"{held:.1f} of {intended} sessions were open ({share:.0f} %, at least {bound:g} %)"
-    if share >= bound:
+    ended = int(evidence.sessions["outcome"].isin(BY_TARGET).sum())
+    if share < bound and ended:
+        text += f"; the target refused or ended {ended}, which its turns and the gates show"
+    if share >= bound or ended:
         yield kept("sessions", text, share, bound, "%")
         return
     low = rows[rows["sessions_open"] < bound / 100 * rows["sessions_intended"]]
     seconds = evidence.seconds(integers(low["at_ns"], 0))
     when = (float(seconds.min()) - 1.0, float(seconds.max())) if len(seconds) else (None, None)
-    remedy = "see the session outcomes: the target refused or dropped them, or connects were late"
+    remedy = "connects were late or the target out of reach: use more workers, look at the outcomes"
     yield broken("sessions", text, remedy, share, bound, "%", when)
 
 

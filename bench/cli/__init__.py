@@ -149,6 +149,9 @@ def report(run_folder: RunPath, as_json: Json = False) -> None:
 def judge(
     run_folder: RunPath,
     gate: Annotated[list[str] | None, typer.Option(help="A gate beside the run's own.")] = None,
+    baseline: Annotated[
+        Path | None, typer.Option(help="A run folder or summary.json that gates refer to.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Judge a run by its own gates and some more, from its folder alone."""
@@ -156,7 +159,7 @@ def judge(
     from bench.runs.folder import RunFolder  # noqa: PLC0415
 
     folder = RunFolder.open(run_folder)
-    verdict = judge_folder(folder, gate or ())
+    verdict = judge_folder(folder, gate or (), baseline)
     raise typer.Exit(_print_verdict(folder, verdict, as_json=as_json))
 
 

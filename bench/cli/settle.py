@@ -20,7 +20,7 @@ def settle(folder: RunFolder) -> dict[str, Any]:
     return judge(folder, ())
 
 
-def judge(folder: RunFolder, more: Sequence[str]) -> dict[str, Any]:
+def judge(folder: RunFolder, more: Sequence[str], baseline: Path | None = None) -> dict[str, Any]:
     """Judge by the run's own gates and some more, and draw the report again."""
     from bench.analysis.judge import judge_run  # noqa: PLC0415
     from bench.report.page import write_report  # noqa: PLC0415
@@ -32,7 +32,7 @@ def judge(folder: RunFolder, more: Sequence[str]) -> dict[str, Any]:
     script = str(run["scenario"]["effective"]["script"])
     yields = SCRIPTS[script].yields if script in SCRIPTS else ("*",)
     check_gates(gates, yields=yields, script=script)
-    verdict = judge_run(folder.path, _distinct(gates), _baseline(run))
+    verdict = judge_run(folder.path, _distinct(gates), baseline or _baseline(run))
     write_report(folder.path)
     return verdict
 

@@ -91,12 +91,14 @@ def _gates(gates: list[dict[str, Any]]) -> Table:
 
 def _number(value: float | None, unit: str) -> str:
     if value is None:
-        return "no data"
+        return "beyond wait"  # so many turns were never answered that the quantile is not known
     return f"{value:.0f} {unit}" if abs(value) >= 100 else f"{value:.1f} {unit}"
 
 
 def _interval(row: dict[str, Any]) -> str:
-    if row["low"] is None or row["high"] is None:
+    if row["low"] is None:
         return "–"
+    if row["high"] is None:
+        return f"{row['low']:.0f} to ∞"
     digits = 0 if abs(row["high"]) >= 100 else 1
     return f"{row['low']:.{digits}f} to {row['high']:.{digits}f}"

@@ -144,7 +144,12 @@ class Conductor:
         """End the run now: drain and quit."""
         if not self._finishing:
             self._finishing = True
-            gevent.spawn(self._runner.quit)
+            gevent.spawn(self._quit)
+
+    def _quit(self) -> None:
+        self._runner.quit()
+        if self._environment.web_ui is not None:
+            self._environment.web_ui.stop()  # Locust lives as long as its page does
 
     # ── the beginning ────────────────────────────────────────────────────────────────────────
 

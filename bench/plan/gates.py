@@ -45,7 +45,7 @@ _SENTENCE = re.compile(
         \s*(?P<operator>[^\sA-Za-z0-9.+-]+)\s*(?P<limit>.+?)\s*""",
     re.VERBOSE,
 )
-_NUMBER = re.compile(r"(?P<number>[0-9]+(\.[0-9]+)?)\s*(?P<unit>%|ms|s|/s|[A-Za-z/]*)")
+_NUMBER = re.compile(r"(?P<number>-?[0-9]+(\.[0-9]+)?)\s*(?P<unit>%|ms|s|/s|[A-Za-z/]*)")
 _BASELINE = re.compile(r"baseline(\s*(?P<sign>[+-])\s*(?P<percent>[0-9]+(\.[0-9]+)?)\s*%)?")
 
 
@@ -96,7 +96,7 @@ def parse_gate(text: str) -> Gate:
     metric = METRICS[name]
     if statistic not in STATISTICS[metric.kind]:
         raise GateError(
-            f"gate {text!r}: {name} is a {metric.kind}; "
+            f"gate {text!r}: {name} is of the kind {metric.kind}; "
             f"it has {', '.join(STATISTICS[metric.kind])}, not {statistic}"
         )
     limit, percent = _limit(text, metric, match["limit"])

@@ -74,7 +74,8 @@ class Seeds(Struct, frozen=True, forbid_unknown_fields=True):
 class Health(Struct, frozen=True, forbid_unknown_fields=True):
     """When the generator was the limit: any bound passed for more than `share` percent of time.
 
-    The bounds hold for the 99th percentile within each second of each worker.
+    The bounds hold for each second of each worker: for the 99th percentile of its chunks and
+    messages, and for the worst lateness of its loop.
     """
 
     send_lateness: Duration = Duration.parse("20ms")

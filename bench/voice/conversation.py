@@ -382,15 +382,15 @@ class Conversation:
         self._hearing.add(message.item_id)
         if not (self._manners.flush and self._interrupts):
             return
-        if not self._playout.playing(at_ns) and not self._open:
+        playing = self._playout.playing(at_ns)
+        if not playing and not self._open:
             return
+        # Also a reply of which nothing plays yet is silenced: its stragglers are not heard.
         self._silenced |= self._open | set(self._replies)
-        if not self._playout.playing(at_ns):
-            return
-        item_id = self._playout.item_id
+        item_id = self._playout.item_id or None
         heard_ms = self._playout.flush(at_ns) // NS_PER_MS
         self._note("bench.flush", at_ns, item_id=item_id, detail={"heard_ms": heard_ms})
-        if self._manners.truncate:
+        if self._manners.truncate and playing and item_id is not None:
             self._send(
                 client.ConversationItemTruncate(item_id=item_id, audio_end_ms=heard_ms), at_ns
             )

@@ -121,3 +121,12 @@ def test_a_truncation_is_timed_from_its_send_to_its_acknowledgement(tmp_path):
     turns, _, rows, _ = analysed(tmp_path, second_answer(story))
     assert turns.loc[1, "truncate_ack"] == 38
     assert rows["truncate_ack", "p50"]["n"] == 1
+
+
+def test_an_answer_that_comes_before_the_send_returns_is_timed_from_before_the_send(tmp_path):
+    story = interrupted()
+    sent = {"item_id": "a-resp1", "at_err_ns": 3_000_000}
+    story.row(3405, "out", "conversation.item.truncate", **sent)
+    story.hear(3404, "conversation.item.truncated", item_id="a-resp1")
+    turns, _, _, _ = analysed(tmp_path, second_answer(story))
+    assert turns.loc[1, "truncate_ack"] == 2

@@ -109,7 +109,7 @@ def test_a_scenario_that_is_wrong_names_line_key_and_nearest_word(text, words, r
         ("p95(first_audio_latency) =< 1 s", ["no operator '=<'", "did you mean '<'"]),
         ("p96(first_audio_latency) < 1 s", ["no statistic 'p96'"]),
         ("p95(first_audio_latency) < 1 parsec", ["1 parsec", "ms or s"]),
-        ("p95(answered) > 1 %", ["answered is a share"]),
+        ("p95(answered) > 1 %", ["answered is of the kind share"]),
         ("the p95 is fine", ["statistic(metric) operator limit"]),
         ("p95(barge_in_silence) < 1 s", ["'turn_taking' has no interruption"]),
     ],

@@ -76,8 +76,8 @@ def test_any_text_is_a_gate_or_a_refusal_that_quotes_it(text):
         ("p95(first_audio_latency) < 800 mss", "give a number in ms or s, or 'baseline + n %'"),
         ("p95(first_audio_latency) < 80 %", "'80 %' is no limit for first_audio_latency"),
         ("p95(first_audio_latency) < soon", "'soon' is no limit"),
-        ("p95(answered) > 99 %", "answered is a share; it has share, not p95"),
-        ("share(first_audio_latency) > 9 %", "is a interval; it has p50, p90"),
+        ("p95(answered) > 99 %", "answered is of the kind share; it has share, not p95"),
+        ("share(first_audio_latency) > 9 %", "of the kind interval; it has p50, p90"),
         ("p95(first_audio_latency) < baseline + 10", "'baseline + 10' is no limit"),
     ],
 )
@@ -94,3 +94,7 @@ def test_a_gate_on_what_the_script_can_never_yield_is_refused():
         check_gates([gate], yields=(), script="turn_taking")
     check_gates([gate], yields=("interruption",), script="barge_in")
     check_gates([gate], yields=("*",), script="mine:script")
+
+
+def test_a_limit_may_be_negative_where_a_figure_may():
+    assert parse_gate("p50(speech_start_error) > -20 ms").limit == -20

@@ -188,6 +188,19 @@ def test_late_audio_of_an_interrupted_reply_is_not_heard():
     assert talk.outcome == "finished"
 
 
+def test_a_reply_that_is_cut_before_it_plays_is_silenced_and_noted():
+    talk = opened(turn_taking(Part((utterance(length=ms(2000), offset=ms(1900)),))))
+    run_until(talk, ms(900))
+    talk.receive(server.InputAudioBufferCommitted(item_id="i"), ms(900))
+    talk.receive(server.ResponseCreated(response=Response(id="r1")), ms(900))
+    talk.receive(server.InputAudioBufferSpeechStarted(item_id="i2"), ms(950))
+    flush = next(note for note in talk.poll(ms(950)) if note.type == "bench.flush")
+    assert (flush.item_id, flush.detail) == (None, {"heard_ms": 0})
+    late = server.ResponseOutputAudioDelta(response_id="r1", item_id="a1", delta=b"\x00" * 48_000)
+    talk.receive(late, ms(960))
+    assert not talk._playout.playing(ms(960))
+
+
 def test_a_server_that_does_not_interrupt_leaves_the_player_alone():
     part = Part((utterance(),), (utterance("stop"),), hear_ns=ms(200))
     talk = conversation(barge_in(part))
