@@ -14,7 +14,7 @@ from bench.cli.live import Live
 from bench.cli.processes import Crew, Reference, reach
 from bench.errors import BenchError, UsageError
 from bench.plan.arrivals import arrivals
-from bench.runs.folder import RunFolder
+from bench.runs.folder import RunFolder, fault
 from bench.runs.job import Job, credential, describe, make_job, read_target
 from bench.voice.audio import NS_PER_S
 
@@ -214,7 +214,7 @@ def _note_faults(crew: Crew, folder: RunFolder, lost: dict[int, int], deadline: 
             continue
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         faults.append(
-            _fault(
+            fault(
                 "worker",
                 f"worker process {index} was lost in mid-run ({how})",
                 "look for the out-of-memory killer and at logs/, and run again",
@@ -222,12 +222,8 @@ def _note_faults(crew: Crew, folder: RunFolder, lost: dict[int, int], deadline: 
         )
     if run["plan"]["start_ns"] is None and not faults:
         faults.append(
-            _fault("start", f"the run never started: {crew.last_words()}", "see logs/master.txt")
+            fault("start", f"the run never started: {crew.last_words()}", "see logs/master.txt")
         )
     if time.monotonic() > deadline:
-        faults.append(_fault("end", "the run did not end in time and was ended", "see logs/"))
+        faults.append(fault("end", "the run did not end in time and was ended", "see logs/"))
     folder.update(faults=faults)
-
-
-def _fault(rule: str, text: str, remedy: str) -> dict[str, Any]:
-    return {"rule": rule, "text": text, "remedy": remedy, "from_ns": None, "to_ns": None}

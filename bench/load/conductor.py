@@ -35,7 +35,7 @@ from locust.runners import MasterRunner, WorkerRunner
 
 from bench.errors import BenchError
 from bench.load.worker import Worker
-from bench.runs.folder import RunFolder
+from bench.runs.folder import RunFolder, fault
 from bench.runs.job import Job, credential, describe, make_job, read_target, recall
 from bench.voice.audio import NS_PER_S
 
@@ -221,9 +221,8 @@ class Conductor:
     def _give_up(self, why: str) -> None:
         print(f"bench: {why}", file=sys.stderr)  # noqa: T201 - Locust's own process, its own stderr
         if self._folder is not None and self._folder.run_json.exists():
-            fault = {"rule": "start", "text": why, "remedy": "mend it and run again"}
-            faults = [*self._folder.read()["faults"], {**fault, "from_ns": None, "to_ns": None}]
-            self._folder.update(faults=faults)
+            unfit = fault("start", why, "mend it and run again")
+            self._folder.update(faults=[*self._folder.read()["faults"], unfit])
         self._environment.process_exit_code = 3
         self.finish()
 
@@ -268,7 +267,17 @@ class Conductor:
         run = folder.read()
         acknowledged = sorted(self._acknowledged.items())
         plan = run["plan"]
+        faults = [
+            fault(
+                "program",
+                f"worker {index}: this program failed in a session: {text}",
+                "see logs/ for the traceback, and please report it",
+            )
+            for index, told in acknowledged
+            for text in told["faults"]
+        ]
         folder.update(
+            faults=[*run["faults"], *faults],
             drained=[index for index, _ in acknowledged],
             rows_written={str(index): told["rows"] for index, told in acknowledged},
             digests={str(index): told["digest"] for index, told in acknowledged},

@@ -13,6 +13,8 @@ and waits again.
   (measurement.md section 4).
 * Reading comes before sending in every round, so that nothing waits in the kernel longer than a
   round takes, and the kernel's stamp covers even that.
+* An exception in a session is a failure of this program: it ends that session alone, and is kept
+  in `faults`, which make the run invalid.
 * A heap entry is stale when its session has since been given another deadline; it is skipped.
 
 The probe of the loop itself rides in the same heap: an absolute deadline every 50 ms whose lateness
@@ -20,6 +22,7 @@ is `hub_lag`, the honest measure of whether this process had the time to do its 
 """
 
 import heapq
+import traceback
 from collections.abc import Callable
 from time import monotonic_ns
 from typing import TYPE_CHECKING
@@ -45,6 +48,7 @@ class Loop:
 
     def __init__(self, each_second: Callable[[int], None]) -> None:
         self.sessions: dict[int, Session] = {}
+        self.faults: list[str] = []
         self._each_second = each_second
         self._epoll: select.epoll = get_original("select", "epoll")()
         self._masks: dict[int, int] = {}
@@ -90,7 +94,12 @@ class Loop:
             for fd, mask in self._epoll.poll(0):
                 session = self.sessions.get(fd)
                 if session is not None:
-                    session.ready(readable=bool(mask & ~WRITABLE), writable=bool(mask & WRITABLE))
+                    try:
+                        session.ready(
+                            readable=bool(mask & ~WRITABLE), writable=bool(mask & WRITABLE)
+                        )
+                    except Exception as error:  # noqa: BLE001 - one session must not end them all
+                        self._fail(session, error)
                     self._after(fd, session)
             now = monotonic_ns()
             self._run_due(now)
@@ -102,11 +111,22 @@ class Loop:
         heap = self._heap
         while heap and heap[0][0] <= now:
             due, _, session = heapq.heappop(heap)
-            if session.queued_ns == due and not session.over:
-                session.queued_ns = None
-                fd = session.wire.fileno()
-                session.woken(now)
-                self._after(fd, session)
+            if session.queued_ns != due:
+                continue
+            session.queued_ns = None
+            fd = session.wire.fileno()
+            if not session.over:
+                try:
+                    session.woken(now)
+                except Exception as error:  # noqa: BLE001 - one session must not end them all
+                    self._fail(session, error)
+            self._after(fd, session)
+
+    def _fail(self, session: Session, error: Exception) -> None:
+        """This program failed: that session ends, and the run will be void."""
+        self.faults.append(f"{type(error).__name__}: {error}")
+        traceback.print_exception(error)
+        session.cut(f"this program failed: {error!r}", "crashed")
 
     def _run_probe(self, now: int) -> None:
         if now >= self._probe_ns:

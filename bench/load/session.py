@@ -16,7 +16,7 @@ from bench.corpus.energy import envelope
 from bench.errors import ProtocolError
 from bench.load.wire import Ended, Happening, Reached, Sent, Text, Wire
 from bench.protocol import server
-from bench.protocol.codec import UnknownMessage, decode_server, type_of, unknown_fields
+from bench.protocol.codec import UnknownMessage, decode_server, oddities, type_of
 from bench.runs.facts import audio_row, in_row, note_row, out_row
 from bench.runs.log import Log
 from bench.voice.audio import NS_PER_MS, NS_PER_S, AudioFormat
@@ -124,10 +124,10 @@ class Session:
         """Finish what is under way, begin nothing new."""
         self._conversation.wind_down()
 
-    def cut(self, reason: str) -> None:
-        """End now: the run is over and the drain with it."""
+    def cut(self, reason: str, outcome: str = "drained") -> None:
+        """End now, without ceremony: the run is over, or this program failed."""
         if not self.over:
-            self._end(Ended("drained", reason, None, monotonic_ns()))
+            self._end(Ended(outcome, reason, None, monotonic_ns()))
 
     # ── what happened ────────────────────────────────────────────────────────────────────────
 
@@ -171,7 +171,7 @@ class Session:
             return
         if type(message) not in self._types:
             self._types.add(type(message))
-            if fields := unknown_fields(text.data, message):
+            if fields := oddities(text.data, message):
                 detail = {"type": type_of(message), "fields": fields}
                 self._note(Note("bench.unknown_fields", text.at_ns, detail=detail))
         if isinstance(message, server.SessionUpdated):

@@ -27,6 +27,7 @@ import struct
 from collections import deque
 from time import monotonic_ns
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidStatus, PayloadTooBig
@@ -35,6 +36,7 @@ from websockets.http11 import Response
 from websockets.protocol import OPEN
 from websockets.uri import parse_uri
 
+from bench.errors import TargetError
 from bench.voice.conversation import Outgoing
 
 MAX_MESSAGE = 16 << 20
@@ -385,3 +387,16 @@ class Wire:
     def _take(self) -> list[Happening]:
         happened, self._happened = self._happened, []
         return happened
+
+
+def resolve(url: str) -> Address:
+    """Where a URL leads: resolved once. TargetError where the name leads nowhere."""
+    parts = urlsplit(url)
+    secure = parts.scheme == "wss"
+    host, port = parts.hostname or "", parts.port or (443 if secure else 80)
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise TargetError(f"{host}: the name cannot be resolved: {error.strerror}") from None
+    family, _, _, _, sockaddr = found[0]
+    return Address(family, sockaddr, host, secure)

@@ -6,42 +6,36 @@ of rows are what it acknowledges. Nothing of a run lives anywhere else in the pr
 """
 
 import gc
-import importlib
 import os
-import resource
-import socket
 import ssl
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from random import Random
 from time import monotonic_ns
 from typing import Any
-from urllib.parse import urlsplit
 
 import gevent
-import psutil
 from gevent.event import Event
 
 from bench.corpus.decode import load_utterances
-from bench.errors import TargetError, UsageError
-from bench.load.clock import clock_pair
+from bench.load.health import Health
 from bench.load.loop import Loop
 from bench.load.session import Session, Start
-from bench.load.wire import Address, Wire
+from bench.load.wire import Wire, resolve
 from bench.plan.arrivals import arrivals
 from bench.plan.scenario import session_object
 from bench.protocol.dialects import session_url
 from bench.runs.folder import RunFolder
-from bench.runs.job import Job, credential, interruption_ids, line_ids
-from bench.runs.log import HealthRow, Log
+from bench.runs.job import Job, credential, find_script, interruption_ids, line_ids
+from bench.runs.log import Log
 from bench.voice.audio import NS_PER_MS, NS_PER_S, PCM16_24K, AudioFormat
 from bench.voice.conversation import Conversation, Manners
 from bench.voice.microphone import Recording, record
-from bench.voice.scripts import SCRIPTS, Direction, Part
+from bench.voice.scripts import SCRIPTS, Part
 from bench.voice.utterance import Utterance
 
+MOST_FAULTS = 5
 RECENT = 200
 """Latencies kept for the live view."""
 
@@ -75,7 +69,7 @@ class Worker:
         self._formats = {PCM16_24K: self._utterances}
         self._lines = line_ids(job.scenario, job.corpus)
         self._interruptions = interruption_ids(job.corpus)
-        self._play = _script(job.scenario.script)
+        self._play = find_script(job.scenario.script)
         self._schedule = arrivals(job.scenario.load, job.scenario.seeds.arrivals)
         self._log = Log(folder.logs / f"worker-{index}.log")
         self._health = Health(index)
@@ -165,6 +159,7 @@ class Worker:
             over.wait()
         except gevent.GreenletExit:
             session.cut("Locust stopped the user")
+            self._loop.wake(session)
             raise
         return tally.outcome
 
@@ -265,7 +260,12 @@ class Worker:
             self._digest = self._log.close()
             self.drained.set()
         self.drained.wait()
-        return {"worker": self.index, "rows": self._log.rows, "digest": self._digest}
+        return {
+            "worker": self.index,
+            "rows": self._log.rows,
+            "digest": self._digest,
+            "faults": self._loop.faults[:MOST_FAULTS],
+        }
 
     def progress(self) -> dict[str, Any]:
         """What the live view shows."""
@@ -301,99 +301,3 @@ class _Tally:
     def ended(self, outcome: str) -> None:
         self.outcome = outcome
         self._outcomes[outcome] += 1
-
-
-class Health:
-    """What one worker process was like, a row a second (measurement.md section 8)."""
-
-    def __init__(self, worker: int) -> None:
-        self.hub_lag_ns = 0
-        self._worker = worker
-        self._process = psutil.Process()
-        self._cpu = self._process.cpu_times()
-        self._host = psutil.cpu_times()
-        self._switches = self._process.num_ctx_switches().involuntary
-        self._at_ns = monotonic_ns()
-        self._collecting_ns = 0
-        self._gc_ns = 0
-        gc.callbacks.append(self._collected)
-
-    def second(self, hub_lag_ns: int, intended: int, open_sessions: int, rows: int) -> HealthRow:
-        """The second that has just passed."""
-        self.hub_lag_ns = hub_lag_ns
-        at_ns, realtime_ns = clock_pair()
-        spent = max(1, at_ns - self._at_ns)
-        cpu, host = self._process.cpu_times(), psutil.cpu_times()
-        used = (cpu.user + cpu.system) - (self._cpu.user + self._cpu.system)
-        whole = max(1e-9, sum(host) - sum(self._host))
-        steal = getattr(host, "steal", 0.0) - getattr(self._host, "steal", 0.0)
-        switches = self._process.num_ctx_switches().involuntary
-        row = HealthRow(
-            self._worker,
-            at_ns,
-            realtime_ns,
-            intended,
-            open_sessions,
-            hub_lag_ns,
-            used * NS_PER_S / spent,
-            self._gc_ns,
-            steal / whole,
-            switches - self._switches,
-            self._process.num_fds(),
-            rows,
-        )
-        self._at_ns, self._cpu, self._host, self._switches = at_ns, cpu, host, switches
-        self._gc_ns = 0
-        return row
-
-    def stop(self) -> None:
-        """Stop listening to the collector."""
-        gc.callbacks.remove(self._collected)
-
-    def _collected(self, phase: str, _info: dict[str, int]) -> None:
-        if phase == "start":
-            self._collecting_ns = monotonic_ns()
-        else:
-            self._gc_ns += monotonic_ns() - self._collecting_ns
-
-
-def resolve(url: str) -> Address:
-    """Where a URL leads: resolved once. TargetError where the name leads nowhere."""
-    parts = urlsplit(url)
-    secure = parts.scheme == "wss"
-    host, port = parts.hostname or "", parts.port or (443 if secure else 80)
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise TargetError(f"{host}: the name cannot be resolved: {error.strerror}") from None
-    family, _, _, _, sockaddr = found[0]
-    return Address(family, sockaddr, host, secure)
-
-
-def need_files(sessions: int) -> None:
-    """Raise the limit of open files for so many sockets. UsageError where it cannot be."""
-    wanted = sessions + 128
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft >= wanted:
-        return
-    if hard != resource.RLIM_INFINITY and hard < wanted:
-        raise UsageError(
-            f"{sessions} sessions need {wanted} open files and this machine allows {hard}; "
-            "raise it with `ulimit -n`, or use more workers"
-        )
-    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-def _script(name: str) -> Callable[[Part], Iterator[Direction]]:
-    if name in SCRIPTS:
-        return SCRIPTS[name].play
-    module, _, function = name.partition(":")
-    try:
-        play: Callable[[Part], Iterator[Direction]] = getattr(
-            importlib.import_module(module), function
-        )
-    except (ImportError, AttributeError) as error:
-        raise UsageError(
-            f"script {name!r}: cannot be imported from {Path.cwd()}: {error}"
-        ) from None
-    return play

@@ -2,14 +2,19 @@
 
 Theory of operation
 -------------------
-`decode` is total over JSON objects: a known type gives its struct, anything else gives an
+`decode` is total over JSON objects: a known type gives its struct, an unknown one gives an
 `UnknownMessage` that says why. Only what is no JSON object at all raises `ProtocolError`, because
 then the two ends no longer speak the same protocol and the session is over.
 
-The fast way is one typed pass of msgspec over the text (base64 included); the slow way, a second
-untyped pass, is taken only by messages that the first refused.
+No known server is to be unreadable for one odd field. Where a known type has a field of the wrong
+shape, the field is left out and the rest is read (`_MENDINGS` times at most); `oddities` says what
+was left out, and what the structs do not know, for the record.
+
+The fast way is one typed pass of msgspec over the text (base64 included); the slow way, untyped
+passes, is taken only by messages that the first refused.
 """
 
+import re
 from functools import cache
 from typing import Any, get_args
 
@@ -22,7 +27,7 @@ from bench.protocol.server import AnyServerMessage, ServerMessage
 
 
 class UnknownMessage(Struct, kw_only=True):
-    """A JSON object that is no known message: an unknown type, no type, or a known type misshapen.
+    """A JSON object that is no known message: an unknown type, no type, or beyond mending.
 
     `type` is the wire's own word; an object with no type but an `errorType` (Inworld's way of
     saying that resources are exhausted) is named `errorType:VALUE`, any other `(no type)`.
@@ -58,7 +63,7 @@ def decode_server(text: bytes | str) -> ServerMessage | UnknownMessage:
     try:
         return _server.decode(text)
     except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        return _unknown(text, error)
+        return _mended(text, error)
 
 
 def decode_client(text: bytes | str) -> ClientMessage | UnknownMessage:
@@ -69,13 +74,46 @@ def decode_client(text: bytes | str) -> ClientMessage | UnknownMessage:
         return _unknown(text, error)
 
 
-def _unknown(text: bytes | str, error: Exception) -> UnknownMessage:
+_MENDINGS = 8
+_PLACE = re.compile(r" - at `\$\.(?P<path>[^`\[]+)")
+
+
+def _mended(text: bytes | str, error: Exception) -> ServerMessage | UnknownMessage:
+    """The message without the fields that are misshapen, if what is left of it can be read."""
+    whole = _object(text)
+    for _ in range(_MENDINGS):
+        place = _PLACE.search(str(error))
+        if place is None or place["path"] == "type" or not _remove(whole, place["path"]):
+            break
+        try:
+            return msgspec.convert(whole, AnyServerMessage)  # type: ignore[no-any-return]
+        except msgspec.ValidationError as another:
+            error = another
+    return _unknown(text, error)
+
+
+def _remove(whole: dict[str, Any], path: str) -> bool:
+    """Take the field at a dotted path out; whether it was there."""
+    *tables, last = path.split(".")
+    for table in tables:
+        whole = whole.get(table, {})
+        if not isinstance(whole, dict):
+            return False
+    return whole.pop(last, None) is not None
+
+
+def _object(text: bytes | str) -> dict[str, Any]:
     try:
         whole = _anything.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as broken:
         raise ProtocolError("malformed", f"not JSON: {broken}") from None
     if not isinstance(whole, dict):
         raise ProtocolError("malformed", f"JSON, but no object: {type(whole).__name__}")
+    return whole
+
+
+def _unknown(text: bytes | str, error: Exception) -> UnknownMessage:
+    whole = _object(text)
     kind = whole.get("type")
     event_id = whole.get("event_id")
     if not isinstance(kind, str):
@@ -89,11 +127,24 @@ def _unknown(text: bytes | str, error: Exception) -> UnknownMessage:
     )
 
 
-def unknown_fields(text: bytes | str, message: ServerMessage) -> list[str]:
-    """Fields of `text` that the struct of `message` does not know, sorted. A second, slow pass."""
-    whole: dict[str, Any] = _anything.decode(text)
-    known = set(message.__struct_encode_fields__) | {"type"}
-    return sorted(set(whole) - known)
+def oddities(text: bytes | str, message: ServerMessage) -> list[str]:
+    """Dotted names of the fields of `text` that `message` does not hold, sorted.
+
+    They are unknown to its struct, or were misshapen. Slow: for the first of a type, not for all.
+    """
+    whole = _object(text)
+    held = {"type": whole.get("type"), **msgspec.to_builtins(message)}
+    return sorted(_missing(whole, held, ""))
+
+
+def _missing(whole: dict[str, Any], held: dict[str, Any], prefix: str) -> list[str]:
+    names = []
+    for key, value in whole.items():
+        if key not in held:
+            names.append(prefix + key)
+        elif isinstance(value, dict) and isinstance(held[key], dict):
+            names += _missing(value, held[key], f"{prefix}{key}.")
+    return names
 
 
 class MessageEntry(Struct, frozen=True):

@@ -104,6 +104,11 @@ class RunFolder:
         return shutil.disk_usage(self.path).free
 
 
+def fault(rule: str, text: str, remedy: str) -> dict[str, Any]:
+    """One entry of `faults`: something of the harness itself that makes the run invalid."""
+    return {"rule": rule, "text": text, "remedy": remedy, "from_ns": None, "to_ns": None}
+
+
 def provenance(name: str) -> dict[str, Any]:
     """What a run has in `run.json` before anything is known of it."""
     return {

@@ -5,8 +5,11 @@ A job is made from a scenario file, a target and options, checked whole, and wri
 """
 
 import hashlib
+import importlib
 import os
+import sys
 import tomllib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
@@ -20,7 +23,7 @@ from bench.plan.gates import nearest
 from bench.plan.scenario import Scenario, check_scenario, override
 from bench.protocol.dialects import DIALECTS, Dialect, authorization
 from bench.runs.folder import RunFolder, provenance
-from bench.voice.scripts import SCRIPTS
+from bench.voice.scripts import SCRIPTS, Direction, Part
 
 REFERENCE = "reference"
 
@@ -117,6 +120,7 @@ def make_job(
     elif "gate_profile" not in document and len(document.get("gates", {})) == 1:
         document["gate_profile"] = next(iter(document["gates"]))
     scenario = check_scenario(document, text, name, gates=gates)
+    find_script(scenario.script)
     corpus = load_corpus(find_corpus(scenario.corpus))
     _check_lines(scenario, corpus, name)
     for entry in corpus.entries:
@@ -129,6 +133,25 @@ def _missing(path: Path, error: Exception) -> str:
     why = getattr(error, "strerror", None) or str(error)
     tail = f"; {nearest(path.stem, known)}" if known and not path.exists() else ""
     return f"{path}: cannot be read: {why}{tail}"
+
+
+def find_script(name: str) -> Callable[[Part], Iterator[Direction]]:
+    """A stock script, or the one at "package.module:function", seen from the current directory.
+
+    UsageError where there is none.
+    """
+    if name in SCRIPTS:
+        return SCRIPTS[name].play
+    module, _, function = name.partition(":")
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        play: Callable[[Part], Iterator[Direction]] = getattr(
+            importlib.import_module(module), function
+        )
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UsageError(f"script {name!r}: cannot be imported: {error}") from None
+    return play
 
 
 def line_ids(scenario: Scenario, corpus: Corpus) -> list[str]:

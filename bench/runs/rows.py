@@ -18,14 +18,17 @@ bench.say             an utterance was placed: media_ns is where it starts, due_
 bench.flush           the caller emptied its player (an interruption); detail: heard_ms of the item
 bench.gave_up         the caller stopped waiting for an answer; detail: turn
 bench.heard_out       the caller has heard the answer to the end; detail: turn
-bench.unknown_fields  a message of a known type had fields of no known name; detail: type, fields
+bench.unknown         a message of an unknown type came; detail: type
+bench.unknown_fields  the session's first message of a known type had fields that are unknown or
+                      misshapen; detail: type, fields (dotted names)
 bench.end             the session's last row; detail: outcome, reason, close_code
 ====================  ===========================================================================
 
 A session's outcome: `finished` (the script ran to its end), `drained` (the run ended it),
 `refused` (the upgrade was refused), `unreachable`, `silent` (connected, and nothing came),
 `malformed`, `binary`, `too_big` (what came was no message), `closed` (the server closed),
-`broken` (the connection died), `crashed` (the script raised), `stalled` (writes made no progress).
+`broken` (the connection died), `stalled` (writes made no progress), `crashed` (the script raised,
+or this program failed, which is also a fault of the run).
 """
 
 from typing import NamedTuple

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from bench.runs.folder import RunFolder
+from bench.runs.folder import RunFolder, fault
 from bench.runs.log import HealthRow, digest_of, read_log
 from bench.runs.rows import Row
 
@@ -56,7 +56,7 @@ def seal(folder: RunFolder) -> dict[str, Any]:
     run = folder.read()
     health: list[HealthRow] = []
     tables: list[pa.Table] = []
-    faults = [fault for fault in run["faults"] if fault["rule"] != "rows"]
+    faults = [known for known in run["faults"] if known["rule"] != "rows"]
     for path in sorted(folder.logs.glob("worker-*.log")):
         worker = path.stem.removeprefix("worker-")
         table = _table(path, health)
@@ -105,12 +105,5 @@ def _compare(worker: str, found: int, path: Path, run: dict[str, Any]) -> list[d
     digest = run.get("digests", {}).get(worker)
     if found == written and digest in {None, digest_of(path)}:
         return []
-    return [
-        {
-            "rule": "rows",
-            "text": f"worker {worker} wrote {written} rows and {found} were sealed",
-            "remedy": "check the disk for space and errors, and run again",
-            "from_ns": None,
-            "to_ns": None,
-        }
-    ]
+    text = f"worker {worker} wrote {written} rows and {found} were sealed"
+    return [fault("rows", text, "check the disk for space and errors, and run again")]

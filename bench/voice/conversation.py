@@ -128,7 +128,7 @@ class Conversation:
         self._awaited_ns: int | None = None
         # what the server is doing
         self._hearing: set[str] = set()
-        self._owed = 0
+        self._owed = False
         self._open: set[str] = set()
         self._replies: list[str] = []
         self._finished: set[str] = set()
@@ -371,7 +371,7 @@ class Conversation:
         )
         if not patient:
             self._hearing.clear()
-            self._owed = 0
+            self._owed = False
             self._note("bench.gave_up", at_ns, detail={"turn": self._turn})
         elif isinstance(self._direction, HearOut):
             self._note("bench.heard_out", at_ns, detail={"turn": self._turn})
@@ -395,14 +395,20 @@ class Conversation:
                 client.ConversationItemTruncate(item_id=item_id, audio_end_ms=heard_ms), at_ns
             )
 
-    def _on_committed(self, message: server.InputAudioBufferCommitted, at_ns: int) -> None:
+    def _on_turn_taken(
+        self,
+        message: server.InputAudioBufferSpeechStopped | server.InputAudioBufferCommitted,
+        at_ns: int,
+    ) -> None:
+        """The server has heard enough: now it owes an answer. Servers may leave either one out."""
         self._hearing.discard(message.item_id)
         self._progress_ns = max(self._progress_ns, at_ns)
-        if self._answers:
-            self._owed += 1
+        self._owed = self._answers
 
     def _on_response_created(self, message: server.ResponseCreated, at_ns: int) -> None:
-        self._owed = 0
+        self._owed = False
+        if at_ns >= self._offset_ns:
+            self._hearing.clear()  # the caller has finished, so this answers all that was said
         self._open.add(message.response.id)
         self._replies.append(message.response.id)
         self._progress_ns = max(self._progress_ns, at_ns)
@@ -480,7 +486,8 @@ _REACTIONS: dict[type, Callable[[Conversation, Any, int], None] | None] = {
     server.SessionCreated: Conversation._on_created,  # noqa: SLF001 - the machine's own table
     server.SessionUpdated: Conversation._on_updated,  # noqa: SLF001
     server.InputAudioBufferSpeechStarted: Conversation._on_speech_started,  # noqa: SLF001
-    server.InputAudioBufferCommitted: Conversation._on_committed,  # noqa: SLF001
+    server.InputAudioBufferSpeechStopped: Conversation._on_turn_taken,  # noqa: SLF001
+    server.InputAudioBufferCommitted: Conversation._on_turn_taken,  # noqa: SLF001
     server.ResponseCreated: Conversation._on_response_created,  # noqa: SLF001
     server.ResponseDone: Conversation._on_response_done,  # noqa: SLF001
     server.ResponseOutputAudioDelta: Conversation._on_audio,  # noqa: SLF001

@@ -11,8 +11,8 @@ from bench.protocol.codec import (
     decode_server,
     encode,
     message_table,
+    oddities,
     type_of,
-    unknown_fields,
 )
 from bench.protocol.objects import Item, Part, Response, Session
 
@@ -135,9 +135,33 @@ def test_what_is_no_json_object_is_a_protocol_error(text):
         decode_server(text)
 
 
-def test_unknown_fields_of_a_known_message_are_named():
-    text = b'{"type":"input_audio_buffer.cleared","event_id":"e","novelty":1,"zest":2}'
-    assert unknown_fields(text, decode_server(text)) == ["novelty", "zest"]
+def test_unknown_fields_of_a_known_message_are_named_at_any_depth():
+    text = (
+        b'{"type":"session.updated","event_id":"e","novelty":1,'
+        b'"session":{"id":"s","zest":2,"audio":{"input":{"spice":{}}}}}'
+    )
+    assert oddities(text, decode_server(text)) == [
+        "novelty",
+        "session.audio.input.spice",
+        "session.zest",
+    ]
+
+
+def test_a_field_of_the_wrong_shape_is_left_out_and_the_rest_is_read():
+    """No server is unreadable for one odd field: Inworld's exact shapes are not documented."""
+    text = (
+        b'{"type":"session.updated","event_id":"e","session":{"id":"s","expires_at":"tomorrow",'
+        b'"tools":{"a":1},"audio":{"input":{"format":{"type":"audio/pcmu","rate":"8000"}}}}}'
+    )
+    message = decode_server(text)
+    assert isinstance(message, server.SessionUpdated)
+    assert message.session.id == "s"
+    assert message.session.audio.input.format.type == "audio/pcmu"
+    assert oddities(text, message) == [
+        "session.audio.input.format.rate",
+        "session.expires_at",
+        "session.tools",
+    ]
 
 
 def test_beta_spellings_are_the_messages_they_mean_and_keep_their_name():

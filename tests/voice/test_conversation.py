@@ -247,6 +247,25 @@ def test_a_split_turn_is_waited_for_to_its_second_answer():
     assert "bench.heard_out" in notes(said)
 
 
+def test_a_server_that_leaves_committed_or_speech_stopped_out_still_gets_its_turn_over():
+    for left_out in ("committed", "speech_stopped", "both"):
+        talk = opened(turn_taking(Part((utterance(),))))
+        run_until(talk, ms(500))
+        talk.receive(server.InputAudioBufferSpeechStarted(item_id="i"), ms(500))
+        if left_out == "committed":
+            talk.receive(server.InputAudioBufferSpeechStopped(item_id="i"), ms(800))
+        if left_out == "speech_stopped":
+            talk.receive(server.InputAudioBufferCommitted(item_id="i"), ms(800))
+        talk.receive(server.ResponseCreated(response=Response(id="r1")), ms(850))
+        audio = b"\x00" * PCM16_24K.nbytes(ms(500))
+        delta = server.ResponseOutputAudioDelta(response_id="r1", item_id="a", delta=audio)
+        talk.receive(delta, ms(900))
+        done(talk, ms(910))
+        said = run_until(talk, ms(3000))
+        heard = [note.at_ns for note in said if note.type == "bench.heard_out"]
+        assert heard == [ms(1400)], left_out
+
+
 def test_winding_down_finishes_the_turn_and_begins_no_other():
     talk = opened(turn_taking(Part((utterance(), utterance()))))
     run_until(talk, ms(700))
