@@ -15,11 +15,6 @@ from bench.analysis.evidence import Check, Evidence, broken, kept
 from bench.analysis.sessions import span
 from bench.analysis.tables import Floats, Ints, integers, is_type
 
-BUSY: Final = 0.95
-"""CPU of one core above which a single-threaded worker has no room left."""
-STOLEN: Final = 0.25
-"""Share of a core taken by the host above which seconds are not the program's own."""
-
 _FREE: Final = (
     "hold fewer sessions a worker, send larger chunks, add --workers, or use a quieter host"
 )
@@ -74,7 +69,7 @@ def hub_lag(evidence: Evidence) -> Iterator[Check]:
 def cpu_share(evidence: Evidence) -> Iterator[Check]:
     """A worker has one core."""
     second, share = _health(evidence, "cpu_share")
-    bound = Bound("cpu_share", 100 * BUSY, "%", "a worker's use of its core")
+    bound = Bound("cpu_share", evidence.bounds.cpu, "%", "a worker's use of its core")
     yield _over_seconds(evidence, bound, second, 100 * share)
 
 
@@ -82,7 +77,7 @@ def steal_share(evidence: Evidence) -> Iterator[Check]:
     """What the host gave to its other guests."""
     second, share = _health(evidence, "steal_share")
     bound = Bound(
-        "steal_share", 100 * STOLEN, "%", "CPU time taken by the host",
+        "steal_share", evidence.bounds.steal, "%", "CPU time taken by the host",
         "use a host of your own, or run when its neighbours are quiet",
     )  # fmt: skip
     yield _over_seconds(evidence, bound, second, 100 * share)

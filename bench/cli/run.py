@@ -194,6 +194,8 @@ def _watch(
             raise _AbandonedError(
                 f"ended at once; `bench report {folder.path}` seals what was recorded"
             )
+    # Processes that ended by themselves, before the rest are seen out.
+    lost |= {index: code for index, code in crew.lost().items() if code}
     crew.close()
     _note_faults(crew, folder, lost, deadline)
     return interrupts.count > 0

@@ -75,14 +75,19 @@ class Health(Struct, frozen=True, forbid_unknown_fields=True):
     """When the generator was the limit: any bound passed for more than `share` percent of time.
 
     The bounds hold for each second of each worker: for the 99th percentile of its chunks and
-    messages, and for the worst lateness of its loop.
+    messages, for the worst lateness of its loop, for its use of a core (`cpu`) and for what the
+    host took away (`steal`), in percent. `server_lateness` bounds the embedded server's own 99th
+    percentile, over the whole run.
     """
 
     send_lateness: Duration = Duration.parse("20ms")
     client_lag: Duration = Duration.parse("20ms")
     hub_lag: Duration = Duration.parse("20ms")
+    cpu: float = 95.0
+    steal: float = 25.0
     share: float = 5.0
     sessions: float = 90.0
+    server_lateness: Duration = Duration.parse("10ms")
 
 
 class Reference(Struct, frozen=True, forbid_unknown_fields=True):

@@ -43,6 +43,9 @@ drain    = "8s"
 send_lateness = "2s"
 client_lag    = "2s"
 hub_lag       = "2s"
+server_lateness = "2s"
+steal         = 100
+sessions      = 20
 [gates]
 ci = {gates}
 """
@@ -118,8 +121,9 @@ def until(found, seconds=40.0):
 
 
 def sessions_open(folder):
-    """Whether the first second of health that shows open sessions has been written."""
-    return any(log.stat().st_size > 20_000 for log in (folder / "logs").glob("worker-*.log"))
+    """Whether every worker has written the first rows of its sessions."""
+    logs = list((folder / "logs").glob("worker-*.log"))
+    return logs and all(log.stat().st_size > 3_000 for log in logs)
 
 
 def test_a_run_passes_and_leaves_a_whole_folder(scenario, tmp_path):
@@ -196,7 +200,7 @@ def test_barge_in_yields_its_metrics(scenario, tmp_path):
 
 def test_a_worker_that_is_killed_makes_the_run_invalid_and_the_report_says_so(scenario, tmp_path):
     folder = tmp_path / "run"
-    process = start("run", scenario(duration="7s"), "--out", folder, "--workers", 2)
+    process = start("run", scenario(duration="8s"), "--out", folder, "--workers", 2)
     until(lambda: (folder / "logs").is_dir() and sessions_open(folder))
     workers = [
         child for child in psutil.Process(process.pid).children(recursive=True)
