@@ -91,7 +91,7 @@ class Call:
         if isinstance(message, server.ResponseOutputAudioDelta):
             audio_ns = PCM16_24K.duration_ns(len(message.delta))
             levels = envelope(np.frombuffer(message.delta, "<i2"), PCM16_24K.rate)
-            self.rows.append(audio_row(self.number, message, audio_ns, levels, at_ns, 0, at_ns))
+            self.rows.append(audio_row(self.number, message, audio_ns, at_ns, 0, at_ns, levels))
         else:
             self.rows.append(in_row(self.number, message, len(text), at_ns, 0, at_ns))
         self.caller.receive(message, at_ns)

@@ -10,10 +10,8 @@ from collections.abc import Callable
 from time import monotonic_ns
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
-
-from bench.corpus.energy import envelope
 from bench.errors import ProtocolError
+from bench.load.levels import Levels
 from bench.load.wire import Ended, Happening, Reached, Sent, Text, Wire
 from bench.protocol import server
 from bench.protocol.codec import UnknownMessage, decode_server, oddities, type_of
@@ -60,6 +58,7 @@ class Session:
         wire: Wire,
         conversation: Conversation,
         log: Log,
+        levels: Levels,
         tally: Tally,
         on_over: Callable[[], None],
     ) -> None:
@@ -71,6 +70,7 @@ class Session:
         self._number = start.number
         self._conversation = conversation
         self._log = log
+        self._levels = levels
         self._tally = tally
         self._on_over = on_over
         self._began_ns = 0
@@ -116,7 +116,6 @@ class Session:
             if now_ns >= self._closing_since + CLOSE_TIMEOUT_NS:
                 self._happened(self.wire.abandon("", ""))
         else:
-            self._converse(now_ns)
             self._watch_writes(now_ns)
         self._settle()
 
@@ -135,18 +134,21 @@ class Session:
         for happening in happenings:
             if self.over:
                 return
-            match happening:
-                case Text():
-                    self._arrived(happening)
-                case Sent(message, before_ns, at_ns):
-                    self._log.append(out_row(self._number, message, at_ns, before_ns))
-                case Reached(stage, at_ns):
-                    self._note(Note(f"bench.{stage}", at_ns))
-                    if stage == "upgraded":
-                        self._upgraded = True
-                        self._conversation.open(at_ns)
-                case Ended():
-                    self._end(happening)
+            if isinstance(happening, Text):
+                self._arrived(happening)
+            elif isinstance(happening, Sent):
+                message, before_ns, at_ns = happening
+                self._log.append(out_row(self._number, message, at_ns, before_ns))
+            elif isinstance(happening, Reached):
+                self._reached(*happening)
+            else:
+                self._end(happening)
+
+    def _reached(self, stage: str, at_ns: int) -> None:
+        self._note(Note(f"bench.{stage}", at_ns))
+        if stage == "upgraded":
+            self._upgraded = True
+            self._conversation.open(at_ns)
 
     def _arrived(self, text: Text) -> None:
         try:
@@ -157,7 +159,6 @@ class Session:
         self._record(message, text)
         if self._closing_since is None:
             self._conversation.receive(message, text.at_ns)
-            self._converse(monotonic_ns())
 
     def _record(self, message: server.ServerMessage | UnknownMessage, text: Text) -> None:
         if isinstance(message, server.ResponseOutputAudioDelta):
@@ -179,21 +180,9 @@ class Session:
 
     def _record_audio(self, message: server.ResponseOutputAudioDelta, text: Text) -> None:
         audio, output = message.delta, self._output
-        levels = b""
-        if output.type == "audio/pcm":
-            samples = np.frombuffer(audio, dtype="<i2", count=len(audio) // 2)
-            levels = envelope(samples, output.rate)
-        self._log.append(
-            audio_row(
-                self._number,
-                message,
-                output.duration_ns(len(audio)),
-                levels,
-                text.at_ns,
-                text.at_err_ns,
-                text.read_ns,
-            )
-        )
+        length_ns = output.duration_ns(len(audio))
+        row = audio_row(self._number, message, length_ns, text.at_ns, text.at_err_ns, text.read_ns)
+        self._levels.append(row, audio, output)
         if self._turn_audio_ns is None and audio:
             self._turn_audio_ns = text.at_ns
         self._turn_bytes += len(audio)
@@ -250,14 +239,22 @@ class Session:
             )
 
     def _settle(self) -> None:
+        """Say what is due now, then when to be woken next."""
+        if self._upgraded and self._closing_since is None and not self.over:
+            conversation = self._conversation
+            due, now_ns = conversation.next_due(), monotonic_ns()
+            if conversation.outcome is not None or (due is not None and due <= now_ns):
+                self._converse(now_ns)
+                due = conversation.next_due()
+            if self._closing_since is None:
+                self.due_ns = None if self.over else due
+                return
         if self.over:
             self.due_ns = None
         elif not self._upgraded:
             self.due_ns = self._began_ns + CONNECT_TIMEOUT_NS
         elif self._closing_since is not None:
             self.due_ns = self._closing_since + CLOSE_TIMEOUT_NS
-        else:
-            self.due_ns = self._conversation.next_due()
 
     def _end(self, ended: Ended) -> None:
         if self.over:

@@ -20,6 +20,7 @@ from gevent.event import Event
 
 from bench.corpus.decode import load_utterances
 from bench.load.health import Health
+from bench.load.levels import Levels
 from bench.load.loop import Loop
 from bench.load.session import Session, Start
 from bench.load.wire import Wire, resolve
@@ -72,6 +73,7 @@ class Worker:
         self._play = find_script(job.scenario.script)
         self._schedule = arrivals(job.scenario.load, job.scenario.seeds.arrivals)
         self._log = Log(folder.logs / f"worker-{index}.log")
+        self._levels = Levels(self._log)
         self._health = Health(index)
         self._loop = Loop(self._each_second)
         self._slots = 0
@@ -151,6 +153,7 @@ class Worker:
             self._wire(number),
             self._conversation(number, slot, lap),
             self._log,
+            self._levels,
             tally,
             over.set,
         )

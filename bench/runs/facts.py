@@ -102,10 +102,10 @@ def audio_row(
     session: int,
     message: server.ResponseOutputAudioDelta,
     audio_ns: int,
-    envelope: bytes,
     at_ns: int,
     at_err_ns: int,
     read_ns: int,
+    envelope: bytes | None = None,
 ) -> Row:
     """The row of a received audio delta: the hot path's own short way."""
     return Row(

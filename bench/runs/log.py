@@ -14,7 +14,7 @@ Nothing is rounded, reordered or left out. Columns, types and order are the busi
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,10 +42,14 @@ class HealthRow(NamedTuple):
 
 
 class Log:
-    """An open log. `rows` counts every row appended."""
+    """An open log. `rows` counts every row appended or promised.
+
+    `before_flush` is called before a flush: whoever reserves places fills them then.
+    """
 
     def __init__(self, path: Path) -> None:
         self.rows = 0
+        self.before_flush: Callable[[], None] | None = None
         self._encode = msgspec.msgpack.Encoder().encode
         self._pending: list[bytes] = []
         self._hash = hashlib.sha256()
@@ -59,6 +63,17 @@ class Log:
         self.rows += 1
         self._add(row)
 
+    def reserve(self) -> int:
+        """Keep the next place for a row that `fill` brings before the log is flushed."""
+        self.rows += 1
+        self._pending.append(b"")
+        return len(self._pending) - 1
+
+    def fill(self, place: int, row: Row) -> None:
+        """The row of a place that was reserved since the last flush."""
+        text = self._encode(row)
+        self._pending[place] = len(text).to_bytes(4, "little") + text
+
     def health(self, row: HealthRow) -> None:
         """One more second of health: not counted among the rows."""
         self._add(row)
@@ -69,6 +84,8 @@ class Log:
 
     def flush(self) -> None:
         """Hand everything to the kernel."""
+        if self.before_flush is not None:
+            self.before_flush()
         if not self._pending:
             return
         data = b"".join(self._pending)

@@ -16,9 +16,10 @@ script has ended, was wound down, or the session could not begin; `outcome` says
 
 The script's directions are conditions over instants. Some instants are known as soon as the
 direction begins (the end of a pause), some only after messages arrive (the end of a reply), and
-`_ends(direction)` is the one place that says when a direction is over: an instant, or None while
-that cannot be known. Everything happens at the instant at which it became true, not at the instant
-of the poll that noticed, so a late poll delays nothing after it.
+`_ends` is the one place that says when the current direction is over: an instant, or None while
+that cannot be known. Its answer is kept in `_ends_ns` and asked for again only when a direction
+begins or a message comes that it may depend on. Everything happens at the instant at which it
+became true, not at the instant of the poll that noticed, so a late poll delays nothing after it.
 
 What is obeyed is what `session.updated` says, never what was asked for.
 
@@ -122,6 +123,7 @@ class Conversation:
         self._playout = Playout(manners.jitter_buffer_ns)
         self._direction: Direction | None = None
         self._began_ns = 0
+        self._ends_ns: int | None = None
         self._turn = 0
         self._said_until_ns = 0
         self._offset_ns = 0
@@ -152,8 +154,11 @@ class Conversation:
         react = _REACTIONS[kind] if kind in _REACTIONS else _reaction(kind)
         if react is not None:
             react(self, message, at_ns)
-        if isinstance(self._direction, Await) and type_of(message) == self._direction.type:
-            self._awaited_ns = at_ns
+        direction = self._direction
+        if isinstance(direction, Hear | HearOut | Await):
+            if isinstance(direction, Await) and type_of(message) == direction.type:
+                self._awaited_ns = at_ns
+            self._ends_ns = self._ends()
         self._play(at_ns)
 
     def poll(self, now_ns: int) -> list[Outgoing | Note]:
@@ -175,9 +180,8 @@ class Conversation:
         if self._microphone is None:
             wait = GREETING_TIMEOUT_NS if self._updated else UNGREETED_NS
             return self._opened_ns + wait
-        ends = self._ends()
-        due = self._microphone.due_ns
-        return due if ends is None else min(due, ends)
+        ends, due = self._ends_ns, self._microphone.due_ns
+        return due if ends is None or due < ends else ends
 
     def wind_down(self) -> None:
         """Begin nothing new: what is being said and answered is finished, then it is over."""
@@ -210,7 +214,7 @@ class Conversation:
         self._obey(message.session)
         if self._microphone is None and self._updated:
             self._microphone = Microphone(at_ns, self._manners.chunk_ns, self._input)
-            self._began_ns = self._progress_ns = at_ns
+            self._began_ns = self._progress_ns = self._ends_ns = at_ns
             self._note("bench.microphone", at_ns, media_ns=0, detail=self._formats(message.session))
 
     def _obey(self, session: Session) -> None:
@@ -266,12 +270,10 @@ class Conversation:
 
     def _play(self, now_ns: int) -> None:
         """Move the script on through every direction that is over by `now_ns`."""
-        while self.outcome is None and self._microphone is not None:
-            ends = self._began_ns if self._direction is None else self._ends()
-            if ends is None or ends > now_ns:
-                return
+        while (ends := self._ends_ns) is not None and ends <= now_ns:
             self._leave(ends)
             self._next(ends)
+            self._ends_ns = None if self.outcome is not None else self._ends()
 
     def _next(self, at_ns: int) -> None:
         try:

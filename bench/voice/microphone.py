@@ -68,14 +68,11 @@ class Microphone:
         self.chunk_ns = chunk_ns
         self.chunk_bytes = fmt.nbytes(chunk_ns)
         self._silence = _silence(fmt, self.chunk_bytes)
+        self.due_ns = opened_ns + chunk_ns
+        """When the next chunk may be sent: the instant at which its last sample is captured."""
         self._index = 0
         self._speech: dict[int, bytes] = {}
         self._free = 0
-
-    @property
-    def due_ns(self) -> int:
-        """When the next chunk may be sent: the instant at which its last sample is captured."""
-        return self.opened_ns + (self._index + 1) * self.chunk_ns
 
     def say(self, recording: Recording, now_ns: int) -> int:
         """Place `recording` on the timeline; returns the media position (ns) of its first sample.
@@ -95,4 +92,5 @@ class Microphone:
         index = self._index
         chunk = Chunk(self._speech.pop(index, self._silence), self.due_ns, index * self.chunk_ns)
         self._index += 1
+        self.due_ns = self.opened_ns + (self._index + 1) * self.chunk_ns
         return chunk

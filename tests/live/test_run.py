@@ -316,6 +316,41 @@ def test_a_server_that_refuses_every_session_ends_the_sessions_and_not_the_run(s
     assert set(turns.outcome) == {"rejected"}
 
 
+def test_a_program_failure_voids_the_run(tmp_path, scenario):
+    """What a worker acknowledges with its rows reaches the verdict."""
+    folder = tmp_path / "run"
+    code, out, _ = bench("run", scenario(duration="3s"), "--out", folder)
+    assert code == 0, out
+    run = loaded(folder, "run.json")
+    text = "worker 0: this program failed in a session: RuntimeError: a bug"
+    run["faults"] = [
+        {"rule": "program", "text": text, "remedy": "report it", "from_ns": None, "to_ns": None}
+    ]
+    (folder / "run.json").write_text(json.dumps(run))
+    code, out, _ = bench("judge", folder)
+    assert code == 3
+    assert "this program failed" in " ".join(out.split())
+
+
+def test_a_script_of_ones_own_is_played_and_one_that_is_not_there_is_refused(tmp_path, corpus):
+    (tmp_path / "ours.py").write_text(
+        "from bench.voice.scripts import HearOut, Say\n"
+        "def once(part):\n    yield Say(part.lines[0])\n    yield HearOut()\n"
+    )
+    text = SCENARIO.format(script="ours:once", sessions=2, duration="3s", gates="[]", corpus=corpus)
+    path = tmp_path / "own.toml"
+    path.write_text(text)
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    code, out, _ = bench("run", path, "--out", tmp_path / "run", env=environment)
+    assert code == 0, out
+    turns = pd.read_parquet(tmp_path / "run" / "turns.parquet")
+    assert set(turns.turn) == {1}
+    path.write_text(text.replace("ours:once", "ours:twice"))
+    code, _, err = bench("run", path, "--out", tmp_path / "other", env=environment)
+    assert code == 2
+    assert "ours:twice" in err
+
+
 def test_open_load_starts_every_session_at_its_scheduled_instant(tmp_path, corpus):
     path = tmp_path / "open.toml"
     path.write_text(

@@ -17,6 +17,7 @@ from websockets.server import ServerProtocol
 from websockets.sync.server import serve
 
 from bench.load import session as session_module
+from bench.load.levels import Levels
 from bench.load.loop import Loop
 from bench.load.session import Session, Start
 from bench.load.wire import Address, Text, Wire
@@ -61,9 +62,8 @@ def hold(port, tmp_path, *, context=None, seconds=6.0, part=None, manners=None):
     log = Log(tmp_path / "worker-0.log")
     loop = Loop(lambda _lag: log.flush())
     over = Event()
-    session = Session(
-        Start(7, monotonic_ns(), 0, "turn_taking", 1), wire, talk, log, Tally(), over.set
-    )
+    start = Start(7, monotonic_ns(), 0, "turn_taking", 1)
+    session = Session(start, wire, talk, log, Levels(log), Tally(), over.set)
     loop.add(session)
     assert over.wait(seconds), "the session did not end"
     loop.stop()
@@ -214,6 +214,23 @@ def test_unknown_types_fields_pings_and_untyped_frames_break_nothing_and_are_rec
     assert [row.detail for row in rows if row.type == "bench.unknown_fields"] == [
         '{"type":"session.created","fields":["novelty"]}'
     ]
+
+
+def test_a_failure_of_this_program_ends_its_session_alone_and_is_kept(tmp_path, monkeypatch, capfd):
+    """A bug must neither hang the worker nor pass for a slow server."""
+
+    def fail(*_):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(Session, "_record", fail)
+    faults = []
+    stop = Loop.stop
+    monkeypatch.setattr(Loop, "stop", lambda loop: (faults.extend(loop.faults), stop(loop)))
+    with served(converse) as port:
+        told = outcome(hold(port, tmp_path))
+    assert told["outcome"] == "crashed"
+    assert faults == ["RuntimeError: a bug"]
+    assert "Traceback" in capfd.readouterr().err
 
 
 def test_the_whole_session_is_recorded_stamped_in_order_and_paced(tmp_path):
