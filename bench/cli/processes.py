@@ -97,7 +97,8 @@ class Crew:
         joining = ["--worker", "--master-host", "127.0.0.1", "--master-port", str(port)]
         del environment["BENCH_PROGRESS_FD"]
         self.workers = [
-            self._start(f"locust-{index}", joining, environment, ()) for index in range(workers)
+            self._start(f"locust-{n}", joining, {**environment, "BENCH_PROCESS": str(n)}, ())
+            for n in range(workers)
         ]
 
     def _start(

@@ -210,7 +210,8 @@ class _AbandonedError(BenchError):
 def _note_faults(crew: Crew, folder: RunFolder, lost: dict[int, int], deadline: float) -> None:
     run = folder.read()
     faults = list(run["faults"])
-    drained = set(run["drained"])
+    processes = run.get("processes", {})
+    drained = {processes.get(str(worker)) for worker in run["drained"]}
     for index, code in sorted(lost.items()):
         if index in drained:
             continue

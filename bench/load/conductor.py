@@ -41,6 +41,8 @@ from bench.voice.audio import NS_PER_S
 
 RUN_VARIABLE = "BENCH_RUN"
 PROGRESS_VARIABLE = "BENCH_PROGRESS_FD"
+PROCESS_VARIABLE = "BENCH_PROCESS"
+"""Which of the processes of `bench run` this is: Locust numbers workers in the order they come."""
 PARENT_VARIABLE = "BENCH_PARENT"
 SHELF_VARIABLE = "BENCH_REPORTS"
 LEAD_NS = NS_PER_S // 2
@@ -84,7 +86,9 @@ class Member:
             self.prepare(Path(msg.data["folder"]), msg.data["index"], msg.data["workers"])
         except BenchError as refused:
             error = str(refused)
-        runner.send_message("bench.ready", {"index": msg.data["index"], "error": error})
+        process = int(os.environ.get(PROCESS_VARIABLE, "-1"))
+        told = {"index": msg.data["index"], "error": error, "process": process}
+        runner.send_message("bench.ready", told)
 
     def _on_go(self, msg: Any, **_: Any) -> None:
         if self.worker is not None:
@@ -120,6 +124,7 @@ class Conductor:
         self._job: Job | None = None
         self._expected: set[int] = set()
         self._ready: dict[int, str | None] = {}
+        self._processes: dict[str, int] = {}
         self._acknowledged: dict[int, dict[str, Any]] = {}
         self._progress: dict[int, dict[str, Any]] = {}
         self._changed = Event()
@@ -183,6 +188,7 @@ class Conductor:
         measured_ns = start_ns + load.warmup
         end_ns = measured_ns + load.duration
         folder.update(
+            processes=self._processes,
             plan={
                 "sessions": load.sessions if self._owned else None,
                 "scheduled": None,
@@ -190,7 +196,7 @@ class Conductor:
                 "measured_from_ns": measured_ns if self._owned else start_ns,
                 "measured_to_ns": end_ns if self._owned else None,
                 "end_ns": None,
-            }
+            },
         )
         if self._distributed:
             self._runner.send_message("bench.go", {"start_ns": start_ns})
@@ -310,6 +316,7 @@ class Conductor:
 
     def _on_ready(self, msg: Any, **_: Any) -> None:
         self._ready[msg.data["index"]] = msg.data["error"]
+        self._processes[str(msg.data["index"])] = msg.data["process"]
         self._changed.set()
 
     def _on_progress(self, msg: Any, **_: Any) -> None:

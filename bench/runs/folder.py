@@ -7,7 +7,8 @@ scenario  {name, text, sha256, effective}     corpus  {name, sha256}
 target    {name, url, dialect}                secrets never get here
 host, versions, workers, clock_pairs [[monotonic_ns, realtime_ns], …]
 plan      {sessions, scheduled, start_ns, measured_from_ns, measured_to_ns, end_ns}
-rows_written {worker: n}, rows_sealed, drained [worker, …], interrupted
+rows_written {worker: n}, rows_sealed, drained [worker, …], digests {worker: sha256 of its log}
+processes {worker: number of its process}, interrupted
 faults    [{rule, text, remedy, from_ns, to_ns}]: what went wrong with the harness itself
 gates, baseline, reference
 """

@@ -198,7 +198,10 @@ def test_barge_in_yields_its_metrics(scenario, tmp_path):
     assert "barge_in_silence" in out
 
 
-def test_a_worker_that_is_killed_makes_the_run_invalid_and_the_report_says_so(scenario, tmp_path):
+@pytest.mark.parametrize("process_number", ["0", "1"])
+def test_a_worker_that_is_killed_makes_the_run_invalid_and_the_report_says_so(
+    process_number, scenario, tmp_path
+):
     folder = tmp_path / "run"
     process = start("run", scenario(duration="8s"), "--out", folder, "--workers", 2)
     until(lambda: (folder / "logs").is_dir() and sessions_open(folder))
@@ -207,11 +210,13 @@ def test_a_worker_that_is_killed_makes_the_run_invalid_and_the_report_says_so(sc
         if "--worker" in child.cmdline()
     ]  # fmt: skip
     assert len(workers) == 2
-    workers[0].send_signal(signal.SIGKILL)
+    killed = next(child for child in workers if child.environ()["BENCH_PROCESS"] == process_number)
+    killed.send_signal(signal.SIGKILL)
     out, err = process.communicate(timeout=90)
     assert "Traceback" not in err
     assert process.returncode == 3, out
     assert "INVALID" in out
+    assert f"worker process {process_number} was lost" in " ".join(out.split())
     assert "SIGKILL" in " ".join(out.split())
     assert "SIGKILL" in (folder / "report.html").read_text()
     assert len(pd.read_parquet(folder / "events.parquet")) > 0
