@@ -12,8 +12,8 @@
     └── ProtocolError              bytes on the wire that are no message: data of one session
 
 A session that fails is data (an outcome in the log); a harness that fails is an exit code.
-The two never mix: no code outside `bench.load` catches `ProtocolError`, and nothing inside it
-raises `UsageError`.
+The two never mix: no code outside `bench.load` catches `ProtocolError`, and once a run has begun
+nothing inside it raises `UsageError`.
 """
 
 

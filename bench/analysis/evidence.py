@@ -30,7 +30,7 @@ class Evidence(NamedTuple):
     """A run, as far as rules look.
 
     `events` needs session, at_ns, read_ns, direction, type, due_ns; `sessions` needs session,
-    worker and outcome.
+    worker, slot and outcome.
     """
 
     run: dict[str, Any]

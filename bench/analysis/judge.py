@@ -47,7 +47,7 @@ def judge_run(folder: Path, gates: Sequence[Gate], baseline: Path | None) -> dic
                 place.events, ["session", "at_ns", "read_ns", "direction", "type", "due_ns"]
             ),
             read_health(place.health),
-            read_table(place.sessions, ["session", "worker", "outcome"]),
+            read_table(place.sessions, ["session", "worker", "slot", "outcome"]),
             summary,
         )
     )

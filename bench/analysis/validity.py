@@ -49,10 +49,11 @@ def _sessions_held(evidence: Evidence) -> Iterator[Check]:
     held = float(rows.groupby("worker")["sessions_open"].mean().sum())
     share = 100.0 * held / intended
     text = f"{held:.1f} of {intended} sessions were open ({share:.0f} %, at least {bound:g} %)"
-    ended = int(evidence.sessions["outcome"].isin(BY_TARGET).sum())
-    if share < bound and ended:
-        text += f"; the target refused or ended {ended}, which its turns and the gates show"
-    if share >= bound or ended:
+    ended = evidence.sessions[evidence.sessions["outcome"].isin(BY_TARGET)]
+    explained = share < bound and ended["slot"].nunique() >= intended - held
+    if explained:
+        text += f"; the target refused or ended {len(ended)}, which its turns and the gates show"
+    if share >= bound or explained:
         yield kept("sessions", text, share, bound, "%")
         return
     low = rows[rows["sessions_open"] < bound / 100 * rows["sessions_intended"]]

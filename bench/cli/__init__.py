@@ -2,6 +2,7 @@
 
 import json
 import sys
+import traceback
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -43,7 +44,9 @@ def main() -> None:
         sys.exit(130)
     except Exception as error:
         if not hasattr(error, "format_message"):
-            raise
+            traceback.print_exc()
+            _say("this program failed; please report it with what stands above")
+            sys.exit(3)  # never 1: a pipeline reads that as a gate that failed
         _say(error.format_message())  # the parser's own errors: an unknown option, a bad value
         sys.exit(2)
     except KeyboardInterrupt:

@@ -51,7 +51,7 @@ class Reference:
         self.stop()
         said = (self._folder.logs / "reference.txt").read_text("utf-8", "replace").strip()
         error = BenchError(said.splitlines()[-1] if said else "the reference server did not start")
-        error.exit_code = self._process.returncode or 2
+        error.exit_code = 2 if self._process.returncode == 2 else 3
         raise error
 
     @property
@@ -106,16 +106,21 @@ class Crew:
     ) -> subprocess.Popen[bytes]:
         locustfile = Path(bench.__file__).parent / "load" / "locustfile.py"
         command = [sys.executable, "-m", "locust", "-f", str(locustfile), *asked]
-        with (self._folder.logs / f"{name}.txt").open("wb") as output:
-            return subprocess.Popen(  # noqa: S603 - this program's own locustfile
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env=environment,
-                pass_fds=descriptors,
-                start_new_session=True,
-            )
+        # Until the master listens for it, the signal that asks for an end must not kill it.
+        before = signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+        try:
+            with (self._folder.logs / f"{name}.txt").open("wb") as output:
+                return subprocess.Popen(  # noqa: S603 - this program's own locustfile
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    env=environment,
+                    pass_fds=descriptors,
+                    start_new_session=True,
+                )
+        finally:
+            signal.signal(signal.SIGUSR1, before)
 
     def progress(self) -> dict[str, Any] | None:
         """The newest word from the master, None where there is none."""
@@ -174,19 +179,25 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def reach(url: str, seconds: float = 10.0) -> None:
-    """Open and close one TCP connection. TargetError says what was tried."""
+def reach(url: str, seconds: float = 12.0) -> None:
+    """Open and close one TCP connection, to whatever address takes it. TargetError says why not."""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "wss" else 80)
+    deadline, why = time.monotonic() + seconds, "no address"
     try:
-        with socket.create_connection((host, port), timeout=seconds):
-            return
-    except socket.gaierror as error:
-        why = f"the name cannot be resolved ({error.strerror})"
-    except TimeoutError:
-        why = f"no answer within {seconds:.0f} s"
-    except OSError as error:
-        why = error.strerror or str(error)
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        found, why = [], f"the name cannot be resolved ({error})"
+    for family, _, _, _, where in found:
+        try:
+            with socket.socket(family, socket.SOCK_STREAM) as probe:
+                probe.settimeout(max(0.1, deadline - time.monotonic()))
+                probe.connect(where)
+                return
+        except TimeoutError:
+            why = f"no answer within {seconds:.0f} s"
+        except OSError as error:
+            why = error.strerror or str(error)
     raise TargetError(
         f"target {host} port {port} cannot be reached: {why}; is it up, and the URL right?"
     )

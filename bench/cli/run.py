@@ -8,12 +8,16 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple, Self
 
+import msgspec
 from rich.console import Console
 
 from bench.cli.live import Live
 from bench.cli.processes import Crew, Reference, reach
 from bench.errors import BenchError, UsageError
 from bench.plan.arrivals import arrivals
+from bench.plan.metrics import VERSION
+from bench.plan.scenario import gates_of
+from bench.reference.profile import load_profile
 from bench.runs.folder import RunFolder, fault
 from bench.runs.job import Job, credential, describe, make_job, read_target
 from bench.voice.audio import NS_PER_S
@@ -46,9 +50,10 @@ def run(options: Options, talk: Console) -> tuple[RunFolder, bool]:
     job = _job(options)
     credential(job.target)  # a missing one stops here; the workers read it again
     users = _users(job, options.workers)
-    _need_files(-(-users // options.workers))
-    if options.baseline is not None and not options.baseline.exists():
-        raise UsageError(f"--baseline {options.baseline}: no such file; give a run folder")
+    _need_files(-(-users // options.workers), closed=job.scenario.load.sessions is not None)
+    _check_baseline(job, options.baseline)
+    if job.scenario.reference.profile:
+        load_profile(Path(job.scenario.reference.profile))
     if not job.target.loopback:
         _warn(job, options, talk)
     if job.target.url:
@@ -96,16 +101,40 @@ def _users(job: Job, workers: int) -> int:
     return -(-slots // workers) * workers
 
 
-def _need_files(sessions: int) -> None:
+def _need_files(sessions: int, *, closed: bool) -> None:
+    """Room for the sockets of a worker. An open load's sessions are not all there at once."""
     wanted = sessions + 128
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY and hard < wanted:
+    if hard != resource.RLIM_INFINITY and hard < wanted and closed:
         raise UsageError(
             f"{sessions} sessions a worker need {wanted} open files and this machine allows "
             f"{hard}; raise it with `ulimit -Hn`, or use more --workers"
         )
     if soft < wanted:  # the workers inherit it
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        room = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (room, hard))
+
+
+def _check_baseline(job: Job, baseline: Path | None) -> None:
+    """UsageError for a gate that needs a baseline and has none, or has one that is no summary."""
+    needing = [gate.text for gate in gates_of(job.scenario) if gate.against_baseline]
+    if baseline is None and needing:
+        raise UsageError(f"gate {needing[0]!r} needs a baseline: give --baseline RUN")
+    if baseline is None:
+        return
+    path = baseline / "summary.json" if baseline.is_dir() else baseline
+    try:
+        summary = msgspec.json.decode(path.read_bytes())
+        version = summary["metric_version"]
+    except (OSError, msgspec.DecodeError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"--baseline {baseline}: no summary can be read ({error}); give a run folder"
+        ) from None
+    if version != VERSION:
+        raise UsageError(
+            f"--baseline {baseline}: its metrics are of version {version}, not {VERSION}; they "
+            "mean something else: make it again"
+        )
 
 
 def _warn(job: Job, options: Options, talk: Console) -> None:
@@ -115,10 +144,11 @@ def _warn(job: Job, options: Options, talk: Console) -> None:
     sessions = load.sessions or len(arrivals(load, job.scenario.seeds.arrivals))
     packets = sessions * 1000 / job.scenario.chunk_ms
     held = sessions * minutes
+    upper = "" if load.sessions else " in all, were they all open at once"
     price = options.price_per_minute
     cost = f"about {held * price:.2f}" if price is not None else "give --price-per-minute to see it"
     talk.print(
-        f"target    {job.target.url}\nsessions  {sessions}\nminutes   {minutes:.1f} "
+        f"target    {job.target.name}\nsessions  {sessions}{upper}\nminutes   {minutes:.1f} "
         f"({held:.0f} session-minutes at most)\npackets   {packets:.0f} a second sent "
         f"(chunks of {job.scenario.chunk_ms} ms)\ncost      {cost}",
         highlight=False,
@@ -176,7 +206,8 @@ def _watch(
                 asked = True
                 live.say("ending: sessions finish what they are saying; Ctrl-C again ends at once")
                 folder.update(interrupted=True)
-                crew.finish()
+            if asked:
+                crew.finish()  # again and again: at first the master may not be listening yet
             if interrupts.count > 1 or time.monotonic() > deadline:
                 crew.kill()
                 break

@@ -257,7 +257,8 @@ class Conductor:
     # ── the end ──────────────────────────────────────────────────────────────────────────────
 
     def _on_test_stopping(self, **_: Any) -> None:
-        self._finishing = self._finishing or self._owned
+        if self._owned:
+            gevent.spawn(self.finish)  # whoever stopped it: a run of ours ends with its test
         if self._folder is None or self._job is None or set(self._ready) != self._expected:
             return
         stopping_ns = monotonic_ns()
@@ -308,8 +309,10 @@ class Conductor:
         """Wait until every expected worker that is still there has answered."""
         deadline = monotonic_ns() + int(seconds * NS_PER_S)
         while not self._expected <= set(answers) and monotonic_ns() < deadline:
-            alive = len(self._runner.clients.all) - len(self._runner.clients.missing)
-            if len(answers) >= alive:
+            # While workers prepare they may be too busy for a heartbeat; when they drain, one that
+            # is missing is gone.
+            gone = len(self._runner.clients.missing) if answers is self._acknowledged else 0
+            if len(answers) >= len(self._runner.clients.all) - gone:
                 return
             self._changed.clear()
             self._changed.wait(0.2)

@@ -86,6 +86,9 @@ class Loop:
         self._stopping = True
         self._wake()
         self._greenlet.join()
+        for fd, session in list(self.sessions.items()):
+            self._masks.pop(fd, None)
+            self._forget(fd, session)
 
     # ── the loop ─────────────────────────────────────────────────────────────────────────────
 

@@ -44,6 +44,7 @@ class Start(NamedTuple):
     worker: int
     script: str
     turns: int
+    slot: int
 
 
 class Session:
@@ -77,6 +78,7 @@ class Session:
         self._upgraded = False
         self._closing_since: int | None = None
         self._blocked_since: int | None = None
+        self._bytes_sent = 0
         self._output = AudioFormat()
         self._types: set[type] = set()
         self._turn_offset_ns: int | None = None
@@ -94,7 +96,12 @@ class Session:
                 "bench.start",
                 self._began_ns,
                 due_ns=start.scheduled_ns,
-                detail={"worker": start.worker, "script": start.script, "turns": start.turns},
+                detail={
+                    "worker": start.worker,
+                    "script": start.script,
+                    "turns": start.turns,
+                    "slot": start.slot,
+                },
             )
         )
         self._happened(self.wire.start())
@@ -231,8 +238,8 @@ class Session:
     def _watch_writes(self, now_ns: int) -> None:
         if not self.wire.wants_write:
             self._blocked_since = None
-        elif self._blocked_since is None:
-            self._blocked_since = now_ns
+        elif self._blocked_since is None or self.wire.bytes_sent != self._bytes_sent:
+            self._blocked_since, self._bytes_sent = now_ns, self.wire.bytes_sent
         elif now_ns >= self._blocked_since + WRITE_TIMEOUT_NS:
             self._happened(
                 self.wire.abandon("stalled", "the peer took nothing that was sent for 30 s")

@@ -13,8 +13,8 @@ Arrival is stamped before anything looks at the bytes: by the kernel when the se
 (`SO_TIMESTAMPNS`, which is why the raw socket is read even under TLS), with the program's own stamp
 on the line after the read beside it. Segments that wait unread in the kernel are handed over
 together with the stamp of the last, so of several messages in one read only the last is known to
-have arrived then; the others arrived some time since the socket was last read empty, and that span
-is their `at_err_ns`.
+have arrived then, and only if it ends the read; the others arrived some time since the socket was
+last read empty, and that span is their `at_err_ns`.
 
 This is the only file that imports websockets' client.
 """
@@ -106,6 +106,7 @@ class Wire:
     ) -> None:
         self.realtime_offset_ns = 0
         self.ended = False
+        self.bytes_sent = 0
         self._happened: list[Happening] = []
         self._protocol = ClientProtocol(parse_uri(url), max_size=MAX_MESSAGE)
         self._headers = headers
@@ -257,7 +258,9 @@ class Wire:
             self._protocol.receive_data(data)
         self._pump(None)
         frames = self._protocol.events_received()
-        last = len(frames) - 1
+        # The stamp is that of the last byte read: of the last message only if nothing follows it.
+        whole = not self._protocol.reader.buffer and not self._incoming.pending
+        last = len(frames) - 1 if whole else -1
         for index, event in enumerate(frames):
             if isinstance(event, Frame):
                 err_ns = 0 if index == last else max(0, at_ns - self._drained_ns)
@@ -338,6 +341,10 @@ class Wire:
                 sent = self._socket.send(piece)
             except _WOULD_BLOCK:
                 return
+            except OSError as error:  # the peer is gone; a send may be the first to notice
+                self._end("broken", error.strerror or str(error))
+                return
+            self.bytes_sent += sent
             if sent < len(piece):
                 self._backlog[0] = (piece[sent:], message)
                 continue
@@ -389,14 +396,27 @@ class Wire:
         return happened
 
 
-def resolve(url: str) -> Address:
-    """Where a URL leads: resolved once. TargetError where the name leads nowhere."""
+def resolve(url: str, seconds: float = 3.0) -> Address:
+    """Where a URL leads: resolved once, the first address that accepts a connection.
+
+    TargetError where the name leads nowhere; where nothing answers, the first address stands and
+    the sessions say so.
+    """
     parts = urlsplit(url)
     secure = parts.scheme == "wss"
     host, port = parts.hostname or "", parts.port or (443 if secure else 80)
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise TargetError(f"{host}: the name cannot be resolved: {error.strerror}") from None
-    family, _, _, _, sockaddr = found[0]
-    return Address(family, sockaddr, host, secure)
+    except (OSError, UnicodeError) as error:
+        raise TargetError(f"{host}: the name cannot be resolved: {error}") from None
+    addresses = [Address(family, where, host, secure) for family, _, _, _, where in found]
+    for address in addresses:
+        if len(addresses) == 1 or _accepts(address, seconds):
+            return address
+    return addresses[0]
+
+
+def _accepts(address: Address, seconds: float) -> bool:
+    with socket.socket(address.family, socket.SOCK_STREAM) as probe:
+        probe.settimeout(seconds)
+        return probe.connect_ex(address.sockaddr) == 0

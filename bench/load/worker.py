@@ -18,7 +18,7 @@ from typing import Any
 import gevent
 from gevent.event import Event
 
-from bench.corpus.decode import load_utterances
+from bench.corpus.decode import utterance
 from bench.load.health import Health
 from bench.load.levels import Levels
 from bench.load.loop import Loop
@@ -133,10 +133,6 @@ class Worker:
     def open_sessions(self) -> int:
         return len(self._loop.sessions)
 
-    @property
-    def started(self) -> int:
-        return self._started
-
     def run_session(self, slot: int, lap: int, scheduled_ns: int) -> str:
         """Start the `lap`-th session of a slot and wait for its end; returns its outcome."""
         self._pace_handshakes()
@@ -149,7 +145,7 @@ class Worker:
         scenario = self._job.scenario
         turns = scenario.turns * (SCRIPTS[scenario.script].turns_per_line if scenario.stock else 1)
         session = Session(
-            Start(number, scheduled_ns, self.index, scenario.script, turns),
+            Start(number, scheduled_ns, self.index, scenario.script, turns, slot),
             self._wire(number),
             self._conversation(number, slot, lap),
             self._log,
@@ -226,7 +222,11 @@ class Worker:
     def _load(self, fmt: AudioFormat) -> dict[str, Utterance]:
         corpus = self._job.corpus
         callers = [entry for entry in corpus.entries if "reply" not in entry.tags]
-        return {said.id: said for said in load_utterances(corpus, callers, fmt)}
+        loaded = {}
+        for entry in callers:
+            loaded[entry.id] = utterance(corpus, entry, fmt)
+            gevent.sleep(0)  # an hour of audio takes seconds, and heartbeats must go on meanwhile
+        return loaded
 
     def _record(self, utterance: Utterance, fmt: AudioFormat) -> Recording:
         key = (utterance.id, fmt)

@@ -21,6 +21,9 @@ from bench.plan.gates import Gate, check_gates, nearest, parse_gate
 from bench.protocol.objects import Session
 from bench.voice.scripts import SCRIPTS
 
+NO_PROFILE = "default"
+"""The gate profile of a scenario that names none."""
+
 
 class Caller(Struct, frozen=True, forbid_unknown_fields=True):
     """How the caller behaves.
@@ -104,7 +107,7 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
     corpus: str = "everyday"
     turns: int = 3
     chunk_ms: int = 100
-    gate_profile: str = "default"
+    gate_profile: str = NO_PROFILE
     session: dict[str, Any] = {}
     caller: Caller = Caller()
     load: Load = field(default_factory=lambda: Load(sessions=1))
@@ -287,8 +290,8 @@ def _rules(scenario: Scenario) -> list[tuple[str, bool, str]]:
         ),
         (
             "gates",
-            bool(scenario.gates) and profile not in scenario.gates,
-            f"no gate profile {profile!r}; {nearest(profile, scenario.gates)}",
+            profile not in scenario.gates and (bool(scenario.gates) or profile != NO_PROFILE),
+            f"no gate profile {profile!r}; {nearest(profile, scenario.gates or (NO_PROFILE,))}",
         ),
     ]
 

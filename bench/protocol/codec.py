@@ -46,6 +46,9 @@ encode = msgspec.json.Encoder().encode
 """One message as JSON text (UTF-8 bytes)."""
 
 
+_REFUSED = (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
 def type_of(message: ClientMessage | ServerMessage | UnknownMessage) -> str:
     """The wire's own name of a message's type."""
     if isinstance(message, UnknownMessage):
@@ -62,7 +65,7 @@ def decode_server(text: bytes | str) -> ServerMessage | UnknownMessage:
     """What a client received. Raises ProtocolError("malformed") where it is no JSON object."""
     try:
         return _server.decode(text)
-    except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError) as error:
+    except _REFUSED as error:
         return _mended(text, error)
 
 
@@ -70,11 +73,11 @@ def decode_client(text: bytes | str) -> ClientMessage | UnknownMessage:
     """What a server received. Raises ProtocolError("malformed") where it is no JSON object."""
     try:
         return _client.decode(text)
-    except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError) as error:
+    except _REFUSED as error:
         return _unknown(text, error)
 
 
-_MENDINGS = 8
+_MENDINGS = 16
 _PLACE = re.compile(r" - at `\$\.(?P<path>[^`\[]+)")
 
 
@@ -87,7 +90,7 @@ def _mended(text: bytes | str, error: Exception) -> ServerMessage | UnknownMessa
             break
         try:
             return msgspec.convert(whole, AnyServerMessage)  # type: ignore[no-any-return]
-        except msgspec.ValidationError as another:
+        except (msgspec.ValidationError, RecursionError) as another:
             error = another
     return _unknown(text, error)
 
@@ -99,7 +102,10 @@ def _remove(whole: dict[str, Any], path: str) -> bool:
         whole = whole.get(table, {})
         if not isinstance(whole, dict):
             return False
-    return whole.pop(last, None) is not None
+    if last not in whole:
+        return False
+    del whole[last]
+    return True
 
 
 def _object(text: bytes | str) -> dict[str, Any]:

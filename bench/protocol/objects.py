@@ -5,7 +5,7 @@ Theory of operation
 Servers differ (`protocol.md` sections 2, 3, 6 and 12), and one struct serves both ways of using it:
 
 * *reading*: every field may be missing, so each defaults to `UNSET`; unknown fields are skipped
-  here and reported once by `codec.unknown_fields`. No server is ever too odd to be read.
+  here and reported once by `codec.oddities`. No server is ever too odd to be read.
 * *writing*: what is `UNSET` is left out, what is `None` is written as `null`. That is also the
   meaning of `session.update`: only what is present changes, `null` clears.
 

@@ -15,7 +15,6 @@ gates, baseline, reference
 
 import os
 import platform
-import shutil
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -99,10 +98,6 @@ class RunFolder:
         run = {**self.read(), **facts}
         self.write(run)
         return run
-
-    def free_bytes(self) -> int:
-        """Room left on the disk that holds the folder."""
-        return shutil.disk_usage(self.path).free
 
 
 def fault(rule: str, text: str, remedy: str) -> dict[str, Any]:

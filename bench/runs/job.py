@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 import msgspec
 
@@ -64,8 +64,8 @@ def read_target(word: str, dialect: str | None) -> Target:
         return Target(word, "", DIALECTS[dialect or "inworld"])
     if word in DIALECTS:
         return Target(word, DIALECTS[word].url, DIALECTS[dialect or word])
-    parts = urlsplit(word)
     try:
+        parts = urlsplit(word)
         valid = parts.scheme in {"ws", "wss"} and parts.hostname and (parts.port or 1) > 0
     except ValueError:
         valid = False
@@ -76,6 +76,11 @@ def read_target(word: str, dialect: str | None) -> Target:
         )
     if parts.username or parts.password:
         raise UsageError("--target: a URL must hold no credential; use the environment variable")
+    if strange := {name for name, _ in parse_qsl(parts.query)} - {"key", "protocol", "model"}:
+        raise UsageError(
+            f"--target: the query may hold key, protocol and model, not {', '.join(strange)}: what "
+            "a run was made against is written down, and credentials belong in the environment"
+        )
     return Target(
         urlunsplit(parts._replace(query="", fragment="")), word, DIALECTS[dialect or "inworld"]
     )
@@ -117,8 +122,10 @@ def make_job(
         override(document, assignment)
     if profile is not None:
         document["gate_profile"] = profile
-    elif "gate_profile" not in document and len(document.get("gates", {})) == 1:
-        document["gate_profile"] = next(iter(document["gates"]))
+    elif "gate_profile" not in document:
+        profiles = document.get("gates")
+        if isinstance(profiles, dict) and len(profiles) == 1:
+            document["gate_profile"] = next(iter(profiles))
     scenario = check_scenario(document, text, name, gates=gates)
     find_script(scenario.script)
     corpus = load_corpus(find_corpus(scenario.corpus))
@@ -149,8 +156,8 @@ def find_script(name: str) -> Callable[[Part], Iterator[Direction]]:
         play: Callable[[Part], Iterator[Direction]] = getattr(
             importlib.import_module(module), function
         )
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UsageError(f"script {name!r}: cannot be imported: {error}") from None
+    except Exception as error:  # noqa: BLE001 - a user's module may raise anything
+        raise UsageError(f"script {name!r}: cannot be imported: {error!r}") from None
     return play
 
 

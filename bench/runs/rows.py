@@ -6,8 +6,8 @@ found out without a message, and its type begins with `bench.`.
 ====================  ===========================================================================
 note                  what it says (`detail` is JSON)
 ====================  ===========================================================================
-bench.start           the session starts; due_ns is its schedule; detail: worker, script, turns
-                      (planned), sent_session
+bench.start           the session starts; due_ns is its schedule; detail: worker, slot, script,
+                      turns (planned)
 bench.connected       TCP established        bench.secured   TLS established
 bench.upgraded        WebSocket established
 bench.microphone      the microphone opens: at_ns is media position 0; detail: input and output

@@ -372,7 +372,10 @@ class Conversation:
             isinstance(self._direction, Hear) and self._replying() and at_ns < self._patience_ns()
         )
         if not patient:
+            # Whatever the server still owes, nobody waits for it: a done that never comes must not
+            # spoil the turns that follow.
             self._hearing.clear()
+            self._open.clear()
             self._owed = False
             self._note("bench.gave_up", at_ns, detail={"turn": self._turn})
         elif isinstance(self._direction, HearOut):
@@ -411,7 +414,7 @@ class Conversation:
         self._owed = False
         if at_ns >= self._offset_ns:
             self._hearing.clear()  # the caller has finished, so this answers all that was said
-        self._open.add(message.response.id)
+        self._open = {message.response.id}  # one response at a time writes to the conversation
         self._replies.append(message.response.id)
         self._progress_ns = max(self._progress_ns, at_ns)
 

@@ -82,7 +82,7 @@ class Story:
         """Connect: 1 ms TCP, 4 ms TLS, 10 ms upgrade; created after 30, updated after 60."""
         start = -60
         due = self.zero + round((start - lateness) * MS)
-        plan = {"worker": self.worker, "script": "turn_taking", "turns": turns}
+        plan = {"worker": self.worker, "slot": self.number, "script": "turn_taking", "turns": turns}
         self.note(start, "start", due_ns=due, detail=plan)
         self.note(start + 1, "connected")
         self.note(start + 5, "secured")

@@ -125,6 +125,16 @@ def test_sessions_that_the_target_refused_are_its_result_and_no_fault_of_the_gen
     assert "refused or ended 1" in found["sessions"]["text"]
 
 
+def test_one_refused_session_does_not_excuse_that_others_never_started(tmp_path):
+    health = [row._replace(sessions_open=0) for row in steady(1, 13, 1)]
+    refused = Story(1).begin(1)
+    refused.end(20, "refused", "HTTP 429")
+    _, found = checks(
+        tmp_path, conversation(0, 3), refused.finish(), health=health, plan={"sessions": 20}
+    )
+    assert "sessions" in broken(found)
+
+
 def test_an_open_load_intends_no_number_of_sessions(tmp_path):
     _, found = checks(tmp_path, health=steady(1, 13, 10, sessions_open=1))
     assert "sessions" not in found

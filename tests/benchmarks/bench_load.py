@@ -135,7 +135,7 @@ def load(port, seconds):
         wire = Wire(address, f"ws://127.0.0.1:{port}/v1/realtime", [], None)
         asked = SessionObject(type="realtime")
         talk = Conversation(listen(), asked, lambda u, _: record(u, CHUNK_NS), Manners())
-        start = Start(n, monotonic_ns(), 0, "listen", 0)
+        start = Start(n, monotonic_ns(), 0, "listen", 0, n)
         loop.add(Session(start, wire, talk, log, levels, Tally(), lambda: None))
         gevent.sleep(0.002)
     gevent.sleep(max(0.0, WARMUP_S - (monotonic_ns() - begun_at) / 1e9))

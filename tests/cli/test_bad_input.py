@@ -163,7 +163,16 @@ def test_a_run_off_loopback_needs_a_yes_and_says_what_it_would_take(bench, monke
 
 
 @pytest.mark.parametrize(
-    "target", ["inwrold", "http://127.0.0.1:1", "ws://", "ws://host:99999/", "ws://u:p@127.0.0.1/"]
+    "target",
+    [
+        "inwrold",
+        "http://127.0.0.1:1",
+        "ws://",
+        "ws://host:99999/",
+        "ws://u:p@127.0.0.1/",
+        "ws://[::1",
+        "ws://127.0.0.1:1/?token=secret",
+    ],
 )
 def test_a_malformed_target_is_refused(target, refused):
     refused(DEMO, "--target", target, words=["--target"])
@@ -198,6 +207,33 @@ def test_an_output_folder_that_holds_a_run_keeps_it(bench, tmp_path):
 def test_too_few_file_descriptors_are_noticed_before_the_start(refused, monkeypatch):
     monkeypatch.setattr(resource, "getrlimit", lambda _: (64, 64))
     refused(DEMO, words=["20 sessions", "open files", "ulimit"])
+
+
+def test_a_profile_that_is_named_must_exist_even_where_a_scenario_has_no_gates(refused, scenario):
+    refused(scenario("turns = 1"), "--gates", "nightly", words=["no gate profile 'nightly'"])
+
+
+def test_gates_that_are_no_table_are_refused(refused, scenario):
+    refused(scenario("gates = 5"), words=["mine.toml:1", "gates"])
+
+
+def test_a_gate_on_a_baseline_needs_one_that_can_be_read(refused, tmp_path):
+    gate = "p50(first_audio_latency) <= baseline + 10 %"
+    refused(DEMO, "--gate", gate, words=["needs a baseline", "--baseline"])
+    (tmp_path / "summary.json").write_text("{}")
+    refused(DEMO, "--gate", gate, "--baseline", tmp_path, words=["no summary can be read"])
+    (tmp_path / "summary.json").write_text('{"metric_version": 0}')
+    refused(DEMO, "--gate", gate, "--baseline", tmp_path, words=["version 0"])
+
+
+def test_a_profile_of_the_reference_server_is_read_before_anything_starts(refused):
+    refused(DEMO, "--set", "reference.profile=nope.toml", words=["nope.toml"])
+
+
+def test_a_script_that_cannot_be_imported_is_refused(refused, scenario, tmp_path, monkeypatch):
+    (tmp_path / "broken_script.py").write_text("def play(part:\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    refused(scenario("script = 'broken_script:play'"), words=["broken_script:play", "SyntaxError"])
 
 
 def test_a_missing_baseline_is_refused(refused):

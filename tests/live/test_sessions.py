@@ -5,6 +5,7 @@ import http
 import json
 import socket
 import ssl
+import struct
 import subprocess
 import threading
 import time
@@ -20,7 +21,7 @@ from bench.load import session as session_module
 from bench.load.levels import Levels
 from bench.load.loop import Loop
 from bench.load.session import Session, Start
-from bench.load.wire import Address, Text, Wire
+from bench.load.wire import Address, Ended, Text, Wire
 from bench.protocol import server
 from bench.protocol.codec import encode
 from bench.protocol.objects import Session as SessionObject
@@ -62,7 +63,7 @@ def hold(port, tmp_path, *, context=None, seconds=6.0, part=None, manners=None):
     log = Log(tmp_path / "worker-0.log")
     loop = Loop(lambda _lag: log.flush())
     over = Event()
-    start = Start(7, monotonic_ns(), 0, "turn_taking", 1)
+    start = Start(7, monotonic_ns(), 0, "turn_taking", 1, 7)
     session = Session(start, wire, talk, log, Levels(log), Tally(), over.set)
     loop.add(session)
     assert over.wait(seconds), "the session did not end"
@@ -184,6 +185,24 @@ def test_a_connection_that_drops_in_mid_session_is_broken(tmp_path):
 
     with served(handler) as port:
         assert outcome(hold(port, tmp_path))["outcome"] == "broken"
+
+
+def test_a_reset_that_a_send_meets_first_is_broken_and_no_failure_of_this_program():
+    def reset(connection):
+        shake_hands(connection)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    with raw(reset) as port:
+        address = Address(socket.AF_INET, ("127.0.0.1", port), "localhost", secure=False)
+        wire = Wire(address, f"ws://localhost:{port}/", [], None)
+        wire.start()
+        while wire._protocol.state.name != "OPEN":
+            gevent.sleep(0.001)
+            wire._connected() if wire._stage == "connecting" else wire._read()
+        time.sleep(0.2)  # the reset has arrived, and nobody has read it
+        happened = [h for _ in range(3) for h in wire.send(Outgoing(b"{}", "x", 0))]
+        wire.shut()
+    assert [h.outcome for h in happened if isinstance(h, Ended)] == ["broken"]
 
 
 def converse(connection):

@@ -164,6 +164,32 @@ def test_a_field_of_the_wrong_shape_is_left_out_and_the_rest_is_read():
     ]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"type":"session.updated","event_id":null,"session":{"model":null,"tools":null}}',
+        '{"type":"session.updated","session":{"audio":{"output":null,"input":null}}}',
+        '{"type":"session.updated","session":{"audio":{"output":{"speed":null}}}}',
+        '{"type":"session.updated","session":{"audio":{"input":{"turn_detection":{"type":null}}}}}',
+        '{"type":"response.done","response":{"id":"r","output":null,"status":null}}',
+        '{"type":"conversation.item.added","item":{"type":"message","role":null}}',
+        '{"type":"error","error":{"type":null,"message":"m"}}',
+        '{"type":"response.output_text.done","response_id":"r","item_id":"i","text":null}',
+    ],
+)
+def test_a_null_in_any_place_costs_that_field_and_not_the_message(text):
+    assert not isinstance(decode_server(text), UnknownMessage)
+
+
+def test_nesting_without_end_is_no_crash():
+    deep = '{"type":"session.updated","session":{"tools":' + "[" * 50_000 + "]" * 50_000 + "}}"
+    for decode in (decode_server, decode_client):
+        try:
+            decode(deep)
+        except ProtocolError as error:
+            assert error.kind == "malformed"  # noqa: PT017 - either outcome is right
+
+
 def test_beta_spellings_are_the_messages_they_mean_and_keep_their_name():
     text = '{"type":"response.audio.delta","response_id":"r","item_id":"i","delta":"AAA="}'
     message = decode_server(text)

@@ -266,6 +266,19 @@ def test_a_server_that_leaves_committed_or_speech_stopped_out_still_gets_its_tur
         assert heard == [ms(1400)], left_out
 
 
+def test_a_done_that_never_comes_spoils_no_later_turn():
+    talk = opened(
+        turn_taking(Part((utterance(), utterance()))), Manners(answer_timeout_ns=ms(1000))
+    )
+    run_until(talk, ms(700))
+    reply(talk, ms(750), audio_ms=100)  # and no response.done
+    said = run_until(talk, ms(2600))
+    assert "bench.gave_up" in notes(said)
+    reply(talk, ms(2650), response="r2", item="a2", audio_ms=100)
+    done(talk, ms(2660), response="r2")
+    assert "bench.heard_out" in notes(run_until(talk, ms(4000)))
+
+
 def test_winding_down_finishes_the_turn_and_begins_no_other():
     talk = opened(turn_taking(Part((utterance(), utterance()))))
     run_until(talk, ms(700))
