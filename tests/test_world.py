@@ -118,3 +118,36 @@ def test_a_missed_answer_is_a_turn_with_an_outcome_and_without_a_latency(tmp_pat
     turns = turns_of(world.run(), tmp_path / "run")
     assert list(turns.outcome) in (["timeout"], ["late"], ["missed"])
     assert not turns.answered.any()
+
+
+def test_a_server_that_does_not_say_its_prefix_padding_is_heard_all_the_same(tmp_path):
+    """semantic_vad has no such field, and the samples of Inworld all use it."""
+    world = World(PROFILE, up_ns=UP, down_ns=DOWN)
+    lines = tuple(voice(f"line-{n}", 120, 700) for n in range(3))
+    world.call("turn_taking", (lines,), detection={"type": "semantic_vad", "eagerness": "high"})
+    turns = turns_of(world.run(), tmp_path / "run")
+    assert list(turns.outcome) == ["ok"] * 3
+    assert not turns.spurious.any()
+    assert turns.speech_start_error.isna().all()  # unknown, and not guessed
+    assert turns.endpointing_delay.notna().all()
+
+
+def test_without_ms_fields_a_start_long_after_the_end_of_speech_is_spurious_and_moves_nothing(
+    tmp_path,
+):
+    world = World(PROFILE, up_ns=UP, down_ns=DOWN, replies=(voice("reply", 0, 5000, 0),))
+    call = world.call("turn_taking", ((voice("line", 120, 700),),))
+    world.run()
+    call.rows = [row._replace(audio_ms=None) for row in call.rows]
+    clean = turns_of(world, tmp_path / "clean").iloc[0]
+    index = next(n for n, row in enumerate(call.rows) if row.type == "response.output_audio.done")
+    ghost = call.rows[index]
+    assert ghost.at_ns > clean.speech_offset_ns + ms(1000)
+    call.rows.insert(
+        index, ghost._replace(type="input_audio_buffer.speech_started", item_id="ghost")
+    )
+    turn = turns_of(world, tmp_path / "ghost").iloc[0]
+    assert turn.first_audio_latency == clean.first_audio_latency
+    assert turn.endpointing_delay == clean.endpointing_delay
+    assert not turn.split_turn
+    assert turn.spurious == 1

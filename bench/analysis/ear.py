@@ -25,6 +25,12 @@ EARLY_NS: Final = 300_000_000
 LATE_NS: Final = 200_000_000
 """How long after the true offset a start still belongs to it: a detector that woke at the end."""
 
+USUAL_PADDING_NS: Final = 300_000_000
+"""The prefix padding of a server that has one and does not say so (the API's default)."""
+ARRIVES_NS: Final = 1_000_000_000
+"""How long after the true offset a start without a position may still arrive: a slow detector and
+a slow network together."""
+
 _TRANSCRIBED: Final = "conversation.item.input_audio_transcription.completed"
 
 
@@ -115,11 +121,14 @@ class Ear:
         if turns.empty or starts.empty:
             return np.full(len(starts), -1, np.int64)
         session = starts["session"].to_numpy()
-        padding = integers(starts["session"].map(sessions["prefix_padding_ns"]), 0)
+        said_padding = starts["session"].map(sessions["prefix_padding_ns"])
+        padding = integers(said_padding, 0)
+        # A server that does not say its padding (semantic_vad) may have taken the usual off.
+        early = np.where(said_padding.isna(), EARLY_NS + USUAL_PADDING_NS, EARLY_NS)
         placed = starts["audio_ms"].notna().to_numpy()
         position = integers(starts["audio_ms"], 0) * 1_000_000 + padding
         onset, offset = turns["onset_media_ns"].to_numpy(), turns["offset_media_ns"].to_numpy()
-        turn = latest(session, position, turns["session"].to_numpy(), onset - EARLY_NS)
+        turn = latest(session, position + early, turns["session"].to_numpy(), onset)
         inside = (turn >= 0) & (position <= offset[turn] + LATE_NS)
         by_position = np.where(inside, turn, -1)
         # Without a position: what was being said last, sounds included.
@@ -130,6 +139,9 @@ class Ear:
         speech = said["speech"].to_numpy()
         number = np.where(speech, np.cumsum(speech) - 1, -1)
         by_arrival = np.where(last >= 0, number[last], -1)
+        # Long after the end of what was said it is a start of nothing.
+        over = turns["speech_offset_ns"].to_numpy()[by_arrival] + ARRIVES_NS
+        by_arrival = np.where(starts["at_ns"].to_numpy() > over, -1, by_arrival)
         return np.where(placed, by_position, by_arrival).astype(np.int64)
 
     def _by_item(self, rows: pd.DataFrame, otherwise: Ints) -> Ints:

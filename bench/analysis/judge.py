@@ -51,9 +51,14 @@ def judge_run(folder: Path, gates: Sequence[Gate], baseline: Path | None) -> dic
             summary,
         )
     )
-    verdict = conclude(rulings, checks, rows["turns", "count"]["value"])
+    verdict = conclude(rulings, checks, _decided(summary))
     _write(verdict, place)
     return verdict
+
+
+def _decided(summary: dict[str, Any]) -> int:
+    """Measured turns that had their chance: not those that the run itself cut."""
+    return sum(n for outcome, n in summary["outcomes"].items() if outcome != "cut")
 
 
 def conclude(rulings: Sequence[Ruling], checks: Sequence[Check], turns: int) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def measure_turns(
     figures = _intervals(turns, [metric for metric in PER_TURN if metric.kind == "interval"])
     barge = turns["role"] == "interruption"
     for metric in PER_TURN:
-        if metric.needs == "interruption":
+        if metric.needs in {"interruption", "truncation"}:
             figures[metric.name] = figures[metric.name].where(barge)
     figures["leading_silence"] = _ms(turns["leading_silence_ns"])
     padding = turns["session"].map(sessions["prefix_padding_ns"])

@@ -29,7 +29,7 @@ from bench.analysis.tables import Ints, integers, nullable, of_type, parsed, tex
 OUTCOMES: Final = ("ok", "late", "missed", "cut", "timeout", "rejected", "error", "dropped")
 FAILED: Final = tuple(outcome for outcome in OUTCOMES if outcome not in {"ok", "cut"})
 
-_BENIGN: Final = ("response_cancel_not_active",)
+BENIGN: Final = ("response_cancel_not_active",)
 """Error codes that are a race and no failure: the reply ended before the cancel arrived."""
 _UNFINISHED: Final = ("failed", "incomplete")
 
@@ -69,7 +69,7 @@ def error_texts(events: pd.DataFrame, turns: pd.DataFrame) -> pd.Series:
     rows = of_type(events, "error")
     said = parsed(rows, "code", "message")
     said = said.assign(turn=owner(turns, rows["session"].to_numpy(), rows["at_ns"].to_numpy()))
-    said = said[(said["turn"] >= 0) & ~said["code"].isin(_BENIGN)].drop_duplicates("turn")
+    said = said[(said["turn"] >= 0) & ~said["code"].isin(BENIGN)].drop_duplicates("turn")
     said = said.set_index("turn")
     words = texts(said["code"]).map(str) + ": " + texts(said["message"]).map(str)
     return words.reindex(turns.index, fill_value="")

@@ -38,7 +38,8 @@ def send_lateness(evidence: Evidence) -> Iterator[Check]:
     at, due = events["at_ns"].to_numpy()[rows], integers(events["due_ns"][rows], 0)
     limit = evidence.bounds.send_lateness / 1e6
     bound = Bound("send_lateness", limit, "ms", "chunks were sent late (99th percentile)")
-    yield _over_seconds(evidence, bound, *_worst(evidence, rows, at, at - due))
+    # Binned by when they were due: a stall of four seconds is four bad seconds and not one.
+    yield _over_seconds(evidence, bound, *_worst(evidence, rows, due, at - due))
 
 
 def client_lag(evidence: Evidence) -> Iterator[Check]:
@@ -63,7 +64,11 @@ def hub_lag(evidence: Evidence) -> Iterator[Check]:
         return
     limit = evidence.bounds.hub_lag / 1e6
     bound = Bound("hub_lag", limit, "ms", "the loop woke late (worst of a second)")
-    yield _over_seconds(evidence, bound, second, lag / 1e6)
+    # A lag of four seconds is told once, and there is no row for the seconds that it swallowed.
+    swallowed = np.maximum(1, -(-lag.astype(np.int64) // 1_000_000_000))
+    yield _over_seconds(
+        evidence, bound, np.repeat(second, swallowed), np.repeat(lag / 1e6, swallowed)
+    )
 
 
 def cpu_share(evidence: Evidence) -> Iterator[Check]:

@@ -67,12 +67,10 @@ def sessions_table(events: pd.DataFrame, plan: dict[str, Any]) -> pd.DataFrame:
     )  # fmt: skip
     table["input_format"] = microphone["input"].map(_format).astype("str")
     table["output_format"] = microphone["output"].map(_format).astype("str")
-    for column, key in (
-        ("prefix_padding_ns", "prefix_padding_ms"),
-        ("jitter_ns", "jitter_buffer_ms"),
-    ):
-        table[column] = microphone[key].fillna(0).astype(float).mul(1e6).round().astype("Int64")
-        table[column] = table[column].fillna(0)
+    jitter = microphone["jitter_buffer_ms"].fillna(0).astype(float).mul(1e6).round()
+    table["jitter_ns"] = jitter.astype("Int64").fillna(0)
+    padding = microphone["prefix_padding_ms"].astype(float).mul(1e6).round()
+    table["prefix_padding_ns"] = padding.astype("Int64")  # NA: the server did not say
 
     begin, stop = span(plan)
     ended = integers(table["ended_ns"], NEVER)

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.measure import PER_SESSION, PER_TURN
-from bench.analysis.outcomes import FAILED, OUTCOMES
+from bench.analysis.outcomes import BENIGN, FAILED, OUTCOMES
 from bench.analysis.quantile import (
     CONFIDENCE,
     RESAMPLES,
@@ -28,7 +28,7 @@ from bench.analysis.quantile import (
     woodruff,
 )
 from bench.analysis.sessions import span
-from bench.analysis.tables import NEVER, integers, is_type
+from bench.analysis.tables import NEVER, integers, is_type, parsed
 from bench.plan.gates import QUANTILES
 from bench.plan.metrics import METRICS, VERSION, Metric
 
@@ -151,7 +151,7 @@ def _counts(
     counts = {
         "turns": len(turns),
         "failed_turns": int(turns["outcome"].isin(FAILED).sum()),
-        "errors": int((within & is_type(events, "error")).sum()),
+        "errors": _errors(events[within & is_type(events, "error")]),
         "unknown_messages": int(
             (within & is_type(events, "bench.unknown", direction="note")).sum()
         ),
@@ -163,6 +163,11 @@ def _counts(
     for name, count in counts.items():
         yield from _count(METRICS[name], count, seconds, len(turns))
     yield from _count(METRICS["sessions"], len(sessions), whole, len(sessions))
+
+
+def _errors(rows: pd.DataFrame) -> int:
+    """Errors, the races that are nobody's fault (`BENIGN`) apart."""
+    return int((~parsed(rows, "code")["code"].isin(BENIGN)).sum())
 
 
 def _count(metric: Metric, count: int, seconds: float, n: int) -> Iterator[dict[str, Any]]:

@@ -136,11 +136,14 @@ def _reference(evidence: Evidence) -> Iterator[Check]:
     if not reference:
         return
     late, bound = reference.get("late_p99_ms"), evidence.bounds.server_lateness / 1e6
-    if late is not None and late <= bound:
+    lag = reference.get("loop_lag_p99_ms") or 0.0
+    busy = 100 * (reference.get("cpu_share") or 0.0)
+    if late is not None and late <= bound and lag <= 2 * bound and busy <= evidence.bounds.cpu:
         text = f"the reference server kept up: {late:.1f} ms late at p99, {bound:g} ms may be"
         yield kept("reference", text, late, bound, "ms")
         return
     said = f"{late:.1f} ms late at p99" if late is not None else "it did not say how late it was"
+    said += f", its loop {lag:.1f} ms, {busy:.0f} % of a core"
     text = f"the reference server was the limit: {said}, {bound:g} ms may be"
     remedy = "give it a core of its own, or hold fewer sessions"
     yield broken("reference", text, remedy, late, bound, "ms")

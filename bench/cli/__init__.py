@@ -42,7 +42,7 @@ def main() -> None:
         sys.exit(error.exit_code)
     except typer.Abort:
         sys.exit(130)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the last resort: what nobody foresaw
         if not hasattr(error, "format_message"):
             traceback.print_exc()
             _say("this program failed; please report it with what stands above")

@@ -6,9 +6,9 @@ from typing import Any
 
 from bench.errors import RunFolderError
 from bench.plan.gates import Gate, check_gates, parse_gate
+from bench.plan.scenario import check_scenario, yields_of
 from bench.runs.folder import RunFolder
 from bench.runs.seal import seal
-from bench.voice.scripts import SCRIPTS
 
 
 def settle(folder: RunFolder) -> dict[str, Any]:
@@ -29,9 +29,9 @@ def judge(folder: RunFolder, more: Sequence[str], baseline: Path | None = None) 
     if not folder.summary.exists():
         raise RunFolderError(f"{folder.path}: not analysed yet; run `bench report` on it first")
     gates = [parse_gate(text) for text in (*run["gates"], *more)]
-    script = str(run["scenario"]["effective"]["script"])
-    yields = SCRIPTS[script].yields if script in SCRIPTS else ("*",)
-    check_gates(gates, yields=yields, script=script)
+    said = run["scenario"]
+    scenario = check_scenario(said["document"], said["text"], said["name"])
+    check_gates(gates, yields=yields_of(scenario), script=scenario.script)
     verdict = judge_run(folder.path, _distinct(gates), baseline or _baseline(run))
     write_report(folder.path)
     return verdict

@@ -5,6 +5,7 @@ workers plays the same arrivals, and a late start is a lateness that is recorded
 all that follow (measurement.md, flaw F14).
 """
 
+from math import ceil
 from random import Random
 
 from bench.plan.scenario import Load
@@ -21,7 +22,7 @@ def arrivals(load: Load, seed: int) -> list[int]:
         return [load.warmup * index // load.sessions for index in range(load.sessions)]
     rate, end = float(load.rate or 1.0), load.warmup + load.duration
     if load.arrivals == "uniform":
-        return [round(n * NS_PER_S / rate) for n in range(int(end * rate / NS_PER_S))]
+        return [round(n * NS_PER_S / rate) for n in range(ceil(end * rate / NS_PER_S))]
     random, at, schedule = Random(seed), 0.0, []
     while (at := at + random.expovariate(rate) * NS_PER_S) < end:
         schedule.append(round(at))

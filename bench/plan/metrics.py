@@ -220,7 +220,7 @@ _ALL = (
         "truncate_sent",
         "truncated",
         "From the send of conversation.item.truncate to conversation.item.truncated.",
-        needs="interruption",
+        needs="truncation",
     ),
     # ── connecting ──
     _ms("connect_time", "started", "upgraded", "TCP, TLS and upgrade together.", of="session"),

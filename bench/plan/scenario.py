@@ -175,13 +175,21 @@ def check_scenario(
     _check_session(scenario, text, name)
     chosen = (*scenario.gates.get(scenario.gate_profile, ()), *gates)
     every = (*(gate for profile in scenario.gates.values() for gate in profile), *gates)
-    yields = SCRIPTS[scenario.script].yields if scenario.stock else ("*",)
+    yields = yields_of(scenario)
     try:
         parsed = [parse_gate(gate) for gate in every]
         check_gates(parsed, yields=yields, script=scenario.script)
     except GateError as error:
         raise GateError(f"{name}: {error}") from None
     return msgspec.structs.replace(scenario, gates={scenario.gate_profile: list(chosen)})
+
+
+def yields_of(scenario: Scenario) -> tuple[str, ...]:
+    """The needs of metrics that a scenario satisfies; "*": nothing is known of its script."""
+    if not scenario.stock:
+        return ("*",)
+    truncates = ("truncation",) if scenario.caller.truncate else ()
+    return (*SCRIPTS[scenario.script].yields, *truncates)
 
 
 def gates_of(scenario: Scenario) -> list[Gate]:
@@ -263,6 +271,15 @@ def _rules(scenario: Scenario) -> list[tuple[str, bool, str]]:
             f"{load.sessions} sessions; give 1 or more",
         ),
         ("load.duration", load.duration <= 0, "must be above zero"),
+        ("caller.answer_timeout", scenario.caller.answer_timeout <= 0, "must be above zero"),
+        *(
+            (
+                f"health.{name}",
+                not 0 <= getattr(scenario.health, name) <= 100,
+                "give 0 to 100 percent",
+            )
+            for name in ("cpu", "steal", "share", "sessions")
+        ),
         (
             "load.sessions",
             load.arrivals is None and load.sessions is None,
@@ -297,6 +314,12 @@ def _rules(scenario: Scenario) -> list[tuple[str, bool, str]]:
 
 
 def _check_session(scenario: Scenario, text: str, name: str) -> None:
+    if scenario.stock and scenario.session.get("turn_detection") == "none":
+        where = _line(text, "turn_detection", "session")
+        raise ScenarioError(
+            f"{name}:{where}: session.turn_detection: script {scenario.script!r} never commits its "
+            "audio, so without turn detection nothing would ever be answered; choose another"
+        )
     valid = [
         *SESSION_SHORTHANDS,
         *(entry.encode_name for entry in msgspec.structs.fields(Session)),

@@ -62,6 +62,7 @@ class Listening:
         self._new_id = new_id
         self._hearing = Hearing(settings.input_format, settings.detection)
         self._decisions = 0
+        self._told_ns = 0
         self._transcriptions = 0
         self._item_id: str | None = None  # of the speech under way
 
@@ -85,7 +86,9 @@ class Listening:
                 if isinstance(decided, SpeechStarted)
                 else partial(self._stopped, decided, self._hearing.format)
             )
-            self._schedule.at(self._schedule.now_ns + lag, "vad", act)
+            # A stop is never told before its start, whatever lags are drawn.
+            self._told_ns = max(self._schedule.now_ns + lag, self._told_ns)
+            self._schedule.at(self._told_ns, "vad", act)
 
     def commit(self, message: ask.InputAudioBufferCommit) -> None:
         """Make an item of what is held. Begins no response."""

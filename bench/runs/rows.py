@@ -12,6 +12,7 @@ bench.connected       TCP established        bench.secured   TLS established
 bench.upgraded        WebSocket established
 bench.microphone      the microphone opens: at_ns is media position 0; detail: input and output
                       format as {type, rate}, chunk_ms, jitter_buffer_ms, prefix_padding_ms
+                      (null: the server did not say)
 bench.say             an utterance was placed: media_ns is where it starts, due_ns its instant;
                       detail: utterance, turn (from 1), role (line, interruption, sound), text,
                       duration_ms, onset_ms, offset_ms (inside the utterance; null: no speech)

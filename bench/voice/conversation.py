@@ -242,7 +242,7 @@ class Conversation:
             "output": self._output._asdict(),
             "chunk_ms": self._manners.chunk_ns // NS_PER_MS,
             "jitter_buffer_ms": self._manners.jitter_buffer_ns // NS_PER_MS,
-            "prefix_padding_ms": padding if isinstance(padding, int) else 0,
+            "prefix_padding_ms": padding if isinstance(padding, int) else None,  # semantic_vad
         }
 
     # ── talking ──────────────────────────────────────────────────────────────────────────────

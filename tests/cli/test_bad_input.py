@@ -94,6 +94,9 @@ def test_an_unknown_scenario_file_names_the_nearest(refused):
             "[gates]\nci = ['p95(first_audio_latenci) < 1 s']",
             ["did you mean 'first_audio_latency'"],
         ),
+        ("[caller]\nanswer_timeout = '0ms'", ["caller.answer_timeout", "above zero"]),
+        ("[health]\nshare = -5", ["mine.toml:2", "health.share", "0 to 100"]),
+        ("[session]\nturn_detection = 'none'", ["mine.toml:2", "turn_detection", "never commits"]),
         ("not toml at all", ["mine.toml", "no TOML", "line 1"]),
         ("[reference]\nprofil = 'x'", ["reference.profil", "did you mean 'profile'"]),
     ],
@@ -112,6 +115,7 @@ def test_a_scenario_that_is_wrong_names_line_key_and_nearest_word(text, words, r
         ("p95(answered) > 1 %", ["answered is of the kind share"]),
         ("the p95 is fine", ["statistic(metric) operator limit"]),
         ("p95(barge_in_silence) < 1 s", ["'turn_taking' has no interruption"]),
+        ("p95(truncate_ack) < 1 s", ["'turn_taking' has no truncation"]),
     ],
 )
 def test_a_gate_that_cannot_be_judged_is_refused_before_anything_starts(gate, words, refused):
