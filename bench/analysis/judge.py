@@ -135,7 +135,8 @@ def _baseline(path: Path | None, summary: dict[str, Any]) -> tuple[Rows, str]:
 def _good(turns: pd.DataFrame, gates: Sequence[Gate]) -> Row:
     """good_turns anew: what is good depends on the gates."""
     counted = turns[turns["measured"].astype(bool) & (turns["outcome"] != "cut")]
-    found = proportion(int(good_turns(counted, gates).sum()), len(counted))
+    good = good_turns(counted, gates).to_numpy(bool)
+    found = proportion(good, counted["session"].to_numpy())
     return {"value": found.value, "low": found.low, "high": found.high, "n": found.n}
 
 

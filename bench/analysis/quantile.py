@@ -14,6 +14,13 @@ censored samples this is the plain quantile.
 resemble each other (drawing turns would be wrong 34 times in 100 at nominal 5). It is seeded: the
 same samples give the same interval. From a single session no interval can be had.
 
+*What no bootstrap sees* is the tail beyond the largest sample. So a quantile's interval also
+reaches as far as the exact binomial says (an order statistic, at 95 % on either side), on the
+effective number of samples: n over the design effect, which grows with the likeness of turns of a
+session; from fewer than `FEW_SESSIONS` sessions no more than one sample a session. With too few
+samples it reaches to infinity: a p99 needs 299. Shares have the exact binomial on the effective
+number too.
+
 *Many samples* (one per chunk or message): the interval of Woodruff (1952), from the variance
 between sessions of the share of samples below the quantile: as cheap as sorting once.
 """
@@ -29,6 +36,8 @@ from bench.analysis.tables import Flags, Floats
 
 CONFIDENCE: Final = 0.95
 RESAMPLES: Final = 1000
+FEW_SESSIONS: Final = 5
+"""With fewer the likeness within sessions cannot be told from chance."""
 _SEED: Final = 20_240_229
 _CELLS: Final = 4_000_000  # cells (sample, resample) worked on at once: 16 MB a table
 _Z: Final = float(stats.norm.ppf(0.5 + CONFIDENCE / 2))
@@ -62,8 +71,11 @@ def estimates(sample: Sample, quantiles: dict[str, float]) -> dict[str, Estimate
     values, censored = sample.values[order], sample.censored[order]
     _, cluster = np.unique(sample.cluster[order], return_inverse=True)
     seen = values[~censored]
-    if not len(seen):
+    if not len(values):
         return dict.fromkeys((*quantiles, "mean", "min", "max"), Estimate(None))
+    if not len(seen):  # everybody waited, and nothing ever came
+        beyond = Estimate(np.inf, float(values[0]), np.inf, len(values))
+        return dict.fromkeys((*quantiles, "mean", "min", "max"), beyond)
     n, sessions, ended = len(values), int(cluster.max()) + 1, not censored.any()
     asked = np.array(list(quantiles.values()))
     point = _quantiles(np.ones((n, 1), np.int32), values, censored, asked)[0]
@@ -72,8 +84,13 @@ def estimates(sample: Sample, quantiles: dict[str, float]) -> dict[str, Estimate
         draws = _draws(sessions)
         drawn = _redraw(draws, cluster, values, censored, asked)
         means = draws @ np.bincount(cluster, values) / (draws @ np.bincount(cluster))
+    effective = _effective(values, cluster)
     found = {
-        name: Estimate(float(point[place]), *_interval(drawn[:, place]), n)
+        name: Estimate(
+            float(point[place]),
+            *_widened(_interval(drawn[:, place]), values, quantiles[name], effective),
+            n,
+        )
         for place, name in enumerate(quantiles)
     }
     mean, most = (float(seen.mean()), float(seen[-1])) if ended else (np.inf, np.inf)
@@ -81,6 +98,40 @@ def estimates(sample: Sample, quantiles: dict[str, float]) -> dict[str, Estimate
     found["min"] = Estimate(float(seen[0]), None, None, n)
     found["max"] = Estimate(most, None, None, n)
     return found
+
+
+def _effective(values: Floats, cluster: NDArray[np.intp]) -> float:
+    """Samples over the design effect, 1 + (m - 1) ICC of their ranks."""
+    sizes = np.bincount(cluster).astype(np.float64)
+    n, sessions = len(values), len(sizes)
+    if sessions < FEW_SESSIONS:
+        return float(sessions)
+    if n == sessions:
+        return float(n)
+    rank = stats.rankdata(values)
+    means = np.bincount(cluster, rank) / sizes
+    between = float((sizes * np.square(means - rank.mean())).sum()) / (sessions - 1)
+    within = float(np.square(rank - means[cluster]).sum()) / (n - sessions)
+    typical = (n - float(np.square(sizes).sum()) / n) / (sessions - 1)
+    spread = between + (typical - 1) * within
+    likeness = max(0.0, (between - within) / spread) if spread > 0 else 0.0
+    return n / (1 + (n / sessions - 1) * likeness)
+
+
+def _widened(
+    interval: tuple[float | None, float | None], values: Floats, q: float, effective: float
+) -> tuple[float | None, float | None]:
+    """The interval, at least as wide as the exact binomial on the effective samples has it."""
+    if interval[0] is None or interval[1] is None:
+        return interval
+    count = max(1, int(effective + 1e-9))
+    # The smallest rank that is at or beyond the quantile with 95 %, and its mirror image below.
+    above = int(stats.binom.ppf(CONFIDENCE, count, q)) + 1
+    below = count - int(stats.binom.ppf(CONFIDENCE, count, 1 - q))
+    n = len(values)
+    high = np.inf if above > count else float(values[min(n, -(-above * n // count)) - 1])
+    low = -np.inf if below < 1 else float(values[max(1, below * n // count) - 1])
+    return min(interval[0], low), max(interval[1], high)
 
 
 @cache
@@ -209,14 +260,26 @@ def _spread(residuals: NDArray[Any]) -> float | None:
     return float(np.sqrt(count / (count - 1) * np.square(residuals).sum()))
 
 
-def proportion(hits: int, n: int) -> Estimate:
-    """A share in % with its exact (Clopper-Pearson) interval."""
+def proportion(yes: Flags, cluster: NDArray[Any]) -> Estimate:
+    """A share in % with its exact (Clopper-Pearson) interval on the effective number of samples.
+
+    `yes` has a flag a turn, `cluster` says whose it is: a session that is dropped fails all the
+    turns that were left to it, and they are no independent evidence.
+    """
+    n = len(yes)
     if not n:
         return Estimate(None)
-    tail = (1 - CONFIDENCE) / 2
-    low = 0.0 if hits == 0 else float(stats.beta.ppf(tail, hits, n - hits + 1))
-    high = 1.0 if hits == n else float(stats.beta.ppf(1 - tail, hits + 1, n - hits))
-    return Estimate(100 * hits / n, 100 * low, 100 * high, n)
+    share = float(yes.mean())
+    _, cluster = np.unique(cluster, return_inverse=True)
+    error = _spread(np.bincount(cluster, weights=yes - share))
+    effect = 1.0
+    if error is not None and 0 < share < 1 and cluster.max() + 1 < n:
+        effect = max(1.0, error**2 / (n * share * (1 - share)))
+    size = n / effect
+    hits, tail = share * size, (1 - CONFIDENCE) / 2
+    low = 0.0 if share == 0 else float(stats.beta.ppf(tail, hits, size - hits + 1))
+    high = 1.0 if share == 1 else float(stats.beta.ppf(1 - tail, hits + 1, size - hits))
+    return Estimate(100 * share, 100 * low, 100 * high, n)
 
 
 def per_attempt(events: int, n: int) -> Estimate:

@@ -87,7 +87,8 @@ def _by_every_sample(gate: Gate, n: int, rows: Rows, limit: float, words: str) -
     """A statistic of too few samples: it fails where all are on the wrong side, by no chance."""
     q = QUANTILES.get(gate.statistic, 0.5)
     upper = gate.operator in {"<", "<="}
-    nearest = rows[gate.metric, "min" if upper else "max"]["value"]
+    edge = rows[gate.metric, "min" if upper else "max"]
+    nearest = np.inf if edge["value"] is None and edge["n"] else edge["value"]
     chance = (1 - q if upper else q) ** n
     if nearest is not None and not gate.holds(nearest, limit) and chance <= 1 - CONFIDENCE:
         return "fail", f"{words}, but each of the {n} is on the wrong side"

@@ -92,7 +92,7 @@ def turn_sample(metric: Metric, turns: pd.DataFrame) -> Sample:
     values = turns[metric.name].to_numpy(np.float64)
     has = ~np.isnan(values)
     waits = np.zeros(len(turns), bool)
-    if metric.end in WAITED_FOR and has.any():
+    if metric.end in WAITED_FOR:
         begin = integers(turns[f"{metric.start}_ns"], NEVER)
         until = integers(turns["waited_until_ns"], NEVER)
         lost = turns["outcome"].isin(FAILED).to_numpy(bool)
@@ -113,7 +113,7 @@ def share(name: str, turns: pd.DataFrame) -> Estimate:
         return per_attempt(int(turns["spurious"].sum()), len(turns))
     column = {"good_turns": "good_turn"}.get(name, name)
     known = turns[column].dropna()
-    return proportion(int(known.sum()), len(known))
+    return proportion(known.to_numpy(bool), turns.loc[known.index, "session"].to_numpy())
 
 
 def event_samples(
