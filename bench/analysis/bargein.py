@@ -18,8 +18,9 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.playout import WINDOW_NS, audible_spans, play_alone
+from bench.analysis.replies import number
 from bench.analysis.speech import owner
-from bench.analysis.tables import NEVER, codes, integers, of_type
+from bench.analysis.tables import NEVER, Ints, codes, integers, of_type, parsed
 
 YIELD_NS: Final = 2_000_000_000
 """How long after the server noticed the interruption an agent may stay audible and still yield."""
@@ -63,8 +64,20 @@ def interruptions(
         table.loc[hit.index, "agent_silent_ns"] = silent
         soon = silent <= turn["speech_started_ns"] + YIELD_NS
         emptied = (silent <= cut) & (cut < integers(turn["next_ns"], NEVER))
-        table.loc[hit.index, "yielded"] = soon.fillna(value=False) | emptied.fillna(value=False)
+        stopped = (soon.fillna(value=False) | emptied.fillna(value=False)).to_numpy(bool)
+        # A reply that ran out by itself, neither emptied nor cancelled, shows nothing of yielding.
+        flushed = cut.fillna(NEVER).to_numpy(np.int64) < NEVER
+        shown = flushed | np.isin(reply, _cancelled(events, responses)) | ~stopped
+        known = hit.index[shown]
+        table.loc[known, "yielded"] = stopped[shown]
     return table.join(_truncations(events, turns))
+
+
+def _cancelled(events: pd.DataFrame, responses: pd.DataFrame) -> Ints:
+    """Numbers of the responses that the server says it cancelled."""
+    done = of_type(events, "response.done")
+    status = parsed(done, "status")["status"]
+    return number(responses, done[(status == "cancelled").to_numpy()])
 
 
 def _audible(deltas: pd.DataFrame) -> pd.DataFrame:

@@ -83,7 +83,8 @@ def estimates(sample: Sample, quantiles: dict[str, float]) -> dict[str, Estimate
     if sessions > 1:
         draws = _draws(sessions)
         drawn = _redraw(draws, cluster, values, censored, asked)
-        means = draws @ np.bincount(cluster, values) / (draws @ np.bincount(cluster))
+        if ended:
+            means = draws @ np.bincount(cluster, values) / (draws @ np.bincount(cluster))
     effective = _effective(values, cluster)
     found = {
         name: Estimate(

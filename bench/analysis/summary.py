@@ -102,6 +102,9 @@ def turn_sample(metric: Metric, turns: pd.DataFrame) -> Sample:
             lost = lost & (turns["role"] == "interruption").to_numpy(bool)
         waits = lost & ~has & (begin != NEVER) & (until != NEVER)
         values = np.where(waits, (until - np.where(waits, begin, 0)) / 1e6, values)
+        if not metric.needs:  # a caller who was turned away waits for ever (flaw F12)
+            never = lost & ~has & (begin == NEVER)
+            values, waits = np.where(never, np.inf, values), waits | never
     kept = has | waits
     _, cluster = np.unique(turns["session"].to_numpy()[kept], return_inverse=True)
     return Sample(values[kept], waits[kept], cluster)

@@ -68,6 +68,7 @@ def test_silence_is_the_end_of_the_last_audible_window_not_of_the_last_sample(tm
 def test_an_agent_that_talks_on_for_two_seconds_after_it_noticed_does_not_yield(tmp_path):
     for name, deltas, yields in (("a", 33, True), ("b", 34, False)):  # silent at 5350, at 5450
         story = interrupted(deltas=deltas, every=20, flush=None)
+        story.done(3410, "resp1", "cancelled", "turn_detected")
         turns, _, rows, _ = analysed(tmp_path / name, second_answer(story))
         assert turns.loc[1, "yielded"] == yields
         assert rows["yielded", "share"]["value"] == 100 * yields
@@ -130,3 +131,12 @@ def test_an_answer_that_comes_before_the_send_returns_is_timed_from_before_the_s
     story.hear(3404, "conversation.item.truncated", item_id="a-resp1")
     turns, _, _, _ = analysed(tmp_path, second_answer(story))
     assert turns.loc[1, "truncate_ack"] == 2
+
+
+def test_a_reply_that_ran_out_by_itself_shows_nothing_of_yielding(tmp_path):
+    """Neither emptied nor cancelled: it was over soon because it was short."""
+    story = interrupted(deltas=15, every=100, flush=None)  # plays until 3550, heard at 3400
+    turns, _, rows, _ = analysed(tmp_path, second_answer(story.done(3520, "resp1")))
+    assert turns["yielded"].isna().all()
+    assert rows["yielded", "share"]["n"] == 0
+    assert turns.loc[1, "barge_in_silence"] == 350  # it fell silent all the same

@@ -172,3 +172,14 @@ def test_the_summary_is_plain_json(tmp_path):
     assert "NaN" not in text
     assert "Infinity" not in text
     json.loads(text)
+
+
+def test_callers_who_were_turned_away_wait_for_ever_in_the_quantiles(tmp_path):
+    """Flaw F12: nineteen of twenty refused is no fast server."""
+    refused = [Story(n).begin(1) for n in range(1, 20)]
+    for story in refused:
+        story.end(20, "refused", "HTTP 429")
+    turns, _, rows, _ = analysed(tmp_path, conversation(0, 3), *(s.finish() for s in refused))
+    assert (turns["outcome"] == "rejected").sum() == 19
+    row = rows["first_audio_latency", "p50"]
+    assert (row["value"], row["n"]) == (None, 22)
