@@ -82,6 +82,7 @@ def summarise(
         "rows": rows,
         "outcomes": {word: int(outcomes.get(word, 0)) for word in OUTCOMES},
         "sessions": {"started": len(sessions), **_tally(sessions["outcome"])},
+        "usage": _usage(run["plan"], events),
         "checks": {"identity_breaches": broken, "identity_checked": checked},
         "about": _ABOUT,
     }
@@ -166,6 +167,24 @@ def _counts(
     for name, count in counts.items():
         yield from _count(METRICS[name], count, seconds, len(turns))
     yield from _count(METRICS["sessions"], len(sessions), whole, len(sessions))
+
+
+def _usage(plan: dict[str, Any], events: pd.DataFrame) -> dict[str, int] | None:
+    """Tokens that the server reports over the measured phase; None where it reports none.
+
+    `replies` is how many responses ended, `reporting` how many of them said what they used.
+    """
+    begin, stop = span(plan)
+    at = events["at_ns"].to_numpy()
+    done = events[(at >= begin) & (at < stop) & is_type(events, "response.done")]
+    said = [usage for usage in parsed(done, "usage")["usage"] if isinstance(usage, dict)]
+    if not said:
+        return None
+    totals = {
+        name: sum(count for usage in said if isinstance(count := usage.get(name), int))
+        for name in ("total_tokens", "input_tokens", "output_tokens")
+    }
+    return {**totals, "replies": len(done), "reporting": len(said)}
 
 
 def _errors(rows: pd.DataFrame) -> int:

@@ -76,7 +76,17 @@ def _shares(rows: dict[tuple[str, str], dict[str, Any]], summary: dict[str, Any]
         if row is not None and row["n"]:
             told.append(f"{share} {row['value']:.1f} %")
     outcomes = ", ".join(f"{count} {name}" for name, count in summary["outcomes"].items() if count)
-    return "  ".join(told) + f"\noutcomes  {outcomes or 'none'}"
+    return "\n".join(
+        ["  ".join(told), f"outcomes  {outcomes or 'none'}", f"tokens    {_tokens(summary)}"]
+    )
+
+
+def _tokens(summary: dict[str, Any]) -> str:
+    usage = summary.get("usage")
+    if not usage:
+        return "not reported"
+    told = f"{usage['input_tokens']} in, {usage['output_tokens']} out"
+    return f"{told} ({usage['reporting']} of {usage['replies']} replies reported theirs)"
 
 
 def _gates(gates: list[dict[str, Any]]) -> Table:

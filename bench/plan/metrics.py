@@ -149,6 +149,12 @@ _ALL = (
         "speech_stopped",
         "From the send of the audio that decided it until speech_stopped arrives.",
     ),
+    _ms(
+        "vad_start_lag",
+        "start_sample_sent",
+        "speech_started",
+        "From the send of the audio at the start that the server names until speech_started.",
+    ),
     # ── where the time goes ──
     _ms("commit_delay", "speech_stopped", "committed", "From speech_stopped to committed."),
     _ms(

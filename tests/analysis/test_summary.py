@@ -183,3 +183,21 @@ def test_callers_who_were_turned_away_wait_for_ever_in_the_quantiles(tmp_path):
     assert (turns["outcome"] == "rejected").sum() == 19
     row = rows["first_audio_latency", "p50"]
     assert (row["value"], row["n"]) == (None, 22)
+
+
+def test_tokens_are_what_the_server_reports_and_nothing_where_it_does_not(tmp_path):
+    story = Story().begin(1).microphone().say(0)
+    story.ear()
+    story.created(1750)
+    story.delta(2050).done(2100, "resp1")
+    silent = analysed(tmp_path / "silent", story.finish())[3]
+    assert silent["usage"] is None
+    story = Story().begin(1).microphone().say(0)
+    story.ear()
+    story.created(1750)
+    story.delta(2050)
+    used = {"total_tokens": 12, "input_tokens": 5, "output_tokens": 7}
+    detail = {"status": "completed", "reason": "", "usage": used}
+    story.hear(2100, "response.done", response_id="resp1", detail=detail)
+    told = analysed(tmp_path / "told", story.finish())[3]
+    assert told["usage"] == {**used, "replies": 1, "reporting": 1}
