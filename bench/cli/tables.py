@@ -109,6 +109,6 @@ def _interval(row: dict[str, Any]) -> str:
     if row["low"] is None:
         return "–"
     if row["high"] is None:
-        return f"{row['low']:.0f} to ∞"
+        return f"{row['low']:.{0 if abs(row['low']) >= 100 else 1}f} to ∞"
     digits = 0 if abs(row["high"]) >= 100 else 1
     return f"{row['low']:.{digits}f} to {row['high']:.{digits}f}"
