@@ -6,7 +6,8 @@ The server says where on the same timeline it heard speech start (`audio_start_m
 included). That position decides whose start it was, not the instant of the message: a message may
 be late, a position may not. The start belongs to the utterance whose speech, widened by the
 tolerances below, holds it; none: it is *spurious*. Where the server gives no position (Inworld may
-not), the start belongs to whatever was being said last when it arrived.
+not), the start belongs to whatever was being said last when it arrived, and long after the end of
+that to nothing.
 
 Everything else follows the item: the id that speech_started named links speech_stopped, committed
 and the transcription.

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from bench import __version__
-from bench.errors import BenchError, UsageError
+from bench.errors import BenchError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -270,4 +270,4 @@ def list_scenarios(as_json: Json = False) -> None:
     print_scenarios(out, as_json=as_json)
 
 
-__all__ = ["UsageError", "app", "main"]
+__all__ = ["app", "main"]

@@ -156,11 +156,15 @@ def session_object(session: dict[str, Any]) -> Session:
 
 def parse_scenario(text: str, name: str, *, gates: tuple[str, ...] = ()) -> Scenario:
     """The scenario that `text` says, checked. `name` is what errors call it; `gates` are added."""
+    return check_scenario(read_document(text, name), text, name, gates=gates)
+
+
+def read_document(text: str, name: str) -> dict[str, Any]:
+    """The TOML tables of `text`. ScenarioError where it is no TOML."""
     try:
-        raw = tomllib.loads(text)
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ScenarioError(f"{name}: no TOML: {error}") from None
-    return check_scenario(raw, text, name, gates=gates)
 
 
 def check_scenario(

@@ -8,7 +8,6 @@ import hashlib
 import importlib
 import os
 import sys
-import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +19,7 @@ from bench.corpus.decode import verified
 from bench.corpus.manifest import Corpus, find_corpus, load_corpus
 from bench.errors import CorpusError, RunFolderError, ScenarioError, UsageError
 from bench.plan.gates import nearest
-from bench.plan.scenario import Scenario, check_scenario, override
+from bench.plan.scenario import Scenario, check_scenario, override, read_document
 from bench.protocol.dialects import DIALECTS, Dialect, authorization
 from bench.runs.folder import RunFolder, provenance
 from bench.voice.scripts import SCRIPTS, Direction, Part
@@ -114,10 +113,7 @@ def make_job(
     except (OSError, UnicodeDecodeError) as error:
         raise ScenarioError(_missing(path, error)) from None
     name = str(path)
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ScenarioError(f"{name}: no TOML: {error}") from None
+    document = read_document(text, name)
     for assignment in assignments:
         override(document, assignment)
     if profile is not None:

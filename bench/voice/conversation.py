@@ -405,10 +405,14 @@ class Conversation:
         message: server.InputAudioBufferSpeechStopped | server.InputAudioBufferCommitted,
         at_ns: int,
     ) -> None:
-        """The server has heard enough: now it owes an answer. Servers may leave either one out."""
-        self._hearing.discard(message.item_id)
+        """The server has heard enough: now it owes an answer. Servers may leave either one out.
+
+        The first of the two counts: what comes after the answer has begun owes nothing more.
+        """
         self._progress_ns = max(self._progress_ns, at_ns)
-        self._owed = self._answers
+        if message.item_id in self._hearing:
+            self._hearing.discard(message.item_id)
+            self._owed = self._answers
 
     def _on_response_created(self, message: server.ResponseCreated, at_ns: int) -> None:
         self._owed = False

@@ -266,6 +266,20 @@ def test_a_server_that_leaves_committed_or_speech_stopped_out_still_gets_its_tur
         assert heard == [ms(1400)], left_out
 
 
+def test_a_commit_that_is_told_after_the_answer_began_owes_no_second_answer():
+    talk = opened(turn_taking(Part((utterance(),))))
+    run_until(talk, ms(700))
+    talk.receive(server.InputAudioBufferSpeechStarted(item_id="i"), ms(700))
+    talk.receive(server.InputAudioBufferSpeechStopped(item_id="i"), ms(800))
+    talk.receive(server.ResponseCreated(response=Response(id="r1")), ms(850))
+    talk.receive(server.InputAudioBufferCommitted(item_id="i"), ms(860))
+    delta = server.ResponseOutputAudioDelta(response_id="r1", item_id="a", delta=b"\x00" * 4800)
+    talk.receive(delta, ms(900))
+    done(talk, ms(910))
+    heard = [note.at_ns for note in run_until(talk, ms(3000)) if note.type == "bench.heard_out"]
+    assert heard == [ms(1000)]
+
+
 def test_a_done_that_never_comes_spoils_no_later_turn():
     talk = opened(
         turn_taking(Part((utterance(), utterance()))), Manners(answer_timeout_ns=ms(1000))
