@@ -3,14 +3,17 @@
 import re
 import tomllib
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 import pytest
 from typer.main import get_command
 
 from bench.cli import app
-from bench.plan.scenario import SESSION_SHORTHANDS, Caller, Health, Load, Reference, Scenario, Seeds
+from bench.plan.scenario import Caller, Health, Ingredient, Load, Reference, Scenario, Seeds
+from bench.plan.session import SESSION_SHORTHANDS
 from bench.runs.job import make_job, read_target
+from bench.voice.directions import Direction
 from bench.voice.scripts import SCRIPTS
 
 ROOT = Path(__file__).parents[1]
@@ -29,22 +32,42 @@ def verbs(command, path=()):
 VERBS = dict(verbs(get_command(app)))
 
 
-@pytest.mark.parametrize("struct", [Scenario, Caller, Load, Seeds, Health, Reference])
+STRUCTS = [Scenario, Ingredient, Caller, Load, Seeds, Health, Reference]
+
+
+@pytest.mark.parametrize("struct", STRUCTS)
 def test_every_key_of_a_scenario_is_explained_where_scenarios_are(struct):
     for field in msgspec.structs.fields(struct):
-        assert f"`{field.encode_name}`" in SCENARIOS or f"`[{field.encode_name}]`" in SCENARIOS
+        name = field.encode_name
+        assert any(word in SCENARIOS for word in (f"`{name}`", f"`[{name}]`", f"`[[{name}]]`"))
 
 
 def test_no_key_is_explained_that_does_not_exist():
-    keys = {
-        field.encode_name
-        for struct in (Scenario, Caller, Load, Seeds, Health, Reference)
-        for field in msgspec.structs.fields(struct)
-    }
+    keys = {field.encode_name for struct in STRUCTS for field in msgspec.structs.fields(struct)}
     rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", SCENARIOS, re.MULTILINE)
     explained = {key for row in rows for key in re.findall(r"`(\w+)`", row)}
     assert explained
     assert explained <= keys
+
+
+def test_every_scenario_file_is_in_the_list_with_its_script():
+    rows = dict(re.findall(r"^\| `(\w+\.toml)` \| `?([\w ]+)`? \|", SCENARIOS, re.MULTILINE))
+    files = {path.name: path for path in (ROOT / "scenarios").glob("*.toml")}
+    assert set(rows) == set(files)
+    for name, path in files.items():
+        assert rows[name] == tomllib.loads(path.read_text()).get("script", "a mixture")
+
+
+def test_every_direction_is_explained_where_scripts_are():
+    for direction in get_args(Direction):
+        assert f"`{direction.__name__}(" in SCENARIOS
+
+
+def test_every_scenario_has_a_short_profile_that_holds_on_any_machine():
+    for path in (ROOT / "scenarios").glob("*.toml"):
+        smoke = tomllib.loads(path.read_text())["gates"]["smoke"]
+        assert "count(violations) == 0" in smoke
+        assert all(gate.startswith("count(") for gate in smoke)
 
 
 def test_every_shorthand_of_the_session_is_named():
@@ -53,8 +76,9 @@ def test_every_shorthand_of_the_session_is_named():
 
 def test_every_stock_script_is_named_and_has_a_scenario():
     used = {
-        tomllib.loads(path.read_text())["script"] for path in (ROOT / "scenarios").glob("*.toml")
-    }
+        tomllib.loads(path.read_text()).get("script")
+        for path in (ROOT / "scenarios").glob("*.toml")
+    } - {None}
     assert set(SCRIPTS) == used
     assert all(f"`{name}`" in SCENARIOS for name in SCRIPTS)
 

@@ -14,7 +14,8 @@ import msgspec
 import numpy as np
 
 from bench.corpus.energy import envelope
-from bench.plan.scenario import check_scenario, session_object
+from bench.plan.reading import check_scenario
+from bench.plan.session import session_object
 from bench.protocol import server
 from bench.protocol.codec import decode_client, decode_server, encode
 from bench.reference.behaviour import Behaviour
@@ -27,8 +28,9 @@ from bench.runs.log import HealthRow, Log
 from bench.runs.seal import seal
 from bench.voice.audio import PCM16_24K, ms
 from bench.voice.conversation import Conversation, Manners, Note
+from bench.voice.directions import Part
 from bench.voice.microphone import record
-from bench.voice.scripts import SCRIPTS, Part
+from bench.voice.scripts import SCRIPTS
 from bench.voice.utterance import Utterance
 
 VAD = {"type": "server_vad", "threshold": 0.5, "prefix_padding_ms": 300, "silence_duration_ms": 500}
@@ -68,12 +70,13 @@ class Call:
         self.server = Behaviour(world.profile, world.repertoire, number=number)
         self._world = world
         self._begun = self._over = False
+        self.script = self.setting = ""
         world.later(start_ns, self, "open", b"")
 
     def open(self, at_ns):
         """The connection stands, at once."""
         self._begun = True
-        detail = {"worker": 0, "script": "", "turns": 1}
+        detail = {"worker": 0, "script": self.script, "turns": 1, "setting": self.setting}
         self.note(Note("bench.start", at_ns, due_ns=at_ns, detail=detail))
         for stage in ("connected", "secured", "upgraded"):
             self.note(Note(f"bench.{stage}", at_ns))
@@ -137,11 +140,14 @@ class World:
     def later(self, at_ns, call, way, payload):
         heapq.heappush(self._flying, (at_ns, next(self._order), call, way, payload))
 
-    def call(self, script, part, *, start_ns=0, manners=Manners(), detection=VAD):
+    def call(
+        self, script, part, *, start_ns=0, manners=Manners(), detection=VAD, session=(), setting=""
+    ):
         """Begin a call that plays the stock script `script` (or a script) with `part`."""
         play = SCRIPTS[script].play if isinstance(script, str) else script
-        session = {"type": "realtime", "turn_detection": detection}
+        session = {"type": "realtime", "turn_detection": detection, **dict(session)}
         call = Call(self, len(self.calls), start_ns, play(Part(*part)), session, manners)
+        call.script, call.setting = script if isinstance(script, str) else "", setting
         self.calls.append(call)
         return call
 

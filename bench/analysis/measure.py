@@ -11,6 +11,8 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from bench.analysis.drift import latency_drift
+from bench.analysis.speech import WRITTEN
 from bench.plan.gates import Gate
 from bench.plan.metrics import METRICS, Metric
 
@@ -24,22 +26,29 @@ PER_SESSION: Final = tuple(
 )  # fmt: skip
 
 
-def measure_turns(
-    turns: pd.DataFrame, sessions: pd.DataFrame, gates: Iterable[Gate]
-) -> pd.DataFrame:
+_HEARD: Final = {"speech_started", "speech_stopped", "start_sample_sent", "stop_sample_sent"}
+"""Instants of a turn that is spoken to a VAD."""
+_SPOKEN: Final = {"committed", "transcribed"}
+"""Instants of a turn that is spoken."""
+_ALOUD: Final = {
+    "heard", "first_audio", "first_transcript", "leading_silence", "realtime_factor", "delta_gap",
+    "underrun_time", "min_buffer",
+}  # fmt: skip
+"""What a reply that is spoken has."""
+_CHANCE: Final = {"filler", "backchannel", "text_rate"}
+"""What a turn may have, and need not."""
+
+
+def measure_turns(turns: pd.DataFrame, gates: Iterable[Gate]) -> pd.DataFrame:
     """The turns table with a column per per-turn metric and share."""
-    figures = _intervals(turns, [metric for metric in PER_TURN if metric.kind == "interval"])
+    figures = _intervals(turns, PER_TURN)
     barge = turns["role"] == "interruption"
     for metric in PER_TURN:
-        if metric.needs in {"interruption", "truncation"}:
+        if metric.needs == "interruption":
             figures[metric.name] = figures[metric.name].where(barge)
     figures["leading_silence"] = _ms(turns["leading_silence_ns"])
-    padding = turns["session"].map(sessions["prefix_padding_ns"])
-    start = turns["audio_start_ms"] * 1_000_000
-    # The server cannot place a start before its clock began: what it clamped to 0 says nothing.
-    start = start.where((start > 0) | (padding == 0))
-    figures["speech_start_error"] = _ms(start + padding - turns["onset_media_ns"])
-    figures["endpointing_error"] = _ms(turns["audio_end_ms"] * 1_000_000 - turns["offset_media_ns"])
+    figures["speech_start_error"] = _ms(turns["start_media_ns"] - turns["onset_media_ns"])
+    figures["endpointing_error"] = _ms(turns["end_media_ns"] - turns["offset_media_ns"])
     figures["error_ms"] = _ms(turns["first_audio_err_ns"])
     table = turns.drop(columns=["leading_silence_ns", "first_audio_err_ns"]).assign(**figures)
     table["answered"] = table["outcome"] == "ok"
@@ -48,9 +57,14 @@ def measure_turns(
     return table
 
 
-def measure_sessions(sessions: pd.DataFrame) -> pd.DataFrame:
-    """The sessions table with a column per session metric; `session` becomes a column."""
-    return sessions.assign(**_intervals(sessions, list(PER_SESSION))).reset_index()
+def measure_sessions(sessions: pd.DataFrame, turns: pd.DataFrame) -> pd.DataFrame:
+    """The sessions table with a column per session metric; `session` becomes a column.
+
+    `turns` is the measured table.
+    """
+    figures = _intervals(sessions, PER_SESSION)
+    figures["latency_drift"] = latency_drift(turns).reindex(sessions.index)
+    return sessions.assign(**figures).reset_index()
 
 
 def objectives(gates: Iterable[Gate]) -> list[Gate]:
@@ -65,16 +79,48 @@ def objectives(gates: Iterable[Gate]) -> list[Gate]:
 def good_turns(turns: pd.DataFrame, gates: Iterable[Gate]) -> pd.Series:
     """Which turns were answered and meet every objective.
 
-    An objective on what only interruptions have binds only those.
+    An objective binds the turns that its metric is about.
     """
     good = turns["outcome"] == "ok"
     for gate in objectives(gates):
         values, limit = turns[gate.metric], gate.limit
-        meets = values < limit if gate.operator == "<" else values <= limit
-        if METRICS[gate.metric].needs == "interruption":
-            meets |= turns["role"] != "interruption"
-        good &= meets
+        meets = (values < limit if gate.operator == "<" else values <= limit).fillna(value=False)
+        good &= meets.astype(bool) | ~about(METRICS[gate.metric], turns)
     return good
+
+
+def about(metric: Metric, turns: pd.DataFrame) -> pd.Series:
+    """Which turns a per-turn metric is about: those that have it unless something failed.
+
+    Interruptions have what interruptions do; what is spoken to a VAD is heard; a reply in text has
+    no audio, and one that is spoken need have no text; what not every turn comes to (a tool, a
+    cancel) only those that did.
+    """
+    has = turns[metric.name].notna()
+    if metric.end == "first_text":
+        return has | _flag(turns, "textual")
+    if metric.needs == "interruption":
+        return (turns["role"] == "interruption").astype(bool)
+    if metric.end == "after_output_audio":
+        return turns["output_sent_ns"].notna()
+    if metric.needs or metric.end in _CHANCE or metric.name in _CHANCE:
+        return has
+    every = pd.Series(data=True, index=turns.index)
+    spoken, textual = turns["role"] != WRITTEN, _flag(turns, "textual")
+    if {metric.start, metric.end} & _HEARD:
+        every &= (spoken & ~_flag(turns, "manual")) | has
+    if metric.end in _SPOKEN:
+        every &= spoken
+    if metric.end in _ALOUD or metric.name in _ALOUD:
+        every &= ~textual
+    return every
+
+
+def _flag(turns: pd.DataFrame, name: str) -> pd.Series:
+    """A flag of the turns table; of one that does not have it yet (version 1), nowhere."""
+    if name not in turns:
+        return pd.Series(data=False, index=turns.index)
+    return turns[name].astype(bool)
 
 
 def identity_breaches(turns: pd.DataFrame) -> tuple[int, int]:
@@ -96,6 +142,7 @@ def _intervals(table: pd.DataFrame, metrics: Iterable[Metric]) -> dict[str, pd.S
     return {
         metric.name: _ms(table[f"{metric.end}_ns"] - table[f"{metric.start}_ns"])
         for metric in metrics
+        if metric.kind == "interval"
     }
 
 

@@ -4,33 +4,40 @@
 rejected   the session never came to talk (refused, unreachable, silent, malformed …)
 dropped    the connection ended, broke or went mad in mid-turn, or before a planned turn
 error      the response failed or is incomplete, nothing audible was in it, or an error message
-           came instead of audio
-cut        the run ended the session in mid-turn: its own doing, in no denominator
-ok         an audible answer before the caller gave up
-late       an audible answer after that
-missed     the server's VAD heard nothing, and nothing answered
+           came instead of an answer
+cut        the run ended the session in mid-turn, or the caller stopped the reply before anything
+           of it was heard: its own doing, in no denominator
+ok         an answer before the caller gave up: audible, or where the session answers in text the
+           first of it
+late       an answer after that
+missed     the server's VAD heard nothing, and nothing answered; where there is none (manual mode,
+           text) nothing can be missed
 timeout    heard, and not answered
 =========  =====================================================================================
 
-A turn is *open* where nothing says that it was over: neither heard out nor given up, nothing said
-after it, and the session did not end in order.
+A turn is *open* where nothing says that it was over: neither heard out, given up nor stopped,
+nothing said after it, and the session did not end in order.
 """
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bench.analysis.errors import faults
 from bench.analysis.sessions import IN_ORDER
 from bench.analysis.speech import owner
-from bench.analysis.tables import Ints, integers, nullable, of_type, parsed, texts
+from bench.analysis.tables import Ints, bodies, integers, nullable, of_type, parsed, texts
 
 OUTCOMES: Final = ("ok", "late", "missed", "cut", "timeout", "rejected", "error", "dropped")
 FAILED: Final = tuple(outcome for outcome in OUTCOMES if outcome not in {"ok", "cut"})
 
-BENIGN: Final = ("response_cancel_not_active",)
-"""Error codes that are a race and no failure: the reply ended before the cancel arrived."""
+ASIDE: Final = (
+    "session.update", "conversation.item.retrieve", "conversation.item.delete",
+    "conversation.item.truncate", "input_audio_buffer.clear", "response.cancel",
+)  # fmt: skip
+"""Messages of the caller whose refusal is no reason for a turn to go unanswered."""
 _UNFINISHED: Final = ("failed", "incomplete")
 
 
@@ -45,13 +52,17 @@ class Case(NamedTuple):
 def patience(events: pd.DataFrame, turns: pd.DataFrame) -> pd.DataFrame:
     """By turn: `gave_up_ns` (NA: never) and whether the answer was `heard_out`.
 
-    The first of the two notes of a turn counts: a later one is about a sound that followed it.
+    The first of the two notes of a turn counts: a later one is about a sound that followed it. But
+    to have heard out a response that called tools, whose outputs were then sent, is no end:
+    `continued_row` says until where such notes do not count.
     """
     notes = of_type(events, "bench.gave_up", "bench.heard_out", direction="note")
     said = parsed(notes, "turn")["turn"].fillna(-1).astype("int64").to_numpy()
     place = pd.MultiIndex.from_frame(turns[["session", "turn"]])
     turn = place.get_indexer(pd.MultiIndex.from_arrays([notes["session"].to_numpy(), said]))
-    first = notes.assign(turn=turn)[turn >= 0].drop_duplicates("turn").set_index("turn")
+    until = np.append(integers(turns["continued_row"], -1), -1)[turn]
+    final = (notes["type"] == "bench.gave_up").to_numpy(bool) | (notes["row"].to_numpy() > until)
+    first = notes.assign(turn=turn)[(turn >= 0) & final].drop_duplicates("turn").set_index("turn")
     gave_up = (first["type"] == "bench.gave_up").reindex(turns.index, fill_value=False)
     at = integers(first["at_ns"].astype("Int64").reindex(turns.index), 0)
     known = turns.index.isin(first.index)
@@ -65,55 +76,85 @@ def patience(events: pd.DataFrame, turns: pd.DataFrame) -> pd.DataFrame:
 
 
 def error_texts(events: pd.DataFrame, turns: pd.DataFrame) -> pd.Series:
-    """By turn: the first error message in it as `code: message`; empty where none."""
+    """By turn: the first error message in it as `code: message`; empty where none.
+
+    Errors that are nobody's fault, and refusals of what no answer hangs on (`ASIDE`), are no
+    turn's.
+    """
     rows = of_type(events, "error")
-    said = parsed(rows, "code", "message")
+    said = parsed(rows, "code", "message", "event_id")
     said = said.assign(turn=owner(turns, rows["session"].to_numpy(), rows["at_ns"].to_numpy()))
-    said = said[(said["turn"] >= 0) & ~said["code"].isin(BENIGN)].drop_duplicates("turn")
-    said = said.set_index("turn")
+    aside = _ids(of_type(events, *ASIDE, direction="out"), rows)
+    place = pd.MultiIndex.from_arrays([rows["session"].to_numpy(), said["event_id"].astype(str)])
+    said = said[(said["turn"] >= 0) & faults(said) & ~place.isin(aside)]
+    said = said.drop_duplicates("turn").set_index("turn")
     words = texts(said["code"]).map(str) + ": " + texts(said["message"]).map(str)
     return words.reindex(turns.index, fill_value="")
+
+
+def _ids(sent: pd.DataFrame, errors: pd.DataFrame) -> list[tuple[int, str]]:
+    """(session, event_id) of messages sent in sessions that have errors."""
+    sent = sent[np.isin(sent["session"].to_numpy(), errors["session"].unique())]
+    return [
+        (session, str(body.get("event_id")))
+        for session, body in zip(sent["session"], bodies(sent), strict=True)
+    ]
 
 
 def judge_turns(turns: pd.DataFrame, session: pd.DataFrame) -> pd.DataFrame:
     """By turn: `outcome`, `reason`. `session` is the row of the sessions table, by turn."""
     ended_well = session["outcome"].isin(["finished"]).to_numpy()
     in_order = session["outcome"].isin(IN_ORDER).to_numpy()
+    stopped = (turns["emptied"] | turns["cancel_sent_ns"].notna()).to_numpy(bool)
     over = turns["last_said"].to_numpy() == np.False_
-    is_open = ~(over | turns["heard_out"] | turns["gave_up_ns"].notna() | ended_well).to_numpy()
-    heard, gave_up = turns["heard_ns"], turns["gave_up_ns"]
-    audible = heard.notna().to_numpy()
-    audio = turns["first_audio_ns"].notna().to_numpy()
+    given_up = turns["gave_up_ns"].notna()
+    is_open = ~(over | turns["heard_out"] | given_up | ended_well).to_numpy() & ~stopped
+    textual = turns["textual"]
+    came = turns["first_text_ns"].where(textual, turns["heard_ns"])
+    some = turns["first_text_ns"].where(textual, turns["first_audio_ns"]).notna().to_numpy()
+    gave_up = turns["gave_up_ns"]
+    audible = came.notna().to_numpy()
     # NA: never gave up, never ended.
-    in_time = audible & (heard <= gave_up).fillna(value=True).to_numpy(bool)
-    lived = audible & (heard <= session["ended_ns"]).fillna(value=True).to_numpy(bool)
+    in_time = audible & (came <= gave_up).fillna(value=True).to_numpy(bool)
+    lived = audible & (came <= session["ended_ns"]).fillna(value=True).to_numpy(bool)
     whole = lived & (turns["status"] == "completed").to_numpy()
     broken = turns["status"].isin(_UNFINISHED).to_numpy()
     complained = (turns["error"] != "").to_numpy()
     responded = turns["response_id"].notna().to_numpy()
-    deaf = turns["speech_started_ns"].isna().to_numpy()
+    deaf = (turns["speech_started_ns"].isna() & turns["listened"]).to_numpy(bool)
     waited = gave_up.notna().to_numpy()
-    late_ms = (heard - gave_up).astype(float) / 1e6
+    called = turns["output_sent_ns"].notna().to_numpy()
+    late_ms = (came - gave_up).astype(float) / 1e6
     late = [f"answered {late:.0f} ms after the caller gave up" for late in late_ms]
 
     status = texts(turns["status"])
     why = texts(turns["status_reason"])
     response = "response " + status + why.where(why == "", ": " + why)
+    wanted = np.where(textual, "text", "audio")
+    without: pd.Series = response + ", without " + wanted
     cases = (
         Case("dropped", is_open & ~in_order, "session " + _session_words(session)),
         Case("error", broken, response),
-        Case("error", complained & ~audio, turns["error"]),
+        Case("error", complained & ~some, turns["error"]),
         Case("cut", is_open & ~whole, "the run ended first"),
         Case("ok", in_time, ""),
         Case("late", audible, pd.Series(late, turns.index, object)),
+        Case("cut", stopped & ~waited, "the caller stopped the reply before any of it was heard"),
         Case("missed", deaf & ~responded, "no speech_started and no answer"),
-        Case("timeout", waited & audio, "audio came, and none of it was heard"),
-        Case("timeout", waited, "no audio before the caller gave up"),
-        Case("error", responded & audio, "audio came, and none of it was heard"),
-        Case("error", responded & (status != "").to_numpy(), response + ", without audio"),
-        Case("timeout", np.ones(len(turns), bool), "no audio before what was said next"),
+        Case("timeout", waited & some, "audio came, and none of it was heard"),
+        Case("timeout", waited & called, "tools were called, and nothing answered their outputs"),
+        Case("timeout", waited, _missing(wanted, "the caller gave up")),
+        Case("error", responded & some, "audio came, and none of it was heard"),
+        Case("error", called, "tools were called, and nothing answered their outputs"),
+        Case("error", responded & (status != "").to_numpy(), without),
+        Case("timeout", np.ones(len(turns), bool), _missing(wanted, "what was said next")),
     )
     return _first_match(cases, turns.index)
+
+
+def _missing(wanted: NDArray[Any], before: str) -> pd.Series:
+    """What did not come before what, by turn."""
+    return pd.Series([f"no {what} before {before}" for what in wanted], dtype=object)
 
 
 def _first_match(cases: tuple[Case, ...], index: pd.Index) -> pd.DataFrame:
@@ -151,6 +192,8 @@ def never_reached(sessions: pd.DataFrame, turns: pd.DataFrame) -> pd.DataFrame:
         {
             "session": rows.index.to_numpy(),
             "worker": rows["worker"].to_numpy(),
+            "script": rows["script"].to_numpy(),
+            "setting": rows["setting"].to_numpy(),
             "turn": turn.astype(np.int64),
             "role": "line",
             "outcome": np.where(opened, "dropped", "rejected"),

@@ -10,9 +10,10 @@ import pyarrow.parquet as pq
 
 from bench.analysis.measure import identity_breaches, measure_sessions, measure_turns
 from bench.analysis.sessions import sessions_table
-from bench.analysis.summary import summarise
+from bench.analysis.summary import Measured, summarise
 from bench.analysis.tables import read_events, read_health
 from bench.analysis.turns import turns_table
+from bench.analysis.words import word_errors
 from bench.plan.gates import parse_gate
 from bench.runs.folder import RunFolder
 
@@ -27,11 +28,13 @@ def analyse(folder: Path) -> None:
     events, health = read_events(place.events), read_health(place.health)
     gates = [parse_gate(text) for text in run.get("gates") or ()]
     sessions = sessions_table(events, run["plan"])
-    turns = turns_table(events, sessions, run["plan"])
-    breaches = identity_breaches(turns)
-    turns = measure_turns(turns, sessions, gates)
-    measured = measure_sessions(sessions)
-    summary = summarise(run, events, health, measured, turns, breaches)
+    told = turns_table(events, sessions, run["plan"])
+    breaches = identity_breaches(told.turns)
+    turns = measure_turns(told.turns, gates)
+    turns = turns.join(word_errors(turns))
+    measured = measure_sessions(sessions, turns)
+    tables = Measured(turns, measured, told.disturbances, told.said, breaches)
+    summary = summarise(run, events, health, tables)
     write_table(measured, place.sessions)
     write_table(turns, place.turns)
     write_json(summary, place.summary)

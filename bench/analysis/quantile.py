@@ -25,21 +25,19 @@ number too.
 between sessions of the share of samples below the quantile: as cheap as sorting once.
 """
 
-from functools import cache
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from bench.analysis.bootstrap import draws_of, quantiles_of, redrawn
 from bench.analysis.tables import Flags, Floats
 
 CONFIDENCE: Final = 0.95
 RESAMPLES: Final = 1000
 FEW_SESSIONS: Final = 5
 """With fewer the likeness within sessions cannot be told from chance."""
-_SEED: Final = 20_240_229
-_CELLS: Final = 4_000_000  # cells (sample, resample) worked on at once: 16 MB a table
 _Z: Final = float(stats.norm.ppf(0.5 + CONFIDENCE / 2))
 
 
@@ -65,7 +63,9 @@ class Sample(NamedTuple):
     cluster: NDArray[np.intp]
 
 
-def estimates(sample: Sample, quantiles: dict[str, float]) -> dict[str, Estimate]:
+def estimates(
+    sample: Sample, quantiles: dict[str, float], resamples: int = RESAMPLES
+) -> dict[str, Estimate]:
     """Quantiles, mean, min and max; with a wait that had no end, mean and max are infinite."""
     order = np.lexsort((sample.censored, sample.values))
     values, censored = sample.values[order], sample.censored[order]
@@ -78,11 +78,11 @@ def estimates(sample: Sample, quantiles: dict[str, float]) -> dict[str, Estimate
         return dict.fromkeys((*quantiles, "mean", "min", "max"), beyond)
     n, sessions, ended = len(values), int(cluster.max()) + 1, not censored.any()
     asked = np.array(list(quantiles.values()))
-    point = _quantiles(np.ones((n, 1), np.int32), values, censored, asked)[0]
+    point = quantiles_of(np.ones((n, 1), np.int32), values, censored, asked)[0]
     drawn, means = np.zeros((0, len(asked))), np.zeros(0)
     if sessions > 1:
-        draws = _draws(sessions)
-        drawn = _redraw(draws, cluster, values, censored, asked)
+        draws = draws_of(sessions, resamples)
+        drawn = redrawn(draws, cluster, values, censored, asked)
         if ended:
             means = draws @ np.bincount(cluster, values) / (draws @ np.bincount(cluster))
     effective = _effective(values, cluster)
@@ -133,75 +133,6 @@ def _widened(
     high = np.inf if above > count else float(values[min(n, -(-above * n // count)) - 1])
     low = -np.inf if below < 1 else float(values[max(1, below * n // count) - 1])
     return min(interval[0], low), max(interval[1], high)
-
-
-@cache
-def _draws(sessions: int) -> NDArray[np.int32]:
-    """How often each session is drawn: a row per resample."""
-    rng = np.random.default_rng(_SEED)
-    drawn = rng.multinomial(sessions, np.full(sessions, 1 / sessions), RESAMPLES)
-    return drawn.astype(np.int32)
-
-
-def _redraw(
-    draws: NDArray[np.int32],
-    cluster: NDArray[np.intp],
-    values: Floats,
-    censored: Flags,
-    asked: Floats,
-) -> Floats:
-    """The quantiles of every resample: a row per resample."""
-    batch = max(1, _CELLS // len(values))
-    columns = np.ascontiguousarray(draws.T)
-    return np.concatenate(
-        [
-            _quantiles(columns[:, begin : begin + batch][cluster], values, censored, asked)
-            for begin in range(0, RESAMPLES, batch)
-        ]
-    )
-
-
-def _quantiles(
-    weights: NDArray[np.int32], values: Floats, censored: Flags, asked: Floats
-) -> Floats:
-    """Quantiles of sorted samples, weighted once per column: a row per column, a column per q.
-
-    inf where the quantile lies beyond every sample.
-    """
-    below = np.cumsum(weights, axis=0, dtype=np.int32)
-    total = below[-1]
-    count = _kaplan_meier(weights, censored, below) if censored.any() else below
-    place = np.maximum(total - 1, 0)[:, None] * asked
-    lower = np.floor(place + 1e-9)
-    share = np.clip(place - lower, 0.0, 1.0)
-    low = _order_statistic(count, values, lower)
-    high = _order_statistic(count, values, lower + 1)
-    with np.errstate(invalid="ignore"):
-        between = low + (high - low) * share
-    return np.where(share < 1e-9, low, np.where(np.isinf(high), np.inf, between))
-
-
-def _kaplan_meier(weights: NDArray[np.int32], censored: Flags, below: NDArray[np.int32]) -> Floats:
-    """The expected count of samples at or below each value, censored ones redistributed."""
-    at_risk = (below[-1] - below + weights).astype(np.float64)
-    ends = np.where(censored[:, None], 0, weights).astype(np.float64)
-    hazard = np.divide(ends, at_risk, out=np.zeros_like(ends), where=at_risk > 0)
-    return np.asarray(below[-1] * (1 - np.cumprod(1 - hazard, axis=0)))
-
-
-def _order_statistic(count: NDArray[Any], values: Floats, place: Floats) -> Floats:
-    """The sample at each (zero-based) place of each column; inf beyond the last.
-
-    A binary search in all columns at once for the first count above the place.
-    """
-    rows, column = len(count), np.arange(count.shape[1])[:, None]
-    low, high = np.zeros(place.shape, np.intp), np.full(place.shape, rows, np.intp)
-    for _ in range(rows.bit_length()):
-        middle = (low + high) // 2
-        above = count[np.minimum(middle, rows - 1), column] > place + 1e-6
-        high = np.where(above, middle, high)
-        low = np.where(above, low, np.minimum(middle + 1, high))
-    return np.where(high >= rows, np.inf, values[np.minimum(high, rows - 1)])
 
 
 def _interval(drawn: Floats) -> tuple[float | None, float | None]:

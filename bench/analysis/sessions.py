@@ -28,9 +28,10 @@ _NOTES: Final = {
 }
 _MESSAGES: Final = {"created_ns": "session.created", "ready_ns": "session.updated"}
 _ORDER: Final = [
-    "worker", "slot", "script", "outcome", "reason", "close_code", "scheduled_ns", "started_ns",
-    "connected_ns", "secured_ns", "upgraded_ns", "created_ns", "ready_ns", "opened_ns", "ended_ns",
-    "planned_turns", "input_format", "output_format", "prefix_padding_ns", "jitter_ns", "measured",
+    "worker", "slot", "script", "setting", "marker", "outcome", "reason", "close_code",
+    "scheduled_ns", "started_ns", "connected_ns", "secured_ns", "upgraded_ns", "created_ns",
+    "ready_ns", "opened_ns", "ended_ns", "planned_turns", "input_format", "output_format",
+    "prefix_padding_ns", "jitter_ns", "measured",
 ]  # fmt: skip
 
 
@@ -48,10 +49,11 @@ def sessions_table(events: pd.DataFrame, plan: dict[str, Any]) -> pd.DataFrame:
 
     starts = _first(notes, "bench.start", "note")
     table["scheduled_ns"] = starts["due_ns"].astype("Int64")
-    start = parsed(starts, "worker", "slot", "script", "turns")
+    start = parsed(starts, "worker", "slot", "script", "turns", "setting", "marker")
     table["worker"] = start["worker"].astype("Int64")
     table["slot"] = start["slot"].astype("Int64")
-    table["script"] = texts(start["script"])
+    for column in ("script", "setting", "marker"):
+        table[column] = texts(start[column].reindex(index))
     table["planned_turns"] = start["turns"].astype("Int64")
 
     end = parsed(_first(notes, "bench.end", "note"), "outcome", "reason", "close_code")

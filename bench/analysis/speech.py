@@ -1,105 +1,93 @@
-"""What was said and when: utterances, and which of them are turns.
+"""What was said and when: spoken and written, and which of it are turns.
 
 Theory of operation
 -------------------
 The microphone's timeline is wall time: an utterance placed at media position S by a microphone
-opened at O begins at O + S, and its true speech runs from O + S + onset to O + S + offset. An
-utterance without speech is a *sound* and never a turn.
+opened at O begins at O + S, and its true speech runs from O + S + onset to O + S + offset. What is
+written begins at its note and has no place on that timeline.
+
+Whatever asks for an answer is a turn. What does not is a *disturbance*: a sound without speech, or
+a backchannel ("Mm-hmm" said into a reply).
 """
+
+from typing import Final
 
 import numpy as np
 import pandas as pd
 
-from bench.analysis.tables import (
-    ALWAYS,
-    NEVER,
-    Ints,
-    integers,
-    latest,
-    nullable,
-    of_type,
-    parsed,
-    texts,
-)
+from bench.analysis.tables import NEVER, Ints, integers, latest, nullable, of_type, parsed, texts
+
+WRITTEN: Final = "text"
+DISTURBANCES: Final = ("backchannel", "sound")
+_KEYS: Final = ("utterance", "turn", "role", "text", "onset_ms", "offset_ms", "duration_ms")
 
 
 def utterances(events: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
-    """One row per utterance placed, in order, sounds included; `speech` tells them apart.
+    """One row per thing said or written, in order, disturbances included.
 
-    Utterances whose speech had not begun when the session ended were never attempted and are left
-    out. Positions are ns on the microphone's timeline, instants on the clock.
+    `begin_ns`, `end_ns` are instants that everything has: of speech its true onset and offset, of a
+    sound its first and last sample, of what is written its note, twice. `speech_…` are NA for what
+    is written, and so are positions on the microphone's timeline (`onset_media_ns`,
+    `offset_media_ns`). `number` counts turns over all sessions, -1: a disturbance, which
+    `disturbance` counts. What had not begun when its session ended was never attempted and is left
+    out.
     """
-    rows = of_type(events, "bench.say", direction="note").reset_index(drop=True)
-    said = parsed(rows, "utterance", "turn", "role", "text", "onset_ms", "offset_ms")
+    rows = of_type(events, "bench.say", "bench.write", direction="note").reset_index(drop=True)
+    said = parsed(rows, *_KEYS)
+    written = (rows["type"] == "bench.write").to_numpy(bool)
+    speech = said["onset_ms"].notna().to_numpy() & ~written
+    at, media = rows["at_ns"].to_numpy(), integers(rows["media_ns"], 0)
     opened = integers(rows["session"].map(sessions["opened_ns"]), 0)
-    ended = integers(rows["session"].map(sessions["ended_ns"]), NEVER)
-    media = integers(rows["media_ns"], 0)
-    speech = said["onset_ms"].notna().to_numpy()
     onset = media + _ns(said["onset_ms"])
+    offset = media + _ns(said["offset_ms"].where(speech, said["duration_ms"]))
+    spoken = np.where(speech, texts(said["role"]), "sound")
     table = pd.DataFrame(
         {
             "session": rows["session"].to_numpy(),
             "row": rows["row"].to_numpy(),
             "turn": said["turn"].astype("int64"),
-            "role": np.where(speech, texts(said["role"]), "sound"),
+            "role": np.where(written, WRITTEN, spoken),
             "utterance": texts(said["utterance"]),
             "text": texts(said["text"]),
-            "speech": speech,
-            "onset_media_ns": onset,
-            "offset_media_ns": media + _ns(said["offset_ms"]),
-            "speech_onset_ns": opened + onset,
-            "speech_offset_ns": opened + media + _ns(said["offset_ms"]),
+            "onset_media_ns": nullable(onset, ~written),
+            "offset_media_ns": nullable(offset, ~written),
+            "speech_onset_ns": nullable(opened + onset, ~written),
+            "speech_offset_ns": nullable(opened + offset, ~written),
+            "begin_ns": np.where(written, at, opened + onset),
+            "end_ns": np.where(written, at, opened + offset),
         }
     )
-    return table[(opened + onset) <= ended].reset_index(drop=True)
+    ended = integers(table["session"].map(sessions["ended_ns"]), NEVER)
+    table = table[table["begin_ns"].to_numpy() <= ended].reset_index(drop=True)
+    aside = table["role"].isin(DISTURBANCES).to_numpy(bool)
+    table["number"] = np.where(aside, -1, np.cumsum(~aside) - 1)
+    table["disturbance"] = np.where(aside, np.cumsum(aside) - 1, -1)
+    return table
 
 
 def turns_said(said: pd.DataFrame) -> pd.DataFrame:
-    """The utterances that are turns, numbered 0…n-1; `next_ns` is the session's next onset."""
-    turns = said[said["speech"]].drop(columns="speech").reset_index(drop=True)
-    following = turns.groupby("session")["speech_onset_ns"].shift(-1, fill_value=NEVER)
+    """What was said that is a turn, by number; `next_ns` is when the session's next one begins."""
+    turns = said[said["number"] >= 0].drop(columns=["number", "disturbance"])
+    turns = turns.reset_index(drop=True)
+    following = turns.groupby("session")["begin_ns"].shift(-1, fill_value=NEVER)
     turns["next_ns"] = following.to_numpy(np.int64)
     return turns
 
 
+def disturbances_said(said: pd.DataFrame) -> pd.DataFrame:
+    """What was said that is no turn, by its own number."""
+    aside = said[said["disturbance"] >= 0]
+    return aside[["session", "row", "role", "utterance", "begin_ns"]].reset_index(drop=True)
+
+
 def _ns(column: pd.Series) -> Ints:
     """Milliseconds that may be missing as nanoseconds; 0 where missing."""
-    milliseconds = column.fillna(0).to_numpy(np.float64)
+    milliseconds = column.astype(float).fillna(0).to_numpy(np.float64)
     return np.asarray(np.rint(milliseconds * 1e6), np.int64)
 
 
 def owner(turns: pd.DataFrame, session: Ints, at_ns: Ints) -> Ints:
-    """The turn that was being said last at each instant: index into `turns`, -1 where none."""
-    return latest(
-        session, at_ns, turns["session"].to_numpy(), turns["speech_onset_ns"].to_numpy()
-    ).astype(np.int64)
-
-
-def samples_sent(events: pd.DataFrame, turns: pd.DataFrame) -> pd.DataFrame:
-    """When the appends that carry the server's own start and end samples were sent.
-
-    `turns` has `session`, `audio_start_ms`, `audio_end_ms`; NA where no append carries the sample.
-    """
-    rows = of_type(events, "input_audio_buffer.append", direction="out")
-    of_session, media = rows["session"].to_numpy(), integers(rows["media_ns"], ALWAYS)
-    length = integers(rows["audio_ns"], 0)
-    at = (rows["at_ns"] - rows["at_err_ns"]).to_numpy()  # before the system call: see `tables`
-    session = turns["session"].to_numpy()
-    # The end is exclusive: the sample that decided is the last one before it.
-    asked = [
-        integers(turns["audio_start_ms"], -1) * 1_000_000,
-        integers(turns["audio_end_ms"], -1) * 1_000_000 - 1,
-    ]
-    last = latest(np.tile(session, 2), np.concatenate(asked), of_session, media)
-    position = np.concatenate(asked)
-    if not len(media):
-        found, sent = np.zeros(len(position), bool), np.zeros(len(position), np.int64)
-    else:
-        found = (last >= 0) & (position >= 0) & (position < media[last] + length[last])
-        sent = at[last]
-    columns = nullable(sent, found)
-    count = len(turns)
-    return pd.DataFrame(
-        {"start_sample_sent_ns": columns[:count], "stop_sample_sent_ns": columns[count:]},
-        index=turns.index,
+    """The turn that was begun last at each instant: index into `turns`, -1 where none."""
+    return latest(session, at_ns, turns["session"].to_numpy(), turns["begin_ns"].to_numpy()).astype(
+        np.int64
     )

@@ -7,16 +7,26 @@ lived in it. Turns that the run itself cut short are in no denominator; every ot
 all of them. A turn that failed while the caller was waiting is a censored sample of what it was
 waiting for (`WAITED_FOR`): a server that answers nine callers in ten fast and the tenth never has
 no fast p95 (flaw F12). A quantile that lies beyond every wait has n and no value.
+
+Where a run has several settings or scripts, per-turn figures are given again for each (`filter`),
+their intervals from fewer resamples.
 """
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from bench.analysis.measure import PER_SESSION, PER_TURN
-from bench.analysis.outcomes import BENIGN, FAILED, OUTCOMES
+from bench.analysis.acks import ack_samples
+from bench.analysis.counts import counts, is_counted, usage
+from bench.analysis.errors import errors_by_code
+from bench.analysis.grammar import violations
+from bench.analysis.honoured import count_unhonoured, differences, unhonoured
+from bench.analysis.leaks import leaks
+from bench.analysis.measure import PER_SESSION, PER_TURN, about
+from bench.analysis.messages import message_counts, unseen
+from bench.analysis.outcomes import FAILED, OUTCOMES
 from bench.analysis.quantile import (
     CONFIDENCE,
     RESAMPLES,
@@ -27,54 +37,83 @@ from bench.analysis.quantile import (
     proportion,
     woodruff,
 )
+from bench.analysis.quirks import quirks
 from bench.analysis.sessions import span
-from bench.analysis.tables import NEVER, integers, is_type, parsed
+from bench.analysis.speech import WRITTEN
+from bench.analysis.tables import NEVER, Floats, Ints, integers, is_type
+from bench.analysis.words import pooled, tally, worst
 from bench.plan.gates import QUANTILES
 from bench.plan.metrics import METRICS, VERSION, Metric
 
 FORMAT: Final = 1
+FILTERED_RESAMPLES: Final = 400
+"""Of rows for one setting or script: a third of the cost, and 95 % from ten on either side."""
 WAITED_FOR: Final = (
-    "speech_started", "speech_stopped", "first_audio", "heard", "agent_silent",
+    "speech_started", "speech_stopped", "first_audio", "first_text", "heard", "agent_silent",
+    "after_output_audio",
 )  # fmt: skip
-"""Instants that every spoken turn comes to unless it fails: a failed turn waited for them."""
+"""Instants that every turn that they are about (`measure.about`) comes to unless it fails: a failed
+turn waited for them."""
 
 _ABOUT: Final = {
     "confidence": CONFIDENCE,
     "resamples": RESAMPLES,
+    "filtered_resamples": FILTERED_RESAMPLES,
     "estimator": "linear interpolation between order statistics (Hyndman-Fan type 7); waits "
     "without an end are right-censored (Kaplan-Meier); value null with n above 0: beyond all waits",
     "intervals": "quantiles and means of turns and sessions: bootstrap of whole sessions; of "
     "events: Woodruff, by session (hub_lag: by worker-second); shares: Clopper-Pearson; spurious: "
     "Garwood",
+    "whole_run": "messages, violations, leaks and unhonoured are over the whole run, all else over "
+    "its measured phase",
 }
 
 
+class Measured(NamedTuple):
+    """The run's tables with their figures.
+
+    `turns`, `sessions` are the measured tables, `disturbances` and `said` as `turns.Told` has them,
+    `breaches` the turns whose headline was checked, and those where it is not the sum of its parts.
+    """
+
+    turns: pd.DataFrame
+    sessions: pd.DataFrame
+    disturbances: pd.DataFrame
+    said: pd.DataFrame
+    breaches: tuple[int, int]
+
+
 def summarise(
-    run: dict[str, Any],
-    events: pd.DataFrame,
-    health: pd.DataFrame,
-    sessions: pd.DataFrame,
-    turns: pd.DataFrame,
-    breaches: tuple[int, int],
+    run: dict[str, Any], events: pd.DataFrame, health: pd.DataFrame, measured: Measured
 ) -> dict[str, Any]:
-    """The whole document. `sessions` and `turns` are the measured tables."""
-    counted = turns[turns["measured"]]
+    """The whole document."""
+    plan, sessions = run["plan"], measured.sessions
+    begin, stop = span(plan)
+    counted = measured.turns[measured.turns["measured"]]
     attempted = counted[counted["outcome"] != "cut"]
-    rows: list[dict[str, Any]] = []
-    for metric in PER_TURN:
-        rows += _statistics(metric, estimates(turn_sample(metric, attempted), QUANTILES))
-    for metric in PER_SESSION:
-        values = sessions.loc[sessions["measured"], metric.name].dropna()
-        none = np.zeros(len(values), bool)
-        sample = Sample(values.to_numpy(), none, np.arange(len(values)))
-        rows += _statistics(metric, estimates(sample, QUANTILES))
-    for name, (values, cluster) in event_samples(run["plan"], events, health).items():
-        rows += _statistics(METRICS[name], woodruff(values, cluster, QUANTILES))
-    for metric in METRICS.values():
-        if metric.kind == "share":
-            rows.append(_row(metric, "share", share(metric.name, attempted)))
-    rows += _counts(run["plan"], events, sessions, counted)
-    checked, broken = breaches
+    aside = measured.disturbances
+    aside = aside[(aside["at_ns"] >= begin) & (aside["at_ns"] < stop)]
+    at = events["at_ns"].to_numpy()
+    rare = events[(at >= begin) & (at < stop) & is_counted(events)]
+    by_number = sessions.set_index("session")
+    broken = violations(events, by_number, plan.get("start_ns"))
+    leaked = leaks(events, by_number, measured.said, plan.get("start_ns"))
+    asked = differences(events)
+    messages = message_counts(events)
+    found = {
+        "violations": sum(rule["count"] for rule in broken),
+        "leaks": len(leaked),
+        "unhonoured": count_unhonoured(asked),
+        "unseen_messages": len(unseen(messages)),
+    }
+    rows = [
+        *_per_turn(attempted, aside, "", RESAMPLES),
+        *_per_session(sessions),
+        *_per_event(plan, events, health),
+        *_counts(counts(plan, events, rare, sessions, counted, found)),
+        *_filtered(attempted, aside, sessions),
+    ]
+    checked, breached = measured.breaches
     outcomes = counted["outcome"].value_counts()
     return {
         "format": FORMAT,
@@ -82,10 +121,66 @@ def summarise(
         "rows": rows,
         "outcomes": {word: int(outcomes.get(word, 0)) for word in OUTCOMES},
         "sessions": {"started": len(sessions), **_tally(sessions["outcome"])},
-        "usage": _usage(run["plan"], events),
-        "checks": {"identity_breaches": broken, "identity_checked": checked},
+        "settings": _names(sessions, "setting"),
+        "scripts": _names(sessions, "script"),
+        "usage": usage(rare),
+        "words": {**tally(attempted), "worst": worst(attempted)},
+        "messages": messages,
+        "errors_by_code": errors_by_code(rare),
+        "quirks": quirks(events),
+        "violations": broken,
+        "leaks": leaked,
+        "unhonoured": unhonoured(asked),
+        "checks": {"identity_breaches": breached, "identity_checked": checked},
         "about": _ABOUT,
     }
+
+
+def _per_turn(
+    turns: pd.DataFrame, aside: pd.DataFrame, only: str, resamples: int
+) -> Iterator[dict[str, Any]]:
+    """Figures of turns, `only` those of a filter."""
+    for metric in PER_TURN:
+        found = estimates(turn_sample(metric, turns), QUANTILES, resamples)
+        yield from _statistics(metric, found, only)
+    for metric in METRICS.values():
+        if metric.kind == "share":
+            yield _row(metric, "share", share(metric.name, turns, aside), only=only)
+
+
+def _filtered(
+    turns: pd.DataFrame, aside: pd.DataFrame, sessions: pd.DataFrame
+) -> Iterator[dict[str, Any]]:
+    """The figures of turns again, for every setting and every script of a run that has several."""
+    for column in ("setting", "script"):
+        names = _names(sessions, column)
+        if len(names) < 2:
+            continue
+        whose = aside["session"].map(sessions.set_index("session")[column])
+        for name in names:
+            mine = turns[turns[column] == name]
+            yield from _per_turn(mine, aside[whose == name], f"{column}={name}", FILTERED_RESAMPLES)
+
+
+def _names(sessions: pd.DataFrame, column: str) -> list[str]:
+    """The settings or scripts of a run, in the order of sessions; that it has none is no name."""
+    return [str(name) for name in sessions[column].unique() if name]
+
+
+def _per_session(sessions: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    for metric in PER_SESSION:
+        values = sessions.loc[sessions["measured"], metric.name].dropna()
+        none = np.zeros(len(values), bool)
+        sample = Sample(values.to_numpy(np.float64), none, np.arange(len(values)))
+        yield from _statistics(metric, estimates(sample, QUANTILES))
+
+
+def _per_event(
+    plan: dict[str, Any], events: pd.DataFrame, health: pd.DataFrame
+) -> Iterator[dict[str, Any]]:
+    samples = {**event_samples(plan, events, health), **ack_samples(events, *span(plan))}
+    for name, (values, cluster) in samples.items():
+        yield from _statistics(METRICS[name], woodruff(values, cluster, QUANTILES))
 
 
 def turn_sample(metric: Metric, turns: pd.DataFrame) -> Sample:
@@ -96,11 +191,9 @@ def turn_sample(metric: Metric, turns: pd.DataFrame) -> Sample:
     if metric.end in WAITED_FOR:
         begin = integers(turns[f"{metric.start}_ns"], NEVER)
         until = integers(turns["waited_until_ns"], NEVER)
-        lost = turns["outcome"].isin(FAILED).to_numpy(bool)
+        lost = turns["outcome"].isin(FAILED).to_numpy(bool) & about(metric, turns).to_numpy(bool)
         if metric.end == "agent_silent":
             lost = turns["yielded"].notna().to_numpy(bool)
-        elif metric.needs == "interruption":
-            lost = lost & (turns["role"] == "interruption").to_numpy(bool)
         waits = lost & ~has & (begin != NEVER) & (until != NEVER)
         values = np.where(waits, (until - np.where(waits, begin, 0)) / 1e6, values)
         if not metric.needs:  # a caller who was turned away waits for ever (flaw F12)
@@ -111,10 +204,21 @@ def turn_sample(metric: Metric, turns: pd.DataFrame) -> Sample:
     return Sample(values[kept], waits[kept], cluster)
 
 
-def share(name: str, turns: pd.DataFrame) -> Estimate:
-    """A share of attempted turns (without those the run cut), in %."""
+def share(name: str, turns: pd.DataFrame, aside: pd.DataFrame) -> Estimate:
+    """A share of attempted turns (without those the run cut), in %; `aside` are disturbances.
+
+    What is written is never talked over; without a VAD nothing is missed or split.
+    """
     if name == "spurious":
         return per_attempt(int(turns["spurious"].sum()), len(turns))
+    if name == "word_error_rate":
+        return pooled(turns)
+    if name == "false_barge_in":
+        return proportion(aside["silenced"].to_numpy(bool), aside["session"].to_numpy())
+    if name in {"missed", "split_turn", "talked_over"}:
+        turns = turns[turns["role"] != WRITTEN]
+    if name in {"missed", "split_turn"}:
+        turns = turns[~turns["manual"]]
     column = {"good_turns": "good_turn"}.get(name, name)
     known = turns[column].dropna()
     return proportion(known.to_numpy(bool), turns.loc[known.index, "session"].to_numpy())
@@ -122,7 +226,7 @@ def share(name: str, turns: pd.DataFrame) -> Estimate:
 
 def event_samples(
     plan: dict[str, Any], events: pd.DataFrame, health: pd.DataFrame
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+) -> dict[str, tuple[Floats, Ints]]:
     """The generator's own figures in the measured phase: (ms, cluster) by metric."""
     begin, stop = span(plan)
     at = events["at_ns"].to_numpy()
@@ -141,71 +245,26 @@ def event_samples(
     }
 
 
-def _counts(
-    plan: dict[str, Any], events: pd.DataFrame, sessions: pd.DataFrame, turns: pd.DataFrame
+def _counts(found: Iterator[tuple[str, int, float, int]]) -> Iterator[dict[str, Any]]:
+    for name, count, seconds, n in found:
+        metric = METRICS[name]
+        yield _row(metric, "count", Estimate(count, n=n))
+        yield _row(metric, "rate", Estimate(count / seconds if seconds else None, n=n), unit="/s")
+
+
+def _statistics(
+    metric: Metric, found: dict[str, Estimate], only: str = ""
 ) -> Iterator[dict[str, Any]]:
-    """Counts over the measured phase, and per second of it; n is the turns they are about.
-
-    Sessions are counted, and divided, from the start of the run: a closed load starts them all in
-    the warm-up.
-    """
-    begin, stop = span(plan)
-    at = events["at_ns"].to_numpy()
-    within = (at >= begin) & (at < stop)
-    counts = {
-        "turns": len(turns),
-        "failed_turns": int(turns["outcome"].isin(FAILED).sum()),
-        "errors": _errors(events[within & is_type(events, "error")]),
-        "unknown_messages": int(
-            (within & is_type(events, "bench.unknown", direction="note")).sum()
-        ),
-    }
-    last = int(at.max()) if len(at) else begin
-    seconds = max(min(stop, last) - begin, 0) / 1e9
-    start = plan.get("start_ns")
-    whole = max(min(stop, last) - (begin if start is None else int(start)), 0) / 1e9
-    for name, count in counts.items():
-        yield from _count(METRICS[name], count, seconds, len(turns))
-    yield from _count(METRICS["sessions"], len(sessions), whole, len(sessions))
-
-
-def _usage(plan: dict[str, Any], events: pd.DataFrame) -> dict[str, int] | None:
-    """Tokens that the server reports over the measured phase; None where it reports none.
-
-    `replies` is how many responses ended, `reporting` how many of them said what they used.
-    """
-    begin, stop = span(plan)
-    at = events["at_ns"].to_numpy()
-    done = events[(at >= begin) & (at < stop) & is_type(events, "response.done")]
-    said = [usage for usage in parsed(done, "usage")["usage"] if isinstance(usage, dict)]
-    if not said:
-        return None
-    totals = {
-        name: sum(count for usage in said if isinstance(count := usage.get(name), int))
-        for name in ("total_tokens", "input_tokens", "output_tokens")
-    }
-    return {**totals, "replies": len(done), "reporting": len(said)}
-
-
-def _errors(rows: pd.DataFrame) -> int:
-    """Errors, the races that are nobody's fault (`BENIGN`) apart."""
-    return int((~parsed(rows, "code")["code"].isin(BENIGN)).sum())
-
-
-def _count(metric: Metric, count: int, seconds: float, n: int) -> Iterator[dict[str, Any]]:
-    yield _row(metric, "count", Estimate(count, n=n))
-    yield _row(metric, "rate", Estimate(count / seconds if seconds else None, n=n), unit="/s")
-
-
-def _statistics(metric: Metric, found: dict[str, Estimate]) -> Iterator[dict[str, Any]]:
     for statistic, estimate in found.items():
-        yield _row(metric, statistic, estimate)
+        yield _row(metric, statistic, estimate, only=only)
 
 
-def _row(metric: Metric, statistic: str, estimate: Estimate, unit: str = "") -> dict[str, Any]:
+def _row(
+    metric: Metric, statistic: str, estimate: Estimate, unit: str = "", only: str = ""
+) -> dict[str, Any]:
     return {
         "metric": metric.name,
-        "filter": "",
+        "filter": only,
         "statistic": statistic,
         "value": _finite(estimate.value),
         "low": _finite(estimate.low),

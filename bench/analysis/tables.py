@@ -9,19 +9,21 @@ of the log, which is the order on the wire. `row` numbers them: "the last one be
 
 A sent message has two stamps, before and after the system call, and left in between: `at_ns -
 at_err_ns` and `at_ns`. What is late is judged by the later, what is answered is timed from the
-earlier: on a short path the answer arrives before the call returns.
+earlier (`sent_ns`): on a short path the answer arrives before the call returns. For the same reason
+its row may stand after its answer's; `places` puts it where it belongs.
 
 The event's own id and what is only shown (the report does) are not read: a million random strings
 cost more than all the rest.
 """
 
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import msgspec
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from bench.errors import RunFolderError
@@ -35,16 +37,28 @@ NEVER = int(np.iinfo(np.int64).max)
 ALWAYS = int(np.iinfo(np.int64).min)
 """An instant before all others, in plain integer arrays."""
 
+MISSING: Final = object()
+"""What an object does not say at all, which is not null."""
+
 EVENTS = [
     "session", "at_ns", "at_err_ns", "read_ns", "direction", "type", "item_id", "response_id",
-    "due_ns", "media_ns", "audio_ms", "audio_ns", "nbytes", "envelope", "detail",
+    "due_ns", "media_ns", "audio_ms", "audio_ns", "nbytes", "envelope", "detail", "output_index",
+    "content_index", "previous_id", "call_id",
 ]  # fmt: skip
+_LATER = {
+    "output_index": "Int64", "content_index": "Int64", "previous_id": "string", "call_id": "string",
+}  # fmt: skip
+"""Columns that the first runs did not have: nothing is known there."""
+_decode = msgspec.json.Decoder().decode
 _WORDS = ["direction", "type", "item_id", "response_id"]
 
 
 def read_events(path: Path, columns: Sequence[str] = EVENTS) -> pd.DataFrame:
     """Events ordered by session and instant, with `row` 0…n-1. RunFolderError where unreadable."""
-    events = read_table(path, list(columns))
+    known = [name for name in columns if name not in _LATER or name in _names(path)]
+    events = read_table(path, known)
+    for name in set(columns) - set(known):
+        events[name] = pd.Series(pd.NA, events.index, dtype=_LATER[name])
     for name in events.columns.intersection(_WORDS):
         if not isinstance(events[name].dtype, pd.CategoricalDtype):
             events[name] = events[name].astype("category")
@@ -58,6 +72,14 @@ def read_events(path: Path, columns: Sequence[str] = EVENTS) -> pd.DataFrame:
     events = events.reset_index(drop=True)
     events["row"] = np.arange(len(events), dtype=np.int64)
     return events
+
+
+def _names(path: Path) -> list[str]:
+    """The columns of a parquet file; none where it cannot be read, which reading it will say."""
+    try:
+        return list(pq.read_schema(path).names)
+    except (OSError, ValueError):
+        return []
 
 
 def read_health(path: Path) -> pd.DataFrame:
@@ -91,12 +113,37 @@ def is_type(events: pd.DataFrame, *types: str, direction: str = "in") -> NDArray
 
 def _coded(column: pd.Series, words: Iterable[str]) -> NDArray[np.bool_]:
     """Which rows of a categorical hold one of `words`: compares codes, never strings."""
-    known = column.cat.categories.get_indexer(pd.Index(list(words)))
-    codes = column.cat.codes.to_numpy()
+    categorical = column.array
+    codes, categories = categorical.codes, categorical.categories
     found = np.zeros(len(codes), bool)
-    for code in known[known >= 0]:
-        found |= codes == code
+    for word in words:
+        if word in categories:
+            found |= codes == categories.get_loc(word)
     return found
+
+
+def sent_ns(rows: pd.DataFrame) -> Ints:
+    """When sent messages began to leave: before the system call."""
+    return (rows["at_ns"] - rows["at_err_ns"]).to_numpy(np.int64)
+
+
+def places(events: pd.DataFrame, rows: pd.DataFrame) -> Ints:
+    """Where rows stand in the order of the log, doubled so that there is room in between.
+
+    A sent message stands just before the first row of its session that may be its answer.
+    """
+    row, begun = rows["row"].to_numpy(), sent_ns(rows)
+    session, at = events["session"].to_numpy(), events["at_ns"].to_numpy()
+    mine = rows["session"].to_numpy()
+    outgoing = _coded(rows["direction"], ("out",))
+    before = row.copy()
+    while len(before):
+        above = np.maximum(before - 1, 0)
+        earlier = outgoing & (before > 0) & (session[above] == mine) & (at[above] > begun)
+        if not earlier.any():
+            break
+        before = before - earlier
+    return np.where(outgoing, 2 * before - 1, 2 * row)
 
 
 def codes(column: pd.Series) -> Ints:
@@ -133,12 +180,25 @@ def joined(words: pd.Series, by: pd.Series, separator: str) -> pd.Series:
 
 def parsed(rows: pd.DataFrame, *keys: str) -> pd.DataFrame:
     """The `detail` JSON of rare rows as columns `keys`; None where a row does not say."""
-    details: list[dict[str, Any]] = [
-        json.loads(text) if text else {} for text in texts(rows["detail"])
-    ]
+    found = bodies(rows)
     return pd.DataFrame(
-        {key: pd.Series([entry.get(key) for entry in details], rows.index, object) for key in keys}
+        {key: pd.Series([entry.get(key) for entry in found], rows.index, object) for key in keys}
     )
+
+
+def bodies(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """The `detail` JSON of rare rows; empty where a row has none, or one that is no object."""
+    found = (_decode(text) if text else {} for text in texts(rows["detail"]))
+    return [entry if isinstance(entry, dict) else {} for entry in found]
+
+
+def dig(body: Any, *path: str) -> Any:
+    """What lies at a path of nested objects; `MISSING` where nothing does."""
+    for key in path:
+        if not isinstance(body, dict) or key not in body:
+            return MISSING
+        body = body[key]
+    return body
 
 
 def latest(session: Ints, key: Ints, of_session: Ints, of_key: Ints) -> NDArray[np.intp]:

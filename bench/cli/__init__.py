@@ -102,6 +102,9 @@ def run(
     price_per_minute: Annotated[
         float | None, typer.Option(help="Price of a session-minute, for the estimate.")
     ] = None,
+    probe_first: Annotated[
+        bool, typer.Option("--probe", help="Probe the target first, and keep that with the run.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Run a scenario; print its result, write its folder, exit with its verdict."""
@@ -110,7 +113,7 @@ def run(
 
     options = Options(
         scenario, target, dialect, sessions, duration, workers, tuple(gate or ()), gates, baseline,
-        tuple(set_ or ()), out_, web_port if web else None, yes, price_per_minute,
+        tuple(set_ or ()), out_, web_port if web else None, yes, price_per_minute, probe_first,
     )  # fmt: skip
     if web:
         talk.print(f"Locust's web page: http://127.0.0.1:{web_port}", highlight=False)
@@ -164,6 +167,32 @@ def judge(
     folder = RunFolder.open(run_folder)
     verdict = judge_folder(folder, gate or (), baseline)
     raise typer.Exit(_print_verdict(folder, verdict, as_json=as_json))
+
+
+@app.command(epilog="Example: bench probe ws://127.0.0.1:8765/v1/realtime --dialect openai")
+def probe(
+    target: Annotated[str, typer.Argument(help="reference, inworld, openai, or a URL.")],
+    dialect: Annotated[str | None, typer.Option(help="inworld or openai, for a URL.")] = None,
+    corpus: Annotated[str, typer.Option(help="Where the words it says come from.")] = "everyday",
+    profile: Annotated[
+        Path | None, typer.Option(help="How the reference server behaves (TOML).")
+    ] = None,
+    out_: Annotated[Path | None, typer.Option("--out", help="Keep the findings here.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Probe a target off loopback.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Ask a target what it can do: messages, formats, defaults, quirks. Under a minute."""
+    from bench.cli.probe import probe as probe_target  # noqa: PLC0415
+    from bench.probe.findings import keep  # noqa: PLC0415
+
+    found = probe_target(target, dialect, profile, corpus, talk, yes=yes)
+    if out_ is not None:
+        keep(found, out_)
+    if as_json:
+        print(found.to_json())
+    else:
+        for line in found.lines():
+            out.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command(epilog="Example: bench serve --port 8765 --truth truth.jsonl")

@@ -62,7 +62,11 @@ def print_scenarios(out: Console, *, as_json: bool) -> None:
         except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             told = {"about": f"cannot be read: {error}"}
         rows.append(
-            {"file": str(path), "script": told.get("script"), "about": told.get("about", "")}
+            {
+                "file": str(path),
+                "script": "a mixture" if told.get("mixture") else told.get("script"),
+                "about": told.get("about", ""),
+            }
         )
     if not rows:
         raise UsageError("no scenarios/ here; run bench from a checkout")

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,6 +23,7 @@ import msgspec
 import bench
 from bench.errors import BenchError, TargetError
 from bench.runs.folder import RunFolder
+from bench.voice.audio import AudioFormat
 
 READY_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 5.0
@@ -30,10 +32,14 @@ STOP_TIMEOUT_S = 5.0
 class Reference:
     """The embedded reference server in its own process. `url` is where it listens."""
 
-    def __init__(self, folder: RunFolder, corpus: str, profile: str) -> None:
+    def __init__(
+        self, folder: RunFolder, corpus: str, profile: str, formats: Iterable[AudioFormat]
+    ) -> None:
         command = [sys.executable, "-m", "bench.reference", "--port", "0", "--corpus", corpus]
         command += ["--truth", str(folder.truth), "--summary", str(folder.reference)]
         command += ["--watch-parent"] + (["--profile", profile] if profile else [])
+        for fmt in sorted(formats):
+            command += ["--format", f"{fmt.type}:{fmt.rate}"]
         self._folder = folder
         with (folder.logs / "reference.txt").open("wb") as talk:
             self._process = subprocess.Popen(  # noqa: S603 - this program's own module

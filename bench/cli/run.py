@@ -12,6 +12,7 @@ import msgspec
 from rich.console import Console
 
 from bench.cli.live import Live
+from bench.cli.probe import probe_for_run
 from bench.cli.processes import Crew, Reference, reach
 from bench.errors import BenchError, UsageError
 from bench.plan.arrivals import arrivals
@@ -19,7 +20,15 @@ from bench.plan.metrics import VERSION
 from bench.plan.scenario import gates_of
 from bench.reference.profile import load_profile
 from bench.runs.folder import RunFolder, fault
-from bench.runs.job import Job, credential, describe, make_job, read_target
+from bench.runs.job import (
+    Job,
+    credential,
+    describe,
+    input_formats,
+    make_job,
+    read_target,
+    reply_formats,
+)
 from bench.voice.audio import NS_PER_S
 
 EXIT_INTERRUPTED = 130
@@ -43,6 +52,7 @@ class Options(NamedTuple):
     web: int | None = None
     yes: bool = False
     price_per_minute: float | None = None
+    probe: bool = False
 
 
 def run(options: Options, talk: Console) -> tuple[RunFolder, bool]:
@@ -66,8 +76,14 @@ def run(options: Options, talk: Console) -> tuple[RunFolder, bool]:
     reference = None
     try:
         if not job.target.url:
-            reference = Reference(folder, str(job.corpus.folder), job.scenario.reference.profile)
+            formats = input_formats(job.scenario) | reply_formats(job.scenario)
+            reference = Reference(
+                folder, str(job.corpus.folder), job.scenario.reference.profile, formats
+            )
             folder.update(target={**facts["target"], "url": reference.url})
+        if options.probe:
+            target = job.target._replace(url=folder.read()["target"]["url"])
+            probe_for_run(folder, target, str(job.corpus.folder), talk)
         crew = Crew(folder, users, options.workers, options.web)
         interrupted = _watch(crew, reference, folder, job, talk)
     finally:

@@ -6,7 +6,8 @@ from typing import Any
 
 from bench.errors import RunFolderError
 from bench.plan.gates import Gate, check_gates, parse_gate
-from bench.plan.scenario import check_scenario, yields_of
+from bench.plan.reading import check_scenario
+from bench.plan.scenario import yields_of
 from bench.runs.folder import RunFolder
 from bench.runs.seal import seal
 
@@ -31,7 +32,7 @@ def judge(folder: RunFolder, more: Sequence[str], baseline: Path | None = None) 
     gates = [parse_gate(text) for text in (*run["gates"], *more)]
     said = run["scenario"]
     scenario = check_scenario(said["document"], said["text"], said["name"])
-    check_gates(gates, yields=yields_of(scenario), script=scenario.script)
+    check_gates(gates, yields=yields_of(scenario), script=scenario.scripts)
     verdict = judge_run(folder.path, _distinct(gates), baseline or _baseline(run))
     write_report(folder.path)
     return verdict

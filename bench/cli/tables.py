@@ -1,5 +1,6 @@
 """What the command line prints of a run: the result table and the verdict."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -18,14 +19,33 @@ HEADLINE = (
     "endpointing_delay",
     "response_latency",
     "transcription_delay",
+    "first_text_latency",
+    "text_rate",
+    "tool_call_latency",
+    "tool_answer_latency",
+    "latency_drift",
     "barge_in_detection",
     "barge_in_silence",
+    "cancel_delay",
+    "stale_audio",
     "truncate_ack",
+    "update_ack",
     "underrun_time",
     "session_ready_time",
     "send_lateness",
 )
-SHARES = ("answered", "talked_over", "split_turn", "missed", "yielded")
+SHARES = (
+    "answered",
+    "talked_over",
+    "split_turn",
+    "missed",
+    "yielded",
+    "false_barge_in",
+    "word_error_rate",
+)
+COMPARED = ("endpointing_delay", "first_audio_latency", "split_turn", "talked_over", "answered")
+"""What settings of a sweep are compared by: medians and shares."""
+MOST_LEAKS = 5
 COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow", "invalid": "magenta"}
 
 
@@ -36,6 +56,10 @@ def print_result(folder: RunFolder, verdict: dict[str, Any], out: Console) -> No
     rows = {(row["metric"], row["statistic"]): row for row in summary["rows"] if not row["filter"]}
     out.print(_measures(rows, run))
     out.print(_shares(rows, summary))
+    for finding in _findings(summary):
+        out.print(finding, highlight=False, markup=False, soft_wrap=True)
+    if len(summary.get("settings") or ()) > 1:
+        out.print(_settings(summary))
     if verdict["gates"]:
         out.print(_gates(verdict["gates"]))
     word = verdict["verdict"]
@@ -79,6 +103,41 @@ def _shares(rows: dict[tuple[str, str], dict[str, Any]], summary: dict[str, Any]
     return "\n".join(
         ["  ".join(told), f"outcomes  {outcomes or 'none'}", f"tokens    {_tokens(summary)}"]
     )
+
+
+def _findings(summary: dict[str, Any]) -> Iterator[str]:
+    """What was found wrong, each by its name; nothing where nothing was."""
+    for found in summary.get("violations") or ():
+        words = [example["text"] for example in found["examples"]] or [found["about"]]
+        yield f"violation {found['rule']}: {found['count']} times; {words[0]}"
+    for leak in (summary.get("leaks") or ())[:MOST_LEAKS]:
+        yield (
+            f"leak      session {leak['session']} got {leak['words']!r} of session "
+            f"{leak['of_session']} ({leak['what']})"
+        )
+    for change in summary.get("unhonoured") or ():
+        yield (
+            f"setting   {change['path']}: asked {change['asked']}, got {change['got']} "
+            f"({change['sessions']} sessions)"
+        )
+
+
+def _settings(summary: dict[str, Any]) -> Table:
+    """The settings of a sweep side by side."""
+    found = {(row["filter"], row["metric"], row["statistic"]): row for row in summary["rows"]}
+    table = Table(title="settings", box=box.SIMPLE_HEAD, title_justify="left")
+    table.add_column("setting", no_wrap=True)
+    for name in COMPARED:
+        table.add_column(name.replace("_", " "), justify="right")
+    for label in summary["settings"]:
+        cells = []
+        for name in COMPARED:
+            metric = METRICS[name]
+            statistic = "share" if metric.kind == "share" else "p50"
+            row = found.get((f"setting={label}", name, statistic))
+            cells.append(_number(row["value"], metric.unit) if row and row["n"] else "–")
+        table.add_row(label, *cells)
+    return table
 
 
 def _tokens(summary: dict[str, Any]) -> str:

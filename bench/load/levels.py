@@ -6,8 +6,7 @@ dozen wait (or the log is flushed) one call serves them all. Order and content o
 each had been worked out at once.
 """
 
-import numpy as np
-
+from bench.corpus.codec import decode
 from bench.corpus.energy import WINDOW_MS, envelope
 from bench.runs.log import Log
 from bench.runs.rows import Row
@@ -22,38 +21,39 @@ class Levels:
 
     def __init__(self, log: Log) -> None:
         self._log = log
-        self._waiting: list[tuple[int, Row, bytes, int]] = []
+        self._waiting: list[tuple[int, Row, bytes, AudioFormat]] = []
         log.before_flush = self.flush
 
     def append(self, row: Row, audio: bytes, output: AudioFormat) -> None:
-        """Log a row of received audio; its envelope follows. G.711 is logged without one."""
-        if output.type != "audio/pcm" or not audio:
+        """Log a row of received audio; its envelope follows."""
+        if not audio:
             self._log.append(row)
             return
-        self._waiting.append((self._log.reserve(), row, audio, output.rate))
+        self._waiting.append((self._log.reserve(), row, audio, output))
         if len(self._waiting) >= BATCH:
             self.flush()
 
     def flush(self) -> None:
         """Work out and log everything that waits."""
         waiting, self._waiting = self._waiting, []
-        whole: dict[int, list[tuple[int, Row, bytes]]] = {}
-        for place, row, audio, rate in waiting:
-            if len(audio) % _window_bytes(rate):
-                self._log.fill(place, row._replace(envelope=_levels(audio, rate)))
+        whole: dict[AudioFormat, list[tuple[int, Row, bytes]]] = {}
+        for place, row, audio, fmt in waiting:
+            if len(audio) % _window_bytes(fmt):
+                self._log.fill(place, row._replace(envelope=_levels(audio, fmt)))
             else:
-                whole.setdefault(rate, []).append((place, row, audio))
-        for rate, rows in whole.items():
-            levels, at = _levels(b"".join(audio for _, _, audio in rows), rate), 0
+                whole.setdefault(fmt, []).append((place, row, audio))
+        for fmt, rows in whole.items():
+            levels, at = _levels(b"".join(audio for _, _, audio in rows), fmt), 0
             for place, row, audio in rows:
-                until = at + len(audio) // _window_bytes(rate)
+                until = at + len(audio) // _window_bytes(fmt)
                 self._log.fill(place, row._replace(envelope=levels[at:until]))
                 at = until
 
 
-def _window_bytes(rate: int) -> int:
-    return rate * WINDOW_MS // 1000 * 2
+def _window_bytes(fmt: AudioFormat) -> int:
+    return fmt.rate * WINDOW_MS // 1000 * fmt.bytes_per_sample
 
 
-def _levels(audio: bytes, rate: int) -> bytes:
-    return envelope(np.frombuffer(audio, dtype="<i2", count=len(audio) // 2), rate)
+def _levels(audio: bytes, fmt: AudioFormat) -> bytes:
+    whole = len(audio) // fmt.bytes_per_sample * fmt.bytes_per_sample
+    return envelope(decode(audio[:whole], fmt.type), fmt.rate)

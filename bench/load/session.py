@@ -15,10 +15,11 @@ from bench.load.levels import Levels
 from bench.load.wire import Ended, Happening, Reached, Sent, Text, Wire
 from bench.protocol import server
 from bench.protocol.codec import UnknownMessage, decode_server, oddities, type_of
-from bench.runs.facts import audio_row, in_row, note_row, out_row
+from bench.runs.facts import audio_row, backchannel_row, in_row, note_row, out_row
 from bench.runs.log import Log
 from bench.voice.audio import NS_PER_MS, NS_PER_S, AudioFormat
-from bench.voice.conversation import Conversation, Note, Outgoing, format_of
+from bench.voice.conversation import Conversation, Note, Outgoing
+from bench.voice.effective import format_of
 
 CONNECT_TIMEOUT_NS = 15 * NS_PER_S
 CLOSE_TIMEOUT_NS = NS_PER_S
@@ -45,6 +46,8 @@ class Start(NamedTuple):
     script: str
     turns: int
     slot: int
+    setting: str = ""
+    marker: str = ""
 
 
 class Session:
@@ -82,7 +85,7 @@ class Session:
         self._output = AudioFormat()
         self._types: set[type] = set()
         self._turn_offset_ns: int | None = None
-        self._turn_audio_ns: int | None = None
+        self._turn_answer_ns: int | None = None
         self._turn_bytes = 0
 
     # ── what the loop calls ──────────────────────────────────────────────────────────────────
@@ -101,6 +104,8 @@ class Session:
                     "script": start.script,
                     "turns": start.turns,
                     "slot": start.slot,
+                    "setting": start.setting,
+                    "marker": start.marker,
                 },
             )
         )
@@ -171,6 +176,10 @@ class Session:
         if isinstance(message, server.ResponseOutputAudioDelta):
             self._record_audio(message, text)
             return
+        if isinstance(message, server.BackchannelAudioDelta):
+            stamps = text.at_ns, text.at_err_ns, text.read_ns
+            self._log.append(backchannel_row(self._number, message, *stamps))
+            return
         self._log.append(
             in_row(self._number, message, len(text.data), text.at_ns, text.at_err_ns, text.read_ns)
         )
@@ -182,7 +191,9 @@ class Session:
             if fields := oddities(text.data, message):
                 detail = {"type": type_of(message), "fields": fields}
                 self._note(Note("bench.unknown_fields", text.at_ns, detail=detail))
-        if isinstance(message, server.SessionUpdated):
+        if isinstance(message, server.ResponseOutputTextDelta):
+            self._answered(text.at_ns, len(message.delta))
+        elif isinstance(message, server.SessionUpdated):
             self._output = _output_format(message, self._output)
 
     def _record_audio(self, message: server.ResponseOutputAudioDelta, text: Text) -> None:
@@ -190,9 +201,13 @@ class Session:
         length_ns = output.duration_ns(len(audio))
         row = audio_row(self._number, message, length_ns, text.at_ns, text.at_err_ns, text.read_ns)
         self._levels.append(row, audio, output)
-        if self._turn_audio_ns is None and audio:
-            self._turn_audio_ns = text.at_ns
-        self._turn_bytes += len(audio)
+        self._answered(text.at_ns, len(audio))
+
+    def _answered(self, at_ns: int, nbytes: int) -> None:
+        """Audio or text of an answer: for the live view."""
+        if self._turn_answer_ns is None and nbytes:
+            self._turn_answer_ns = at_ns
+        self._turn_bytes += nbytes
 
     # ── what is said ─────────────────────────────────────────────────────────────────────────
 
@@ -211,26 +226,29 @@ class Session:
         self._log.append(note_row(self._number, note))
         if note.type == "bench.say":
             self._said(note.detail or {}, note.due_ns or note.at_ns)
+        elif note.type == "bench.write":
+            self._turn_over(None)
+            self._turn_offset_ns, self._turn_answer_ns, self._turn_bytes = note.at_ns, None, 0
         elif note.type in {"bench.heard_out", "bench.gave_up"}:
             self._turn_over("no answer" if note.type == "bench.gave_up" else None)
 
     def _said(self, detail: dict[str, Any], start_ns: int) -> None:
-        if detail["offset_ms"] is None:
+        if detail["offset_ms"] is None or detail["role"] == "backchannel":
             return
         if detail["role"] == "interruption":
             self._turn_over(None)
         self._turn_offset_ns = start_ns + round(detail["offset_ms"] * NS_PER_MS)
-        self._turn_audio_ns = None
+        self._turn_answer_ns = None
         self._turn_bytes = 0
 
     def _turn_over(self, failure: str | None) -> None:
-        offset, audio = self._turn_offset_ns, self._turn_audio_ns
+        offset, answer = self._turn_offset_ns, self._turn_answer_ns
         if offset is None:
             return
         self._turn_offset_ns = None
-        latency = None if audio is None else (audio - offset) / NS_PER_MS
+        latency = None if answer is None else (answer - offset) / NS_PER_MS
         if failure is None and latency is None:
-            failure = "no audio"
+            failure = "no answer"
         self._tally.turn(latency, self._turn_bytes, failure)
 
     # ── when to be woken, and the end ────────────────────────────────────────────────────────

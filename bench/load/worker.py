@@ -10,8 +10,7 @@ import os
 import ssl
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
-from random import Random
+from collections.abc import Callable
 from time import monotonic_ns
 from typing import Any
 
@@ -19,21 +18,25 @@ import gevent
 from gevent.event import Event
 
 from bench.corpus.decode import utterance
+from bench.load.casting import Casting, Role
 from bench.load.health import Health
 from bench.load.levels import Levels
 from bench.load.loop import Loop
 from bench.load.session import Session, Start
 from bench.load.wire import Wire, resolve
 from bench.plan.arrivals import arrivals
-from bench.plan.scenario import session_object
+from bench.plan.session import session_object
 from bench.protocol.dialects import session_url
 from bench.runs.folder import RunFolder
-from bench.runs.job import Job, credential, find_script, interruption_ids, line_ids
+from bench.runs.job import (
+    Job,
+    credential,
+    input_formats,
+)
 from bench.runs.log import Log
 from bench.voice.audio import NS_PER_MS, NS_PER_S, PCM16_24K, AudioFormat
 from bench.voice.conversation import Conversation, Manners
 from bench.voice.microphone import Recording, record
-from bench.voice.scripts import SCRIPTS, Part
 from bench.voice.utterance import Utterance
 
 MOST_FAULTS = 5
@@ -68,9 +71,9 @@ class Worker:
         self._utterances = self._load(PCM16_24K)
         self._recordings: dict[tuple[str, AudioFormat], Recording] = {}
         self._formats = {PCM16_24K: self._utterances}
-        self._lines = line_ids(job.scenario, job.corpus)
-        self._interruptions = interruption_ids(job.corpus)
-        self._play = find_script(job.scenario.script)
+        for fmt in input_formats(job.scenario) - {PCM16_24K}:
+            self._formats[fmt] = self._load(fmt)
+        self._casting = Casting(job, self._utterances, folder.path.name)
         self._schedule = arrivals(job.scenario.load, job.scenario.seeds.arrivals)
         self._log = Log(folder.logs / f"worker-{index}.log")
         self._levels = Levels(self._log)
@@ -142,12 +145,21 @@ class Worker:
         self._started += 1
         over = Event()
         tally = _Tally(self)
-        scenario = self._job.scenario
-        turns = scenario.turns * (SCRIPTS[scenario.script].turns_per_line if scenario.stock else 1)
+        role = self._casting.role(number, slot, lap)
+        start = Start(
+            number,
+            scheduled_ns,
+            self.index,
+            role.kind.script,
+            role.turns,
+            slot,
+            role.setting.label,
+            role.marker,
+        )
         session = Session(
-            Start(number, scheduled_ns, self.index, scenario.script, turns, slot),
+            start,
             self._wire(number),
-            self._conversation(number, slot, lap),
+            self._conversation(number, role),
             self._log,
             self._levels,
             tally,
@@ -177,16 +189,18 @@ class Worker:
         url = session_url(target.dialect, target.url, key=key, model=self._model)
         return Wire(self._address, url, self._headers, self._context)
 
-    def _conversation(self, number: int, slot: int, lap: int) -> Conversation:
+    def _conversation(self, number: int, role: Role) -> Conversation:
         scenario, dialect = self._job.scenario, self._job.target.dialect
-        asked = dict(scenario.session)
+        asked = {**role.setting.session, **role.kind.session}
         if dialect.model_in_url:
             asked.pop("model", None)  # it is in the URL, and cannot be changed (protocol.md 2)
+        if not dialect.provider_data:
+            asked.pop("providerData", None)
         if dialect.session_type is not None:
             asked.setdefault("type", dialect.session_type)
         caller = scenario.caller
         return Conversation(
-            self._play(self._part(slot, lap)),
+            role.script(number),
             session_object(asked),
             self._record,
             Manners(
@@ -198,24 +212,6 @@ class Worker:
             ),
             name=f"s{number}",
         )
-
-    def _part(self, slot: int, lap: int) -> Part:
-        """What the caller says: drawn from the slot's own stream, whatever else is running."""
-        scenario = self._job.scenario
-        random = Random(f"{scenario.seeds.utterances}/{slot}/{lap}")
-        return Part(
-            tuple(self._draw(random, self._lines, scenario.turns)),
-            tuple(self._draw(random, self._interruptions, scenario.turns)),
-            scenario.caller.gap,
-            scenario.caller.hear,
-        )
-
-    def _draw(self, random: Random, ids: list[str], count: int) -> Iterator[Utterance]:
-        """`count` utterances, none twice before all were said once."""
-        while ids and count > 0:
-            for chosen in random.sample(ids, min(count, len(ids))):
-                yield self._utterances[chosen]
-                count -= 1
 
     # ── utterances ───────────────────────────────────────────────────────────────────────────
 

@@ -5,7 +5,7 @@ Grammar::
     gate       = statistic "(" metric ")" operator limit
     statistic  = "p50" | "p90" | "p95" | "p99" | "p99.9" | "mean" | "min" | "max"
                | "share" | "count" | "rate"
-    operator   = "<" | "<=" | ">" | ">="
+    operator   = "<" | "<=" | ">" | ">=" | "=="          (== for counts alone)
     limit      = number [unit] | "baseline" [("+" | "-") number "%"]
     unit       = "ms" | "s" | "%" | "/s"
 
@@ -36,8 +36,14 @@ OPERATORS = {
     "<=": lambda value, limit: value <= limit,
     ">": lambda value, limit: value > limit,
     ">=": lambda value, limit: value >= limit,
+    "==": lambda value, limit: value == limit,
 }
-_UNITS = {"ms": {"": 1.0, "ms": 1.0, "s": 1000.0}, "%": {"": 1.0, "%": 1.0}, "ratio": {"": 1.0}}
+_UNITS = {
+    "ms": {"": 1.0, "ms": 1.0, "s": 1000.0},
+    "%": {"": 1.0, "%": 1.0},
+    "ratio": {"": 1.0},
+    "/s": {"": 1.0, "/s": 1.0},
+}
 _UNITS["1"] = {"": 1.0, "/s": 1.0}
 
 _SENTENCE = re.compile(
@@ -98,6 +104,11 @@ def parse_gate(text: str) -> Gate:
         raise GateError(
             f"gate {text!r}: {name} is of the kind {metric.kind}; "
             f"it has {', '.join(STATISTICS[metric.kind])}, not {statistic}"
+        )
+    if operator == "==" and metric.kind != "count":
+        raise GateError(
+            f"gate {text!r}: {name} is measured and not counted, so it never equals a limit; "
+            "write < or >"
         )
     limit, percent = _limit(text, metric, match["limit"])
     return Gate(" ".join(text.split()), statistic, name, operator, limit, percent)

@@ -13,7 +13,7 @@ definition must never look like a changed server (measurement.md, flaw F22).
 
 from typing import NamedTuple
 
-VERSION = 1
+VERSION = 2
 
 
 class Instant(NamedTuple):
@@ -54,11 +54,28 @@ INSTANTS = {
         Instant("ready", "arrival of the first session.updated"),
         Instant("speech_onset", "true start of speech, on the microphone's timeline"),
         Instant("speech_offset", "true end of speech, on the microphone's timeline"),
+        Instant(
+            "said",
+            "the caller has said it: true end of speech; of a written turn the send of the "
+            "response.create that asks for its answer",
+        ),
         Instant("speech_started", "arrival of the turn's first input_audio_buffer.speech_started"),
         Instant("speech_stopped", "arrival of the turn's last input_audio_buffer.speech_stopped"),
         Instant("start_sample_sent", "send of the chunk with the sample at audio_start_ms"),
         Instant("stop_sample_sent", "send of the chunk with the last sample before audio_end_ms"),
+        Instant("commit_sent", "send of input_audio_buffer.commit, where the caller commits"),
+        Instant("create_sent", "send of the turn's first response.create"),
+        Instant(
+            "turn_closed",
+            "nothing more is to come: speech_stopped arrives, commit is sent, or the text is asked "
+            "to be answered",
+        ),
         Instant("committed", "arrival of input_audio_buffer.committed"),
+        Instant(
+            "answer_asked",
+            "an answer is owed: committed arrives, or response.create is sent where the caller "
+            "asks for answers itself",
+        ),
         Instant("transcribed", "arrival of the last input transcription completed"),
         Instant("response_created", "arrival of response.created"),
         Instant("first_text", "arrival of the first non-empty output text delta"),
@@ -68,6 +85,14 @@ INSTANTS = {
         Instant("first_heard", "the player plays the reply's first sample"),
         Instant("heard", "the player plays the reply's first audible sample"),
         Instant("response_done", "arrival of response.done"),
+        Instant("call_done", "arrival of the first response.function_call_arguments.done"),
+        Instant("output_sent", "send of the last output of the turn's first tool calls"),
+        Instant("after_output_audio", "first audio delta of the response to those outputs"),
+        Instant("cancel_sent", "send of the response.cancel that stopped the reply"),
+        Instant("cancelled", "arrival of the response.done of the reply that was stopped"),
+        Instant("cancelled_last_audio", "last audio delta of the reply that was stopped"),
+        Instant("filler", "first audible delta of a filler: audio before any word of the reply"),
+        Instant("backchannel", "first chunk of an interjection while the caller spoke"),
         Instant("interrupted_last_audio", "last delta of the reply that was interrupted"),
         Instant(
             "agent_silent", "the interrupted reply is last audible, player emptied at detection"
@@ -85,8 +110,10 @@ def _ms(
     return Metric(name, "interval", of, "ms", "lower", about, start, end, needs)
 
 
-def _value(name: str, unit: str, about: str, *, of: str = "turn", better: str = "lower") -> Metric:
-    return Metric(name, "value", of, unit, better, about)
+def _value(
+    name: str, unit: str, about: str, *, of: str = "turn", better: str = "lower", needs: str = ""
+) -> Metric:
+    return Metric(name, "value", of, unit, better, about, needs=needs)
 
 
 def _share(name: str, better: str, about: str, *, needs: str = "") -> Metric:
@@ -97,28 +124,28 @@ _ALL = (
     # ── what the caller feels ──
     _ms(
         "voice_to_voice_latency",
-        "speech_offset",
+        "said",
         "heard",
         "From the end of the caller's speech until the first audible sample of the reply plays.",
     ),
     _ms(
         "first_audio_latency",
-        "speech_offset",
+        "said",
         "first_audio",
         "From the end of the caller's speech until the first audio delta of the reply arrives.",
     ),
     _value("leading_silence", "ms", "Length of the reply before its first audible sample."),
     _ms(
         "first_transcript_latency",
-        "speech_offset",
+        "said",
         "first_transcript",
         "From the end of the caller's speech until the first transcript delta of the reply.",
     ),
     _ms(
         "first_text_latency",
-        "speech_offset",
+        "said",
         "first_text",
-        "From the end of the caller's speech until the first text delta of the reply.",
+        "From the end of what the caller said until the first text delta of the reply.",
     ),
     # ── the server's ear ──
     _ms(
@@ -156,12 +183,17 @@ _ALL = (
         "From the send of the audio at the start that the server names until speech_started.",
     ),
     # ── where the time goes ──
-    _ms("commit_delay", "speech_stopped", "committed", "From speech_stopped to committed."),
+    _ms(
+        "commit_delay",
+        "turn_closed",
+        "committed",
+        "From speech_stopped (or the send of commit) to committed.",
+    ),
     _ms(
         "response_start_delay",
-        "committed",
+        "answer_asked",
         "response_created",
-        "From committed to response.created.",
+        "From committed (or the send of response.create) to response.created.",
     ),
     _ms(
         "generation_delay",
@@ -171,13 +203,14 @@ _ALL = (
     ),
     _ms(
         "response_latency",
-        "speech_stopped",
+        "turn_closed",
         "first_audio",
-        "From speech_stopped to the first audio delta: what the model takes.",
+        "From speech_stopped (or the send of commit or of response.create) to the first audio "
+        "delta: what the model takes.",
     ),
     _ms(
         "transcription_delay",
-        "speech_offset",
+        "said",
         "transcribed",
         "From the end of the caller's speech to its final transcription; may be negative.",
     ),
@@ -228,6 +261,76 @@ _ALL = (
         "From the send of conversation.item.truncate to conversation.item.truncated.",
         needs="truncation",
     ),
+    _value(
+        "stale_audio",
+        "ms",
+        "Audio of the old reply that still came after the server had noticed the interruption, or "
+        "after the caller's cancel was sent.",
+        needs="cut",
+    ),
+    _ms(
+        "cancel_delay",
+        "cancel_sent",
+        "cancelled",
+        "From the send of response.cancel to the response.done of the reply.",
+        needs="cancel",
+    ),
+    _ms(
+        "cancel_last_audio",
+        "cancel_sent",
+        "cancelled_last_audio",
+        "From the send of response.cancel to the reply's last audio delta; negative where all of "
+        "it had come.",
+        needs="cancel",
+    ),
+    # ── text and tools ──
+    _value("text_rate", "/s", "Text deltas a second, from the first to the last.", better="higher"),
+    _ms(
+        "tool_call_latency",
+        "said",
+        "call_done",
+        "From the end of what the caller said to the whole arguments of the first tool call.",
+        needs="tool",
+    ),
+    _ms(
+        "tool_answer_latency",
+        "output_sent",
+        "after_output_audio",
+        "From the send of the tools' outputs to the first audio of the answer.",
+        needs="tool",
+    ),
+    # ── not the answer ──
+    _ms(
+        "filler_latency",
+        "said",
+        "filler",
+        "From the end of what the caller said to a filler, which is no answer.",
+    ),
+    _ms(
+        "backchannel_delay",
+        "speech_onset",
+        "backchannel",
+        "From the start of speech to the agent's first interjection.",
+    ),
+    # ── acknowledgements ──
+    *(
+        _value(name, "ms", f"From the send of {asked} to {answer}.", of="event", needs=needs)
+        for name, asked, answer, needs in (
+            ("update_ack", "session.update", "session.updated", ""),
+            ("item_ack", "conversation.item.create", "conversation.item.added", "item"),
+            ("retrieve_ack", "conversation.item.retrieve", "conversation.item.retrieved", "item"),
+            ("delete_ack", "conversation.item.delete", "conversation.item.deleted", "deletion"),
+            ("clear_ack", "input_audio_buffer.clear", "input_audio_buffer.cleared", "clear"),
+        )
+    ),
+    # ── over a call ──
+    _value(
+        "latency_drift",
+        "ms",
+        "How much first_audio_latency grows from turn to turn of a session of 5 and more answered "
+        "turns (Theil-Sen slope).",
+        of="session",
+    ),
     # ── connecting ──
     _ms("connect_time", "started", "upgraded", "TCP, TLS and upgrade together.", of="session"),
     _ms("tcp_time", "started", "connected", "TCP handshake.", of="session"),
@@ -248,7 +351,11 @@ _ALL = (
         of="session",
     ),
     # ── shares, over all attempted turns that the run did not itself cut short ──
-    _share("answered", "higher", "Turns with an audible answer before the caller gave up."),
+    _share(
+        "answered",
+        "higher",
+        "Turns with an answer (audible, or in text alone) before the caller gave up.",
+    ),
     _share("missed", "lower", "Turns of which the server's VAD heard nothing."),
     _share("talked_over", "lower", "Turns where the agent was audible before the caller's end."),
     _share("split_turn", "lower", "Turns that the server cut into several."),
@@ -256,6 +363,20 @@ _ALL = (
     _share("good_turns", "higher", "Turns that meet every per-turn objective of the gates."),
     _share(
         "yielded", "higher", "Interruptions at which the agent fell silent.", needs="interruption"
+    ),
+    _share(
+        "false_barge_in",
+        "lower",
+        "Backchannels and sounds said into a reply at which the agent fell silent.",
+        needs="disturbance",
+    ),
+    Metric(
+        "word_error_rate",
+        "share",
+        "word",
+        "%",
+        "lower",
+        "Words of the input transcription that are wrong, of the words that were said.",
     ),
     # ── counts ──
     Metric("turns", "count", "turn", "1", "higher", "Turns attempted in the measured phase."),
@@ -265,6 +386,28 @@ _ALL = (
     ),
     Metric("errors", "count", "event", "1", "lower", "error messages received."),
     Metric("unknown_messages", "count", "event", "1", "lower", "Messages of no known type."),
+    Metric(
+        "violations", "count", "event", "1", "lower", "Breaches of the protocol's message grammar."
+    ),
+    Metric("leaks", "count", "event", "1", "lower", "What one session said, come back in another."),
+    Metric(
+        "unhonoured",
+        "count",
+        "session",
+        "1",
+        "lower",
+        "Settings asked for and not given, each once.",
+    ),
+    Metric(
+        "unseen_messages",
+        "count",
+        "event",
+        "1",
+        "lower",
+        "Messages of the API that never crossed the wire (rate_limits.updated apart).",
+        needs="tour",
+    ),
+    Metric("backchannels", "count", "event", "1", "higher", "Interjections of the agent."),
     # ── was the generator honest ──
     _value("send_lateness", "ms", "Send of a chunk minus its due instant.", of="event"),
     _value("client_lag", "ms", "Stamp in the program minus the kernel's stamp.", of="event"),

@@ -23,6 +23,8 @@ class Dialect(NamedTuple):
     credential_env: str
     default_model: str
     session_type: str | None
+    provider_data: bool
+    """Whether the session has `providerData`; elsewhere an unknown key is refused."""
 
 
 INWORLD = Dialect(
@@ -35,6 +37,7 @@ INWORLD = Dialect(
     credential_env="INWORLD_RUNTIME_BASE64_CREDENTIAL",
     default_model="google-ai-studio/gemini-2.5-flash",
     session_type="realtime",
+    provider_data=True,
 )
 OPENAI = Dialect(
     name="openai",
@@ -46,6 +49,7 @@ OPENAI = Dialect(
     credential_env="OPENAI_API_KEY",
     default_model="gpt-realtime",
     session_type="realtime",
+    provider_data=False,
 )
 DIALECTS = {dialect.name: dialect for dialect in (INWORLD, OPENAI)}
 

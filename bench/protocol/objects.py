@@ -99,6 +99,14 @@ class Part(Struct, kw_only=True):
     image_url: str | UnsetType = UNSET
     detail: str | UnsetType = UNSET
 
+    @property
+    def words(self) -> str:
+        """What is said in it: its transcript or its text, or "" where it has neither."""
+        for said in (self.transcript, self.text):
+            if isinstance(said, str) and said:
+                return said
+        return ""
+
 
 class Item(Struct, kw_only=True):
     """An item of the conversation: `message`, `function_call` or `function_call_output`."""
@@ -129,6 +137,13 @@ class Response(Struct, kw_only=True):
     audio: dict[str, Any] | UnsetType | None = UNSET
     usage: dict[str, Any] | UnsetType | None = UNSET
     metadata: dict[str, Any] | UnsetType | None = UNSET
+
+    @property
+    def voice(self) -> str | None:
+        """The voice that it says it speaks with; None where it does not say."""
+        output = self.audio.get("output") if isinstance(self.audio, dict) else None
+        voice = output.get("voice") if isinstance(output, dict) else None
+        return voice if isinstance(voice, str) else None
 
     @property
     def reason(self) -> str:

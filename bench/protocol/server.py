@@ -6,11 +6,15 @@ leaves out has a default, so that leaving it out is data and not an error. Beta 
 `ResponseOutputAudioDelta` gets them too, and `codec.type_of` still says what the wire said.
 """
 
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from bench.protocol.objects import ErrorDetail, Item, Part, Response, Session
+
+Index = Annotated[int, Meta(ge=0, le=1_000_000)]
+Ms = Annotated[int, Meta(ge=-(2**40), le=2**40)]
+"""Beyond these bounds (35 years) it is no place in a session: left out, like any odd field."""
 
 
 class ServerMessage(Struct, tag_field="type", kw_only=True):
@@ -56,8 +60,8 @@ class ConversationItemTruncated(ServerMessage, tag="conversation.item.truncated"
     """An assistant audio item was cut."""
 
     item_id: str
-    content_index: int = 0
-    audio_end_ms: int | None = None
+    content_index: Index = 0
+    audio_end_ms: Ms | None = None
 
 
 class ConversationItemDeleted(ServerMessage, tag="conversation.item.deleted", kw_only=True):
@@ -83,7 +87,7 @@ class OutputMessage(ServerMessage, kw_only=True):
     """What every message about one output item of a response has."""
 
     response_id: str
-    output_index: int = 0
+    output_index: Index = 0
 
 
 class ResponseOutputItemAdded(OutputMessage, tag="response.output_item.added", kw_only=True):
@@ -102,7 +106,7 @@ class PartMessage(OutputMessage, kw_only=True):
     """What every message about one content part has."""
 
     item_id: str
-    content_index: int = 0
+    content_index: Index = 0
 
 
 class ResponseContentPartAdded(PartMessage, tag="response.content_part.added", kw_only=True):
@@ -184,7 +188,7 @@ class InputAudioBufferSpeechStarted(
     """The server's VAD heard speech begin; `audio_start_ms` is on the written-audio clock."""
 
     item_id: str = ""
-    audio_start_ms: int | None = None
+    audio_start_ms: Ms | None = None
 
 
 class InputAudioBufferSpeechStopped(
@@ -193,7 +197,7 @@ class InputAudioBufferSpeechStopped(
     """The server's VAD heard speech end; `audio_end_ms` is on the written-audio clock."""
 
     item_id: str = ""
-    audio_end_ms: int | None = None
+    audio_end_ms: Ms | None = None
 
 
 class InputAudioBufferCommitted(ServerMessage, tag="input_audio_buffer.committed", kw_only=True):
@@ -213,7 +217,7 @@ class InputAudioTranscriptionDelta(
     """A piece of what the caller said; on some servers the whole hypothesis so far."""
 
     item_id: str
-    content_index: int = 0
+    content_index: Index = 0
     delta: str = ""
 
 
@@ -223,7 +227,7 @@ class InputAudioTranscriptionCompleted(
     """All that the caller said in one item. May be repeated and revised."""
 
     item_id: str
-    content_index: int = 0
+    content_index: Index = 0
     transcript: str = ""
     usage: dict[str, Any] | UnsetType | None = UNSET
 
@@ -240,6 +244,11 @@ class ErrorMessage(ServerMessage, tag="error", kw_only=True):
         if isinstance(self.error, ErrorDetail):
             return self.error.code or self.error.type or "error"
         return "error"
+
+    @property
+    def about(self) -> str:
+        """The event_id of the client message at fault, or "" where the server names none."""
+        return (self.error.event_id or "") if isinstance(self.error, ErrorDetail) else ""
 
     @property
     def text(self) -> str:
@@ -311,7 +320,7 @@ class InputAudioTranscriptionFailed(
     """OpenAI: the caller's audio could not be transcribed."""
 
     item_id: str = ""
-    content_index: int = 0
+    content_index: Index = 0
     error: ErrorDetail | UnsetType = UNSET
 
 
@@ -339,8 +348,8 @@ class InputAudioBufferTimeoutTriggered(
     """OpenAI: the caller was silent for the idle timeout."""
 
     item_id: str = ""
-    audio_start_ms: int | None = None
-    audio_end_ms: int | None = None
+    audio_start_ms: Ms | None = None
+    audio_end_ms: Ms | None = None
 
 
 class DtmfReceived(Tolerated, tag="input_audio_buffer.dtmf_event_received"):

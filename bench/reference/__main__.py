@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.errors import BenchError
-from bench.reference.profile import load_profile
+from bench.reference.profile import PCM_RATES, load_profile
 from bench.reference.server import serve
+from bench.voice.audio import AudioFormat
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,6 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             truth=asked.truth,
             summary=asked.summary,
             watch_parent=asked.watch_parent,
+            formats=asked.format,
             on_ready=_say_ready,
         )
     except BenchError as error:
@@ -52,6 +54,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--corpus", default="everyday", help="name or folder (everyday)")
     parser.add_argument("--truth", type=Path, help="write every event sent, as JSON lines")
     parser.add_argument("--summary", type=Path, help="write the server's own load, as JSON")
+    parser.add_argument(
+        "--format",
+        type=_format,
+        action="append",
+        default=[],
+        help="make this format ready: audio/pcm:RATE, audio/pcmu or audio/pcma (repeatable)",
+    )
     parser.add_argument("--watch-parent", action="store_true", help="end with the parent process")
     return parser
 
@@ -61,6 +70,18 @@ def _port(text: str) -> int:
     if not 0 <= port <= 65_535:
         raise argparse.ArgumentTypeError("a port is from 0 to 65535")
     return port
+
+
+def _format(text: str) -> AudioFormat:
+    kind, _, rate = text.partition(":")
+    if kind in {"audio/pcmu", "audio/pcma"} and rate in {"", "8000"}:
+        return AudioFormat(kind, 8_000)
+    if kind == "audio/pcm" and rate in {"", *map(str, PCM_RATES)}:
+        return AudioFormat(kind, int(rate or 24_000))
+    rates = ", ".join(map(str, PCM_RATES))
+    raise argparse.ArgumentTypeError(
+        f"{text!r} is no format; write audio/pcmu, audio/pcma or audio/pcm:RATE with one of {rates}"
+    )
 
 
 if __name__ == "__main__":

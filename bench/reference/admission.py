@@ -4,7 +4,8 @@ Theory of operation
 -------------------
 A pure function from a request's path and headers to an `Admitted` or a `Refused`. Inworld's path
 wants `key` and `protocol=realtime`; OpenAI's takes `model` from the query. A credential is looked
-at only if the profile says so, and then any will do: the server keeps no accounts.
+at only if the profile says so, and then any will do: the server keeps no accounts. A session beyond
+the limit is refused, or let in to be told so otherwise, as the limits say.
 """
 
 from typing import Final, NamedTuple
@@ -28,12 +29,16 @@ _REASONS: Final = {
 
 
 class Admitted(NamedTuple):
-    """An upgrade that may go on. `key` is what the URL says, or ""."""
+    """An upgrade that may go on. `key` is what the URL says, or "".
+
+    `over_limit`: it is one session too many, let in to be told so.
+    """
 
     number: int
     dialect: str
     key: str
     model: str
+    over_limit: bool = False
 
 
 class Refused(NamedTuple):
@@ -59,9 +64,10 @@ def admit(
     known = scheme.lower() in {"basic", "bearer"} and credential
     if profile.authorization == "required" and not known:
         return Refused(401, "Authorization must be Basic or Bearer with a credential.")
-    failures = profile.failures
-    if failures.max_sessions and open_sessions >= failures.max_sessions:
+    failures, limits = profile.failures, profile.limits
+    over_limit = bool(limits.sessions) and open_sessions >= limits.sessions
+    if over_limit and limits.breach == "429":
         return Refused(429, _REASONS[429])
     if Draws(profile.seed, number).happens("refuse", failures.refuse):
         return Refused(failures.refuse_status, _REASONS[failures.refuse_status])
-    return Admitted(number, dialect, key, query.get("model", [""])[0])
+    return Admitted(number, dialect, key, query.get("model", [""])[0], over_limit)

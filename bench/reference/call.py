@@ -22,8 +22,10 @@ from bench.errors import ProtocolError
 from bench.protocol.client import ClientMessage
 from bench.protocol.codec import UnknownMessage, decode_client, encode, type_of
 from bench.protocol.server import ServerMessage
+from bench.reference.account import Account
 from bench.reference.admission import Admitted
 from bench.reference.behaviour import Behaviour
+from bench.reference.board import Board
 from bench.reference.fitness import Fitness
 from bench.reference.profile import Profile
 from bench.reference.repertoire import Repertoire
@@ -44,6 +46,8 @@ class Call:
         repertoire: Repertoire,
         truth: TruthLog,
         fitness: Fitness,
+        board: Board,
+        account: Account,
     ) -> None:
         self._connection = connection
         self._admitted = admitted
@@ -61,6 +65,9 @@ class Call:
             dialect=admitted.dialect,
             model=admitted.model,
             opened_s=int(time()),
+            board=board,
+            account=account,
+            over_limit=admitted.over_limit,
         )
         self._key = admitted.key or self._behaviour.session_id
 
@@ -92,7 +99,7 @@ class Call:
             if isinstance(due.message, ServerMessage):
                 self._send_message(due, due.message)
             elif isinstance(due.message, Close):
-                self._close(due.message.code)
+                self._close(due.message)
             else:
                 broadcast([self._connection], due.message.payload)
         if self._connection.transport.get_write_buffer_size() > MOST_UNSENT:
@@ -126,11 +133,12 @@ class Call:
             )
         )
 
-    def _close(self, code: int) -> None:
-        if code == 1006:
+    def _close(self, close: Close) -> None:
+        if close.code == 1006:
             self._connection.transport.abort()
         else:
-            self._closing = self._loop.create_task(self._connection.close(code))
+            goodbye = self._connection.close(close.code, close.reason)
+            self._closing = self._loop.create_task(goodbye)
 
     def _end(self) -> None:
         self._truth.note(

@@ -1,15 +1,21 @@
-"""The conversation as a client edits it: items created, truncated, deleted and retrieved."""
+"""The conversation as a client edits it: items created, truncated, deleted and retrieved.
+
+What a tool returned while its call is still being said is taken once the response is over.
+"""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from bench.protocol import client as ask
 from bench.protocol import server as say
 from bench.protocol.client import ClientMessage
 from bench.protocol.objects import Item
+from bench.reference.board import Board
 from bench.reference.history import ROOT, History
 from bench.reference.items import check_item, whole_item
 from bench.reference.refusing import error
+from bench.reference.responding import Responding
 from bench.reference.rules import Invalid
 from bench.reference.schedule import Schedule
 from bench.reference.settings import Settings
@@ -18,23 +24,33 @@ _CAUSE: Final = "client"
 
 
 class Conversing:
-    """Items of one session. `new_id` gives an id for an item that has none."""
+    """Items of session `number`. `new_id` gives an id for an item that has none."""
 
     def __init__(
         self,
+        number: int,
         schedule: Schedule,
         settings: Settings,
         history: History,
+        responding: Responding,
+        board: Board,
         new_id: Callable[[], str],
     ) -> None:
+        self._session = number
         self._schedule = schedule
         self._settings = settings
         self._history = history
+        self._responding = responding
+        self._board = board
         self._new_id = new_id
 
     def create(self, message: ask.ConversationItemCreate) -> None:
         """Insert: at the end, at the front ("root"), or behind a known item."""
         item, after = message.item, message.previous_item_id
+        call_id = item.call_id if item.type == "function_call_output" else None
+        if isinstance(call_id, str) and self._responding.is_calling(call_id):
+            self._responding.after_active(partial(self.create, message))
+            return
         invalid = check_item(item)
         if isinstance(after, str) and after != ROOT and after not in self._history:
             invalid = Invalid("previous_item_id", f"No item {after!r} in the conversation.")
@@ -47,6 +63,11 @@ class Conversing:
         if audio is not None:
             self._history.record(str(whole.id), audio, self._settings.input_format)
         self.add(whole, after if isinstance(after, str) else None, _CAUSE)
+        if whole.role == "user" and isinstance(whole.content, list):
+            said = " ".join(part.words for part in whole.content).strip()
+            self._board.write(self._session, said)
+        if isinstance(call_id, str):
+            self._responding.returned(call_id)
 
     def add(self, item: Item, after: str | None, cause: str) -> None:
         """A whole item takes its place; the pair of messages says so."""

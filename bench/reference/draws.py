@@ -4,16 +4,17 @@ Theory of operation
 -------------------
 Every draw has a generator of its own, seeded with the words ``seed/name/session/n``. So the n-th
 think time of session 7 is the same whatever other sessions did before, whatever else session 7
-drew, and however the code around it is ordered; another choice never shifts this one. A draw
-costs some 10 µs, and a response makes half a dozen.
+drew, and however the code around it is ordered; another choice never shifts this one. A rate may
+bring its own seed. A draw costs some 10 µs, and a response makes half a dozen.
 
 Everything drawn is kept, as the truth log wants it.
 """
 
+from collections.abc import Mapping
 from random import Random
 from typing import NamedTuple
 
-from bench.reference.profile import Choice, Lognormal, Spread, Uniform
+from bench.reference.spread import Chance, Choice, Lognormal, Rate, Spread, Uniform
 from bench.voice.audio import NS_PER_MS
 
 
@@ -33,9 +34,9 @@ class Draws:
         self._number = number
         self.drawn: list[Drawn] = []
 
-    def generator(self, name: str, n: int = 0) -> Random:
+    def generator(self, name: str, n: int = 0, seed: int | None = None) -> Random:
         """The generator of one choice, for choices that are many numbers (jitter)."""
-        return Random(f"{self._seed}/{name}/{self._number}/{n}")
+        return Random(f"{self._seed if seed is None else seed}/{name}/{self._number}/{n}")
 
     def ns(self, name: str, spread: Spread, n: int = 0) -> int:
         """A duration in ns, rounded to one ns."""
@@ -43,11 +44,12 @@ class Draws:
         self.drawn.append(Drawn(name, n, value))
         return round(value * NS_PER_MS)
 
-    def happens(self, name: str, share: float, n: int = 0) -> bool:
-        """Whether something that befalls `share` of all cases befalls this one."""
+    def happens(self, name: str, rate: Rate, n: int = 0) -> bool:
+        """Whether something that befalls a share of all cases befalls this one."""
+        share, seed = (rate.rate, rate.seed) if isinstance(rate, Chance) else (rate, None)
         if share <= 0.0:
             return False
-        answer = self.generator(name, n).random() < share
+        answer = self.generator(name, n, seed).random() < share
         self.drawn.append(Drawn(name, n, float(answer)))
         return answer
 
@@ -56,6 +58,17 @@ class Draws:
         answer = self.generator(name, n).randrange(length)
         self.drawn.append(Drawn(name, n, float(answer)))
         return answer
+
+    def among(self, name: str, shares: Mapping[str, float], n: int = 0) -> str | None:
+        """One of the words, each with its share of all cases; None for what is left of 1."""
+        point = self.generator(name, n).random()
+        for place, (word, share) in enumerate(shares.items()):
+            point -= share
+            if point < 0.0:
+                self.drawn.append(Drawn(name, n, float(place)))
+                return word
+        self.drawn.append(Drawn(name, n, -1.0))
+        return None
 
     def _ms(self, spread: Spread, name: str, n: int) -> float:
         if isinstance(spread, Lognormal):

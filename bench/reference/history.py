@@ -5,7 +5,7 @@ Theory of operation
 Items are kept as they would be sent in `conversation.item.done`: whole, without audio. The audio
 lies beside them, for `conversation.item.retrieve`: the caller's as bytes, the agent's as the
 speech it was cut from and how much of it was produced, which is also what truncation is checked
-against and what it shortens.
+against and what it shortens. What was truncated or deleted while it was still being said stays so.
 
 Memory: of the caller's audio the newest 2 MiB are kept (44 s of PCM16 at 24 kHz), and the last
 item whatever its size; an older item is retrieved with `audio: null`. Items themselves are small
@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from bench.protocol.objects import Item, Part, WireFormat
+from bench.reference.answer import TOKEN_LETTERS
 from bench.reference.rules import Invalid
 from bench.reference.speech import Speech
 from bench.voice.audio import NS_PER_MS, AudioFormat
@@ -26,6 +27,8 @@ MOST_AUDIO: Final = 2 * 2**20
 ROOT: Final = "root"
 
 _AUDIO_TOKEN_NS: Final = 100 * NS_PER_MS
+# A clock of 24 kHz used for bytes of 8 kHz (`protocol.md` 13.10).
+_THIRDS: Final = AudioFormat("audio/pcmu", 24_000)
 
 
 class Recorded(NamedTuple):
@@ -41,44 +44,40 @@ class Spoken(NamedTuple):
     speech: Speech
     nbytes: int
 
-    @property
-    def duration_ns(self) -> int:
-        return self.speech.format.duration_ns(self.nbytes)
-
 
 class History:
-    """The items of one conversation."""
+    """The items of one conversation. `thirds`: truncation of G.711 counts 24 bytes a ms."""
 
-    def __init__(self) -> None:
-        self._items: list[Item] = []
+    def __init__(self, *, thirds: bool = False) -> None:
+        self._items: dict[str, Item] = {}
         self._recorded: dict[str, Recorded] = {}
         self._spoken: dict[str, Spoken] = {}
+        self._truncated: set[str] = set()
+        self._thirds = thirds
 
     def __contains__(self, item_id: object) -> bool:
-        return any(item.id == item_id for item in self._items)
+        return isinstance(item_id, str) and item_id in self._items
 
     def __len__(self) -> int:
         return len(self._items)
 
     def find(self, item_id: str) -> Item | None:
-        return next((item for item in self._items if item.id == item_id), None)
+        return self._items.get(item_id)
 
     @property
     def last_id(self) -> str | None:
-        return str(self._items[-1].id) if self._items else None
+        return next(reversed(self._items), None)
 
-    def items(self) -> tuple[Item, ...]:
-        """All items, oldest first."""
-        return tuple(self._items)
+    @property
+    def is_users_turn(self) -> bool:
+        """Whether the last word, instructions apart, is the user's."""
+        spoken = (item for item in reversed(self._items.values()) if item.role != "system")
+        last = next(spoken, None)
+        return last is not None and last.type == "message" and last.role == "user"
 
     def tokens(self) -> tuple[int, int]:
-        """Tokens of text and of audio in all items: a word each, and one for 100 ms."""
-        text = sum(
-            len(part.text.split())
-            for item in self._items
-            for part in (item.content if isinstance(item.content, list) else ())
-            if isinstance(part.text, str)
-        )
+        """Tokens of text and of audio in all items: a word or 4 letters of a call, and 100 ms."""
+        text = sum(_text_tokens(item) for item in self._items.values())
         audio = sum(
             -(-one.format.duration_ns(len(one.audio)) // _AUDIO_TOKEN_NS)
             for one in self._recorded.values()
@@ -90,22 +89,28 @@ class History:
 
         Gives the id of the item before it, or None at the front.
         """
-        place = len(self._items)
-        if after == ROOT:
-            place = 0
-        elif after is not None:
-            place = [one.id for one in self._items].index(after) + 1
-        self._items.insert(place, item)
-        return str(self._items[place - 1].id) if place else None
+        item_id = str(item.id)
+        if after is None:
+            previous = self.last_id
+            self._items[item_id] = item
+            return previous
+        names = list(self._items)
+        place = 0 if after == ROOT else names.index(after) + 1
+        later = {name: self._items.pop(name) for name in names[place:]}
+        self._items[item_id] = item
+        self._items |= later
+        return names[place - 1] if place else None
 
-    def replace(self, item: Item) -> None:
-        """`item` instead of the one with its id, if that is still there."""
-        self._items = [item if one.id == item.id else one for one in self._items]
+    def finish(self, item: Item) -> None:
+        """`item` as it has become, unless it was deleted; a truncated one stays without words."""
+        item_id = str(item.id)
+        if item_id in self._items:
+            self._items[item_id] = _mute(item) if item_id in self._truncated else item
 
     def delete(self, item_id: str) -> None:
-        self._items = [item for item in self._items if item.id != item_id]
-        self._recorded.pop(item_id, None)
-        self._spoken.pop(item_id, None)
+        for kept in (self._items, self._recorded, self._spoken):
+            kept.pop(item_id, None)
+        self._truncated.discard(item_id)
 
     def record(self, item_id: str, audio: bytes, fmt: AudioFormat) -> None:
         """Keep a caller's audio, and forget the oldest beyond the bound."""
@@ -118,14 +123,15 @@ class History:
 
     def speak(self, item_id: str, speech: Speech, nbytes: int) -> None:
         """Note that `nbytes` of `speech` have been produced for this item."""
-        self._spoken[item_id] = Spoken(speech, nbytes)
+        if item_id in self._items and item_id not in self._truncated:
+            self._spoken[item_id] = Spoken(speech, nbytes)
 
     def heard(self, item_id: str, transcript: str) -> None:
         """Set what a caller's item says, once it is known."""
         item = self.find(item_id)
         if item is not None and isinstance(item.content, list):
             parts = [msgspec.structs.replace(part, transcript=transcript) for part in item.content]
-            self.replace(msgspec.structs.replace(item, content=parts))
+            self._items[item_id] = msgspec.structs.replace(item, content=parts)
 
     def truncate(self, item_id: str, content_index: int, audio_end_ms: int) -> Invalid | None:
         """Cut an agent's audio and drop its transcript, or say why not. The item must be known."""
@@ -136,16 +142,18 @@ class History:
             return Invalid("content_index", f"Item {item_id} has no content {content_index}.")
         if audio_end_ms < 0:
             return Invalid("audio_end_ms", f"audio_end_ms is {audio_end_ms}, below 0.")
-        if audio_end_ms * NS_PER_MS > spoken.duration_ns:
+        fmt = spoken.speech.format
+        clock = _THIRDS if self._thirds and fmt.type != "audio/pcm" else fmt
+        duration_ns = clock.duration_ns(spoken.nbytes)
+        if audio_end_ms * NS_PER_MS > duration_ns:
             return Invalid(
                 "audio_end_ms",
-                f"Audio content of {spoken.duration_ns / NS_PER_MS:.0f} ms is already shorter "
+                f"Audio content of {duration_ns / NS_PER_MS:.0f} ms is already shorter "
                 f"than {audio_end_ms} ms.",
             )
-        kept = spoken.speech.format.nbytes(audio_end_ms * NS_PER_MS)
-        self._spoken[item_id] = Spoken(spoken.speech, kept)
-        parts = [msgspec.structs.replace(part, transcript=None) for part in item.content]
-        self.replace(msgspec.structs.replace(item, content=parts))
+        self._spoken[item_id] = Spoken(spoken.speech, clock.nbytes(audio_end_ms * NS_PER_MS))
+        self._truncated.add(item_id)
+        self._items[item_id] = _mute(item)
         return None
 
     def whole(self, item: Item) -> Item:
@@ -158,6 +166,22 @@ class History:
         return msgspec.structs.replace(
             item, content=[_with_audio(part, recorded) for part in item.content]
         )
+
+
+def _mute(item: Item) -> Item:
+    """The item without its transcripts."""
+    if not isinstance(item.content, list):
+        return item
+    parts = [msgspec.structs.replace(part, transcript=None) for part in item.content]
+    return msgspec.structs.replace(item, content=parts)
+
+
+def _text_tokens(item: Item) -> int:
+    parts = item.content if isinstance(item.content, list) else ()
+    said = sum(len(part.text.split()) for part in parts if isinstance(part.text, str))
+    called = len(item.arguments) if isinstance(item.arguments, str) else 0
+    given = len(item.output.split()) if isinstance(item.output, str) else 0
+    return said - (-called // TOKEN_LETTERS) + given
 
 
 def _with_audio(part: Part, recorded: Recorded | None) -> Part:

@@ -1,4 +1,4 @@
-"""From audio to a caller's item: append, commit and clear, speech events, transcription.
+"""From audio to a caller's item: append, commit and clear, speech events, turns.
 
 Theory of operation
 -------------------
@@ -15,25 +15,37 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from bench.corpus.codec import decode
 from bench.protocol import client as ask
 from bench.protocol import server as say
 from bench.protocol.objects import Item, Part
 from bench.reference.conversing import Conversing
 from bench.reference.draws import Draws
-from bench.reference.hearing import Hearing, SpeechStarted, SpeechStopped
+from bench.reference.hearing import (
+    Decision,
+    Hearing,
+    SpeechPaused,
+    SpeechResumed,
+    SpeechStarted,
+    SpeechStopped,
+)
 from bench.reference.history import History
+from bench.reference.idling import Idling
+from bench.reference.interjecting import Interjecting
+from bench.reference.judging import Judge
 from bench.reference.profile import Profile
 from bench.reference.refusing import error
-from bench.reference.repertoire import Repertoire
 from bench.reference.responding import Responding
 from bench.reference.rules import Invalid
 from bench.reference.schedule import Schedule
 from bench.reference.settings import Settings
-from bench.voice.audio import NS_PER_MS, NS_PER_S, AudioFormat, ms
+from bench.reference.suggesting import Suggesting
+from bench.reference.transcribing import Transcribing
+from bench.voice.audio import NS_PER_MS, AudioFormat, ms
 
 SHORTEST_COMMIT_NS: Final = ms(100)
 MOST_APPENDED: Final = 15 * 2**20
+
+_PROMPT: Final = "The user has been silent for a while."
 
 
 class Listening:
@@ -42,35 +54,44 @@ class Listening:
     def __init__(
         self,
         profile: Profile,
-        repertoire: Repertoire,
         draws: Draws,
         schedule: Schedule,
         settings: Settings,
         history: History,
         conversing: Conversing,
         responding: Responding,
+        transcribing: Transcribing,
+        interjecting: Interjecting,
+        suggesting: Suggesting,
+        idling: Idling,
+        judge: Judge,
         new_id: Callable[[], str],
     ) -> None:
-        self._profile = profile
-        self._repertoire = repertoire
+        self._lag = profile.vad.lag_ms
         self._draws = draws
         self._schedule = schedule
         self._settings = settings
         self._history = history
         self._conversing = conversing
         self._responding = responding
+        self._transcribing = transcribing
+        self._interjecting = interjecting
+        self._suggesting = suggesting
+        self._idling = idling
         self._new_id = new_id
-        self._hearing = Hearing(settings.input_format, settings.detection)
+        self._hearing = Hearing(
+            settings.input_format, settings.detection, judge, tells_pauses=suggesting.listens
+        )
         self._decisions = 0
         self._told_ns = 0
-        self._transcriptions = 0
         self._item_id: str | None = None  # of the speech under way
+        idling.act = self._timed_out
 
     def configure(self) -> None:
         """The settings may have changed."""
         self._hearing.configure(self._settings.input_format, self._settings.detection)
         if self._settings.detection is None:
-            self._item_id = None
+            self._fall_silent()
 
     def append(self, message: ask.InputAudioBufferAppend) -> None:
         """Hear it. The one message that is not answered."""
@@ -79,16 +100,14 @@ class Listening:
             self._schedule.say(error(message, invalid), "client")
             return
         for decided in self._hearing.append(message.audio):
-            lag = self._draws.ns("lag_ms", self._profile.vad.lag_ms, self._decisions)
+            lag = self._draws.ns("lag_ms", self._lag, self._decisions)
             self._decisions += 1
-            act = (
-                partial(self._started, decided)
-                if isinstance(decided, SpeechStarted)
-                else partial(self._stopped, decided, self._hearing.format)
-            )
             # A stop is never told before its start, whatever lags are drawn.
             self._told_ns = max(self._schedule.now_ns + lag, self._told_ns)
+            act = partial(self._tell, decided, self._hearing.format)
             self._schedule.at(self._told_ns, "vad", act)
+        if self._interjecting.listens and self._hearing.voiced:
+            self._interjecting.heard(self._hearing.clock_ns)
 
     def commit(self, message: ask.InputAudioBufferCommit) -> None:
         """Make an item of what is held. Begins no response."""
@@ -103,13 +122,28 @@ class Listening:
             self._schedule.say(error(message, invalid, code), "client")
             return
         fmt, audio = self._hearing.format, self._hearing.take()
-        self._transcribe(self._add(audio, fmt, "client"), audio, fmt)
+        self._interjecting.speech_stopped()
+        self._transcribing.begin(self._add(audio, fmt, "client"), audio, fmt)
 
     def clear(self, _: ask.InputAudioBufferClear) -> None:
         """Drop what is held, speech under way with it."""
         self._hearing.clear()
-        self._item_id = None
+        self._fall_silent()
         self._schedule.say(say.InputAudioBufferCleared(), "client")
+
+    def _fall_silent(self) -> None:
+        self._item_id = None
+        self._interjecting.speech_stopped()
+
+    def _tell(self, decided: Decision, fmt: AudioFormat) -> None:
+        if isinstance(decided, SpeechStarted):
+            self._started(decided)
+        elif isinstance(decided, SpeechStopped):
+            self._stopped(decided, fmt)
+        elif isinstance(decided, SpeechPaused):
+            self._suggesting.paused(decided, self._item_id)
+        elif isinstance(decided, SpeechResumed):
+            self._suggesting.resumed(self._item_id)
 
     def _started(self, started: SpeechStarted) -> None:
         self._item_id = self._new_id()
@@ -121,6 +155,9 @@ class Listening:
         detection, active = self._settings.detection, self._responding.active
         if active is not None and detection is not None and detection.interrupt_response:
             self._responding.cut(active, "turn_detected")
+        self._idling.stop()
+        self._suggesting.forget()
+        self._interjecting.speech_started(started.onset_ns)
 
     def _stopped(self, stopped: SpeechStopped, fmt: AudioFormat) -> None:
         self._item_id = self._item_id or self._new_id()
@@ -128,15 +165,42 @@ class Listening:
         self._schedule.say(
             say.InputAudioBufferSpeechStopped(item_id=self._item_id, audio_end_ms=end_ms), "vad"
         )
+        self._interjecting.speech_stopped()
         item_id = self._add(stopped.audio, fmt, "vad")
-        detection = self._settings.detection
+        detection, leaked = self._settings.detection, ""
         if detection is not None and detection.create_response:
-            self._responding.begin(None)
-        self._transcribe(item_id, stopped.audio, fmt)
+            answer = self._responding.begin(None, to_speech=self._settings.transcribes)
+            leaked = "" if answer is None else answer.leaked
+        self._transcribing.begin(item_id, stopped.audio, fmt, leaked)
+
+    def _timed_out(self, timeout_ms: int) -> None:
+        """Nobody spoke for so long: say so, commit the silence, and speak (`protocol.md` 7.7)."""
+        if self._hearing.speaking:  # and about to be told so
+            return
+        fmt = self._hearing.format
+        end_ms = self._hearing.clock_ns // NS_PER_MS
+        self._item_id = self._new_id()
+        self._schedule.say(
+            say.InputAudioBufferTimeoutTriggered(
+                item_id=self._item_id,
+                audio_start_ms=max(0, end_ms - timeout_ms),
+                audio_end_ms=end_ms,
+            ),
+            "idle",
+        )
+        part = Part(type="input_text", text=_PROMPT)
+        prompt = Item(
+            id=self._new_id(), type="message", status="completed", role="system", content=[part]
+        )
+        self._conversing.add(prompt, None, "idle")
+        item_id = self._add(self._hearing.take(), fmt, "idle")
+        self._responding.begin(None)
+        self._transcribing.nothing(item_id)
 
     def _add(self, audio: bytes, fmt: AudioFormat, cause: str) -> str:
         """The buffer becomes an item: committed, added, done. Gives its id."""
         item_id, self._item_id = self._item_id or self._new_id(), None
+        self._idling.stop()
         last = self._history.last_id
         self._schedule.say(
             say.InputAudioBufferCommitted(item_id=item_id, previous_item_id=last), cause
@@ -146,29 +210,3 @@ class Listening:
         self._history.record(item_id, audio, fmt)
         self._conversing.add(item, None, cause)
         return item_id
-
-    def _transcribe(self, item_id: str, audio: bytes, fmt: AudioFormat) -> None:
-        if not self._settings.transcribes:
-            return
-        whole = audio[: len(audio) // fmt.bytes_per_sample * fmt.bytes_per_sample]
-        text = self._repertoire.recogniser(fmt).text(decode(whole, fmt.type))
-        spread = self._profile.transcription.delay_ms
-        due = self._schedule.now_ns + self._draws.ns("delay_ms", spread, self._transcriptions)
-        self._transcriptions += 1
-        active = self._responding.active
-        if active is not None:
-            due = max(due, active.created_ns)
-        seconds = -(-fmt.duration_ns(len(audio)) // NS_PER_S)
-        self._schedule.at(due, "transcription", partial(self._transcribed, item_id, text, seconds))
-
-    def _transcribed(self, item_id: str, text: str, seconds: int) -> None:
-        self._history.heard(item_id, text)
-        self._schedule.say(
-            say.InputAudioTranscriptionDelta(item_id=item_id, delta=text), "transcription"
-        )
-        self._schedule.say(
-            say.InputAudioTranscriptionCompleted(
-                item_id=item_id, transcript=text, usage={"type": "duration", "seconds": seconds}
-            ),
-            "transcription",
-        )

@@ -4,8 +4,9 @@ Theory of operation
 -------------------
 A profile is truth by decree. Whatever it says the server takes (a think time, a silence before
 the voice, a share of failures) is what the server does, to the nanosecond on its schedule; what a
-real clock and a real socket add is in the truth log. Durations are *spreads*: a constant, or a
-named distribution from which `bench.reference.draws` draws.
+real clock and a real socket add is in the truth log. Durations are *spreads* and shares are
+*rates* (`bench.reference.spread`); quirks and failures have a file of their own
+(`bench.reference.misbehaviour`).
 
 What it refuses to know: how a draw is made, and what the server does with it.
 """
@@ -21,46 +22,10 @@ import msgspec
 from msgspec import Meta, Struct
 
 from bench.errors import UsageError
+from bench.reference.misbehaviour import Failures, Quirks
+from bench.reference.spread import Chance, Choice, Lognormal, Ms, Share, Spread, Uniform
 
-Ms = Annotated[float, Meta(ge=0, le=600_000)]
-Share = Annotated[float, Meta(ge=0, le=1)]
-
-REFUSALS: Final = (401, 402, 403, 404, 429, 500)
-CLOSE_CODES: Final = (1000, 1001, 1006, 1011, 1012, 1013)
 PCM_RATES: Final = (8_000, 16_000, 24_000, 32_000, 44_100, 48_000)
-
-
-class Lognormal(
-    Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="lognormal", tag_field="kind"
-):
-    """A long right tail: the logarithm is normal around that of `median_ms`."""
-
-    median_ms: Annotated[float, Meta(gt=0, le=600_000)]
-    sigma: Annotated[float, Meta(ge=0, le=5)]
-
-
-class Uniform(
-    Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="uniform", tag_field="kind"
-):
-    """Anything from `low_ms` to `high_ms`, all alike."""
-
-    low_ms: Ms
-    high_ms: Ms
-
-    def __post_init__(self) -> None:
-        if self.low_ms > self.high_ms:
-            raise ValueError("low_ms is above high_ms")
-
-
-class Choice(
-    Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="choice", tag_field="kind"
-):
-    """One of the values listed, all alike; list one twice to make it likelier."""
-
-    of_ms: Annotated[tuple[Ms, ...], Meta(min_length=1)]
-
-
-Spread = Ms | Lognormal | Uniform | Choice
 
 
 class VadProfile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -69,19 +34,73 @@ class VadProfile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     lag_ms: Spread = 15.0
 
 
+class ByEagerness(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A number for each eagerness of semantic_vad; `auto` is `medium`."""
+
+    low: Ms
+    medium: Ms
+    high: Ms
+
+
+class Mistaken(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A share for each eagerness."""
+
+    low: Share
+    medium: Share
+    high: Share
+
+
+class SemanticProfile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """semantic_vad: how long a quiet must last, by what was judged `judge_ms` into it.
+
+    `complete_ms` where the caller is judged to have said all, `incomplete_ms` where not (the caps
+    of the API), `unknown_ms` where the words are not known; `mistake` is the share of inner pauses
+    that are judged complete.
+    """
+
+    judge_ms: Annotated[int, Meta(ge=50, le=2_000)] = 200
+    complete_ms: ByEagerness = ByEagerness(low=800.0, medium=500.0, high=300.0)
+    incomplete_ms: ByEagerness = ByEagerness(low=8_000.0, medium=4_000.0, high=2_000.0)
+    unknown_ms: ByEagerness = ByEagerness(low=2_000.0, medium=1_000.0, high=500.0)
+    mistake: Mistaken = Mistaken(low=0.02, medium=0.1, high=0.3)
+
+
 class ResponseProfile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A reply in time. Both delays count from committed, or from response.create where sent.
 
-    `jitter_ms` delays every delta but the first by up to so much, never past its successor's turn.
+    `history_ms` is added to the first delta for every item in the conversation. `jitter_ms` delays
+    every delta but the first by up to so much, never past its successor's turn.
     """
 
     created_ms: Spread = 20.0
     first_delta_ms: Spread = Lognormal(median_ms=350.0, sigma=0.25)
+    history_ms: Ms = 0.0
     leading_silence_ms: Spread = Uniform(low_ms=0.0, high_ms=60.0)
     delta_ms: Annotated[int, Meta(ge=10, le=10_000)] = 100
     pace: Annotated[float, Meta(ge=0.1, le=1000)] = 4.0
     jitter_ms: Ms = 0.0
     word_ms: Ms = 40.0
+
+
+class ToolsProfile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Tool calls, where a session has tools: shares of the first responses after a user's turn.
+
+    `one` call, two in `parallel`, or `mixed`: a message and a call; what is left speaks.
+    `first_ms` counts as `first_delta_ms` does, to the first arguments; each further output begins
+    `stagger_ms` after the one before; `letters` of arguments come every `delta_ms`.
+    """
+
+    one: Share = 0.5
+    parallel: Share = 0.25
+    mixed: Share = 0.25
+    first_ms: Spread = Lognormal(median_ms=250.0, sigma=0.25)
+    stagger_ms: Ms = 40.0
+    delta_ms: Ms = 10.0
+    letters: Annotated[int, Meta(ge=1, le=1000)] = 4
+
+    def __post_init__(self) -> None:
+        if self.one + self.parallel + self.mixed > 1.0 + 1e-9:
+            raise ValueError("one, parallel and mixed are more than 1 together")
 
 
 class TranscriptionProfile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -90,27 +109,13 @@ class TranscriptionProfile(Struct, frozen=True, forbid_unknown_fields=True, kw_o
     delay_ms: Spread = 120.0
 
 
-class Failures(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What goes wrong on purpose, as shares of sessions or, for the last four, of responses."""
+class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a session and the account may use; 0 is no limit. `breach`: how too much shows."""
 
-    refuse: Share = 0.0
-    refuse_status: int = 429
-    max_sessions: Annotated[int, Meta(ge=0)] = 0
-    close_at_once: Share = 0.0
-    mute: Share = 0.0
-    malformed: Share = 0.0
-    binary: Share = 0.0
-    huge: Share = 0.0
-    response_failed: Share = 0.0
-    close_mid_turn: Share = 0.0
-    close_code: int = 1011
-    stall: Share = 0.0
-
-    def __post_init__(self) -> None:
-        if self.refuse_status not in REFUSALS:
-            raise ValueError(f"refuse_status must be one of {', '.join(map(str, REFUSALS))}")
-        if self.close_code not in CLOSE_CODES:
-            raise ValueError(f"close_code must be one of {', '.join(map(str, CLOSE_CODES))}")
+    session_s: Annotated[float, Meta(ge=0, le=86_400)] = 0.0
+    sessions: Annotated[int, Meta(ge=0)] = 0
+    packets_per_second: Annotated[int, Meta(ge=0)] = 0
+    breach: Literal["429", "error", "errortype", "close"] = "429"
 
 
 class Profile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -120,8 +125,12 @@ class Profile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     authorization: Literal["any", "required"] = "any"
     rates: tuple[int, ...] = (24_000,)
     vad: VadProfile = VadProfile()
+    semantic: SemanticProfile = SemanticProfile()
     response: ResponseProfile = ResponseProfile()
+    tools: ToolsProfile = ToolsProfile()
     transcription: TranscriptionProfile = TranscriptionProfile()
+    limits: Limits = Limits()
+    quirks: Quirks = Quirks()
     failures: Failures = Failures()
 
     def __post_init__(self) -> None:
@@ -130,12 +139,15 @@ class Profile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
                 raise ValueError(f"rates: {rate} is none of {', '.join(map(str, PCM_RATES))}")
 
 
-_KEYS: Final[dict[str, tuple[str, ...]]] = {
+_TABLES: Final[dict[str, tuple[str, ...]]] = {
     "": Profile.__struct_fields__,
-    "vad": VadProfile.__struct_fields__,
-    "response": ResponseProfile.__struct_fields__,
-    "transcription": TranscriptionProfile.__struct_fields__,
-    "failures": Failures.__struct_fields__,
+    **{
+        name: type(default).__struct_fields__
+        for name, default in zip(
+            Profile.__struct_fields__, Profile.__struct_defaults__, strict=True
+        )
+        if isinstance(default, Struct)
+    },
 }
 _KINDS: Final[dict[str, tuple[str, ...]]] = {
     "lognormal": Lognormal.__struct_fields__,
@@ -176,14 +188,18 @@ def _explain(text: str, table: dict[str, Any]) -> str:
     key = unknown["key"]
     place = _PLACE.match(text)
     where = place["path"] if place else ""
-    valid = _KEYS.get(where) or _keys_of_spread(where, table)
+    valid = _TABLES.get(where) or _keys_of_value(where, table)
     near = get_close_matches(key, valid, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"write one of {', '.join(valid)}"
     return f"unknown key {f'{where}.{key}' if where else key!r}; {hint}"
 
 
-def _keys_of_spread(where: str, table: dict[str, Any]) -> tuple[str, ...]:
-    """The keys that the spread at a dotted path may have, by its kind."""
+def _keys_of_value(where: str, table: dict[str, Any]) -> tuple[str, ...]:
+    """The keys that the table at a dotted path may have: a rate, a spread, or by eagerness."""
     for name in where.split("."):
         table = table.get(name, {})
+    if where.startswith("semantic."):
+        return ByEagerness.__struct_fields__
+    if where.startswith(("quirks.", "failures.")):
+        return Chance.__struct_fields__
     return _KINDS.get(str(table.get("kind")), ("kind",))

@@ -10,6 +10,8 @@ the utterance does not cover. So it does not matter how much silence lies around
 the stream was cut, or that a pause inside it split it in two: the loudest sample of either part is
 a mark. An item costs a few passes of numpy's argmax, some 0.1 ms.
 
+The utterance that comes last was said whole if what is there reaches its last sound.
+
 Only the very samples are recognised. Another gain, rate or speaker is "[unrecognised speech]",
 and where only part of an utterance is there, its words are given by share of its speaking time.
 """
@@ -65,6 +67,22 @@ class Recogniser:
         words = [self._words(one, len(samples)) for one in found]
         return " ".join(filter(None, words)) or UNRECOGNISED
 
+    def said_whole(self, samples: Samples) -> bool | None:
+        """Whether the last utterance in `samples` was said to its end; None for strangers."""
+        last = max(self._find(samples), key=lambda one: one.start, default=None)
+        if last is None:
+            return None
+        _, offset = self._span(last.known)
+        return (
+            offset - (len(samples) - last.start) <= _SLACK_S * self._known[last.known].format.rate
+        )
+
+    def _span(self, number: int) -> tuple[float, float]:
+        """Where speech begins and ends in a known utterance, in samples."""
+        known = self._known[number]
+        ends = (known.onset_ns or 0, known.offset_ns or known.duration_ns)
+        return ends[0] * known.format.rate / NS_PER_S, ends[1] * known.format.rate / NS_PER_S
+
     def _find(self, samples: Samples) -> Iterator[_Found]:
         """Utterances inside, each once for every time it is there; the loudest probe first."""
         pieces = [(0, len(samples))]
@@ -100,12 +118,10 @@ class Recogniser:
     def _words(self, one: _Found, length: int) -> str:
         """The words of the part that is there, by share of speaking time."""
         known = self._known[one.known]
-        rate = known.format.rate
-        onset = (known.onset_ns or 0) * rate / NS_PER_S
-        offset = (known.offset_ns or known.duration_ns) * rate / NS_PER_S
+        onset, offset = self._span(one.known)
         first = max(onset, -one.start)
         last = min(offset, length - one.start)
-        slack = _SLACK_S * rate
+        slack = _SLACK_S * known.format.rate
         if first - onset <= slack and offset - last <= slack:
             return known.text
         words = known.text.split()

@@ -8,11 +8,12 @@ voice is the silence that the profile drew and nothing else.
 
 A format is loaded on first use and kept, shared by all sessions. First use stops the whole server
 for as long as the conversion takes (a second or so for the shipped corpus); the profile's `rates`
-are made ready before the server says that it is.
+are made ready before the server says that it is. A reply at another speed is made on its first use,
+some ms each, and the last 256 are kept; its pitch follows its speed, as on a tape.
 """
 
 from collections.abc import Callable
-from typing import Self
+from typing import Final, Self
 
 from bench.corpus.codec import decode, encode
 from bench.corpus.decode import resample
@@ -23,6 +24,8 @@ from bench.reference.speech import Reply
 from bench.voice.audio import AudioFormat, ms
 from bench.voice.utterance import Utterance
 
+_MOST_PACED: Final = 256
+
 
 class Repertoire:
     """Replies and known speech by format. `load` gives the whole corpus in one format."""
@@ -32,6 +35,7 @@ class Repertoire:
         self._utterances: dict[AudioFormat, tuple[Utterance, ...]] = {}
         self._replies: dict[AudioFormat, tuple[Reply, ...]] = {}
         self._recognisers: dict[AudioFormat, Recogniser] = {}
+        self._paced: dict[tuple[AudioFormat, int, float], Reply] = {}
 
     @classmethod
     def of(cls, *utterances: Utterance) -> Self:
@@ -47,6 +51,18 @@ class Repertoire:
                 raise CorpusError("no utterance of this corpus is speech; the server needs a voice")
             self._replies[fmt] = tuple(Reply(_from_audible(one), one.text) for one in tagged)
         return self._replies[fmt]
+
+    def reply(self, fmt: AudioFormat, number: int, speed: float = 1.0) -> Reply:
+        """One of the replies, spoken at `speed` times its own speed."""
+        reply = self.replies(fmt)[number]
+        if speed == 1.0:
+            return reply
+        key = (fmt, number, speed)
+        if key not in self._paced:
+            if len(self._paced) >= _MOST_PACED:
+                del self._paced[next(iter(self._paced))]
+            self._paced[key] = reply._replace(audio=_at_speed(reply.audio, fmt, speed))
+        return self._paced[key]
 
     def recogniser(self, fmt: AudioFormat) -> Recogniser:
         """What knows the corpus by ear in this format."""
@@ -64,6 +80,11 @@ def _from_audible(one: Utterance) -> bytes:
     samples = decode(one.audio, one.format.type)
     quiet = first_audible(envelope(samples, one.format.rate)) or 0
     return one.audio[one.format.nbytes(ms(quiet * WINDOW_MS)) :]
+
+
+def _at_speed(audio: bytes, fmt: AudioFormat, speed: float) -> bytes:
+    samples = resample(decode(audio, fmt.type), round(fmt.rate * speed), fmt.rate)
+    return encode(samples, fmt.type)
 
 
 def _convert(one: Utterance, fmt: AudioFormat) -> Utterance:

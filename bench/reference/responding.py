@@ -1,75 +1,94 @@
-"""The output side of a session: responses from cause to `response.done`, in the order of the API.
+"""The output side of a session: the life of every response, from its cause to `response.done`.
 
 Theory of operation
 -------------------
-The order is that of `protocol.md` section 7.1 (audio), 7.3 (text), 7.5 and 7.6 (cut short). One
-response at a time may belong to the conversation; those with `conversation: "none"` run beside it
-and leave no item. Whatever befalls a response, it ends with exactly one `response.done`: a cut
-first closes all that is open, in the usual order, and one cut before `response.created` is created
-and cancelled in one instant.
+One response at a time may belong to the conversation; those with `conversation: "none"` run beside
+it and leave no item. Whatever befalls a response, it ends with exactly one `response.done`: a cut
+first closes all that is open, in the usual order (`protocol.md` 7.5 and 7.6), and one cut before
+`response.created` is created and cancelled in one instant.
 
-Usage counts a token for 100 ms of the caller's audio (recorded servers do), for 50 ms of the
-agent's, and for a word of text. `max_output_tokens` ends a reply as `incomplete`.
+A response ends when its last output does; an output that the limit on tokens cuts short ends all of
+it as `incomplete`. A fate other than "reply" comes from the profile's failures: `failed` or
+`errortype` in place of it, `close`, `stall` or `malformed_mid_turn` after half of the first
+output's deltas.
 
-A fate other than "reply" comes from the profile's failures: `failed` in place of the first delta,
-`close` or `stall` after half of the deltas.
+Tool calls are pending from their own end until the client gives what they returned. An output given
+while its response is still under way waits for the end of that (`protocol.md` 7.4).
 """
 
+from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from bench.protocol import server as say
 from bench.protocol.client import ResponseCancel, ResponseCreate
 from bench.protocol.objects import ResponseParams
-from bench.reference.answer import Answer, fate_of, instants, spoken_script, written_script
-from bench.reference.draws import Draws
+from bench.reference.answer import Answer, Output
+from bench.reference.calling import functions
+from bench.reference.composing import Composing
 from bench.reference.history import History
-from bench.reference.profile import Profile
+from bench.reference.idling import Idling
 from bench.reference.refusing import error
-from bench.reference.repertoire import Repertoire
 from bench.reference.rules import Invalid, check_response
-from bench.reference.schedule import Close, Schedule
-from bench.reference.settings import Settings, audio_format
-from bench.reference.wording import item_of, part_of, response_of, usage_of, wanted_by
+from bench.reference.schedule import Close, Raw, Schedule
+from bench.reference.settings import Settings
+from bench.reference.telling import Telling
+from bench.reference.vendor import answers_tools
+from bench.reference.wording import response_of, usage_of, wanted_by
 
 Status = Literal["completed", "cancelled", "incomplete", "failed"]
 
+HALF_AN_OBJECT: Final = Raw('{"type":"response.output_audio.delta","delta":"')
+EXHAUSTED: Final = Raw(
+    '{"errorType":"SESSION_RESOURCES_EXHAUSTED","message":"Resources are exhausted."}'
+)
+_STRAGGLERS: Final = 3
+
 
 class Responding:
-    """All responses of one session; `name` makes their ids unlike those of other sessions."""
+    """All responses of one session."""
 
     def __init__(
         self,
-        name: str,
-        profile: Profile,
-        repertoire: Repertoire,
-        draws: Draws,
+        composing: Composing,
+        telling: Telling,
         schedule: Schedule,
         settings: Settings,
         history: History,
+        idling: Idling,
+        close_code: int,
     ) -> None:
-        self._name = name
-        self._profile = profile
-        self._repertoire = repertoire
-        self._draws = draws
+        self._composing = composing
+        self._telling = telling
         self._schedule = schedule
         self._settings = settings
         self._history = history
-        self._number = 0
+        self._idling = idling
+        self._close_code = close_code
         self._running: dict[str, Answer] = {}
+        self._afterwards: list[Callable[[], None]] = []
+        self._pending_calls: set[str] = set()
+        self._interrupted = False
         self.active: Answer | None = None
-        self.has_spoken = False
 
-    def begin(self, message: ResponseCreate | None) -> None:
-        """Start a response now, for a client or, with None, of the server's own accord."""
+    @property
+    def has_spoken(self) -> bool:
+        """Whether the agent has made a sound."""
+        return self._telling.has_spoken
+
+    def begin(self, message: ResponseCreate | None, *, to_speech: bool = False) -> Answer | None:
+        """Start a response now, for a client or, with None, of the server's own accord.
+
+        `to_speech`: it answers audio that is being transcribed. None where there cannot be one.
+        """
         params = ResponseParams()
         if message is not None and isinstance(message.response, ResponseParams):
             params = message.response
             invalid = check_response(params, self._settings.manners.rates)
-            invalid = invalid or self._check_input(params)
+            invalid = invalid or self._check_input(params) or self._check_choice(params)
             if invalid is not None:
                 self._say(error(message, invalid))
-                return
+                return None
         if self.active is not None and params.conversation != "none":
             text = (
                 f"Conversation already has an active response in progress: {self.active.id}. "
@@ -77,14 +96,19 @@ class Responding:
             )
             code = "conversation_already_has_active_response"
             self._say(error(message, Invalid("", text), code))
-            return
-        answer = self._settle(params)
+            return None
+        answer = self._composing.compose(params, self._schedule.now_ns, to_speech=to_speech)
         self._running[answer.id] = answer
         if answer.in_conversation:
             self.active = answer
+            self._idling.stop()
         self._schedule.at(answer.created_ns, answer.id, partial(self._create, answer))
-        self._schedule.at(answer.announced_ns, answer.id, partial(self._announce, answer))
-        self._schedule.at(answer.first_ns, answer.id, partial(self._step, answer))
+        for output in answer.outputs:
+            script = output.script
+            announce, step = (partial(act, answer, output) for act in (self._announce, self._step))
+            self._schedule.at(script.announced_ns, answer.id, announce)
+            self._schedule.at(script.deltas[0].due_ns, answer.id, step)
+        return answer
 
     def cancel(self, message: ResponseCancel) -> None:
         """Cut the response that is named, else the active one."""
@@ -99,8 +123,37 @@ class Responding:
     def cut(self, answer: Answer, reason: str) -> None:
         """End a response now, whatever state it is in: `turn_detected` or `client_cancelled`."""
         if answer.state == "pending":
+            answer.fate = "reply"
             self._create(answer)
+        if answer.late_audio and reason == "turn_detected":
+            self._straggle(answer)
+        # Whoever interrupts has the word: nothing goes on by itself then.
+        self._interrupted = reason == "turn_detected"
         self._end(answer, "cancelled", {"type": "cancelled", "reason": reason})
+        self._interrupted = False
+
+    def after_active(self, act: Callable[[], None]) -> None:
+        """Call `act` at the end of the active response, or now if there is none."""
+        if self.active is None:
+            act()
+        else:
+            self._afterwards.append(act)
+
+    def is_calling(self, call_id: str) -> bool:
+        """Whether the active response makes this call."""
+        return self.active is not None and self.active.has_call(call_id)
+
+    def returned(self, call_id: str) -> None:
+        """A call has its output. Where the session says so, the last of them is answered."""
+        if call_id not in self._pending_calls:
+            return
+        self._pending_calls.discard(call_id)
+        if not self._pending_calls and answers_tools(self._settings.provider_data):
+            self.after_active(self._go_on)
+
+    def _go_on(self) -> None:
+        if self.active is None and not self._interrupted:
+            self.begin(None)
 
     def _check_input(self, params: ResponseParams) -> Invalid | None:
         """Items that a response refers to must be there."""
@@ -110,131 +163,100 @@ class Responding:
                 return Invalid(path, f"No item {item.get('id')!r} to refer to.")
         return None
 
-    def _settle(self, params: ResponseParams) -> Answer:
-        """Draw and decide everything that there is to know about the next response."""
-        n, profile = self._number, self._profile.response
-        self._number += 1
+    def _check_choice(self, params: ResponseParams) -> Invalid | None:
+        """A function that a response must call must be there."""
         wanted = wanted_by(params, self._settings)
-        fmt = audio_format(wanted.format)
-        replies = self._repertoire.replies(fmt)
-        reply = replies[self._draws.index("reply", len(replies), n)]
-        created, announced, first = instants(profile, self._draws, n, self._schedule.now_ns)
-        limit = wanted.max_output_tokens if isinstance(wanted.max_output_tokens, int) else None
-        if "audio" in wanted.modalities:
-            script = spoken_script(profile, self._draws, n, first, reply, fmt, limit)
-        else:
-            script = written_script(profile, first, reply, limit)
-        failures = self._profile.failures
-        ids = f"{self._name}_{n}"
-        metadata = params.metadata
-        return Answer(
-            id=f"resp_{ids}",
-            item_id=f"item_{ids}_a",
-            created_ns=created,
-            announced_ns=announced,
-            first_ns=first,
-            script=script,
-            modalities=wanted.modalities,
-            format=fmt,
-            voice=wanted.voice,
-            max_output_tokens=wanted.max_output_tokens,
-            metadata=metadata if isinstance(metadata, dict) else None,
-            in_conversation=params.conversation != "none",
-            input_tokens=self._history.tokens(),
-            fate=fate_of(
-                self._draws, n, failures.response_failed, failures.close_mid_turn, failures.stall
-            ),
-        )
+        choice = wanted.tool_choice
+        if not isinstance(choice, dict) or choice.get("type") != "function":
+            return None
+        name = choice.get("name")
+        if any(tool["name"] == name for tool in functions(wanted.tools)):
+            return None
+        return Invalid("response.tool_choice", f"Tool choice {name!r} not found in 'tools'.")
 
     def _create(self, answer: Answer) -> None:
+        if answer.fate == "errortype":
+            self._schedule.say(EXHAUSTED, "failure")
+            self._forget(answer)
+            return
         answer.state = "created"
         self._say(say.ResponseCreated(response=response_of(answer, "in_progress", None, None)))
 
-    def _announce(self, answer: Answer) -> None:
-        if answer.fate == "failed":
-            return
-        answer.state = "announced"
-        ids: dict[str, Any] = {"response_id": answer.id}
-        item = item_of(answer, "in_progress")
-        self._say(say.ResponseOutputItemAdded(**ids, item=item))
-        if answer.in_conversation:
-            answer.previous_item_id = self._history.add(item)
-            self._say(
-                say.ConversationItemAdded(item=item, previous_item_id=answer.previous_item_id)
-            )
-        self._say(say.ResponseContentPartAdded(**ids, item_id=answer.item_id, part=part_of(answer)))
+    def _announce(self, answer: Answer, output: Output) -> None:
+        if answer.fate != "failed":
+            self._telling.announce(answer, output)
 
-    def _step(self, answer: Answer) -> None:
+    def _step(self, answer: Answer, output: Output) -> None:
         """The delta that is due, and then the next or the end."""
         if answer.fate == "failed":
             told = {"type": "server_error", "code": "server_error", "message": "Told to fail."}
             self._end(answer, "failed", {"type": "failed", "error": told})
             return
-        script = answer.script
-        steps = len(script.deltas_ns)
-        if answer.fate != "reply" and answer.steps_done >= max(1, steps // 2):
-            self._misfortune(answer)
+        deltas = output.script.deltas
+        halfway = output.steps_done >= max(1, len(deltas) // 2)
+        if output.index == 0 and halfway and not self._survives(answer):
             return
-        ids: dict[str, Any] = {"response_id": answer.id, "item_id": answer.item_id}
-        for word in script.words_at(answer.steps_done):
-            answer.text += word
-            kind = (
-                say.ResponseOutputTextDelta
-                if script.speech is None
-                else say.ResponseOutputAudioTranscriptDelta
-            )
-            self._say(kind(**ids, delta=word))
-        if script.speech is not None:
-            delta = script.speech.part(answer.nbytes, answer.nbytes + script.delta_bytes)
-            answer.nbytes += len(delta)
-            self.has_spoken = True
-            if answer.in_conversation:
-                self._history.speak(answer.item_id, script.speech, answer.nbytes)
-            self._say(say.ResponseOutputAudioDelta(**ids, delta=delta))
-        answer.steps_done += 1
-        if answer.steps_done < steps:
-            due = script.deltas_ns[answer.steps_done]
-            self._schedule.at(due, answer.id, partial(self._step, answer))
-        elif answer.fate != "reply":
-            self._misfortune(answer)
-        elif script.limited:
+        self._telling.step(answer, output)
+        if not output.finished:
+            due = deltas[output.steps_done].due_ns
+            self._schedule.at(due, answer.id, partial(self._step, answer, output))
+        elif output.index == 0 and not self._survives(answer):
+            return
+        elif output.script.limited:
             details = {"type": "incomplete", "reason": "max_output_tokens"}
             self._end(answer, "incomplete", details)
         else:
-            self._end(answer, "completed", None)
+            self._close(answer, output, "completed")
+            if all(other.state == "closed" for other in answer.outputs):
+                self._end(answer, "completed", None)
 
-    def _misfortune(self, answer: Answer) -> None:
-        if answer.fate == "close":
-            self._schedule.say(Close(self._profile.failures.close_code), "failure")
-        else:
+    def _survives(self, answer: Answer) -> bool:
+        """Whether the response goes on; its misfortune, if it has one, happens here and once."""
+        fate, answer.fate = answer.fate, "reply"
+        if fate == "close":
+            self._schedule.say(Close(self._close_code), "failure")
+        elif fate == "stall":
             self._schedule.silent = True
+        elif fate == "malformed_mid_turn":
+            self._schedule.say(HALF_AN_OBJECT, "failure")
+        return fate not in {"close", "stall"}
+
+    def _straggle(self, answer: Answer) -> None:
+        """A few more deltas of what is being spoken."""
+        for output in answer.shown:
+            spoken = output.script.speech is not None and output.state == "announced"
+            for _ in range(_STRAGGLERS if spoken else 0):
+                if len(output.script.deltas) - output.steps_done > 1:
+                    self._telling.step(answer, output)
+
+    def _close(self, answer: Answer, output: Output, status: str) -> None:
+        self._telling.close(answer, output, status)
+        call = output.script.call
+        if call is not None and status == "completed":
+            self._pending_calls.add(call.call_id)
 
     def _end(self, answer: Answer, status: Status, details: dict[str, Any] | None) -> None:
         """Close what is open and say `response.done`, once."""
+        for output in answer.outputs:
+            if output.state == "announced":
+                self._close(answer, output, "incomplete")
+        for _ in range(2 if answer.done_twice else 1):
+            response = response_of(answer, status, details, usage_of(answer))
+            self._say(say.ResponseDone(response=response))
+        if answer.in_conversation:
+            self._idling.wait(answer.played_out_ns(self._schedule.now_ns))
+        self._forget(answer)
+
+    def _forget(self, answer: Answer) -> None:
+        """It is over: what waited for that can happen."""
+        answer.state = "ended"
         self._schedule.drop(answer.id)
         self._running.pop(answer.id, None)
         if self.active is answer:
             self.active = None
-        if answer.state == "announced":
-            self._close_item(answer, "completed" if status == "completed" else "incomplete")
-        answer.state = "ended"
-        usage = usage_of(answer)
-        self._say(say.ResponseDone(response=response_of(answer, status, details, usage)))
-
-    def _close_item(self, answer: Answer, status: str) -> None:
-        ids: dict[str, Any] = {"response_id": answer.id, "item_id": answer.item_id}
-        if answer.script.speech is None:
-            self._say(say.ResponseOutputTextDone(**ids, text=answer.text))
-        else:
-            self._say(say.ResponseOutputAudioDone(**ids))
-            self._say(say.ResponseOutputAudioTranscriptDone(**ids, transcript=answer.text))
-        self._say(say.ResponseContentPartDone(**ids, part=part_of(answer)))
-        item = item_of(answer, status)
-        answer.output.append(item)
-        if answer.in_conversation:
-            self._history.replace(item)
-            self._say(say.ConversationItemDone(item=item, previous_item_id=answer.previous_item_id))
-        self._say(say.ResponseOutputItemDone(response_id=answer.id, item=item))
+            waiting, self._afterwards = self._afterwards, []
+            for act in waiting:
+                act()
 
     def _say(self, message: say.ServerMessage) -> None:
         self._schedule.say(message, "response")

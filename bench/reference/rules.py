@@ -71,9 +71,24 @@ def format_of(rates: tuple[int, ...], value: Any) -> str | None:
     return None if (rate or 24_000) in rates else f"Rate {rate} is none of {rates}."
 
 
+def tools(value: Any) -> str | None:
+    """A list of tools; a function has a name, and parameters are a schema."""
+    for number, tool in enumerate(value):
+        if not isinstance(tool.get("type"), str):
+            return f"tool {number} has no type."
+        named = isinstance(tool.get("name"), str) and tool["name"]
+        if tool["type"] == "function" and not named:
+            return f"tool {number} is a function without a name."
+        if not isinstance(tool.get("parameters"), dict | None):
+            return f"tool {number} has parameters that are no object."
+    return None
+
+
 def tool_choice(value: Any) -> str | None:
     """When to call tools, or which."""
     if isinstance(value, dict):
+        if value.get("type") == "function" and not isinstance(value.get("name"), str):
+            return "a function to call needs a name."
         return one_of("function", "mcp")(value.get("type"))
     return one_of("auto", "none", "required")(value)
 
@@ -107,6 +122,7 @@ _RULES: Final[tuple[tuple[str, Rule], ...]] = (
     ("session.output_modalities", each("text", "audio")),
     ("session.temperature", between(0, 2)),
     ("session.max_output_tokens", tokens),
+    ("session.tools", tools),
     ("session.tool_choice", tool_choice),
     ("session.truncation", truncation),
     (f"{_INPUT}.noise_reduction", noise_reduction),
@@ -150,6 +166,7 @@ def check_response(params: ResponseParams, rates: tuple[int, ...]) -> Invalid | 
         ("response.conversation", one_of("auto", "none")),
         ("response.output_modalities", each("text", "audio")),
         ("response.max_output_tokens", tokens),
+        ("response.tools", tools),
         ("response.tool_choice", tool_choice),
         ("response.metadata", metadata),
         ("response.audio", audio),

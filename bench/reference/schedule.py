@@ -16,6 +16,7 @@ from itertools import count
 from typing import NamedTuple
 
 from bench.protocol.server import ServerMessage
+from bench.reference.accent import Accent
 
 
 class Raw(NamedTuple):
@@ -25,9 +26,10 @@ class Raw(NamedTuple):
 
 
 class Close(NamedTuple):
-    """The connection ends here, with this code; 1006 means without a word."""
+    """The connection ends here, with this code and reason; 1006 means without a word."""
 
     code: int
+    reason: str = ""
 
 
 class Due(NamedTuple):
@@ -46,13 +48,17 @@ class _Step(NamedTuple):
 
 
 class Schedule:
-    """The future of one session. `prefix` makes its event ids unlike those of other sessions."""
+    """The future of one session. `prefix` makes its event ids unlike those of other sessions.
 
-    def __init__(self, prefix: str) -> None:
+    `accent` says what is said in place of each message.
+    """
+
+    def __init__(self, prefix: str, accent: Accent | None = None) -> None:
         self.now_ns = 0
         self.closed = False
         self.silent = False
         self._prefix = prefix
+        self._accent = accent
         self._steps: list[_Step] = []
         self._said: list[Due] = []
         self._order = count()
@@ -72,7 +78,10 @@ class Schedule:
         if self.closed or self.silent:
             return
         if isinstance(message, ServerMessage):
-            message.event_id = f"{self._prefix}_{next(self._event)}"
+            for spelt in (message,) if self._accent is None else self._accent(message):
+                spelt.event_id = f"{self._prefix}_{next(self._event)}"
+                self._said.append(Due(self.now_ns, spelt, cause))
+            return
         self._said.append(Due(self.now_ns, message, cause))
         if isinstance(message, Close):
             self.closed = True

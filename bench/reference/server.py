@@ -15,7 +15,7 @@ import asyncio
 import gc
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import monotonic_ns, process_time_ns
 from typing import Final
@@ -29,12 +29,14 @@ from websockets.http11 import Request, Response
 from bench.corpus.decode import load_utterances
 from bench.corpus.manifest import find_corpus, load_corpus
 from bench.errors import UsageError
+from bench.reference.account import Account
 from bench.reference.admission import INWORLD_PATH, Admitted, Refused, admit
+from bench.reference.board import Board
 from bench.reference.call import Call
 from bench.reference.fitness import Fitness, Summary
 from bench.reference.profile import Profile
 from bench.reference.repertoire import Repertoire
-from bench.reference.truth import TruthLog
+from bench.reference.truth import TruthLog, TurnedAway
 from bench.voice.audio import AudioFormat
 
 # 15 MiB of audio, the API's limit for an append, in base64, with room for the JSON around it.
@@ -54,6 +56,8 @@ class _Reference:
         self._repertoire = repertoire
         self._truth = truth
         self.fitness = Fitness()
+        self._board = Board()
+        self._account = Account(profile.limits)
         self._admitted: WeakKeyDictionary[ServerConnection, Admitted] = WeakKeyDictionary()
         self._open = 0
         self._number = 0
@@ -70,6 +74,7 @@ class _Reference:
         self._number += 1
         if isinstance(verdict, Refused):
             self.fitness.refused += 1
+            self._truth.note(TurnedAway(self._number - 1, monotonic_ns(), verdict.status))
             return connection.respond(verdict.status, f"{verdict.text}\n")
         self._admitted[connection] = verdict
         return None
@@ -87,6 +92,8 @@ class _Reference:
                 self._repertoire,
                 self._truth,
                 self.fitness,
+                self._board,
+                self._account,
             ).run()
         finally:
             self._open -= 1
@@ -121,15 +128,17 @@ def serve(
     truth: Path | None = None,
     summary: Path | None = None,
     watch_parent: bool = False,
+    formats: Sequence[AudioFormat] = (),
     on_ready: Callable[[str], None],
 ) -> Summary:
     """Serve until SIGINT, SIGTERM or, with `watch_parent`, the end of the parent process.
 
     `corpus` is a name or a folder; `port` 0 picks one; `on_ready` is told the URL of the Inworld
-    path once sessions are welcome. `truth` and `summary` are files to write. UsageError if the
-    corpus, a file or the port cannot be had; nothing was started then.
+    path once sessions are welcome. `truth` and `summary` are files to write. `formats` are made
+    ready beside the profile's rates. UsageError if the corpus, a file or the port cannot be had;
+    nothing was started then.
     """
-    repertoire = prepare(profile, corpus)
+    repertoire = prepare(profile, corpus, formats)
     log = TruthLog(truth)
     if summary is not None:
         _write(summary, b"")
@@ -144,12 +153,11 @@ def serve(
     return result
 
 
-def prepare(profile: Profile, corpus: str) -> Repertoire:
-    """A corpus as the server's voice and ear, with the profile's rates made ready."""
+def prepare(profile: Profile, corpus: str, formats: Sequence[AudioFormat] = ()) -> Repertoire:
+    """A corpus as the server's voice and ear, in the profile's rates and `formats`."""
     found = load_corpus(find_corpus(corpus))
     repertoire = Repertoire(lambda fmt: load_utterances(found, found.entries, fmt))
-    for rate in profile.rates:
-        fmt = AudioFormat("audio/pcm", rate)
+    for fmt in (*(AudioFormat("audio/pcm", rate) for rate in profile.rates), *formats):
         repertoire.replies(fmt)
         repertoire.recogniser(fmt)
     # What is here now stays: the collector need never look at it again.

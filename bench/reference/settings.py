@@ -5,15 +5,14 @@ Theory of operation
 The effective session is a plain nested dict in the key order of recorded servers, nulls present
 (`protocol.md` section 2.5). An update is checked whole by a table of rules, field by field, before
 a single key changes: the first rule that is broken is the one error, and nothing is applied. Then
-dicts merge into dicts, anything else replaces, `null` clears what may be null, and is ignored
-where there is nothing to clear to.
+it is laid over what there was (`bench.reference.merging`).
 
 Where the two services differ (models that can change, rates, modalities together, whether
 transcription is intrinsic) the difference is a value in `bench.reference.manners`.
 
-Stated simplifications: `speed` is echoed and does not change the speech; `tools`, `prompt`,
-`tracing`, `truncation`, `idle_timeout_ms` and `providerData` are kept and echoed and change
-nothing. Prefix and silence have no documented limits; up to a minute is taken.
+Stated simplifications: `model`, `voice` and `instructions` are echoed and change no sound and no
+word; `prompt`, `tracing`, `truncation` and most of `providerData` (`bench.reference.vendor`) change
+nothing at all. Prefix and silence have no documented limits; up to a minute is taken.
 """
 
 from copy import deepcopy
@@ -22,60 +21,53 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from bench.protocol.objects import Session
+from bench.reference.formats import audio_format, wire_format
 from bench.reference.manners import Manners
+from bench.reference.merging import DETECTION, merged, whole_transcription
 from bench.reference.rules import Invalid, check
 from bench.voice.audio import AudioFormat
 
 LIFETIME_S: Final = 3600
 
-# The longest wait of semantic_vad by eagerness is 8, 4 or 2 s. A model would end most turns far
-# sooner; this server has none and waits a quarter of the longest, whatever was said.
-_SEMANTIC_WAIT_MS: Final = {"low": 2000, "medium": 1000, "auto": 1000, "high": 500}
+# The longest wait of semantic_vad by eagerness; most turns end far sooner (`judging`).
+_LONGEST_MS: Final = {"low": 8000, "medium": 4000, "high": 2000}
 _SEMANTIC_THRESHOLD: Final = 0.5
 _SEMANTIC_PREFIX_MS: Final = 300
 
-_FORMAT_WORDS: Final = {
-    "pcm16": "audio/pcm",
-    "audio/pcm": "audio/pcm",
-    "g711_ulaw": "audio/pcmu",
-    "audio/pcmu": "audio/pcmu",
-    "g711_alaw": "audio/pcma",
-    "audio/pcma": "audio/pcma",
-}
-_DETECTION: Final[dict[str, dict[str, Any]]] = {
-    "server_vad": {
-        "type": "server_vad",
-        "threshold": 0.5,
-        "prefix_padding_ms": 300,
-        "silence_duration_ms": 500,
-        "idle_timeout_ms": None,
-        "create_response": True,
-        "interrupt_response": True,
-    },
-    "semantic_vad": {
-        "type": "semantic_vad",
-        "eagerness": "auto",
-        "create_response": True,
-        "interrupt_response": True,
-    },
-}
-
 
 class Detection(NamedTuple):
-    """Turn detection in force, with semantic_vad already translated into a wait."""
+    """Turn detection in force. `eagerness` (`low`, `medium`, `high`): of semantic_vad alone.
+
+    `silence_ms` is the wait of server_vad, or the longest of semantic_vad.
+    """
 
     threshold: float
     prefix_ms: int
     silence_ms: int
     create_response: bool
     interrupt_response: bool
+    eagerness: str | None = None
+    idle_timeout_ms: int | None = None
 
 
 class Settings:
-    """The effective session of one session. Reading gives values; `update` is all or nothing."""
+    """The effective session of one session. Reading gives values; `update` is all or nothing.
 
-    def __init__(self, manners: Manners, *, session_id: str, model: str, opened_s: int) -> None:
+    `refuses_g711`: asked for G.711 it silently takes PCM16 at 24 kHz.
+    """
+
+    def __init__(
+        self,
+        manners: Manners,
+        *,
+        session_id: str,
+        model: str,
+        opened_s: int,
+        lifetime_s: int = LIFETIME_S,
+        refuses_g711: bool = False,
+    ) -> None:
         self.manners = manners
+        self._refuses_g711 = refuses_g711
         stt = manners.transcription
         self._session: dict[str, Any] = {
             "type": "realtime",
@@ -90,13 +82,13 @@ class Settings:
             "tracing": None,
             "truncation": "auto",
             "prompt": None,
-            "expires_at": opened_s + LIFETIME_S,
+            "expires_at": opened_s + lifetime_s,
             "audio": {
                 "input": {
                     "format": {"type": "audio/pcm", "rate": 24_000},
-                    "transcription": None if stt is None else _transcription({"model": stt}),
+                    "transcription": None if stt is None else whole_transcription({"model": stt}),
                     "noise_reduction": None,
-                    "turn_detection": dict(_DETECTION["server_vad"]),
+                    "turn_detection": dict(DETECTION["server_vad"]),
                 },
                 "output": {
                     "format": {"type": "audio/pcm", "rate": 24_000},
@@ -132,6 +124,23 @@ class Settings:
         return self._session["audio"]["output"]["voice"]
 
     @property
+    def speed(self) -> float:
+        return float(self._session["audio"]["output"]["speed"])
+
+    @property
+    def tools(self) -> list[dict[str, Any]]:
+        return list(self._session["tools"])
+
+    @property
+    def tool_choice(self) -> str | dict[str, Any]:
+        choice: str | dict[str, Any] = self._session["tool_choice"]
+        return choice
+
+    @property
+    def provider_data(self) -> dict[str, Any] | None:
+        return self._session.get("providerData")
+
+    @property
     def input_format(self) -> AudioFormat:
         return audio_format(self._session["audio"]["input"]["format"])
 
@@ -149,15 +158,20 @@ class Settings:
         asked = self._session["audio"]["input"]["turn_detection"]
         if asked is None:
             return None
-        semantic = asked["type"] == "semantic_vad"
+        create, interrupt = asked["create_response"], asked["interrupt_response"]
+        if asked["type"] == "semantic_vad":
+            eagerness = "medium" if asked["eagerness"] == "auto" else asked["eagerness"]
+            longest = _LONGEST_MS[eagerness]
+            return Detection(
+                _SEMANTIC_THRESHOLD, _SEMANTIC_PREFIX_MS, longest, create, interrupt, eagerness
+            )
         return Detection(
-            threshold=_SEMANTIC_THRESHOLD if semantic else asked["threshold"],
-            prefix_ms=_SEMANTIC_PREFIX_MS if semantic else asked["prefix_padding_ms"],
-            silence_ms=_SEMANTIC_WAIT_MS[asked["eagerness"]]
-            if semantic
-            else asked["silence_duration_ms"],
-            create_response=asked["create_response"],
-            interrupt_response=asked["interrupt_response"],
+            threshold=asked["threshold"],
+            prefix_ms=asked["prefix_padding_ms"],
+            silence_ms=asked["silence_duration_ms"],
+            create_response=create,
+            interrupt_response=interrupt,
+            idle_timeout_ms=asked["idle_timeout_ms"],
         )
 
     def update(self, asked: Session, *, spoken: bool = False) -> Invalid | None:
@@ -169,8 +183,18 @@ class Settings:
             return invalid
         for name in ("object", "id", "expires_at"):
             change.pop(name, None)
-        self._session = _merge(self._session, _normal(change))
+        self._session = merged(self._session, self._normal(change))
         return None
+
+    def _normal(self, change: dict[str, Any]) -> dict[str, Any]:
+        """A checked change in the words that servers echo: formats as objects."""
+        change = deepcopy(change)
+        for side in change.get("audio", {}).values():
+            if "format" in side:
+                fmt = audio_format(side["format"])
+                refused = self._refuses_g711 and fmt.type != "audio/pcm"
+                side["format"] = wire_format(AudioFormat() if refused else fmt)
+        return change
 
     def _refused(self, change: dict[str, Any], *, spoken: bool) -> Invalid | None:
         """What is well formed and yet not to be had of OpenAI; Inworld takes it all."""
@@ -184,73 +208,3 @@ class Settings:
         if spoken and voice != self.voice:
             return Invalid("session.audio.output.voice", "The voice is fixed once it has spoken.")
         return None
-
-
-def audio_format(wire: dict[str, Any] | str | None) -> AudioFormat:
-    """The format that a checked wire value means; null is the default, PCM16 at 24 kHz."""
-    if wire is None:
-        return AudioFormat()
-    if isinstance(wire, str):
-        wire = {"type": wire}
-    word = _FORMAT_WORDS[wire["type"]]
-    return AudioFormat(word, (wire.get("rate") or 24_000) if word == "audio/pcm" else 8_000)
-
-
-def wire_format(fmt: AudioFormat) -> dict[str, Any]:
-    """A format as servers write it: G.711 carries no rate."""
-    return {"type": fmt.type, "rate": fmt.rate} if fmt.type == "audio/pcm" else {"type": fmt.type}
-
-
-def _transcription(asked: dict[str, Any]) -> dict[str, Any]:
-    return {"model": None, "language": None, "prompt": None} | asked
-
-
-def _normal(change: dict[str, Any]) -> dict[str, Any]:
-    """A checked change in the words that servers echo: format objects, whole transcription."""
-    change = deepcopy(change)
-    for side in change.get("audio", {}).values():
-        if "format" in side:
-            side["format"] = wire_format(audio_format(side["format"]))
-    return change
-
-
-# Paths whose value is one thing and is replaced whole, not merged into what was there.
-_WHOLE: Final = frozenset({"format", "tool_choice", "truncation", "tracing", "prompt", "voice"})
-_NULLABLE: Final = frozenset(
-    {
-        "transcription",
-        "noise_reduction",
-        "turn_detection",
-        "idle_timeout_ms",
-        "tracing",
-        "prompt",
-        "include",
-        "providerData",
-        "language",
-    }
-)
-
-
-def _merge(old: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
-    """`change` laid over `old`: a new dict; `old` stays as it was."""
-    merged = dict(old)
-    for name, value in change.items():
-        before = old.get(name)
-        if value is None:
-            merged[name] = None if name in _NULLABLE or name not in old else before
-        elif name == "turn_detection":
-            merged[name] = _detection(before, value)
-        elif name == "transcription":
-            merged[name] = _transcription((before or {}) | value)
-        elif isinstance(value, dict) and isinstance(before, dict) and name not in _WHOLE:
-            merged[name] = _merge(before, value)
-        else:
-            merged[name] = value
-    return merged
-
-
-def _detection(before: dict[str, Any] | None, change: dict[str, Any]) -> dict[str, Any]:
-    """Turn detection merged: another type starts from its own defaults, and has its own keys."""
-    known = _DETECTION[change["type"]]
-    start = before if before is not None and before["type"] == change["type"] else known
-    return start | {key: given for key, given in change.items() if key in known}

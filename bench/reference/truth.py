@@ -6,7 +6,7 @@ JSON lines. A line with an `event_id` is one event: what, whose, `due_ns` on the
 schedule, `before_ns` and `after_ns` on the monotonic clock around the call that handed it to the
 kernel (or to the connection's buffer, where the peer does not read). What a client received can be
 joined by `event_id`, and no arrival is earlier than its `before_ns`. A line with `draws` is one
-session, written when it ends.
+session, written when it ends; one with `status` is an upgrade that was refused.
 
 Lines are collected in memory and written once a second and at the end: the loop that sends never
 waits for a disk between two events.
@@ -50,6 +50,14 @@ class Ended(Struct):
     draws: list[Any]
 
 
+class TurnedAway(Struct):
+    """One upgrade that was refused: its number among all, when, and with which HTTP status."""
+
+    number: int
+    at_ns: int
+    status: int
+
+
 class TruthLog:
     """An open truth log, or none at all where `path` is None. UsageError if it cannot be made."""
 
@@ -63,7 +71,7 @@ class TruthLog:
                 f"{path}: cannot write the truth log: {error.strerror or error}"
             ) from None
 
-    def note(self, line: Sent | Ended) -> None:
+    def note(self, line: Sent | Ended | TurnedAway) -> None:
         """Keep a line for the next flush."""
         if self._file is not None:
             self._lines.append(self._encode(line))

@@ -18,10 +18,15 @@ Loudness is counted in whole numbers that float64 holds exactly, and pitch is lo
 windows, so the answer is the same however the stream is cut into appends. One numpy pass an
 append; digital silence takes a shorter one; only loud sound that is not yet speech costs more.
 
+Who wants to judge pauses is told of each, once it has lasted `pause_ms`, and of its end, and may
+say how long this one must last to end the speech (`wait_for`). Decisions are given one by one, so
+that what is said on hearing one counts for the next.
+
 What it gets wrong: music and hum are voiced, so they are speech to it; a whisper is not. Noise
 louder than the level hides where speech begins and ends: the run starts and ends with the noise.
 """
 
+from collections.abc import Iterator
 from enum import Enum
 from typing import Final, NamedTuple
 
@@ -47,11 +52,13 @@ class Edge(Enum):
     """What the detector says."""
 
     STARTED = "started"
+    PAUSED = "paused"
+    RESUMED = "resumed"
     STOPPED = "stopped"
 
 
 class Heard(NamedTuple):
-    """One decision: `window` is where speech began, or where the silence wait was over."""
+    """One decision: `window` is where speech began or resumed, or where a wait was over."""
 
     edge: Edge
     window: int
@@ -70,9 +77,9 @@ def _energy(dbfs: float, length: int) -> float:
 class Vad:
     """The detector of one stream of mono int16 samples at one rate; windows count from 0."""
 
-    def __init__(self, rate: int, threshold: float, silence_ms: int) -> None:
+    def __init__(self, rate: int, threshold: float, silence_ms: int, pause_ms: int = 0) -> None:
         self._length = rate // WINDOWS_A_SECOND
-        self.tune(threshold, silence_ms)
+        self.tune(threshold, silence_ms, pause_ms)
         self._step = max(1, rate // _PITCH_RATE)
         pitch_rate = rate // self._step
         self._lags = np.arange(pitch_rate // _HIGHEST_HZ, pitch_rate // _LOWEST_HZ + 1)
@@ -84,34 +91,45 @@ class Vad:
         self._run_start = -1
         self._voiced = 0
 
-    def tune(self, threshold: float, silence_ms: int) -> None:
-        """Other settings from here on; speech under way stays under way."""
+    def tune(self, threshold: float, silence_ms: int, pause_ms: int = 0) -> None:
+        """Other settings from here on; speech under way stays under way. 0: no word of pauses."""
         self._start_at = _energy(level_dbfs(threshold), self._length)
         self._stay_at = _energy(level_dbfs(threshold) - _STAY_DB, self._length)
-        self._wait = max(1, -(-silence_ms // WINDOW_MS))
+        self._longest = self._wait = max(1, -(-silence_ms // WINDOW_MS))
+        self._pause = -(-pause_ms // WINDOW_MS)
+        self._paused = False
+
+    def wait_for(self, silence_ms: float) -> None:
+        """The pause that was just told ends the speech once it has lasted so long."""
+        self._wait = max(1, -int(-silence_ms // WINDOW_MS))
+
+    @property
+    def voiced(self) -> bool:
+        """Whether speech goes on at the last window, gaps between its sounds forgiven."""
+        return self.speaking and self._quiet <= _GAP_WINDOWS
 
     @property
     def earliest(self) -> int:
         """The earliest window that a decision yet to come can name as a start."""
         return self._run_start if self._run_start >= 0 else self._window
 
-    def feed(self, samples: NDArray[np.int16]) -> list[Heard]:
-        """What is decided by these samples, in order."""
+    def feed(self, samples: NDArray[np.int16]) -> Iterator[Heard]:
+        """What is decided by these samples, in order. To be read to its end."""
         if len(self._rest):
             samples = np.concatenate((self._rest, samples))
         count = len(samples) // self._length
         whole = count * self._length
         self._rest = samples[whole:].copy() if whole < len(samples) else samples[:0]
         if not count:
-            return []
+            return
         if not self.speaking and self._run_start < 0 and not samples[:whole].any():
             self._window += count
             self._past = np.zeros_like(self._past)
-            return []
+            return
         stream = np.concatenate((self._past, samples[:whole]))
         self._past = stream[-len(self._past) :]
         energies = self._energies(samples[:whole].reshape(count, self._length))
-        return self._decide(energies, stream)
+        yield from self._decide(energies, stream)
 
     def _energies(self, windows: NDArray[np.int16]) -> NDArray[np.float64]:
         exact = windows.astype(np.float64)
@@ -120,19 +138,17 @@ class Vad:
         energies: NDArray[np.float64] = power * self._length - total * total
         return energies
 
-    def _decide(self, energies: NDArray[np.float64], stream: NDArray[np.int16]) -> list[Heard]:
+    def _decide(self, energies: NDArray[np.float64], stream: NDArray[np.int16]) -> Iterator[Heard]:
         if not self.speaking and self._run_start < 0 and energies.max() < self._start_at:
             self._window += len(energies)
-            return []
-        heard: list[Heard] = []
+            return
         for index, energy in enumerate(energies.tolist()):
             if self.speaking:
-                self._listen_for_end(energy, heard)
+                yield from self._listen_for_end(energy)
             elif self._listen_for_start(energy):
                 look = stream[index * self._length :][: _LOOK_WINDOWS * self._length]
-                self._confirm(look, heard)
+                yield from self._confirm(look)
             self._window += 1
-        return heard
 
     def _listen_for_start(self, energy: float) -> bool:
         """Follow the run of loud windows; true where it is long enough to ask for a voice."""
@@ -148,21 +164,30 @@ class Vad:
         long_enough = self._window - self._run_start + 1 >= _RUN_WINDOWS
         return long_enough and self._window % _LOOK_EVERY == 0
 
-    def _confirm(self, look: NDArray[np.int16], heard: list[Heard]) -> None:
+    def _confirm(self, look: NDArray[np.int16]) -> Iterator[Heard]:
         self._voiced = self._voiced + 1 if self._is_voiced(look) else 0
         if self._voiced >= _VOICED_LOOKS:
-            heard.append(Heard(Edge.STARTED, self._run_start))
+            start, self._run_start = self._run_start, -1
             self.speaking = True
             self._quiet = self._voiced = 0
-            self._run_start = -1
+            yield Heard(Edge.STARTED, start)
 
-    def _listen_for_end(self, energy: float, heard: list[Heard]) -> None:
-        self._quiet = 0 if energy >= self._stay_at else self._quiet + 1
-        if self._quiet >= self._wait:
-            heard.append(Heard(Edge.STOPPED, self._window + 1))
-            self.speaking = False
-            # The quiet that ended speech is no gap within the next run.
+    def _listen_for_end(self, energy: float) -> Iterator[Heard]:
+        if energy >= self._stay_at:
             self._quiet = 0
+            if self._paused:
+                self._paused, self._wait = False, self._longest
+                yield Heard(Edge.RESUMED, self._window)
+            return
+        self._quiet += 1
+        if self._pause and not self._paused and self._quiet >= self._pause:
+            self._paused = True
+            yield Heard(Edge.PAUSED, self._window + 1)
+        if self._quiet >= self._wait:
+            # The quiet that ended speech is no gap within the next run.
+            self.speaking = self._paused = False
+            self._quiet, self._wait = 0, self._longest
+            yield Heard(Edge.STOPPED, self._window + 1)
 
     def _is_voiced(self, look: NDArray[np.int16]) -> bool:
         """Whether these 50 ms repeat themselves at the pitch of a voice."""

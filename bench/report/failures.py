@@ -6,6 +6,7 @@ from typing import Final
 import pandas as pd
 import plotly.graph_objects as go
 
+from bench.analysis.errors import BENIGN
 from bench.report.panel import Panel, Table
 from bench.report.run import Run, texts
 from bench.report.theme import OUTCOME_COLOURS, blank, colour
@@ -186,13 +187,18 @@ def _errors(run: Run) -> Table | None:
     table = pd.DataFrame(
         {
             "session": events["session"].to_numpy(),
-            "code": [str(detail.get("code") or "no code") for detail in details],
+            "code": [_code(detail) for detail in details],
             "message": [str(detail.get("message") or "") for detail in details],
         }
     )
     return _grouped(
         table, "code", "message", "Error messages from the server", "code", "an example"
     )
+
+
+def _code(detail: dict[str, object]) -> str:
+    code = str(detail.get("code") or "no code")
+    return f"{code} (a race, no failure)" if code in BENIGN else code
 
 
 def _unknown(run: Run) -> Table | None:

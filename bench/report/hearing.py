@@ -9,6 +9,7 @@ from bench.report.panel import Panel, Plot, Table
 from bench.report.run import Run, flag, numbers, texts
 from bench.report.strips import strips
 from bench.report.theme import colour
+from bench.report.understanding import without_words
 from bench.report.words import capital, clip, count, quantity, share, with_interval
 
 _START: Final = {
@@ -22,8 +23,13 @@ _END: Final = {
 _WORST: Final = 10
 
 
-def hearing(run: Run) -> Panel:
-    """Onset and endpointing against the corpus truth, and the utterances that were misheard."""
+def hearing(run: Run) -> Panel | None:
+    """Onset and endpointing against the corpus truth, and the utterances that were misheard.
+
+    None where the VAD was never asked: every turn was typed, or committed by the caller.
+    """
+    if run.listened.empty and not run.counted.empty:
+        return None
     key, question = "hearing", "Does the VAD hear what was said?"
     start, start_notes = strips(run, _START, title="ms after the true start of speech")
     end, end_notes = strips(run, _END, title="ms after the true end of speech")
@@ -47,8 +53,8 @@ def hearing(run: Run) -> Panel:
     answer = " ".join(part for part in (_timing(run), _shares(run)) if part)
     if not figures:
         answer = f"The server never said that speech started or stopped. {answer}"
-    worst = _worst(run.counted)
-    notes = remarks(*start_notes, *end_notes)
+    worst = _worst(run.listened)
+    notes = remarks(*start_notes, *end_notes, without_words(run))
     return Panel(key, question, answer.strip(), figures, [worst] if worst else [], notes)
 
 
@@ -78,7 +84,7 @@ def _timing(run: Run) -> str:
 
 
 def _shares(run: Run) -> str:
-    turns = run.counted
+    turns = run.listened
     if turns.empty:
         return ""
     missed, split = int(flag(turns, "missed").sum()), int(flag(turns, "split_turn").sum())

@@ -21,7 +21,7 @@ from bench.report.marks import (
     turn_ids,
 )
 from bench.report.panel import Panel, Table
-from bench.report.run import Run, numbers, texts
+from bench.report.run import Run, flag, numbers, said_ns, texts
 from bench.report.theme import blank, metric_colour
 from bench.report.words import NOTHING, count, listing, plain, quantity
 
@@ -40,11 +40,18 @@ class Stage(NamedTuple):
     about: str
 
 
+_ASKING: Final = "asking_ns"
+_TOOLS: Final = "tools_ns"
+_START: Final = "response_start_delay"
+# What a caller who asks for answers itself (manual mode, a typed turn) does not wait for.
+_BY_SERVER: Final = frozenset({"endpointing_delay", "commit_delay"})
 # In the order of time; together they are voice_to_voice, turn by turn (measurement.md, identity).
 STAGES: Final = (
+    Stage("asking", _ASKING, "until the caller itself asks for the answer"),
     Stage("endpointing", "endpointing_delay", "waiting until the server says speech has stopped"),
     Stage("commit", "commit_delay", "from speech_stopped to committed"),
-    Stage("response start", "response_start_delay", "from committed to response.created"),
+    Stage("tools", _TOOLS, "the agent's tool calls and the caller's answer to them"),
+    Stage("response start", _START, "from committed (or the tools' outputs) to response.created"),
     Stage("generation", "generation_delay", "from response.created to the first audio delta"),
     Stage("jitter buffer", "jitter_buffer_ns", "held back by the caller's player"),
     Stage("queued", "queued_ns", "waiting behind earlier audio in the caller's player"),
@@ -55,8 +62,13 @@ STAGES: Final = (
 )
 
 
-def waiting(run: Run) -> Panel:
-    """How long until the caller hears a voice: two curves, their quantiles, the gates."""
+def waiting(run: Run) -> Panel | None:
+    """How long until the caller hears a voice: two curves, their quantiles, the gates.
+
+    None where every answer came in writing.
+    """
+    if not run.voiced:
+        return None
     key, question = "waiting", "How long until the caller hears a voice?"
     turns, notes = run.counted, []
     figure = blank(420)
@@ -88,7 +100,44 @@ def waiting(run: Run) -> Panel:
         if part
     )
     caption = "Share of turns answered within a time; bars are 95 % intervals"
-    return Panel(key, question, answer, [(caption, figure)], notes=remarks(*notes, beyond))
+    notes += [beyond, _fillers(run), _backchannels(run)]
+    return Panel(key, question, answer, [(caption, figure)], notes=remarks(*notes))
+
+
+def _fillers(run: Run) -> str:
+    """Audio that is no answer: how many turns had some, and when. In no latency of the answer."""
+    turns = run.counted
+    filled = int(numbers(turns, "filler_latency").notna().sum())
+    if not filled:
+        return ""
+    half = run.statistics("filler_latency").get("p50")
+    at = (
+        f", {quantity(half.value, 'ms')} after the caller's last word at p50"
+        if half is not None and half.value is not None
+        else ""
+    )
+    return (
+        f"{plain(filled, '1')} of {count(len(turns), 'turn')} had a filler before the answer{at}. "
+        "A filler is no answer and on no curve."
+    )
+
+
+def _backchannels(run: Run) -> str:
+    """Interjections of the agent while the caller spoke."""
+    row, half = (
+        run.statistics(metric).get(word)
+        for metric, word in (("backchannels", "count"), ("backchannel_delay", "p50"))
+    )
+    number = int(row.value or 0) if row is not None else 0
+    if not number:
+        return ""
+    at = (
+        f", the first of a turn {quantity(half.value, 'ms')} after speech began at p50"
+        if half is not None and half.value is not None
+        else ""
+    )
+    times = "once" if number == 1 else f"{plain(number, '1')} times"
+    return f"The agent interjected {times}{at}."
 
 
 def _unheard(run: Run) -> str:
@@ -101,6 +150,7 @@ def _unheard(run: Run) -> str:
 
 
 def _without(turns: pd.DataFrame, metric: str) -> str:
+    turns = turns[~flag(turns, "textual")]  # nobody waits for the voice of an answer in writing
     lacking = turns[numbers(turns, metric).isna()]
     if lacking.empty:
         return ""
@@ -112,8 +162,10 @@ def _without(turns: pd.DataFrame, metric: str) -> str:
     )
 
 
-def stages(run: Run) -> Panel:
+def stages(run: Run) -> Panel | None:
     """Where the time went: one stack per turn, sorted; never a sum of percentiles."""
+    if not run.voiced:
+        return None
     key, question = "stages", "Where did the time go?"
     turns = sampled(run.counted, "voice_to_voice_latency")
     parts = _parts(turns)
@@ -162,8 +214,37 @@ def stages(run: Run) -> Panel:
 
 
 def _stage(turns: pd.DataFrame, stage: Stage) -> pd.Series:
+    """The ms that each turn spent in a stage.
+
+    Where the caller asks for the answer the wait up to its asking is one stage, and what the server
+    says of the turn's end meanwhile is in no other. Where tools are called before the answer, they
+    are a stage of their own.
+    """
+    asked = numbers(turns, "answer_asked_ns")
+    by_caller = asked.notna() & (asked == numbers(turns, "create_sent_ns"))
+    if stage.column == _ASKING:
+        return ((asked - said_ns(turns)) / 1e6).where(by_caller)
     values = numbers(turns, stage.column)
+    if stage.column in _BY_SERVER:
+        return values.mask(by_caller)
+    if stage.column in {_TOOLS, _START}:
+        sent = numbers(turns, "output_sent_ns")
+        after = numbers(turns, "response_created_ns") - sent
+        if stage.column == _TOOLS:
+            return ((sent - asked) / 1e6).where(after >= 0)
+        return values.where(~(after >= 0), after / 1e6)
     return values / 1e6 if stage.column.endswith("_ns") else values
+
+
+def medians(turns: pd.DataFrame) -> dict[str, float]:
+    """The median of each stage over the turns that were in it, in ms; 0 where none was."""
+    found = {stage.name: float(_stage(turns, stage).median()) for stage in STAGES}
+    return {name: 0.0 if np.isnan(value) else value for name, value in found.items()}
+
+
+def spent_ms(turn: pd.Series, stage: Stage) -> float:
+    """The ms that one turn spent in a stage; NaN where it was in none."""
+    return float(_stage(turn.to_frame().T, stage).iloc[0])
 
 
 def _parts(turns: pd.DataFrame) -> list[Stage]:
@@ -174,7 +255,9 @@ def _parts(turns: pd.DataFrame) -> list[Stage]:
 def _stage_table(run: Run, turns: pd.DataFrame, parts: list[Stage]) -> Table:
     rows = []
     for stage in parts:
-        known = run.statistics(stage.column)
+        # A metric that counts more than the stage (tools, what the caller did) is not its quantile.
+        same = _stage(turns, stage).equals(numbers(turns, stage.column))
+        known = run.statistics(stage.column) if same else {}
         cells = [
             quantity(known[word].value, "ms") if word in known else NOTHING
             for word in ("p50", "p95")

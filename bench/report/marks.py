@@ -27,6 +27,7 @@ from bench.report.words import clip, count, plain, quantity, sample_size, with_i
 METRIC_WORDS: Final = {
     "voice_to_voice_latency": "voice to voice",
     "first_audio_latency": "first audio",
+    "first_text_latency": "first text",
     "barge_in_detection": "detection",
     "barge_in_silence": "silence",
     "barge_in_silence_unflushed": "silence, not emptied",
@@ -104,12 +105,19 @@ def _below(turns: pd.DataFrame, metric: str) -> pd.DataFrame:
     table = sampled(turns, metric)
     if table.empty:
         return table.assign(below=[])
-    waits, censored, _ = turn_sample(METRICS[metric], turns)
+    waits, censored, _ = turn_sample(METRICS[metric], _whole(turns))
     order = np.lexsort((censored, waits))
     ended = ~censored[order]
     at_risk = len(order) - np.arange(len(order))
     below = 100.0 * (1.0 - np.cumprod(1.0 - ended / at_risk))
     return table.assign(below=below[ended])
+
+
+def _whole(turns: pd.DataFrame) -> pd.DataFrame:
+    """The turns with the instant `said`, which folders of older definitions have not."""
+    if "said_ns" in turns:
+        return turns
+    return turns.assign(said_ns=turns["speech_offset_ns"])
 
 
 def marks(statistics: Mapping[str, Statistic], metric: str, *, position: str) -> go.Scatter | None:

@@ -22,23 +22,35 @@ from plotly.offline import get_plotlyjs
 from bench import __version__
 from bench.errors import RunFolderError
 from bench.report import provenance, tables
+from bench.report.ageing import ageing
+from bench.report.barging import barge_in
 from bench.report.catalogue import metric_tables
+from bench.report.choosing import choosing
+from bench.report.conduct import conduct
 from bench.report.failures import breaking
+from bench.report.fluency import fluency
 from bench.report.hearing import hearing
 from bench.report.honesty import honesty
+from bench.report.honoured import changed_line, changes_format
+from bench.report.kinds import kinds
 from bench.report.latency import stages, waiting
 from bench.report.panel import Panel
-from bench.report.reply import barge_in, fluency
 from bench.report.run import Run, read_run
 from bench.report.slowest import slowest
 from bench.report.steadiness import holding
+from bench.report.stopping import stopping
 from bench.report.theme import VERDICT_COLOURS, dark_of_light, stylesheet_colours
+from bench.report.tools import tools
+from bench.report.understanding import understanding
+from bench.report.wire import wire
 from bench.report.words import moment
+from bench.report.writing import writing
 
 _HERE: Final = Path(__file__).parent
-# The questions in the order they are asked.
+# The questions in the order they are asked; one that the run never asked yields no panel.
 QUESTIONS: Final = (
-    waiting, stages, holding, hearing, fluency, barge_in, breaking, slowest, honesty,
+    choosing, kinds, waiting, writing, stages, holding, ageing, hearing, understanding, fluency,
+    barge_in, stopping, tools, conduct, wire, breaking, slowest, honesty,
 )  # fmt: skip
 
 
@@ -90,6 +102,8 @@ def context(run: Run) -> dict[str, Any]:
         "target": str(target.get("name") or "unnamed"),
         "created": moment(str(run.about.get("created") or "")),
         "sessions": tables.sessions_line(run),
+        "changed": changed_line(run),
+        "changed_format": changes_format(run),
         "interrupted": bool(run.about.get("interrupted")),
         "gates": tables.gate_lines(run),
         "validity": tables.validity(run),
@@ -111,8 +125,8 @@ def context(run: Run) -> dict[str, Any]:
 
 
 def panels(run: Run) -> list[Panel]:
-    """Every question's panel, in order."""
-    return [question(run) for question in QUESTIONS]
+    """The panels of the questions that the run asked, in order."""
+    return [panel for question in QUESTIONS if (panel := question(run)) is not None]
 
 
 def figure_json(figure: go.Figure) -> str:

@@ -8,7 +8,8 @@ turns, the errors, how late sends were), and only the columns and sessions that 
 so a run of a million events costs little memory.
 
 `run.json`, `summary.json`, `verdict.json`, `turns.parquet` and `sessions.parquet` must be there;
-health and events may be missing, and the figures that need them say so.
+health, events and `probe.json` may be missing, and the figures that need them say so or are not
+there. So may any column or key that older folders have not: it counts as unknown.
 """
 
 import json
@@ -19,6 +20,7 @@ from typing import Any, Final, NamedTuple
 import pandas as pd
 import pyarrow.parquet as pq
 
+from bench.analysis.speech import WRITTEN
 from bench.errors import RunFolderError
 
 # What every event's timeline needs; the energy envelope is the one large column, and is left out.
@@ -27,6 +29,11 @@ _EVENT_COLUMNS: Final = (
     "response_id", "due_ns", "media_ns", "audio_ms", "audio_ns", "nbytes", "detail",
 )  # fmt: skip
 _FORMAT: Final = 1
+WAITS: Final = (
+    "voice_to_voice_latency", "first_audio_latency", "first_text_latency",
+    "first_transcript_latency",
+)  # fmt: skip
+"""How long a caller waits, by whatever an answer is: the first that a run has samples of counts."""
 
 
 class Statistic(NamedTuple):
@@ -43,7 +50,7 @@ class Statistic(NamedTuple):
 
 
 class Run(NamedTuple):
-    """One run folder, read. `health` and `events_file` are None where the folder has none."""
+    """One run folder, read. `health`, `events_file` and `probe` are None where it has none."""
 
     name: str
     about: dict[str, Any]
@@ -53,6 +60,7 @@ class Run(NamedTuple):
     sessions: pd.DataFrame
     health: pd.DataFrame | None
     events_file: Path | None
+    probe: dict[str, Any] | None = None
 
     @property
     def plan(self) -> dict[str, Any]:
@@ -86,27 +94,34 @@ class Run(NamedTuple):
         measured = self.measured
         return measured[texts(measured, "outcome") != "cut"]
 
-    def statistics(self, metric: str) -> dict[str, Statistic]:
-        """The unfiltered rows of one metric, by statistic."""
+    @property
+    def wait(self) -> str:
+        """The metric of how long callers waited: the first of `WAITS` with a sample."""
+        turns = self.counted
+        return next((name for name in WAITS if numbers(turns, name).notna().any()), WAITS[0])
+
+    @property
+    def voiced(self) -> bool:
+        """Whether answers are voices; False where all were to come in writing."""
+        return self.counted.empty or not flag(self.counted, "textual").all()
+
+    @property
+    def listened(self) -> pd.DataFrame:
+        """The counted turns that the server's VAD had to hear: neither typed nor committed."""
+        turns = self.counted
+        return turns[(texts(turns, "role") != WRITTEN) & ~flag(turns, "manual")]
+
+    def statistics(self, metric: str, where: str = "") -> dict[str, Statistic]:
+        """The rows of one metric by statistic: of the whole run, or of the filter `where`."""
         found: dict[str, Statistic] = {}
-        for row in self.rows():
-            if row.metric == metric and not row.filter:
-                found.setdefault(row.statistic, row)
+        for row in self.summary.get("rows") or []:
+            if row["metric"] == metric and _filter(row) == where:
+                found.setdefault(row["statistic"], _statistic(row))
         return found
 
     def rows(self) -> Iterator[Statistic]:
         """Every row of the summary."""
-        for row in self.summary.get("rows") or []:
-            yield Statistic(
-                metric=row["metric"],
-                filter="" if row.get("filter") in {None, "", "all"} else str(row["filter"]),
-                statistic=row["statistic"],
-                value=row.get("value"),
-                low=row.get("low"),
-                high=row.get("high"),
-                n=int(row.get("n") or 0),
-                unit=row.get("unit") or "",
-            )
+        return map(_statistic, self.summary.get("rows") or [])
 
     def events(
         self,
@@ -137,6 +152,7 @@ def read_run(folder: Path) -> Run:
         )
     remedy = "run 'bench judge' on the folder first"
     health, events = folder / "health.parquet", folder / "events.parquet"
+    probe = folder / "probe.json"
     return Run(
         name=folder.resolve().name,
         about=about,
@@ -146,6 +162,24 @@ def read_run(folder: Path) -> Run:
         sessions=_table(folder / "sessions.parquet", remedy),
         health=_table(health, remedy) if health.exists() else None,
         events_file=events if events.exists() else None,
+        probe=_document(probe, "remove it, or probe the target again") if probe.exists() else None,
+    )
+
+
+def _filter(row: dict[str, Any]) -> str:
+    return "" if row.get("filter") in {None, "", "all"} else str(row["filter"])
+
+
+def _statistic(row: dict[str, Any]) -> Statistic:
+    return Statistic(
+        metric=row["metric"],
+        filter=_filter(row),
+        statistic=row["statistic"],
+        value=row.get("value"),
+        low=row.get("low"),
+        high=row.get("high"),
+        n=int(row.get("n") or 0),
+        unit=row.get("unit") or "",
     )
 
 
@@ -200,3 +234,13 @@ def texts(table: pd.DataFrame, name: str) -> pd.Series:
     if name not in table:
         return pd.Series(data="", index=table.index, dtype=object)
     return table[name].astype(object).where(table[name].notna(), "").map(str)
+
+
+def said_ns(turns: pd.DataFrame) -> pd.Series:
+    """The instant at which each turn was said, in ns: its last word, or its asking if typed."""
+    return numbers(turns, "said_ns").fillna(numbers(turns, "speech_offset_ns"))
+
+
+def listed(document: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    """The entries under `key`; empty where there are none, and where the key is not there."""
+    return [entry for entry in document.get(key) or [] if isinstance(entry, dict)]

@@ -1,7 +1,7 @@
 """The slowest turns, event by event: where a point of the other figures leads back to.
 
-Times are in ms after the caller's last word (`speech_offset`). The bars are what the two people
-hear; the marks between them are messages, at the instants of the log.
+Times are in ms after the caller's last word (of a typed turn: after its answer was asked for). The
+bars are what the two people hear; the marks between them are messages, at the instants of the log.
 """
 
 from typing import Final
@@ -9,11 +9,11 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from bench.report.latency import STAGES
-from bench.report.marks import sampled
+from bench.report.latency import STAGES, medians, spent_ms
+from bench.report.marks import METRIC_WORDS, sampled
 from bench.report.panel import Cell, Closeup, Panel, Table
 from bench.report.run import Run, numbers, texts
-from bench.report.timeline import number, timeline, word
+from bench.report.timeline import number, said, timeline, word
 from bench.report.words import NOTHING, TIMES, clip, count, plain, quantity
 
 _MOST: Final = 5
@@ -25,12 +25,12 @@ _APPEND: Final = "input_audio_buffer.append"
 def slowest(run: Run) -> Panel:
     """The slowest answered turns: a ranking, and each with its timeline and events."""
     key, question = "slowest", "Which turns were slowest, event by event?"
-    turns = sampled(run.counted, "voice_to_voice_latency").iloc[::-1].head(_MOST)
+    turns = sampled(run.counted, run.wait).iloc[::-1].head(_MOST)
     if turns.empty:
         return Panel(key, question, "No turn was answered, so none was slowest.")
     events = run.events(sessions={int(session) for session in turns["session"]})
     events = events[events["type"] != _APPEND]
-    first, usual = turns.iloc[0], _usual(run)
+    first, usual = turns.iloc[0], medians(run.counted)
     answer = (
         f"The slowest answer took {quantity(float(first['value']), 'ms')}: session "
         f"{first['session']}, turn {first['turn']}; {_excess(first, usual)}."
@@ -39,15 +39,18 @@ def slowest(run: Run) -> Panel:
         answer += " The folder has no events, so their timelines cannot be drawn."
     closeups = [_closeup(turn, events) for _, turn in turns.iterrows()]
     return Panel(
-        key, question, answer, tables=[_ranking(turns, closeups, usual)], closeups=closeups
-    )
+        key, question, answer, tables=[_ranking(turns, closeups, usual, run.wait)],
+        closeups=closeups,
+    )  # fmt: skip
 
 
 def _excess(turn: pd.Series, usual: dict[str, float]) -> str:
     """The stage in which this turn lost most against the median of all turns."""
+    if word(turn, "textual") == "True":
+        return "in writing there are no stages"
     lost = {}
     for stage in STAGES:
-        spent = number(turn, stage.column) / (1e6 if stage.column.endswith("_ns") else 1.0)
+        spent = spent_ms(turn, stage)
         if not np.isnan(spent):
             lost[stage.name] = spent - usual.get(stage.name, 0.0)
     if not lost:
@@ -58,13 +61,10 @@ def _excess(turn: pd.Series, usual: dict[str, float]) -> str:
     return f"{name} {quantity(lost[name], 'ms')} above its median"
 
 
-def _usual(run: Run) -> dict[str, float]:
-    """The median of each stage, as the summary has it; 0 where it has none."""
-    medians = {stage.name: run.statistics(stage.column).get("p50") for stage in STAGES}
-    return {name: row.value for name, row in medians.items() if row and row.value is not None}
-
-
-def _ranking(turns: pd.DataFrame, closeups: list[Closeup], usual: dict[str, float]) -> Table:
+def _ranking(
+    turns: pd.DataFrame, closeups: list[Closeup], usual: dict[str, float], metric: str
+) -> Table:
+    wait = METRIC_WORDS.get(metric, metric.replace("_", " "))
     rows = [
         [
             f"session {turn['session']} · turn {turn['turn']}",
@@ -76,7 +76,7 @@ def _ranking(turns: pd.DataFrame, closeups: list[Closeup], usual: dict[str, floa
     ]
     return Table(
         "The slowest answers",
-        ("turn", "voice to voice", "where it lost most", "the caller said"),
+        ("turn", wait, "where it lost most", "the caller said"),
         rows,
         numeric=frozenset({1}),
         links=[closeup.anchor for closeup in closeups],
@@ -84,8 +84,8 @@ def _ranking(turns: pd.DataFrame, closeups: list[Closeup], usual: dict[str, floa
 
 
 def _closeup(turn: pd.Series, events: pd.DataFrame) -> Closeup:
-    zero = number(turn, "speech_offset_ns")
-    begin = number(turn, "speech_onset_ns") - _BEFORE_NS
+    zero = said(turn)
+    begin = np.nanmin([zero, number(turn, "speech_onset_ns")]) - _BEFORE_NS
     ends = [number(turn, column) for column in ("heard_ns", "last_audio_ns", "response_done_ns")]
     end = np.nanmax([zero, *ends]) + _BEFORE_NS
     mine = events[
@@ -94,7 +94,7 @@ def _closeup(turn: pd.Series, events: pd.DataFrame) -> Closeup:
         & (events["at_ns"] <= end)
     ]
     mine = mine.assign(ms=(mine["at_ns"] - zero) / 1e6)
-    said = [
+    spoken = [
         (who, words)
         for who, words in (
             ("Caller", word(turn, "text") or word(turn, "utterance")),
@@ -107,7 +107,7 @@ def _closeup(turn: pd.Series, events: pd.DataFrame) -> Closeup:
         anchor=f"turn-{turn['session']}-{turn['turn']}",
         title=f"Session {turn['session']}, turn {turn['turn']}: "
         f"{quantity(float(turn['value']), 'ms')}",
-        said=said,
+        said=spoken,
         figure=None if mine.empty else timeline(turn, mine, zero, end),
         events=_rows(mine),
     )

@@ -7,10 +7,10 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from bench.report.marks import TURN_HOVER, remarks, sampled, thin, turn_ids
+from bench.report.marks import METRIC_WORDS, TURN_HOVER, remarks, sampled, thin, turn_ids
 from bench.report.panel import Panel
-from bench.report.run import Run, numbers, texts
-from bench.report.theme import TEMPLATE, colour
+from bench.report.run import Run, numbers, said_ns, texts
+from bench.report.theme import TEMPLATE, colour, metric_colour
 from bench.report.words import NO_DATA, count, quantity, seconds
 
 _FAILED: Final = ("late", "missed", "timeout", "error", "rejected", "dropped")
@@ -19,10 +19,10 @@ _FAILED: Final = ("late", "missed", "timeout", "error", "rejected", "dropped")
 def holding(run: Run) -> Panel:
     """Did it hold over time: every answer at its second, above the sessions open."""
     key, question = "holding", "Did it hold over time?"
-    turns = run.turns
-    at = (numbers(turns, "speech_offset_ns") - run.origin_ns) / 1e9
+    turns, wait = run.turns, run.wait
+    at = (said_ns(turns) - run.origin_ns) / 1e9
     turns = turns.assign(at=at)[at.notna()].sort_values(["at", "session"], kind="stable")
-    answered = turns[numbers(turns, "voice_to_voice_latency").notna()]
+    answered = turns[numbers(turns, wait).notna()]
     if answered.empty:
         return Panel(key, question, "No turn was answered, so there is no latency to follow.")
     figure = make_subplots(
@@ -30,12 +30,13 @@ def holding(run: Run) -> Panel:
     )
     figure.update_layout(template=TEMPLATE, height=440, autosize=True)
     drawn, note = thin(answered)
-    _scatter(figure, drawn)
-    _rolling(figure, answered)
-    missing = _failures(figure, turns, float(numbers(answered, "voice_to_voice_latency").max()))
+    _scatter(figure, drawn, wait)
+    _rolling(figure, answered, wait)
+    missing = _failures(figure, turns, wait)
     held = _sessions(figure, run)
     _phases(figure, run, at)
-    figure.update_yaxes(title={"text": "voice to voice, ms"}, rangemode="tozero", row=1, col=1)
+    words = METRIC_WORDS.get(wait, wait.replace("_", " "))
+    figure.update_yaxes(title={"text": f"{words}, ms"}, rangemode="tozero", row=1, col=1)
     figure.update_yaxes(title={"text": "sessions"}, rangemode="tozero", row=2, col=1)
     figure.update_xaxes(title={"text": "seconds since the run began"}, row=2, col=1)
     caption = "Every answer at the second its question ended; below, sessions open"
@@ -48,15 +49,15 @@ def holding(run: Run) -> Panel:
     )
 
 
-def _scatter(figure: go.Figure, turns: pd.DataFrame) -> None:
+def _scatter(figure: go.Figure, turns: pd.DataFrame, wait: str) -> None:
     figure.add_trace(
         go.Scatter(
             x=turns["at"].to_numpy(),
-            y=numbers(turns, "voice_to_voice_latency").to_numpy(),
+            y=numbers(turns, wait).to_numpy(),
             customdata=turn_ids(turns),
             mode="markers",
             name="turn",
-            marker={"size": 6, "opacity": 0.6, "color": colour("heard")},
+            marker={"size": 6, "opacity": 0.6, "color": metric_colour(wait)},
             hovertemplate=f"<b>%{{y:,.0f}} ms</b> at %{{x:.1f}} s<br>{TURN_HOVER}<extra></extra>",
         ),
         row=1,
@@ -64,12 +65,12 @@ def _scatter(figure: go.Figure, turns: pd.DataFrame) -> None:
     )
 
 
-def _rolling(figure: go.Figure, turns: pd.DataFrame) -> None:
+def _rolling(figure: go.Figure, turns: pd.DataFrame, wait: str) -> None:
     """The median of the turns around each: a tenth of them, between 9 and 101."""
     window = min(101, max(9, len(turns) // 10 | 1))
     if len(turns) < 2 * window:
         return
-    values = numbers(turns, "voice_to_voice_latency")
+    values = numbers(turns, wait)
     median = values.rolling(window, center=True, min_periods=window // 2 + 1).median()
     line, _ = thin(pd.DataFrame({"at": turns["at"], "median": median}), 600)
     figure.add_trace(
@@ -86,10 +87,11 @@ def _rolling(figure: go.Figure, turns: pd.DataFrame) -> None:
     )
 
 
-def _failures(figure: go.Figure, turns: pd.DataFrame, top: float) -> str:
+def _failures(figure: go.Figure, turns: pd.DataFrame, wait: str) -> str:
     """A cross above the answers for every turn without one; what thinning did."""
+    top = float(numbers(turns, wait).max())
     failed = turns[texts(turns, "outcome").isin(_FAILED)]
-    failed = failed[numbers(failed, "voice_to_voice_latency").isna()]
+    failed = failed[numbers(failed, wait).isna()]
     failed, note = thin(failed)
     if failed.empty:
         return ""
@@ -156,7 +158,8 @@ def _sessions(figure: go.Figure, run: Run) -> str:
             row=2,
             col=1,
         )
-    return f"At most {count(int(held['open'].max()), 'session')} were open at once."
+    most = int(held["open"].max())
+    return f"At most {count(most, 'session')} {'was' if most == 1 else 'were'} open at once."
 
 
 def _phases(figure: go.Figure, run: Run, at: pd.Series) -> None:
@@ -182,7 +185,8 @@ def _phases(figure: go.Figure, run: Run, at: pd.Series) -> None:
 
 def _drift(run: Run) -> str:
     """The medians of the first and the last third of the measured phase, in words."""
-    turns = sampled(run.counted, "voice_to_voice_latency").sort_values("speech_offset_ns")
+    turns = sampled(run.counted, run.wait)
+    turns = turns.assign(said=said_ns(turns)).sort_values("said", kind="stable")
     if len(turns) < 9:
         return f"Too few answers ({len(turns)}) to tell a trend."
     third = len(turns) // 3

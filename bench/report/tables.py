@@ -3,7 +3,7 @@
 Nothing here is HTML: the page's template escapes every cell.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from bench.errors import GateError
 from bench.plan.gates import parse_gate
@@ -23,6 +23,13 @@ from bench.report.words import (
     quantity,
     sample_size,
 )
+
+_WAITS: Final = {
+    "voice_to_voice_latency": "Voice to voice",
+    "first_audio_latency": "First audio",
+    "first_text_latency": "First text",
+    "first_transcript_latency": "First transcript",
+}
 
 
 class Bullet(NamedTuple):
@@ -50,12 +57,16 @@ class GateLine(NamedTuple):
 
 
 class Headline(NamedTuple):
-    """One number that a reader takes home: what it is, the value, its interval and n."""
+    """One number that a reader takes home: what it is, the value, its interval and n.
+
+    `role` is the colour of the value; none for ink.
+    """
 
     name: str
     value: str
     more: str
     about: str
+    role: str = ""
 
 
 def gate_lines(run: Run) -> list[GateLine]:
@@ -168,21 +179,40 @@ def broken_rules(run: Run) -> list[dict[str, str]]:
 
 
 def headlines(run: Run) -> list[Headline]:
-    """What the page leads with: the two waits at p50 and p95, the answers, the good turns."""
+    """What the page leads with: two waits at p50 and p95, the answers, the good turns, faults.
+
+    The waits are the first two with samples: a chat in writing has no voice. Faults are named only
+    where there are any.
+    """
     found = []
-    for metric, name in (
-        ("voice_to_voice_latency", "Voice to voice"),
-        ("first_audio_latency", "First audio"),
-    ):
+    for metric in _leading(run):
         statistics = run.statistics(metric)
         found += [
-            _headline(statistics.get(word), f"{name}, {word}", METRICS[metric].about)
+            _headline(statistics.get(word), f"{_WAITS[metric]}, {word}", METRICS[metric].about)
             for word in ("p50", "p95")
         ]
     for metric, name in (("answered", "Turns answered"), ("good_turns", "Good turns")):
         row = run.statistics(metric).get("share")
         found.append(_headline(row, name, METRICS[metric].about))
+    for metric, name in (("violations", "Protocol violations"), ("leaks", "Leaks")):
+        row = run.statistics(metric).get("count")
+        if row is not None and row.value:
+            found.append(
+                Headline(
+                    name, plain(row.value, "1"), "whole run", METRICS[metric].about, role="limit"
+                )
+            )
     return found
+
+
+def _leading(run: Run) -> list[str]:
+    """The first two waits that have samples; without any, those of a spoken answer."""
+    sampled = [
+        metric
+        for metric in _WAITS
+        if (half := run.statistics(metric).get("p50")) is not None and half.n
+    ]
+    return (sampled or list(_WAITS))[:2]
 
 
 def _headline(row: Statistic | None, name: str, about: str) -> Headline:

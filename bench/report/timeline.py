@@ -1,6 +1,6 @@
 """The timeline of one turn: what the two people hear as bars, the messages between them as marks.
 
-Times are in ms after the caller's last word (`speech_offset`), at the instants of the log.
+Times are in ms after the caller's last word, at the instants of the log.
 """
 
 from typing import Final
@@ -14,13 +14,21 @@ from bench.report.run import numbers, texts
 from bench.report.theme import blank, colour
 from bench.report.words import quantity
 
-_LANES: Final = ("caller speaks", "server hears", "server answers", "audio arrives", "caller hears")
+_LANES: Final = (
+    "caller speaks",
+    "server hears",
+    "server answers",
+    "answer arrives",
+    "caller hears",
+)
 # Which lane, colour and mark a message has; the first prefix that fits decides.
 _MARKS: Final = (
     ("input_audio_buffer.", "server hears", "ear", "diamond"),
     ("conversation.item.input_audio_transcription.", "server hears", "muted", "diamond-open"),
-    ("response.output_audio.delta", "audio arrives", "arrival", "line-ns"),
-    ("response.audio.delta", "audio arrives", "arrival", "line-ns"),
+    ("response.output_audio.delta", "answer arrives", "arrival", "line-ns"),
+    ("response.audio.delta", "answer arrives", "arrival", "line-ns"),
+    ("response.output_text.delta", "answer arrives", "arrival", "line-ns"),
+    ("response.text.delta", "answer arrives", "arrival", "line-ns"),
     ("response.created", "server answers", "thinking", "circle"),
     ("response.done", "server answers", "thinking", "square"),
     ("error", "server answers", "limit", "x"),
@@ -32,6 +40,12 @@ def number(turn: pd.Series, column: str) -> float:
     """One number of a turn; NaN where there is none."""
     value = turn.get(column)
     return float("nan") if value is None or pd.isna(value) else float(value)
+
+
+def said(turn: pd.Series) -> float:
+    """The instant at which the turn was said, in ns: its last word, or its asking if typed."""
+    instant = number(turn, "said_ns")
+    return number(turn, "speech_offset_ns") if np.isnan(instant) else instant
 
 
 def word(turn: pd.Series, column: str) -> str:
@@ -55,12 +69,16 @@ def timeline(turn: pd.Series, events: pd.DataFrame, zero: float, end: float) -> 
     if not np.isnan(heard):
         figure.add_vline(x=heard, line={"color": colour("heard"), "width": 1.5, "dash": "dot"})
     # A long utterance is cut off on the left: what this figure shows is the wait after it.
-    left = max((number(turn, "speech_onset_ns") - zero) / 1e6 - 150, -last)
-    figure.update_xaxes(
-        title={"text": "ms after the caller's last word"}, range=[left, last], showgrid=True
-    )
+    onset = (number(turn, "speech_onset_ns") - zero) / 1e6
+    left = -0.1 * last if np.isnan(onset) else max(onset - 150, -last)
+    zero_words = "the answer was asked for" if np.isnan(onset) else "the caller's last word"
+    figure.update_xaxes(title={"text": f"ms after {zero_words}"}, range=[left, last], showgrid=True)
+    first, final = 0, len(_LANES) - 1
+    if np.isnan(onset):  # a typed turn: nobody speaks, and perhaps nobody is heard
+        first, final = _LANES.index("server answers"), final - bool(np.isnan(heard))
+        figure.update_layout(height=90 + 40 * (final - first + 1))
     figure.update_yaxes(
-        tickvals=list(range(len(_LANES))), ticktext=_LANES, range=[len(_LANES) - 0.45, -0.55],
+        tickvals=list(range(len(_LANES))), ticktext=_LANES, range=[final + 0.55, first - 0.55],
         showgrid=False, automargin=False, ticklabelstandoff=6,
         tickfont={"color": colour("ink"), "size": 12},
     )  # fmt: skip
@@ -82,8 +100,10 @@ def _bar(figure: go.Figure, lane: int, start: float, stop: float, role: str, say
 
 def _speech(figure: go.Figure, turn: pd.Series, zero: float, identity: str) -> None:
     onset = (number(turn, "speech_onset_ns") - zero) / 1e6
-    said = safe(word(turn, "text") or word(turn, "utterance"), 70)
-    _bar(figure, 0, onset, 0.0, "caller", f"<b>caller speaks</b><br>{identity}<br>{said}")
+    if np.isnan(onset):
+        return
+    words = safe(word(turn, "text") or word(turn, "utterance"), 70)
+    _bar(figure, 0, onset, 0.0, "caller", f"<b>caller speaks</b><br>{identity}<br>{words}")
 
 
 def _playing(figure: go.Figure, turn: pd.Series, zero: float, last: float, identity: str) -> None:
@@ -147,7 +167,7 @@ def _size(lane: str, symbol: str) -> int:
     """Audio deltas are tall strokes, other streams of messages short ones."""
     if symbol != "line-ns":
         return 9
-    return 14 if lane == "audio arrives" else 7
+    return 14 if lane == "answer arrives" else 7
 
 
 def _carried(audio_ns: float) -> str:

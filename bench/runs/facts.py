@@ -9,11 +9,13 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from bench.protocol import server
 from bench.protocol.codec import UnknownMessage, type_of
-from bench.protocol.objects import ErrorDetail
+from bench.protocol.objects import ErrorDetail, Item
 from bench.runs.rows import Row
+from bench.voice.audio import PCM16_24K
 from bench.voice.conversation import Note, Outgoing
 
 TEXT_KEPT = 2_048
@@ -62,6 +64,10 @@ def out_row(session: int, message: Outgoing, at_ns: int, before_ns: int) -> Row:
         message.nbytes,
         None,
         message.detail,
+        None,
+        None,
+        message.previous_id,
+        message.call_id,
     )
 
 
@@ -82,6 +88,7 @@ def in_row(
     audio_ms = getattr(message, "audio_start_ms", None)
     if audio_ms is None:
         audio_ms = getattr(message, "audio_end_ms", None)
+    call_id = getattr(message, "call_id", None) or getattr(item, "call_id", None)
     return Row(
         session,
         at_ns,
@@ -95,6 +102,28 @@ def in_row(
         audio_ms=audio_ms,
         nbytes=nbytes,
         detail=extract(message) if extract else None,
+        output_index=getattr(message, "output_index", None),
+        content_index=getattr(message, "content_index", None),
+        previous_id=getattr(message, "previous_item_id", None),
+        call_id=call_id if isinstance(call_id, str) else None,
+    )
+
+
+def backchannel_row(
+    session: int, message: server.BackchannelAudioDelta, at_ns: int, at_err_ns: int, read_ns: int
+) -> Row:
+    """The row of a chunk of an interjection: PCM16 at 24 kHz whatever the session's format."""
+    return Row(
+        session,
+        at_ns,
+        at_err_ns,
+        read_ns,
+        "in",
+        type_of(message),
+        message.event_id or None,
+        audio_ns=PCM16_24K.duration_ns(len(message.delta)),
+        nbytes=len(message.delta),
+        detail=message.backchannel_id,
     )
 
 
@@ -124,30 +153,75 @@ def audio_row(
         audio_ns,
         len(message.delta),
         envelope,
+        None,
+        message.output_index,
+        message.content_index,
     )
+
+
+def _item_facts(item: Item) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        name: value
+        for name in ("role", "type", "status", "name", "call_id", "arguments", "output")
+        if isinstance(value := getattr(item, name), str)
+    }
+    said = [part.words for part in item.content] if isinstance(item.content, list) else []
+    if text := " ".join(filter(None, said)):
+        facts["text"] = text
+    return facts
 
 
 def _item(message: Any) -> str:
-    item = message.item
-    return detail(
-        {
-            name: value
-            for name in ("role", "type", "status", "name", "call_id")
-            if isinstance(value := getattr(item, name), str)
-        }
-    )
+    return detail(_item_facts(message.item))
 
 
-def _done(message: server.ResponseDone) -> str:
+def _retrieved(message: server.ConversationItemRetrieved) -> str:
+    """An item with its audio: how much, and in which format."""
+    facts, item = _item_facts(message.item), message.item
+    for part in item.content if isinstance(item.content, list) else ():
+        if isinstance(part.audio, str):
+            padding = part.audio[-2:].count("=")
+            facts["audio_bytes"] = len(part.audio) * 3 // 4 - padding
+            facts["format"] = None if part.format is UNSET else part.format
+    return detail(facts)
+
+
+def _response(message: server.ResponseCreated | server.ResponseDone) -> str:
     response = message.response
-    usage = response.usage if isinstance(response.usage, dict) else message.usage
+    usage = response.usage
+    if isinstance(message, server.ResponseDone) and not isinstance(usage, dict):
+        usage = message.usage
+    details = response.status_details
+    conversation = response.conversation_id
     return detail(
         {
             "status": response.status if isinstance(response.status, str) else "",
             "reason": response.reason,
+            "details": details.get("type", "") if isinstance(details, dict) else "",
             "usage": usage if isinstance(usage, dict) else None,
+            "conversation": "none" if conversation is None else "default" if conversation else "",
+            "modalities": _or_none(response.output_modalities),
+            "voice": response.voice,
+            "output": [
+                item.id
+                for item in (response.output if isinstance(response.output, list) else ())
+                if isinstance(item.id, str)
+            ],
         }
     )
+
+
+def _or_none(value: Any) -> Any:
+    return None if value is UNSET else value
+
+
+def _part(message: server.ResponseContentPartAdded | server.ResponseContentPartDone) -> str:
+    return detail({"type": message.part.type, "text": message.part.words})
+
+
+def _failed(message: server.InputAudioTranscriptionFailed) -> str:
+    error = message.error if isinstance(message.error, ErrorDetail) else ErrorDetail()
+    return detail({"code": error.code, "message": error.message})
 
 
 def _error(message: server.ErrorMessage) -> str:
@@ -169,7 +243,12 @@ _DETAILS: dict[type, Callable[[Any], str] | None] = {
     server.ConversationItemDone: _item,
     server.ResponseOutputItemAdded: _item,
     server.ResponseOutputItemDone: _item,
-    server.ResponseDone: _done,
+    server.ConversationItemCreated: _item,
+    server.ConversationItemRetrieved: _retrieved,
+    server.ResponseCreated: _response,
+    server.ResponseDone: _response,
+    server.ResponseContentPartAdded: _part,
+    server.ResponseContentPartDone: _part,
     server.ResponseOutputTextDelta: lambda message: message.delta,
     server.ResponseOutputTextDone: lambda message: message.text,
     server.ResponseOutputAudioTranscriptDelta: lambda message: message.delta,
@@ -178,6 +257,13 @@ _DETAILS: dict[type, Callable[[Any], str] | None] = {
     server.ResponseFunctionCallArgumentsDone: lambda message: message.arguments,
     server.InputAudioTranscriptionDelta: lambda message: message.delta,
     server.InputAudioTranscriptionCompleted: lambda message: message.transcript,
+    server.InputAudioTranscriptionFailed: _failed,
+    server.InputAudioTranscriptionUpdated: lambda message: message.transcript,
+    server.TurnSuggestion: lambda message: detail(
+        {"probability": message.probability, "utterance_index": message.utterance_index}
+    ),
+    server.BackchannelAudioDone: lambda message: message.phrase,
+    server.BackchannelSkipped: lambda message: message.reason,
     server.ErrorMessage: _error,
     server.RateLimitsUpdated: lambda message: detail(message.rate_limits),
     UnknownMessage: lambda message: detail(

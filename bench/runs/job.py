@@ -8,7 +8,7 @@ import hashlib
 import importlib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
@@ -19,10 +19,15 @@ from bench.corpus.decode import verified
 from bench.corpus.manifest import Corpus, find_corpus, load_corpus
 from bench.errors import CorpusError, RunFolderError, ScenarioError, UsageError
 from bench.plan.gates import nearest
-from bench.plan.scenario import Scenario, check_scenario, override, read_document
+from bench.plan.reading import check_scenario, override, read_document
+from bench.plan.scenario import Scenario
+from bench.plan.session import session_object
 from bench.protocol.dialects import DIALECTS, Dialect, authorization
 from bench.runs.folder import RunFolder, provenance
-from bench.voice.scripts import SCRIPTS, Direction, Part
+from bench.voice.audio import PCM16_24K, AudioFormat
+from bench.voice.directions import Part, Script
+from bench.voice.effective import format_of
+from bench.voice.scripts import SCRIPTS
 
 REFERENCE = "reference"
 
@@ -123,7 +128,8 @@ def make_job(
         if isinstance(profiles, dict) and len(profiles) == 1:
             document["gate_profile"] = next(iter(profiles))
     scenario = check_scenario(document, text, name, gates=gates)
-    find_script(scenario.script)
+    for kind in scenario.kinds:
+        find_script(kind.script)
     corpus = load_corpus(find_corpus(scenario.corpus))
     _check_lines(scenario, corpus, name)
     for entry in corpus.entries:
@@ -138,7 +144,7 @@ def _missing(path: Path, error: Exception) -> str:
     return f"{path}: cannot be read: {why}{tail}"
 
 
-def find_script(name: str) -> Callable[[Part], Iterator[Direction]]:
+def find_script(name: str) -> Callable[[Part], Script]:
     """A stock script, or the one at "package.module:function", seen from the current directory.
 
     UsageError where there is none.
@@ -149,9 +155,7 @@ def find_script(name: str) -> Callable[[Part], Iterator[Direction]]:
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
-        play: Callable[[Part], Iterator[Direction]] = getattr(
-            importlib.import_module(module), function
-        )
+        play: Callable[[Part], Script] = getattr(importlib.import_module(module), function)
     except Exception as error:  # noqa: BLE001 - a user's module may raise anything
         raise UsageError(f"script {name!r}: cannot be imported: {error!r}") from None
     return play
@@ -167,9 +171,9 @@ def line_ids(scenario: Scenario, corpus: Corpus) -> list[str]:
     ]
 
 
-def interruption_ids(corpus: Corpus) -> list[str]:
-    """Ids of the utterances with which callers interrupt."""
-    return [entry.id for entry in corpus.entries if "interruption" in entry.tags]
+def tagged_ids(corpus: Corpus, tag: str) -> list[str]:
+    """Ids of the utterances with a tag, in the manifest's order."""
+    return [entry.id for entry in corpus.entries if tag in entry.tags]
 
 
 def _check_lines(scenario: Scenario, corpus: Corpus, name: str) -> None:
@@ -186,12 +190,33 @@ def _check_lines(scenario: Scenario, corpus: Corpus, name: str) -> None:
             f"{corpus.folder}: no utterance may be said as a line (include {list(caller.include)}, "
             f"exclude {list(caller.exclude)}); widen caller.include in {name}"
         )
-    needs = SCRIPTS[scenario.script].yields if scenario.stock else ()
-    if "interruption" in needs and not interruption_ids(corpus):
-        raise CorpusError(
-            f"{corpus.folder}: script {scenario.script!r} needs utterances tagged 'interruption'; "
-            "tag some in manifest.toml"
-        )
+    if any(kind.script == "barge_in" for kind in scenario.kinds):
+        for tag in caller.into:
+            if not tagged_ids(corpus, tag):
+                raise CorpusError(
+                    f"{corpus.folder}: script 'barge_in' needs utterances tagged {tag!r} "
+                    f"(caller.into in {name}); tag some in manifest.toml"
+                )
+
+
+def input_formats(scenario: Scenario) -> set[AudioFormat]:
+    """The formats in which callers will be asked to speak, if the target takes what it is asked."""
+    return _formats(scenario, "input")
+
+
+def reply_formats(scenario: Scenario) -> set[AudioFormat]:
+    """The formats in which the target is asked to speak."""
+    return _formats(scenario, "output")
+
+
+def _formats(scenario: Scenario, side: str) -> set[AudioFormat]:
+    asked = set()
+    for setting in scenario.settings:
+        for kind in scenario.kinds:
+            audio = session_object({**setting.session, **kind.session}).audio
+            wire = getattr(getattr(audio, side, None), "format", None)
+            asked.add(format_of(wire, PCM16_24K))
+    return asked
 
 
 OPTIONAL_TAGS = frozenset({"nonspeech", "interruption", "reply"})

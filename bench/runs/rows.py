@@ -7,16 +7,20 @@ found out without a message, and its type begins with `bench.`.
 note                  what it says (`detail` is JSON)
 ====================  ===========================================================================
 bench.start           the session starts; due_ns is its schedule; detail: worker, slot, script,
-                      turns (planned)
+                      turns (planned), setting (of the sweep, or ""), marker (words that only this
+                      session says, or "")
 bench.connected       TCP established        bench.secured   TLS established
 bench.upgraded        WebSocket established
 bench.microphone      the microphone opens: at_ns is media position 0; detail: input and output
                       format as {type, rate}, chunk_ms, jitter_buffer_ms, prefix_padding_ms
                       (null: the server did not say)
 bench.say             an utterance was placed: media_ns is where it starts, due_ns its instant;
-                      detail: utterance, turn (from 1), role (line, interruption, sound), text,
-                      duration_ms, onset_ms, offset_ms (inside the utterance; null: no speech)
-bench.flush           the caller emptied its player (an interruption); detail: heard_ms of the item
+                      detail: utterance, turn (from 1), role (line, interruption, backchannel,
+                      sound), text, duration_ms, onset_ms, offset_ms (inside the utterance; null:
+                      no speech)
+bench.write           a turn is typed, and its item follows; detail: turn, text
+bench.flush           the caller emptied its player; detail: heard_ms of the item, cause: "server"
+                      (it heard an interruption) or "caller" (who stopped the agent)
 bench.gave_up         the caller stopped waiting for an answer; detail: turn
 bench.heard_out       the caller has heard the answer to the end; detail: turn
 bench.unknown         a message of an unknown type came; detail: type
@@ -51,7 +55,11 @@ class Row(NamedTuple):
     audio_ns:     length of the audio carried
     nbytes:       bytes of audio carried, or of text where there is none
     envelope:     level of the audio carried, a byte per 10 ms (`bench.corpus.energy`)
-    detail:       text that belongs to the type: transcript, delta, status and reason, error code
+    detail:       text that belongs to the type: transcript, delta, status and reason, error code;
+                  of a message sent, appends excepted, its whole JSON
+    output_index, content_index:  as the server said
+    previous_id:  previous_item_id, as said
+    call_id:      of a tool call or its output
     """
 
     session: int
@@ -70,3 +78,7 @@ class Row(NamedTuple):
     nbytes: int = 0
     envelope: bytes | None = None
     detail: str | None = None
+    output_index: int | None = None
+    content_index: int | None = None
+    previous_id: str | None = None
+    call_id: str | None = None

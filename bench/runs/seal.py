@@ -37,6 +37,10 @@ EVENTS = pa.schema(
         pa.field("nbytes", pa.int64(), nullable=False),
         pa.field("envelope", pa.binary()),
         pa.field("detail", pa.string()),
+        pa.field("output_index", pa.int64()),
+        pa.field("content_index", pa.int64()),
+        pa.field("previous_id", pa.string()),
+        pa.field("call_id", pa.string()),
     ],
     metadata={"format": "1"},
 )

@@ -14,14 +14,15 @@ It passes through three phases. *Greeting*: session.created is answered with ses
 *Talking*, from session.updated on: the microphone is open and the script is played. *Over*: the
 script has ended, was wound down, or the session could not begin; `outcome` says which.
 
+What the other side is doing is kept in `bench.voice.agent`, what holds in the session in
+`bench.voice.effective`: what `session.updated` says, never what was asked for.
+
 The script's directions are conditions over instants. Some instants are known as soon as the
 direction begins (the end of a pause), some only after messages arrive (the end of a reply), and
 `_ends` is the one place that says when the current direction is over: an instant, or None while
 that cannot be known. Its answer is kept in `_ends_ns` and asked for again only when a direction
 begins or a message comes that it may depend on. Everything happens at the instant at which it
 became true, not at the instant of the poll that noticed, so a late poll delays nothing after it.
-
-What is obeyed is what `session.updated` says, never what was asked for.
 
 What it refuses to know: how long anything took. It records facts; `bench.analysis` infers.
 """
@@ -33,17 +34,34 @@ from msgspec import UNSET
 
 from bench.protocol import client, server
 from bench.protocol.codec import UnknownMessage, encode, type_of
-from bench.protocol.objects import Session, SessionAudio, TurnDetection, WireFormat
+from bench.protocol.objects import Item, Part, Session
+from bench.voice.agent import Agent
 from bench.voice.audio import NS_PER_MS, NS_PER_S, AudioFormat
+from bench.voice.directions import (
+    Await,
+    Commit,
+    Direction,
+    Hear,
+    HearOut,
+    Pause,
+    Reply,
+    Say,
+    Send,
+    Stop,
+    Write,
+    play_of,
+)
+from bench.voice.effective import Effective
 from bench.voice.microphone import APPEND, Microphone, Recording
 from bench.voice.playout import Playout
-from bench.voice.scripts import Await, Direction, Hear, HearOut, Pause, Say, Send
 from bench.voice.utterance import Utterance
 
 GREETING_TIMEOUT_NS = 10 * NS_PER_S
 """How long a server may take from upgrade to session.updated: what OpenClaw allows live."""
 UNGREETED_NS = 2 * NS_PER_S
 """After this long without session.created, session.update is sent all the same (older servers)."""
+PROVOKED = "-provoked"
+"""How the event_id of a message ends that is wrong on purpose."""
 
 
 class Outgoing(NamedTuple):
@@ -59,6 +77,8 @@ class Outgoing(NamedTuple):
     audio_ns: int | None = None
     nbytes: int = 0
     detail: str | None = None
+    previous_id: str | None = None
+    call_id: str | None = None
 
 
 class Note(NamedTuple):
@@ -101,42 +121,33 @@ class Conversation:
         self.outcome: str | None = None
         self.reason = ""
         self.over_ns = 0
-        self._script = script
+        self._resume = play_of(script)
         self._asked = session
         self._record = record
         self._manners = manners
         self._name = name
         self._out: list[Outgoing | Note] = []
         self._sent = 0
+        self._sent_id = ""
+        self._create_id = ""
         self._winding_down = False
         # greeting
         self._opened_ns: int | None = None
         self._updated = False
         self._spoken_to = False
-        # what the server said the session is
-        self._input = AudioFormat()
-        self._output = AudioFormat()
-        self._answers = True
-        self._interrupts = True
         # talking
+        self._effective = Effective()
         self._microphone: Microphone | None = None
         self._playout = Playout(manners.jitter_buffer_ns)
+        self._agent = Agent()
         self._direction: Direction | None = None
         self._began_ns = 0
         self._ends_ns: int | None = None
+        self._gives: Any = None
         self._turn = 0
         self._said_until_ns = 0
-        self._offset_ns = 0
+        self._sent_until_ns = 0
         self._awaited_ns: int | None = None
-        # what the server is doing
-        self._hearing: set[str] = set()
-        self._owed = False
-        self._open: set[str] = set()
-        self._replies: list[str] = []
-        self._finished: set[str] = set()
-        self._silenced: set[str] = set()
-        self._fed = ""
-        self._progress_ns = 0
 
     # ── the driver's four calls ──────────────────────────────────────────────────────────────
 
@@ -150,14 +161,15 @@ class Conversation:
             return
         self._play(at_ns)
         self._spoken_to = True
+        self._agent.receive(message, at_ns)
         kind = type(message)
         react = _REACTIONS[kind] if kind in _REACTIONS else _reaction(kind)
         if react is not None:
             react(self, message, at_ns)
         direction = self._direction
         if isinstance(direction, Hear | HearOut | Await):
-            if isinstance(direction, Await) and type_of(message) == direction.type:
-                self._awaited_ns = at_ns
+            if isinstance(direction, Await) and self._is_awaited(direction, message):
+                self._awaited_ns, self._gives = at_ns, message
             self._ends_ns = self._ends()
         self._play(at_ns)
 
@@ -211,39 +223,19 @@ class Conversation:
             self._send_update(at_ns)
 
     def _on_updated(self, message: server.SessionUpdated, at_ns: int) -> None:
-        self._obey(message.session)
+        effective = self._effective
+        effective.obey(message.session)
+        self._agent.answers = effective.answers
         if self._microphone is None and self._updated:
-            self._microphone = Microphone(at_ns, self._manners.chunk_ns, self._input)
-            self._began_ns = self._progress_ns = self._ends_ns = at_ns
-            self._note("bench.microphone", at_ns, media_ns=0, detail=self._formats(message.session))
-
-    def _obey(self, session: Session) -> None:
-        audio = session.audio
-        if not isinstance(audio, SessionAudio):
-            return
-        if audio.input is not UNSET:
-            self._input = format_of(audio.input.format, self._input)
-            detection = audio.input.turn_detection
-            if isinstance(detection, TurnDetection):
-                self._answers = detection.create_response is not False
-                self._interrupts = detection.interrupt_response is not False
-            elif detection is None:
-                self._answers = self._interrupts = False
-        if audio.output is not UNSET:
-            self._output = format_of(audio.output.format, self._output)
-
-    def _formats(self, session: Session) -> dict[str, Any]:
-        detection = None
-        if isinstance(session.audio, SessionAudio) and session.audio.input is not UNSET:
-            detection = session.audio.input.turn_detection
-        padding = detection.prefix_padding_ms if isinstance(detection, TurnDetection) else UNSET
-        return {
-            "input": self._input._asdict(),
-            "output": self._output._asdict(),
-            "chunk_ms": self._manners.chunk_ns // NS_PER_MS,
-            "jitter_buffer_ms": self._manners.jitter_buffer_ns // NS_PER_MS,
-            "prefix_padding_ms": padding if isinstance(padding, int) else None,  # semantic_vad
-        }
+            self._microphone = Microphone(at_ns, self._manners.chunk_ns, effective.input)
+            self._began_ns = self._ends_ns = at_ns
+            self._agent.progress_ns = at_ns
+            detail = {
+                **effective.facts(),
+                "chunk_ms": self._manners.chunk_ns // NS_PER_MS,
+                "jitter_buffer_ms": self._manners.jitter_buffer_ns // NS_PER_MS,
+            }
+            self._note("bench.microphone", at_ns, media_ns=0, detail=detail)
 
     # ── talking ──────────────────────────────────────────────────────────────────────────────
 
@@ -256,6 +248,8 @@ class Conversation:
             if self.outcome is not None:
                 return
             chunk = microphone.take()
+            if chunk.silent and self._effective.manual:
+                continue  # the key is not pressed
             self._out.append(
                 Outgoing(
                     chunk.payload,
@@ -276,37 +270,45 @@ class Conversation:
             self._ends_ns = None if self.outcome is not None else self._ends()
 
     def _next(self, at_ns: int) -> None:
+        given, self._gives = self._gives, None
         try:
-            direction = next(self._script)
+            direction = self._resume(given)
         except StopIteration:
             self._end("drained" if self._winding_down else "finished", "", at_ns)
             return
         except Exception as error:  # noqa: BLE001 - a user's script may raise anything
             self._end("crashed", f"the script raised {error!r}", at_ns)
             return
-        if self._winding_down and isinstance(direction, Say):
+        if self._winding_down and isinstance(direction, Say | Write):
             self._end("drained", "", at_ns)
             return
         self._direction, self._began_ns, self._awaited_ns = direction, at_ns, None
-        if isinstance(direction, Say):
-            self._say(direction, at_ns)
-        elif isinstance(direction, Send):
-            self._progress_ns = max(self._progress_ns, at_ns)
-            self._send(direction.message, at_ns)
+        match direction:
+            case Say():
+                self._say(direction, at_ns)
+            case Write(text):
+                self._write(text, at_ns)
+            case Send():
+                self._tell(direction, at_ns)
+            case Stop():
+                self._stop(direction, at_ns)
+            case _:
+                pass
 
     def _say(self, say: Say, at_ns: int) -> None:
         microphone = self._microphone
         assert microphone is not None  # noqa: S101 - the phase says so
         utterance = say.utterance
-        media_ns = microphone.say(self._record(utterance, self._input), at_ns)
+        recording = self._record(utterance, self._effective.input)
+        media_ns = microphone.say(recording, at_ns)
         start_ns = microphone.opened_ns + media_ns
         speech = utterance.offset_ns is not None
-        if speech:
-            self._turn += 1
-            self._replies = []
+        opens_turn = speech and say.role != "backchannel"
+        self._turn += opens_turn
         self._said_until_ns = start_ns + utterance.duration_ns
-        self._offset_ns = start_ns + (utterance.offset_ns or utterance.duration_ns)
-        self._progress_ns = self._offset_ns
+        self._sent_until_ns = start_ns + len(recording.payloads) * microphone.chunk_ns
+        offset_ns = start_ns + (utterance.offset_ns or utterance.duration_ns)
+        self._agent.spoken_to(offset_ns, opens_turn=opens_turn)
         self._note(
             "bench.say",
             at_ns,
@@ -323,140 +325,172 @@ class Conversation:
             },
         )
 
+    def _write(self, text: str, at_ns: int) -> None:
+        self._turn += 1
+        self._agent.spoken_to(at_ns, opens_turn=True)
+        self._note("bench.write", at_ns, detail={"turn": self._turn, "text": text})
+        part = Part(type="input_text", text=text)
+        item = Item(type="message", role="user", content=[part])
+        self._send(client.ConversationItemCreate(item=item), at_ns)
+
+    def _tell(self, send: Send, at_ns: int) -> None:
+        message = send.message
+        self._agent.touched(at_ns)
+        self._send(message, at_ns, provokes=send.provokes)
+        if isinstance(message, client.ResponseCreate):
+            self._create_id = self._sent_id
+            self._agent.asked(at_ns)
+        elif self._effective.continues and _is_output(message):
+            self._agent.asked(at_ns)
+
+    def _stop(self, stop: Stop, at_ns: int) -> None:
+        """The caller stops the agent: what plays is dropped, what is made is cancelled."""
+        agent = self._agent
+        open_id = next(iter(agent.open), None) or (agent.replies[-1] if agent.replies else None)
+        item_id, heard_ms, playing = self._flush(at_ns, "caller")
+        if stop.cancel != "none":
+            named = open_id if stop.cancel == "named" else None
+            self._send(client.ResponseCancel(response_id=named or UNSET), at_ns)
+        if stop.truncate and playing and item_id is not None:
+            self._truncate(item_id, heard_ms, at_ns)
+
+    def _flush(self, at_ns: int, cause: str) -> tuple[str | None, int, bool]:
+        """Empty the player: what was in it, how much of that was heard (ms), was it playing."""
+        playing = self._playout.playing(at_ns)
+        # Also a reply of which nothing plays yet is silenced: its stragglers are not heard.
+        self._agent.silence()
+        item_id = self._playout.item_id or None
+        heard_ms = self._playout.flush(at_ns) // NS_PER_MS
+        detail = {"heard_ms": heard_ms, "cause": cause}
+        self._note("bench.flush", at_ns, item_id=item_id, detail=detail)
+        return item_id, heard_ms, playing
+
+    def _truncate(self, item_id: str, heard_ms: int, at_ns: int) -> None:
+        message = client.ConversationItemTruncate(item_id=item_id, audio_end_ms=heard_ms)
+        self._send(message, at_ns)
+
+    # ── when directions end ──────────────────────────────────────────────────────────────────
+
     def _ends(self) -> int | None:
         """When the current direction is over, or None while that cannot be known."""
+        began = self._began_ns
         match self._direction:
-            case None | Send():
-                return self._began_ns
             case Say():
                 return self._said_until_ns
+            case Commit():
+                # Just after the last chunk of it, which is sent at that very instant.
+                return max(began, self._sent_until_ns + 1)
             case Pause(duration_ns):
-                return self._began_ns + duration_ns
-            case Hear(duration_ns):
-                return self._hears(duration_ns)
-            case HearOut():
-                return self._hears(None)
+                return began + duration_ns
+            case Hear() | HearOut() as listening:
+                return self._hears(getattr(listening, "duration_ns", None))
             case Await():
-                given_up = self._began_ns + self._manners.answer_timeout_ns
+                given_up = began + self._manners.answer_timeout_ns
                 return given_up if self._awaited_ns is None else self._awaited_ns
+        return began
 
     def _hears(self, length_ns: int | None) -> int | None:
         """When `length_ns` of the reply (None: all of it) has been heard, or patience ends."""
-        if length_ns is not None and self._replying():
+        agent = self._agent
+        if length_ns is not None and agent.replying:
             reached = self._playout.reaches_ns(length_ns)
             if reached is not None:
                 return max(reached, self._began_ns)
-        if self._answered():
-            return max(self._playout.ends_ns, self._progress_ns, self._began_ns)
+        if agent.answered:
+            return max(self._playout.ends_ns, agent.progress_ns, self._began_ns)
         return self._patience_ns()
 
     def _patience_ns(self) -> int:
         """When the caller gives up: so long after the last thing that gave it hope."""
-        latest = max(self._progress_ns, self._playout.ends_ns)
+        latest = max(self._agent.progress_ns, self._playout.ends_ns)
         return latest + self._manners.answer_timeout_ns
 
-    def _replying(self) -> bool:
-        """Whether what is in the player is the reply, and not the one before it."""
-        return bool(self._replies) and self._fed == self._replies[-1]
-
-    def _answered(self) -> bool:
-        """Whether the reply is complete: nothing is being heard, owed or generated any more."""
-        if self._hearing or self._owed or self._open or not self._replies:
+    def _is_awaited(self, direction: Await, message: server.ServerMessage | UnknownMessage) -> bool:
+        if self._awaited_ns is not None:
             return False
-        return self._replies[-1] in self._finished
+        if isinstance(message, server.ErrorMessage):
+            return direction.type == "error" or message.about == self._sent_id
+        if type_of(message) != direction.type:
+            return False
+        item = getattr(message, "item", None)
+        item_id = getattr(message, "item_id", None) or getattr(item, "id", None)
+        return direction.item_id in {"", item_id}
 
     def _leave(self, at_ns: int) -> None:
-        if not isinstance(self._direction, Hear | HearOut):
+        direction, agent = self._direction, self._agent
+        if isinstance(direction, Commit):
+            agent.touched(at_ns)
+            self._send(client.InputAudioBufferCommit(), at_ns)
+        if not isinstance(direction, Hear | HearOut):
             return
-        patient = self._answered() or (
-            isinstance(self._direction, Hear) and self._replying() and at_ns < self._patience_ns()
+        patient = agent.answered or (
+            isinstance(direction, Hear) and agent.replying and at_ns < self._patience_ns()
         )
+        self._gives = self._heard(at_ns)
         if not patient:
-            # Whatever the server still owes, nobody waits for it: a done that never comes must not
-            # spoil the turns that follow.
-            self._hearing.clear()
-            self._open.clear()
-            self._owed = False
+            agent.give_up()
             self._note("bench.gave_up", at_ns, detail={"turn": self._turn})
-        elif isinstance(self._direction, HearOut):
+        elif isinstance(direction, HearOut) and not agent.calls:
             self._note("bench.heard_out", at_ns, detail={"turn": self._turn})
+
+    def _heard(self, at_ns: int) -> Reply:
+        agent = self._agent
+        if not agent.replies:
+            return Reply()
+        spoken = agent.replying
+        return Reply(
+            agent.replies[-1],
+            self._playout.item_id if spoken else "",
+            self._playout.heard_ns(at_ns) if spoken else 0,
+            agent.calls,
+            self._effective.continues,
+        )
 
     # ── what the server does ─────────────────────────────────────────────────────────────────
 
-    def _on_speech_started(self, message: server.InputAudioBufferSpeechStarted, at_ns: int) -> None:
-        self._hearing.add(message.item_id)
-        if not (self._manners.flush and self._interrupts):
+    def _on_speech_started(self, _: server.InputAudioBufferSpeechStarted, at_ns: int) -> None:
+        if not (self._manners.flush and self._effective.interrupts):
             return
-        playing = self._playout.playing(at_ns)
-        if not playing and not self._open:
+        if not self._playout.playing(at_ns) and not self._agent.open:
             return
-        # Also a reply of which nothing plays yet is silenced: its stragglers are not heard.
-        self._silenced |= self._open | set(self._replies)
-        item_id = self._playout.item_id or None
-        heard_ms = self._playout.flush(at_ns) // NS_PER_MS
-        self._note("bench.flush", at_ns, item_id=item_id, detail={"heard_ms": heard_ms})
+        item_id, heard_ms, playing = self._flush(at_ns, "server")
         if self._manners.truncate and playing and item_id is not None:
-            self._send(
-                client.ConversationItemTruncate(item_id=item_id, audio_end_ms=heard_ms), at_ns
-            )
-
-    def _on_turn_taken(
-        self,
-        message: server.InputAudioBufferSpeechStopped | server.InputAudioBufferCommitted,
-        at_ns: int,
-    ) -> None:
-        """The server has heard enough: now it owes an answer. Servers may leave either one out.
-
-        The first of the two counts: what comes after the answer has begun owes nothing more.
-        """
-        self._progress_ns = max(self._progress_ns, at_ns)
-        if message.item_id in self._hearing:
-            self._hearing.discard(message.item_id)
-            self._owed = self._answers
-
-    def _on_response_created(self, message: server.ResponseCreated, at_ns: int) -> None:
-        self._owed = False
-        if at_ns >= self._offset_ns:
-            self._hearing.clear()  # the caller has finished, so this answers all that was said
-        self._open = {message.response.id}  # one response at a time writes to the conversation
-        self._replies.append(message.response.id)
-        self._progress_ns = max(self._progress_ns, at_ns)
-
-    def _on_response_done(self, message: server.ResponseDone, at_ns: int) -> None:
-        self._open.discard(message.response.id)
-        if message.response.id in self._replies:
-            self._finished.add(message.response.id)
-            self._progress_ns = max(self._progress_ns, at_ns)
+            self._truncate(item_id, heard_ms, at_ns)
 
     def _on_audio(self, message: server.ResponseOutputAudioDelta, at_ns: int) -> None:
-        if message.response_id in self._silenced or not message.delta:
-            return
-        self._progress_ns = max(self._progress_ns, at_ns)
-        self._fed = message.response_id
-        self._playout.feed(message.item_id, at_ns, self._output.duration_ns(len(message.delta)))
+        if self._agent.audible(message):
+            length_ns = self._effective.output.duration_ns(len(message.delta))
+            self._playout.feed(message.item_id, at_ns, length_ns)
 
     def _on_error(self, message: server.ErrorMessage, at_ns: int) -> None:
         if self._microphone is None:
             self._end("refused", f"{message.code}: {message.text}", at_ns)
+        elif message.about and message.about == self._create_id:
+            self._agent.refused()
 
     # ── small things ─────────────────────────────────────────────────────────────────────────
 
-    def _send(self, message: client.ClientMessage, due_ns: int) -> None:
+    def _send(self, message: client.ClientMessage, due_ns: int, *, provokes: bool = False) -> None:
         self._sent += 1
         if message.event_id is UNSET:
-            message.event_id = f"{self._name}-{self._sent}"
+            message.event_id = f"{self._name}-{self._sent}{PROVOKED if provokes else ''}"
+        if isinstance(message, client.SessionUpdate) and message.session.type is UNSET:
+            message.session.type = self._asked.type  # some servers want it every time
+        self._sent_id = str(message.event_id)
         payload = encode(message)
-        response_id = getattr(message, "response_id", None)
+        item = getattr(message, "item", None)
         self._out.append(
             Outgoing(
                 payload,
                 type_of(message),
                 due_ns,
-                event_id=message.event_id,
-                item_id=getattr(message, "item_id", None),
-                response_id=response_id if isinstance(response_id, str) else None,
+                event_id=self._sent_id,
+                item_id=_text(getattr(message, "item_id", None) or getattr(item, "id", None)),
+                response_id=_text(getattr(message, "response_id", None)),
                 nbytes=len(payload),
-                detail=payload.decode() if isinstance(message, client.SessionUpdate) else None,
+                detail=payload.decode(),
+                previous_id=_text(getattr(message, "previous_item_id", None)),
+                call_id=_text(getattr(item, "call_id", None)),
             )
         )
 
@@ -467,50 +501,34 @@ class Conversation:
         self.outcome, self.reason, self.over_ns = outcome, reason, at_ns
 
 
+def _is_output(message: client.ClientMessage) -> bool:
+    """Whether it is what a tool gave."""
+    if not isinstance(message, client.ConversationItemCreate):
+        return False
+    return message.item.type == "function_call_output"
+
+
 def _ms(value_ns: int | None) -> float | None:
     return None if value_ns is None else value_ns / NS_PER_MS
 
 
-_NAMED_FORMATS = {
-    "pcm16": AudioFormat("audio/pcm", 24_000),
-    "audio/pcm": AudioFormat("audio/pcm", 24_000),
-    "g711_ulaw": AudioFormat("audio/pcmu", 8_000),
-    "audio/pcmu": AudioFormat("audio/pcmu", 8_000),
-    "g711_alaw": AudioFormat("audio/pcma", 8_000),
-    "audio/pcma": AudioFormat("audio/pcma", 8_000),
-}
-
-
-def format_of(wire: object, otherwise: AudioFormat) -> AudioFormat:
-    """The audio format that a session object names (object or string), else `otherwise`."""
-    if isinstance(wire, WireFormat):
-        named = _NAMED_FORMATS.get(wire.type)
-        if named is None:
-            return otherwise
-        return named._replace(rate=wire.rate) if isinstance(wire.rate, int) else named
-    return _NAMED_FORMATS.get(wire, otherwise) if isinstance(wire, str) else otherwise
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 _REACTIONS: dict[type, Callable[[Conversation, Any, int], None] | None] = {
     server.SessionCreated: Conversation._on_created,  # noqa: SLF001 - the machine's own table
     server.SessionUpdated: Conversation._on_updated,  # noqa: SLF001
     server.InputAudioBufferSpeechStarted: Conversation._on_speech_started,  # noqa: SLF001
-    server.InputAudioBufferSpeechStopped: Conversation._on_turn_taken,  # noqa: SLF001
-    server.InputAudioBufferCommitted: Conversation._on_turn_taken,  # noqa: SLF001
-    server.ResponseCreated: Conversation._on_response_created,  # noqa: SLF001
-    server.ResponseDone: Conversation._on_response_done,  # noqa: SLF001
     server.ResponseOutputAudioDelta: Conversation._on_audio,  # noqa: SLF001
     server.ErrorMessage: Conversation._on_error,  # noqa: SLF001
 }
-"""What the conversation does about a message. A type that is not here changes nothing."""
+"""What the conversation does about a message, once its agent knows. Other types change nothing."""
 
 
 def _reaction(kind: type) -> Callable[[Conversation, Any, int], None] | None:
     """The reaction to a subclass (a beta spelling) is its parent's; remembered, None included."""
-    for parent in kind.__mro__[1:]:
-        if parent in _REACTIONS:
-            _REACTIONS[kind] = _REACTIONS[parent]
-            break
-    else:
-        _REACTIONS[kind] = None
+    _REACTIONS[kind] = next(
+        (_REACTIONS[parent] for parent in kind.__mro__[1:] if parent in _REACTIONS), None
+    )
     return _REACTIONS[kind]

@@ -38,11 +38,15 @@ class Recording(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """One chunk of the timeline, ready to send. `media_ns` is the position of its first sample."""
+    """One chunk of the timeline, ready to send. `media_ns` is the position of its first sample.
+
+    `silent`: nothing is being said in it.
+    """
 
     payload: bytes
     due_ns: int
     media_ns: int
+    silent: bool
 
 
 def record(utterance: Utterance, chunk_ns: int) -> Recording:
@@ -90,7 +94,9 @@ class Microphone:
     def take(self) -> Chunk:
         """The next chunk; the timeline moves on by one."""
         index = self._index
-        chunk = Chunk(self._speech.pop(index, self._silence), self.due_ns, index * self.chunk_ns)
+        speech = self._speech.pop(index, None)
+        payload = self._silence if speech is None else speech
+        chunk = Chunk(payload, self.due_ns, index * self.chunk_ns, speech is None)
         self._index += 1
         self.due_ns = self.opened_ns + (self._index + 1) * self.chunk_ns
         return chunk

@@ -1,65 +1,54 @@
 """Conversation scripts: what one caller does, written like stage directions.
 
 A script is a generator over a `Part`. It yields directions and is resumed when each is over; it
-never sees a clock. A team's own script has the same shape and is named `package.module:function`
-in the scenario.
+never sees a clock. Listening gives back what was heard: ``reply = yield HearOut()``. A team's own
+script has the same shape and is named `package.module:function` in the scenario.
 """
 
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+import json
+from collections.abc import Callable, Generator
+from itertools import cycle
+from typing import Any, NamedTuple
 
-from bench.protocol.client import ClientMessage
+from bench.protocol.client import (
+    ConversationItemCreate,
+    ConversationItemDelete,
+    ConversationItemRetrieve,
+    ConversationItemTruncate,
+    InputAudioBufferClear,
+    ResponseCreate,
+    SessionUpdate,
+)
+from bench.protocol.objects import (
+    AudioInput,
+    Item,
+    ResponseParams,
+    Session,
+    SessionAudio,
+)
+from bench.protocol.objects import (
+    Part as ContentPart,
+)
+from bench.voice.audio import NS_PER_MS
+from bench.voice.directions import (
+    Await,
+    Commit,
+    Direction,
+    Hear,
+    HearOut,
+    Part,
+    Pause,
+    Reply,
+    Say,
+    Script,
+    Send,
+    Stop,
+    Write,
+)
 from bench.voice.utterance import Utterance
 
 
-class Part(NamedTuple):
-    """What one caller has to say: one line a turn, as many interruptions, and two manners (ns)."""
-
-    lines: tuple[Utterance, ...]
-    interruptions: tuple[Utterance, ...] = ()
-    gap_ns: int = 300_000_000
-    hear_ns: int = 1_200_000_000
-
-
-class Say(NamedTuple):
-    """Say an utterance; over when its recording has been spoken. `role`: line or interruption."""
-
-    utterance: Utterance
-    role: str = "line"
-
-
-class Pause(NamedTuple):
-    """Be silent for a time."""
-
-    duration_ns: int
-
-
-class Hear(NamedTuple):
-    """Listen until that much of the reply has been heard, or all of it, or patience ends."""
-
-    duration_ns: int
-
-
-class HearOut(NamedTuple):
-    """Listen until the reply has been heard to its end, or patience ends."""
-
-
-class Send(NamedTuple):
-    """Send a message now."""
-
-    message: ClientMessage
-
-
-class Await(NamedTuple):
-    """Wait until a message of that type arrives, or patience ends."""
-
-    type: str
-
-
-Direction = Say | Pause | Hear | HearOut | Send | Await
-
-
-def turn_taking(part: Part) -> Iterator[Direction]:
+def turn_taking(part: Part) -> Script:
     """Say a line, hear the answer out, think, say the next."""
     for line in part.lines:
         yield Pause(part.gap_ns)
@@ -67,25 +56,243 @@ def turn_taking(part: Part) -> Iterator[Direction]:
         yield HearOut()
 
 
-def barge_in(part: Part) -> Iterator[Direction]:
-    """Say a line, hear some of the answer, talk into it, hear the second answer out."""
-    for line, interruption in zip(part.lines, part.interruptions, strict=True):
+DISTURBING = frozenset({"backchannel", "nonspeech"})
+"""Tags of what may be said into a reply and is not meant to stop it."""
+
+
+def barge_in(part: Part) -> Script:
+    """Say a line, hear some of the answer, talk (or cough) into it, hear out what follows."""
+    for line, words in zip(part.lines, part.interruptions, strict=True):
         yield Pause(part.gap_ns)
         yield Say(line)
         yield Hear(part.hear_ns)
-        yield Say(interruption, role="interruption")
+        yield Say(words, role="interruption" if interrupts(words) else "backchannel")
         yield HearOut()
 
 
-class Script(NamedTuple):
-    """A stock script. `yields` are the needs of metrics that it satisfies (see `bench.plan`)."""
+def interrupts(words: Utterance) -> bool:
+    """Whether this, said into a reply, is meant to stop it: not a cough, and no "mm-hmm"."""
+    return words.offset_ns is not None and DISTURBING.isdisjoint(words.tags)
 
-    play: Callable[[Part], Iterator[Direction]]
-    turns_per_line: int
-    yields: tuple[str, ...]
+
+def push_to_talk(part: Part) -> Script:
+    """Clear, hold the key while speaking, release it, ask for an answer and hear it out."""
+    for line in part.lines:
+        yield Pause(part.gap_ns)
+        yield Send(InputAudioBufferClear())
+        yield Say(line)
+        yield Commit()
+        yield Send(ResponseCreate())
+        yield HearOut()
+
+
+def text_chat(part: Part) -> Script:
+    """Type a line, ask for an answer, take it in."""
+    for line in part.lines:
+        yield Pause(part.gap_ns)
+        yield Write(line.text)
+        yield Send(ResponseCreate())
+        yield HearOut()
+
+
+def tool_call(part: Part) -> Script:
+    """Say a line; where the agent wants tools called, call them and hear what it makes of it."""
+    for line in part.lines:
+        yield Pause(part.gap_ns)
+        yield Say(line)
+        reply = yield HearOut()
+        yield from _use_tools(reply, part)
+
+
+_MOST_ROUNDS = 3
+"""Rounds of tools in one turn: an agent that calls for ever is not waited for."""
+
+
+def _use_tools(reply: Reply, part: Part) -> Generator[Direction, Any, Reply]:
+    for _ in range(_MOST_ROUNDS):
+        if not reply.calls:
+            break
+        yield Pause(part.tool_ns)
+        for call in reply.calls:
+            output = json.dumps({"tool": call.name, "result": "done"})
+            item = Item(type="function_call_output", call_id=call.call_id, output=output)
+            yield Send(ConversationItemCreate(item=item))
+        if not reply.continues:
+            yield Send(ResponseCreate())
+        reply = yield HearOut()
+    return reply
+
+
+def interrupt_client(part: Part) -> Script:
+    """Say a line, hear some of the answer, stop the agent oneself, and go on with the next."""
+    for number, line in enumerate(part.lines):
+        yield Pause(part.gap_ns)
+        yield Say(line)
+        yield Hear(part.hear_ns)
+        yield Stop(cancel="bare" if number % 2 else "named")
+    yield Pause(part.gap_ns)  # what the server says to the last of them is worth hearing
+
+
+def long_call(part: Part) -> Script:
+    """Talk for long and keep house in between: fetch, insert, forget, and err once."""
+    notes: list[str] = []
+    middle = ""
+    for number, line in enumerate(part.lines):
+        yield Pause(part.gap_ns)
+        yield Say(line)
+        reply = yield HearOut()
+        match number % 5:
+            case 0 if reply.item_id:
+                middle = reply.item_id
+                yield Send(ConversationItemRetrieve(item_id=middle))
+                yield Await("conversation.item.retrieved", middle)
+            case 1 | 2:
+                notes.append(f"note_{number}")
+                after = "root" if number % 5 == 1 or not middle else middle
+                yield Send(_note(notes[-1], f"Note {number} of this call.", after))
+                yield Await("conversation.item.added", notes[-1])
+            case 3 if notes:
+                yield Send(ConversationItemDelete(item_id=notes[0]))
+                yield Await("conversation.item.deleted", notes.pop(0))
+            case 4:
+                yield Send(_note(f"lost_{number}", "Nowhere.", "item_unknown"), provokes=True)
+                yield Await("error")
+            case _:
+                pass
+
+
+def _note(item_id: str, text: str, after: str | None = None) -> ConversationItemCreate:
+    part = ContentPart(type="input_text", text=text)
+    item = Item(type="message", role="user", id=item_id, content=[part])
+    message = ConversationItemCreate(item=item)
+    if after is not None:
+        message.previous_item_id = after
+    return message
+
+
+def reconfigure(part: Part) -> Script:
+    """Say a line, hear the answer, change the session; now and then try what must be refused."""
+    changes = cycle(part.changes) if part.changes else None
+    refused = cycle(part.refused) if part.refused else None
+    for line in part.lines:
+        yield Pause(part.gap_ns)
+        yield Say(line)
+        yield HearOut()
+        if changes is not None:
+            yield Send(SessionUpdate(session=next(changes)))
+            yield Await("session.updated")
+        if refused is not None:
+            yield Send(SessionUpdate(session=next(refused)), provokes=True)
+            yield Await("error")
+            yield Send(SessionUpdate(session=Session()))  # what is in force now?
+            yield Await("session.updated")
+
+
+_TOUR_TOOL = {
+    "type": "function",
+    "name": "look_up_order",
+    "description": "Look an order up by its number.",
+    "parameters": {
+        "type": "object",
+        "properties": {"order": {"type": "string"}},
+        "required": ["order"],
+    },
+}
+
+
+def tour(part: Part) -> Script:
+    """Send every client message once, and do what makes the server send each of its own."""
+    spoken = part.lines[0]
+    yield Pause(part.gap_ns)
+    yield Say(spoken)
+    reply = yield HearOut()
+    if reply.item_id:
+        yield Send(
+            ConversationItemTruncate(
+                item_id=reply.item_id, audio_end_ms=reply.heard_ns // NS_PER_MS // 2
+            )
+        )
+        yield Await("conversation.item.truncated", reply.item_id)
+        yield Send(ConversationItemRetrieve(item_id=reply.item_id))
+        yield Await("conversation.item.retrieved", reply.item_id)
+    yield Send(_note("tour_note", "This is a note."))
+    yield Await("conversation.item.added", "tour_note")
+    yield Send(ConversationItemDelete(item_id="tour_note"))
+    yield Await("conversation.item.deleted", "tour_note")
+    yield Send(ConversationItemRetrieve(item_id="tour_note"), provokes=True)
+    yield Await("error")
+    yield Write("Please answer this in writing.")
+    yield Send(ResponseCreate(response=ResponseParams(output_modalities=["text"])))
+    yield HearOut()
+    yield Write("Where is order four one seven?")
+    tools = ResponseParams(tools=[_TOUR_TOOL], tool_choice="required")
+    yield Send(ResponseCreate(response=tools))
+    reply = yield HearOut()
+    yield from _use_tools(reply, part)
+    yield Write("Tell me a long story.")
+    yield Send(ResponseCreate())
+    yield Await("response.created")
+    yield Stop(truncate=False)
+    yield Await("response.done")
+    manual = SessionAudio(input=AudioInput(turn_detection=None))
+    yield Send(SessionUpdate(session=Session(audio=manual)))
+    yield Await("session.updated")
+    yield Send(InputAudioBufferClear())
+    yield Await("input_audio_buffer.cleared")
+    yield Say(spoken)
+    yield Commit()
+    yield Send(ResponseCreate())
+    yield HearOut()
+
+
+def marked(play: Script, words: str, item_id: str) -> Script:
+    """`play`, with words that no other session says.
+
+    They are in an item of their own, which is fetched at the end, and in everything typed.
+    """
+    yield Send(_note(item_id, f"The reference of this call is {words}."))
+    given = None
+    while True:
+        try:
+            direction = play.send(given)
+        except StopIteration:
+            break
+        if isinstance(direction, Write):
+            direction = Write(f"{direction.text} (call {words})")
+        given = yield direction
+    yield Send(ConversationItemRetrieve(item_id=item_id))
+    yield Await("conversation.item.retrieved", item_id)
+
+
+class Stock(NamedTuple):
+    """A stock script. `yields` are the needs of metrics that it satisfies (see `bench.plan`).
+
+    `turns` is how many turns a part makes. `detection`: whether the server must find the ends of
+    turns ("vad"), must not ("manual"), or it does not matter ("any").
+    """
+
+    play: Callable[[Part], Script]
+    yields: tuple[str, ...] = ()
+    detection: str = "vad"
+    turns: Callable[[Part], int] = lambda part: len(part.lines)
+
+
+def _with_interruptions(part: Part) -> int:
+    return len(part.lines) + sum(interrupts(words) for words in part.interruptions)
 
 
 SCRIPTS = {
-    "turn_taking": Script(turn_taking, 1, ()),
-    "barge_in": Script(barge_in, 2, ("interruption",)),
+    "turn_taking": Stock(turn_taking),
+    "barge_in": Stock(barge_in, ("interruption", "cut"), turns=_with_interruptions),
+    "push_to_talk": Stock(push_to_talk, ("clear",), "manual"),
+    "text_chat": Stock(text_chat, detection="any"),
+    "tool_call": Stock(tool_call, ("tool", "item")),
+    "interrupt_client": Stock(interrupt_client, ("cancel", "cut", "truncation")),
+    "long_call": Stock(long_call, ("item", "deletion")),
+    "reconfigure": Stock(reconfigure),
+    "tour": Stock(
+        tour,
+        ("tour", "cancel", "cut", "truncation", "tool", "item", "deletion", "clear"),
+        turns=lambda _: 5,
+    ),
 }

@@ -12,7 +12,8 @@ class Utterance(NamedTuple):
     speech truly starts and ends inside it (from the corpus manifest, never the file's edges);
     both are None when there is no speech in it (noise, a cough, silence), and such an utterance
     never opens a turn. `tags` say what it is good for: `plain`, `short`, `long`, `pause`,
-    `digits`, `interruption`, `noise`, `soft`, `nonspeech`, and `reply` for what an agent says.
+    `digits`, `interruption`, `backchannel`, `noise`, `soft`, `nonspeech`, and `reply` for what an
+    agent says.
     """
 
     id: str

@@ -21,7 +21,9 @@ from bench.runs.seal import EVENTS, HEALTH
 
 ORIGIN_NS = 7_000_000_000_000
 MS = 1_000_000
-LOUD, SOFT = 200, 100  # -27.5 dBFS, -77.5 dBFS
+LOUD, SOFT, NOTHING = 200, 100, 0  # -27.5 dBFS, -77.5 dBFS, digital silence
+MANUAL = {"audio": {"input": {"turn_detection": None}}}
+IN_TEXT = {"output_modalities": ["text"]}
 VOICE = "audio/pcm"
 
 
@@ -78,18 +80,22 @@ class Story:
 
     # ── a session's life ─────────────────────────────────────────────────────────────────────
 
-    def begin(self, turns: int = 1, lateness: float = 2) -> "Story":
-        """Connect: 1 ms TCP, 4 ms TLS, 10 ms upgrade; created after 30, updated after 60."""
+    def begin(self, turns: int = 1, lateness: float = 2, session: dict[str, Any] | None = None,
+              **facts: Any) -> "Story":  # fmt: skip
+        """Connect: 1 ms TCP, 4 ms TLS, 10 ms upgrade; created after 30, updated after 60.
+
+        `session` is what session.updated says; `facts` are the start's (script, setting, marker).
+        """
         start = -60
         due = self.zero + round((start - lateness) * MS)
         plan = {"worker": self.worker, "slot": self.number, "script": "turn_taking", "turns": turns}
+        plan |= facts
         self.note(start, "start", due_ns=due, detail=plan)
         self.note(start + 1, "connected")
         self.note(start + 5, "secured")
         self.note(start + 15, "upgraded")
         self.hear(start + 30, "session.created", detail={})
-        self.hear(0, "session.updated", detail={})
-        return self
+        return self.updated(0, session)
 
     def microphone(self, jitter: float = 0, padding: int = 300) -> "Story":
         fmt = {"type": VOICE, "rate": 24000}
@@ -119,13 +125,81 @@ class Story:
     def say(self, at: float, onset: float | None = 200, offset: float | None = 1200,
             role: str = "line") -> "Story":  # fmt: skip
         """Place an utterance whose first sample is at media position `at`."""
-        if onset is not None:
+        if onset is not None and role != "backchannel":
             self.turn += 1
             self._said[self.turn] = (at + onset, at + (offset or 0))
         self.note(at, "say", due_ns=self.zero + round(at * MS), media_ns=round(at * MS), detail={
             "utterance": f"u{self.turn}", "turn": self.turn, "role": role, "text": "hello",
             "duration_ms": 1400, "onset_ms": onset, "offset_ms": offset,
         })  # fmt: skip
+        return self
+
+    # ── what the caller sends ────────────────────────────────────────────────────────────────
+
+    def send(self, at: float, kind: str, body: dict[str, Any] | None = None,
+             **fields: Any) -> "Story":  # fmt: skip
+        """A message of the caller, its whole payload in the log; event_id is `kind@at`."""
+        payload = {"type": kind, "event_id": f"{kind}@{at:g}", **(body or {})}
+        self.row(at, "out", kind, detail=payload, **fields)
+        return self
+
+    def write(self, at: float, text: str = "hello", *, create: bool = True) -> "Story":
+        """A typed turn, and at once the response.create that asks for its answer."""
+        self.turn += 1
+        self.note(at, "write", detail={"turn": self.turn, "text": text})
+        self.item(at, {"type": "message", "role": "user"})
+        return self.create(at) if create else self
+
+    def item(self, at: float, item: dict[str, Any], **fields: Any) -> "Story":
+        return self.send(at, "conversation.item.create", {"item": item}, **fields)
+
+    def commit(self, at: float) -> "Story":
+        return self.send(at, "input_audio_buffer.commit")
+
+    def create(self, at: float, **params: Any) -> "Story":
+        return self.send(at, "response.create", {"response": params} if params else None)
+
+    def cancel(self, at: float, response: str | None = None) -> "Story":
+        return self.send(at, "response.cancel", response_id=response)
+
+    def output(self, at: float, call: str) -> "Story":
+        """What a tool gave."""
+        return self.item(at, {"type": "function_call_output", "call_id": call}, call_id=call)
+
+    def update(self, at: float, session: dict[str, Any], event_id: str = "") -> "Story":
+        body = {"session": session, **({"event_id": event_id} if event_id else {})}
+        return self.send(at, "session.update", body)
+
+    def flush(self, at: float, cause: str = "server") -> "Story":
+        self.note(at, "flush", detail={"heard_ms": 0, "cause": cause})
+        return self
+
+    # ── what the server says ─────────────────────────────────────────────────────────────────
+
+    def updated(self, at: float, session: dict[str, Any] | None = None) -> "Story":
+        self.hear(at, "session.updated", detail=session or {})
+        return self
+
+    def error(self, at: float, code: str, event_id: str | None = None) -> "Story":
+        self.hear(at, "error", detail={"code": code, "message": "", "event_id": event_id})
+        return self
+
+    def call(self, at: float, call: str, response: str | None = None) -> "Story":
+        """The whole arguments of a tool call."""
+        name = response or f"resp{self.turn}"
+        self.hear(at, "response.function_call_arguments.done", response_id=name, call_id=call,
+                  item_id=f"c-{call}", detail="{}")  # fmt: skip
+        return self
+
+    def text(self, at: float, words: str = "hi ", response: str | None = None) -> "Story":
+        name = response or f"resp{self.turn}"
+        self.hear(at, "response.output_text.delta", response_id=name, detail=words)
+        return self
+
+    def words(self, at: float, words: str = "hi ", response: str | None = None) -> "Story":
+        """A piece of transcript."""
+        name = response or f"resp{self.turn}"
+        self.hear(at, "response.output_audio_transcript.delta", response_id=name, detail=words)
         return self
 
     def started(self, at: float, item: str | None = None, position: int | None = None) -> "Story":
@@ -142,8 +216,9 @@ class Story:
         self.hear(at, "input_audio_buffer.committed", item_id=item or f"item{self.turn}")
         return self
 
-    def created(self, at: float, response: str | None = None) -> "Story":
-        self.hear(at, "response.created", response_id=response or f"resp{self.turn}")
+    def created(self, at: float, response: str | None = None, **said: Any) -> "Story":
+        name = response or f"resp{self.turn}"
+        self.hear(at, "response.created", response_id=name, detail=said or None)
         return self
 
     def delta(self, at: float, length: float = 100, response: str | None = None,
@@ -275,7 +350,7 @@ def analysed(folder: Path, *stories: Story, **facts: Any) -> Any:
     write_run(folder, *stories, **facts)
     analyse(folder)
     summary = json.loads((folder / "summary.json").read_text())
-    rows = {(row["metric"], row["statistic"]): row for row in summary["rows"]}
+    rows = {(row["metric"], row["statistic"]): row for row in summary["rows"] if not row["filter"]}
     read = {"dtype_backend": "numpy_nullable"}
     turns = pd.read_parquet(folder / "turns.parquet", **read)
     sessions = pd.read_parquet(folder / "sessions.parquet", **read)

@@ -192,7 +192,7 @@ def test_a_baseline_of_other_definitions_is_refused(run, tmp_path):
     """Flaw F22."""
     other = json.loads((run / "summary.json").read_text())
     (tmp_path / "old.json").write_text(json.dumps({**other, "metric_version": 0}))
-    with pytest.raises(UsageError, match=r"old\.json: .* version 0, this run's of 1"):
+    with pytest.raises(UsageError, match=r"old\.json: .* version 0, this run's of 2"):
         judge(run, "p50(first_audio_latency) < 1 s", baseline=tmp_path / "old.json")
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bench.analysis.outcomes import OUTCOMES
 from bench.analysis.pipeline import analyse
-from tests.analysis.story import ORIGIN_NS, Answer, Story, conversation, write_run
+from tests.analysis.story import MANUAL, ORIGIN_NS, Answer, Story, conversation, write_run
 
 ONCE = settings(
     max_examples=6,
@@ -34,8 +34,30 @@ def stories():
     broken.ear()
     return [
         conversation(0, 2), conversation(1, 2, Answer(silence=130, commit=11, create=21)),
-        barge.finish(), broken.end(2500, "broken"),
+        barge.finish(), broken.end(2500, "broken"), of_everything(),
     ]  # fmt: skip
+
+
+def of_everything():
+    """A session in which everything else happens: text, tools, a stop, a mm-hmm, manual mode."""
+    fillers = {"providerData": {"responsiveness": {"enabled": True}}}
+    story = Story(4).begin(5, session=fillers, script="tour", setting="a").microphone().write(100)
+    story.created(150).text(300).text(350).done(400).heard_out(410).say(1000)
+    story.hear(1500, "response.backchannel.audio.delta", nbytes=48, audio_ns=1, detail="b1")
+    at = story.ear()
+    story.created(at + 20, "c").call(at + 100, "c1", "c").done(at + 110, "c")
+    story.output(at + 300, "c1").create(at + 301).created(at + 350).delta(at + 400, 300)
+    story.words(at + 500).delta(at + 600, 900).delta(at + 650, 10, levels=[0]).done(at + 700)
+    story.say(at + 800, 100, 300, "backchannel").started(at + 1000, "mm", at + 700)
+    story.flush(at + 1000).heard_out(at + 2000).write(6000).created(6050).words(6100)
+    story.delta(6200, 2000).flush(6800, "caller").cancel(6800).delta(6850)
+    story.send(6801, "conversation.item.truncate", item_id="a-resp3")
+    story.hear(6900, "conversation.item.truncated", item_id="a-resp3")
+    story.done(6950, status="cancelled", reason="client_cancelled")
+    story.update(7000, MANUAL).updated(7050, MANUAL)
+    story.update(7100, {"model": "x"}, "bad").error(7150, "invalid_value", "bad")
+    story.say(8000).commit(9400).committed(9420).create(9430).created(9450).words(9500)
+    return story.delta(9700).done(9710).heard_out(9900).finish()
 
 
 def outcome(folder, events=None):
@@ -80,7 +102,8 @@ def test_whatever_is_missing_from_a_log_every_attempt_has_one_outcome(
     turns, rows = outcome(write_run(folder, *torn))
     assert turns["outcome"].isin(OUTCOMES).all()
     assert not turns.duplicated(["session", "turn"]).any()
-    assert len(rows) == len({(row["metric"], row["statistic"]) for row in rows})
+    names = {(row["metric"], row["statistic"], row["filter"]) for row in rows}
+    assert len(rows) == len(names)
 
 
 @ONCE
@@ -111,8 +134,8 @@ def test_shifting_all_clocks_changes_no_interval(tmp_path_factory, shift):
 
 
 def _is_instant(name):
-    lengths = ("queued", "jitter", "underrun", "reply_audio", "onset_media", "offset_media")
-    return not name.startswith(lengths)
+    lengths = ("queued", "jitter", "underrun", "reply_audio")
+    return not name.startswith(lengths) and "_media_" not in name
 
 
 def _plan(shift):

@@ -9,8 +9,9 @@ import pytest
 from bench.analysis.pipeline import analyse
 from bench.errors import RunFolderError
 from bench.plan.gates import STATISTICS
-from bench.plan.metrics import METRICS
+from bench.plan.metrics import METRICS, VERSION
 from tests.analysis.story import (
+    IN_TEXT,
     ORIGIN_NS,
     Answer,
     Story,
@@ -201,3 +202,98 @@ def test_tokens_are_what_the_server_reports_and_nothing_where_it_does_not(tmp_pa
     story.hear(2100, "response.done", response_id="resp1", detail=detail)
     told = analysed(tmp_path / "told", story.finish())[3]
     assert told["usage"] == {**used, "replies": 1, "reporting": 1}
+
+
+def settled(number, setting, script, latency):
+    """A session of two turns in a setting, and by a script."""
+    story = Story(number).begin(2, setting=setting, script=script).microphone()
+    for turn in range(2):
+        story.say(200 + turn * 4000).answered(Answer(deltas=(latency + turn,)))
+    return story.finish()
+
+
+def test_figures_of_turns_are_given_again_for_every_setting_and_script(tmp_path):
+    """As a run of those sessions alone would give them."""
+    a = [settled(n, "eagerness=low", "x", 300 + 10 * n) for n in range(3)]
+    b = [settled(n, "eagerness=high", "y", 500 + 10 * n) for n in range(3, 6)]
+    _, _, _, summary = analysed(tmp_path / "both", *a, *b)
+    assert summary["settings"] == ["eagerness=low", "eagerness=high"]  # as they came
+    assert summary["scripts"] == ["x", "y"]
+    filtered = [row for row in summary["rows"] if row["filter"]]
+    assert {row["filter"] for row in filtered} == {
+        "setting=eagerness=high", "setting=eagerness=low", "script=x", "script=y",
+    }  # fmt: skip
+    assert {METRICS[row["metric"]].kind for row in filtered} == {"interval", "value", "share"}
+    _, _, alone, _ = analysed(tmp_path / "one", *a)
+    for row in filtered:
+        if row["filter"] in {"setting=eagerness=low", "script=x"}:
+            same = alone[row["metric"], row["statistic"]]
+            assert (row["value"], row["n"], row["unit"]) == (
+                same["value"], same["n"], same["unit"],
+            )  # fmt: skip
+    latency = [row for row in filtered if row["metric"] == "first_audio_latency"]
+    assert all(row["low"] is not None for row in latency if row["statistic"] == "mean")
+
+
+def test_a_run_of_one_setting_and_script_is_not_given_twice(tmp_path):
+    _, _, _, summary = analysed(tmp_path, *(settled(n, "only", "x", 300) for n in range(2)))
+    assert not any(row["filter"] for row in summary["rows"])
+    assert (summary["settings"], summary["scripts"]) == (["only"], ["x"])
+
+
+def test_a_setting_that_nobody_could_try_has_its_failures(tmp_path):
+    refused = Story(1).begin(1, setting="b", script="x").end(20, "refused", "HTTP 429")
+    _, _, _, summary = analysed(tmp_path, settled(0, "a", "x", 300), refused)
+    found = {
+        (row["filter"], row["metric"]): row
+        for row in summary["rows"]
+        if row["statistic"] == "share"
+    }
+    assert found["setting=b", "answered"]["value"] == 0
+    assert found["setting=a", "answered"]["value"] == 100
+
+
+def test_the_setting_and_script_of_a_session_are_its_turns(tmp_path):
+    turns, sessions, _, _ = analysed(tmp_path, settled(0, "a", "x", 300))
+    assert turns[["setting", "script"]].to_numpy().tolist() == [["a", "x"]] * 2
+    assert sessions.loc[0, ["setting", "script"]].tolist() == ["a", "x"]
+
+
+def test_a_run_of_the_first_version_is_analysed_with_what_it_has(tmp_path):
+    """No columns for places and calls, no setting, no cause of a flush."""
+    _, _, expected, _ = analysed(tmp_path, settled(0, "", "turn_taking", 300))
+    events = pd.read_parquet(tmp_path / "events.parquet")
+    events = events.drop(columns=["output_index", "content_index", "previous_id", "call_id"])
+    events.to_parquet(tmp_path / "events.parquet", index=False)
+    analyse(tmp_path)
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["metric_version"] == VERSION
+    found = {(row["metric"], row["statistic"]): row for row in summary["rows"]}
+    assert found == expected
+
+
+def test_turns_in_text_do_not_wait_for_audio_in_mixtures(tmp_path):
+    chat = Story(1).begin(script="chat", session=IN_TEXT).microphone().write(100)
+    chat.created(150).text(300).done(400).heard_out(410)
+    lost = Story(2).begin(script="chat", session=IN_TEXT).microphone().write(100).gave_up(11_000)
+    gates = ("p95(first_audio_latency) < 2 s", "p95(endpointing_delay) < 1 s")
+    turns, _, rows, _ = analysed(
+        tmp_path, conversation(0, 1), chat.finish(), lost.finish(), gates=gates
+    )
+    assert turns["outcome"].tolist() == ["ok", "ok", "timeout"]
+    assert turns["good_turn"].tolist() == [True, True, False]
+    assert rows["first_audio_latency", "p50"]["n"] == 1
+    assert rows["speech_start_delay", "p50"]["n"] == 1
+    assert rows["first_text_latency", "p50"]["n"] == 2
+
+
+def test_violations_leaks_and_words_are_in_the_summary_and_counted(tmp_path):
+    story = conversation(0, 1)
+    story.hear(4500, "response.output_audio.delta", response_id="resp1", item_id="a-resp1",
+               audio_ns=1, nbytes=480, envelope=b"")  # fmt: skip
+    _, _, rows, summary = analysed(tmp_path, story)
+    assert rows["violations", "count"]["value"] == sum(v["count"] for v in summary["violations"])
+    assert rows["violations", "count"]["value"] > 0
+    assert rows["leaks", "count"]["value"] == len(summary["leaks"]) == 0
+    assert summary["words"]["turns"] == rows["turns", "count"]["value"]
+    assert rows["word_error_rate", "share"]["n"] == summary["words"]["words"]

@@ -37,6 +37,8 @@ def reports(tmp_path_factory):
     root = tmp_path_factory.mktemp("reports")
     return {
         "whole": write_report(make_run(root / "whole")),
+        "rich": write_report(make_run(root / "rich", rich=True)),
+        "written": write_report(make_run(root / "written", written=True, interruptions=False)),
         "invalid": write_report(make_run(root / "invalid", verdict="invalid")),
     }
 
@@ -102,14 +104,50 @@ def test_it_loads_from_disk_with_no_console_error_and_no_outside_request(visit, 
     assert page.asked == [reports["whole"].as_uri()]
 
 
-def test_every_figure_has_marks(visit):
-    page = visit()
+@pytest.mark.parametrize(("name", "fewest"), [("whole", 15), ("rich", 22), ("written", 10)])
+def test_every_figure_has_marks(visit, name, fewest):
+    page = visit(name)
     marks = page.evaluate(
         """() => [...document.querySelectorAll('.figure')].map(figure => figure.querySelectorAll(
             '.trace path.js-line, .trace .points path, .trace .point path').length)"""
     )
-    assert len(marks) >= 15
+    assert len(marks) >= fewest
     assert all(marks), marks
+
+
+@pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
+def test_the_names_of_the_settings_cover_neither_each_other_nor_the_points(visit, viewport):
+    page = visit("rich", viewport=viewport)
+    labels, points = page.evaluate(
+        """() => ['#choosing .annotation-text-g text', '#choosing .points path.point'].map(
+            selector => [...document.querySelectorAll(selector)].map(it => {
+                const box = it.getBoundingClientRect();
+                return [box.left, box.top, box.right, box.bottom, it.textContent]; }))"""
+    )
+    edge = page.evaluate(
+        "document.querySelector('#choosing .figure').getBoundingClientRect().right"
+    )
+    assert [label[4][:1] for label in labels[:6]] == ["1", "2", "3", "4", "5", "6"]
+    assert all(label[2] <= edge for label in labels)
+    marks = [point for point in points if point[3] - point[1] > 8]
+    assert len(marks) >= 6
+    for number, one in enumerate(labels):
+        for other in [*labels[number + 1 :], *marks]:
+            apart = (
+                one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1]
+            )
+            assert apart, (one, other)
+
+
+def test_the_event_that_breaks_a_rule_is_red(visit):
+    page = visit("rich")
+    culprit, plain = (
+        page.evaluate(
+            "selector => getComputedStyle(document.querySelector(selector)).color", selector
+        )
+        for selector in ("tr.tone-culprit td", "#protocol .closeup tr:not(.tone-culprit) td")
+    )
+    assert culprit != plain
 
 
 def test_hovering_a_point_shows_session_and_turn(visit):
@@ -159,8 +197,9 @@ def test_a_click_on_a_slow_turn_leads_to_its_events(visit):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_phone_never_scrolls_sideways_and_figures_fit(visit, scheme):
-    page = visit(viewport=PHONE, scheme=scheme)
+@pytest.mark.parametrize("name", ["whole", "rich", "written"])
+def test_a_phone_never_scrolls_sideways_and_figures_fit(visit, scheme, name):
+    page = visit(name, viewport=PHONE, scheme=scheme)
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     assert page.evaluate("document.body.scrollWidth") <= PHONE["width"]
     widths = page.evaluate(

@@ -300,3 +300,34 @@ def test_an_unknown_option_and_an_unknown_verb_are_one_line(bench):
         code, _, err = bench(*arguments)
         assert code == 2
         assert len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("nonsense",), 2, "give reference, inworld, openai, or a URL"),
+        (("inworld",), 2, "INWORLD_RUNTIME_BASE64_CREDENTIAL"),
+        (("ws://127.0.0.1:9/v1", "--profile", "x.toml"), 2, "--profile is for the reference"),
+        (("reference", "--profile", "nowhere.toml"), 2, "nowhere.toml: cannot read this profile"),
+        (("reference", "--corpus", "nowhere"), 2, "nowhere"),
+        (("ws://127.0.0.1:9/v1/realtime", "--dialect", "openai"), 3, "127.0.0.1"),
+        (("reference", "--dialect", "french"), 2, "valid are: inworld, openai"),
+    ],
+)
+def test_what_cannot_be_probed_is_refused_in_one_line(bench, arguments, code, words):
+    told, out, err = bench("probe", *arguments)
+    assert told == code, err
+    assert not out
+    assert "Traceback" not in err
+    last = err.strip().splitlines()[-1]
+    assert last.startswith("bench: ")
+    assert words in last
+
+
+def test_a_target_off_loopback_is_not_probed_without_yes(bench, monkeypatch):
+    monkeypatch.setenv("INWORLD_RUNTIME_BASE64_CREDENTIAL", "YWJj")
+    code, out, err = bench("probe", "inworld")
+    assert code == 2
+    assert not out
+    assert "5 sessions" in err  # the cost is stated first
+    assert "--yes" in err

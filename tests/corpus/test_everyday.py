@@ -44,7 +44,7 @@ def test_it_is_at_most_six_megabytes(everyday):
 def test_it_has_enough_of_every_kind(everyday):
     tags = [tag for entry in everyday.entries for tag in entry.tags]
     least = {"reply": 12, "short": 8, "long": 5, "pause": 5, "digits": 5, "interruption": 5}
-    least |= {"noise": 6, "soft": 4, "nonspeech": 5, "plain": 15}
+    least |= {"noise": 6, "soft": 4, "nonspeech": 5, "plain": 15, "backchannel": 3}
     assert {tag: tags.count(tag) >= n for tag, n in least.items()} == dict.fromkeys(least, True)
     assert set(tags) == set(least)
     assert len(everyday.entries) >= 60

@@ -1,6 +1,7 @@
 """The reference server as a process: ready line, signals, refusals, failures, truth log."""
 
 import asyncio
+import base64
 import json
 import os
 import signal
@@ -151,6 +152,140 @@ def test_failures_reach_the_wire(tmp_path, failure, seen):
 
     with served("--profile", profile(tmp_path, f"[failures]\n{failure}\n")) as (_, url):
         assert asyncio.run(witnessed(url)) == seen
+
+
+@pytest.mark.parametrize(
+    ("breach", "seen"),
+    [
+        ("429", "HTTP 429"),
+        ("error", "session_limit_reached, closed 1013"),
+        ("errortype", "SESSION_RESOURCES_EXHAUSTED, closed 1013"),
+        ("close", "closed 1013"),
+    ],
+)
+def test_one_session_too_many_is_shown_as_configured_and_room_comes_back(tmp_path, breach, seen):
+    async def witnessed(url):
+        told = []
+        try:
+            async with opened(url) as connection:
+                while True:
+                    message = json.loads(await asyncio.wait_for(connection.recv(), 5))
+                    told.append(message.get("errorType") or message["error"]["code"])
+        except InvalidStatus as refused:
+            told.append(f"HTTP {refused.response.status_code}")
+        except ConnectionClosed as closed:
+            told.append(f"closed {closed.rcvd.code}")
+        return ", ".join(told)
+
+    async def crowd(url):
+        async with opened(url) as first:
+            await first_messages(first)
+            told = await witnessed(url)
+        async with opened(url) as again:
+            (created,) = await first_messages(again)
+        return told, created["type"]
+
+    path = profile(tmp_path, f'[limits]\nsessions = 1\nbreach = "{breach}"\n')
+    with served("--profile", path) as (_, url):
+        assert asyncio.run(crowd(url)) == (seen, "session.created")
+
+
+def test_a_session_expires_with_an_error_and_the_reason_in_the_close(tmp_path):
+    async def outlived(url):
+        async with opened(url) as connection:
+            _, error = await first_messages(connection, 2)
+            with pytest.raises(ConnectionClosed) as closed:
+                await connection.recv()
+            return error["error"]["code"], closed.value.rcvd
+
+    path = profile(tmp_path, "[limits]\nsession_s = 0.3\n")
+    with served("--profile", path) as (_, url):
+        code, closed = asyncio.run(outlived(url))
+    assert (code, closed.code) == ("session_expired", 1001)
+    assert closed.reason.startswith("Your session hit the maximum duration")
+
+
+def test_sessions_share_one_budget_of_packets(tmp_path):
+    clear = encode(ask.InputAudioBufferClear()).decode()
+
+    async def crowd(url):
+        async with opened(url) as one, opened(url) as two:
+            await first_messages(one)
+            await first_messages(two)
+            for _ in range(3):
+                await one.send(clear)
+            await first_messages(one, 3)
+            await two.send(clear)
+            return (await first_messages(two))[0]
+
+    path = profile(tmp_path, "[limits]\npackets_per_second = 3\n")
+    with served("--profile", path) as (_, url):
+        assert asyncio.run(crowd(url))["error"]["code"] == "rate_limit_exceeded"
+
+
+def test_a_leak_carries_words_from_one_session_to_another(tmp_path):
+    async def typed(connection, text):
+        part = {"type": "input_text", "text": text}
+        item = {"type": "message", "role": "user", "content": [part]}
+        await connection.send(json.dumps({"type": "conversation.item.create", "item": item}))
+        await first_messages(connection, 2)
+
+    async def crowd(url):
+        async with opened(url) as one, opened(url) as two:
+            await first_messages(one)
+            await first_messages(two)
+            await typed(one, "purple seven")
+            await typed(two, "good morning")
+            create = {"type": "response.create", "response": {"output_modalities": ["text"]}}
+            await two.send(json.dumps(create))
+            while True:
+                (message,) = await first_messages(two)
+                if message["type"] == "response.output_text.done":
+                    return message["text"]
+
+    with served("--profile", profile(tmp_path, "[failures]\nleak = 1.0\n")) as (_, url):
+        assert asyncio.run(crowd(url)) == "purple seven"
+
+
+def test_formats_can_be_asked_for_on_the_command_line():
+    async def first_audio(url, wire):
+        async with opened(url) as connection:
+            update = {"type": "session.update", "session": {"audio": {"output": {"format": wire}}}}
+            await connection.send(json.dumps(update))
+            await connection.send(json.dumps({"type": "response.create"}))
+            while True:
+                (message,) = await first_messages(connection)
+                if message["type"] == "response.output_audio.delta":
+                    return len(base64.b64decode(message["delta"]))
+
+    options = ("--format", "audio/pcm:16000", "--format", "audio/pcma")
+    with served(*options) as (_, url):
+        wide = asyncio.run(first_audio(url, {"type": "audio/pcm", "rate": 16000}))
+        narrow = asyncio.run(first_audio(url, {"type": "audio/pcma"}))
+    assert (wide, narrow) == (3200, 800)  # 100 ms of each
+
+
+@pytest.mark.parametrize("word", ["opus", "audio/pcm:7", "audio/pcmu:16000", "audio/pcm:x"])
+def test_a_format_that_is_none_is_named(word):
+    ended = subprocess.run(
+        [*COMMAND, "--format", word], capture_output=True, text=True, timeout=20, check=False
+    )
+    assert ended.returncode == 2
+    assert word in ended.stderr
+    assert "audio/pcmu" in ended.stderr
+
+
+def test_an_upgrade_that_was_refused_is_in_the_truth_log(tmp_path):
+    async def tried(url):
+        with pytest.raises(InvalidStatus):
+            await opened(url)
+
+    truth = tmp_path / "truth.jsonl"
+    path = profile(tmp_path, "[failures]\nrefuse = 1.0\nrefuse_status = 402\n")
+    with served("--profile", path, "--truth", truth) as (_, url):
+        asyncio.run(tried(url))
+    (row,) = [json.loads(row) for row in truth.read_text().splitlines()]
+    assert (row["number"], row["status"]) == (0, 402)
 
 
 def test_the_truth_log_joins_with_what_a_client_received(tmp_path):

@@ -4,14 +4,14 @@ import re
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bench.errors import GateError
 from bench.plan.gates import OPERATORS, STATISTICS, check_gates, parse_gate
 from bench.plan.metrics import METRICS
 
-UNIT_OF = {"ms": "ms", "%": "%", "ratio": "", "1": ""}
+UNIT_OF = {"ms": "ms", "%": "%", "ratio": "", "1": "", "/s": "/s"}
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,7 @@ UNIT_OF = {"ms": "ms", "%": "%", "ratio": "", "1": ""}
         (" share( answered )>= 99.5 % ", "share", "answered", ">=", 99.5),
         ("share(answered) > 99", "share", "answered", ">", 99),
         ("count(errors) <= 0", "count", "errors", "<=", 0),
+        ("count(violations) == 0", "count", "violations", "==", 0),
         ("rate(turns) > 2.5 /s", "rate", "turns", ">", 2.5),
         ("mean(realtime_factor) <= 0.9", "mean", "realtime_factor", "<=", 0.9),
     ],
@@ -49,6 +50,8 @@ def test_a_baseline_gives_the_limit_and_a_margin_in_percent(tail, percent):
 )
 def test_every_statistic_of_every_metric_can_be_gated(pair, operator, limit):
     metric, statistic = pair
+    if operator == "==":
+        assume(metric.kind == "count")
     gate = parse_gate(f"{statistic}({metric.name}) {operator} {limit} {UNIT_OF[metric.unit]}")
     assert (gate.metric, gate.statistic, gate.operator, gate.limit) == (
         metric.name, statistic, operator, limit,
@@ -69,6 +72,8 @@ def test_any_text_is_a_gate_or_a_refusal_that_quotes_it(text):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
+        ("p50(first_audio_latency) == 800 ms", "is measured and not counted"),
+        ("share(answered) == 100 %", "is measured and not counted"),
         ("first_audio_latency < 800 ms", "a gate reads statistic(metric) operator limit"),
         ("p96(first_audio_latency) < 800 ms", "no statistic 'p96'; did you mean 'p9"),
         ("p95(first_audio_latncy) < 800 ms", "did you mean 'first_audio_latency'?"),

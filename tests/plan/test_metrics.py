@@ -15,9 +15,9 @@ def test_every_metric_says_what_it_is_in_a_sentence():
     for metric in METRICS.values():
         assert metric.about.endswith(".")
         assert metric.kind in STATISTICS
-        assert metric.of in {"turn", "session", "event"}
+        assert metric.of in {"turn", "session", "event", "word"}
         assert metric.better in {"lower", "higher"}
-        assert metric.unit in {"ms", "%", "1", "ratio"}
+        assert metric.unit in {"ms", "%", "1", "ratio", "/s"}
 
 
 def test_every_instant_says_what_it_is():

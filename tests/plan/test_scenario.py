@@ -5,7 +5,10 @@ import pytest
 
 from bench.errors import GateError, ScenarioError, UsageError
 from bench.plan.gates import parse_gate
-from bench.plan.scenario import Load, gates_of, override, parse_scenario, session_object
+from bench.plan.reading import override, parse_scenario
+from bench.plan.scenario import Load, gates_of, yields_of
+from bench.plan.session import session_object
+from bench.plan.sweep import Setting
 
 GOOD = """\
 about    = "Callers arrive at random."
@@ -43,7 +46,8 @@ def test_a_good_scenario_is_read_with_its_defaults():
     assert scenario.load.duration == 30 * 10**9
     assert scenario.caller.answer_timeout == 10 * 10**9
     assert scenario.health.send_lateness == 20_000_000
-    assert scenario.stock
+    assert [kind.script for kind in scenario.kinds] == ["turn_taking"]
+    assert scenario.settings == [Setting("", scenario.session)]
     assert gates_of(scenario) == [parse_gate("p95(first_audio_latency) < 800 ms")]
 
 
@@ -70,7 +74,7 @@ def test_gates_of_the_command_line_are_added_to_the_scenarios():
         ("turns    = 3", "turns    = 0", "demo.toml:4: turns: 0 turns; give 1 or more"),
         ("chunk_ms = 100", "chunk_ms = 15", "demo.toml:5: chunk_ms: 15 ms; give a multiple of 10"),
         ("chunk_ms = 100", "chunk_ms = 2000", "demo.toml:5: chunk_ms: 2000 ms"),
-        ("turn_taking", "turn_takin", "demo.toml:2: script: no script 'turn_takin'; did you mean"),
+        ("turn_taking", "turn_takin", "demo.toml:2: script: no script 'turn_takin' (or 'package"),
         ("turn_detection", "turn_detecton", "demo.toml:7: unknown key 'session.turn_detecton'"),
         ("arrivals = 1", 'arrivals = "one"', "demo.toml:13: seeds.arrivals: expected `int`"),
         ("turns    = 3", "turns    = three", "demo.toml: no TOML"),
@@ -138,3 +142,81 @@ def test_a_load_is_a_value():
     assert Load(sessions=1) == Load(sessions=1)
     with pytest.raises(AttributeError):
         Load(sessions=1).sessions = 2
+
+
+SWEEP = """
+[sweep]
+turn_detection = [
+  { type = "server_vad", silence_duration_ms = 200 },
+  { type = "semantic_vad", eagerness = "high" },
+]
+speed = [1.0, 1.5]
+"""
+
+
+def test_a_sweep_is_every_combination_by_a_name_that_people_say():
+    scenario = read(GOOD + SWEEP)
+    labels = [setting.label for setting in scenario.settings]
+    assert labels == [
+        "turn_detection server_vad 200 ms, speed 1.0",
+        "turn_detection server_vad 200 ms, speed 1.5",
+        "turn_detection semantic_vad high, speed 1.0",
+        "turn_detection semantic_vad high, speed 1.5",
+    ]
+    last = session_object(scenario.settings[-1].session)
+    assert last.audio.input.turn_detection.eagerness == "high"
+    assert last.audio.output.speed == 1.5
+
+
+def test_a_sweep_of_one_key_is_named_by_its_values():
+    one = GOOD + SWEEP.replace("speed = [1.0, 1.5]", "")
+    labels = [setting.label for setting in read(one).settings]
+    assert labels == ["server_vad 200 ms", "semantic_vad high"]
+
+
+MIXTURE = """
+[[mixture]]
+script = "turn_taking"
+weight = 3
+[[mixture]]
+script = "push_to_talk"
+session = { turn_detection = "none" }
+"""
+
+
+def test_a_mixture_satisfies_what_any_of_its_kinds_satisfies():
+    scenario = read(GOOD + MIXTURE)
+    assert [(kind.script, kind.weight) for kind in scenario.kinds] == [
+        ("turn_taking", 3), ("push_to_talk", 1),
+    ]  # fmt: skip
+    assert yields_of(scenario) == ("clear",)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (GOOD + MIXTURE + SWEEP, "a mixture and a sweep cannot be told apart"),
+        (GOOD + MIXTURE.replace("push_to_talk", "push_to_tok"), "did you mean 'push_to_talk'?"),
+        (GOOD + MIXTURE.replace("weight", "wait"), "unknown key 'mixture.wait'; did you mean"),
+        (GOOD + MIXTURE.replace("= 3", "= 0"), "a weight must be above zero"),
+        (GOOD + MIXTURE.replace('{ turn_detection = "none" }', "{}"), "commits its audio itself"),
+        (GOOD + SWEEP.replace("semantic_vad", "semantic_vad").replace("speed", "spede"),
+         "unknown key 'session.spede'; did you mean 'speed'?"),
+        (GOOD + "[sweep]\nspeed = [1.0]\n", "1 settings; give lists that make 2 to 24"),
+        (GOOD.replace("= 20", "= 3") + SWEEP, "3 sessions cannot hold 4 settings"),
+        (GOOD + '[caller]\nchanges = [{ voyce = "Clive" }]\n', "did you mean 'voice'?"),
+        (GOOD + "[caller]\ninto = []\n", "caller.into: give one tag at least"),
+        (GOOD.replace("turn_taking", "push_to_talk"), 'write turn_detection = "none"'),
+    ],
+)  # fmt: skip
+def test_what_no_mixture_or_sweep_could_mean_is_refused(text, says):
+    assert says in refused(text)
+
+
+def test_what_is_said_into_replies_decides_what_can_be_gated():
+    text = GOOD.replace("turn_taking", "barge_in")
+    assert yields_of(read(text)) == ("cut", "interruption")
+    both = text + '[caller]\ninto = ["interruption", "backchannel"]\ntruncate = true\n'
+    assert yields_of(read(both)) == ("cut", "disturbance", "interruption", "truncation")
+    only = text + '[caller]\ninto = ["nonspeech"]\nmarker = true\n'
+    assert yields_of(read(only)) == ("disturbance", "item")

@@ -11,11 +11,13 @@ import numpy as np
 
 from bench.protocol import client as ask
 from bench.protocol.codec import type_of
+from bench.protocol.objects import Item, Part
 from bench.reference.behaviour import Behaviour
+from bench.reference.misbehaviour import Failures, Quirks
 from bench.reference.profile import (
-    Failures,
     Profile,
     ResponseProfile,
+    ToolsProfile,
     TranscriptionProfile,
     VadProfile,
 )
@@ -30,6 +32,7 @@ ROUND = Profile(
     seed=7,
     vad=VadProfile(lag_ms=10),
     response=ResponseProfile(created_ms=20, first_delta_ms=300, leading_silence_ms=40),
+    tools=ToolsProfile(one=1.0, parallel=0.0, mixed=0.0, first_ms=200),
     transcription=TranscriptionProfile(delay_ms=120),
 )
 
@@ -83,12 +86,42 @@ def failing(**failures):
     return msgspec.structs.replace(ROUND, failures=Failures(**failures))
 
 
+def odd(**quirks):
+    return msgspec.structs.replace(ROUND, quirks=Quirks(**quirks))
+
+
+def user_text(text, **item):
+    return ask.ConversationItemCreate(
+        item=Item(type="message", role="user", content=[Part(type="input_text", text=text)], **item)
+    )
+
+
+def tool_output(call_id, output="done"):
+    item = Item(type="function_call_output", call_id=call_id, output=output)
+    return ask.ConversationItemCreate(item=item)
+
+
 class Caller:
     """A session in virtual time; `heard` is every Due so far."""
 
-    def __init__(self, profile=ROUND, *, number=0, dialect="inworld", model="", fmt=PCM16_24K):
+    def __init__(
+        self,
+        profile=ROUND,
+        *,
+        number=0,
+        dialect="inworld",
+        model="",
+        fmt=PCM16_24K,
+        voices=None,
+        **shared,
+    ):
         self.behaviour = Behaviour(
-            profile, repertoire(), number=number, dialect=dialect, model=model
+            profile,
+            voices or repertoire(),
+            number=number,
+            dialect=dialect,
+            model=model,
+            **shared,
         )
         self.fmt: AudioFormat = fmt
         self.now_ns = 0
@@ -133,6 +166,20 @@ class Caller:
         names = [type_of(due.message) for due in self.heard]
         kept = [name for name in names if not name.endswith(tuple(without) or ("\0",))]
         return [name for n, name in enumerate(kept) if not n or name != kept[n - 1]]
+
+    def spoken_turn(self, line=0, quiet_ms=800, reply_ms=3000):
+        """Say a line, and hear the answer out."""
+        self.say(LINES[line].audio)
+        self.silence(quiet_ms)
+        self.wait(reply_ms)
+        return self
+
+    def typed_turn(self, text="hello", reply_ms=3000):
+        """Type a line, ask for an answer, and hear it out."""
+        self.ask(user_text(text))
+        self.ask(ask.ResponseCreate())
+        self.wait(reply_ms)
+        return self
 
     def every(self, kind):
         return [due for due in self.heard if isinstance(due.message, kind)]

@@ -2,7 +2,8 @@ import msgspec
 import pytest
 
 from bench.reference.admission import INWORLD_PATH, OPENAI_PATH, Admitted, Refused, admit
-from bench.reference.profile import REFUSALS, Failures, Profile
+from bench.reference.misbehaviour import REFUSALS, Failures
+from bench.reference.profile import Limits, Profile
 
 GOOD = f"{INWORLD_PATH}?key=k1&protocol=realtime"
 
@@ -61,6 +62,6 @@ def test_a_rate_refuses_that_share_and_the_same_ones_each_time():
 
 
 def test_sessions_beyond_the_limit_are_too_many():
-    profile = Profile(failures=Failures(max_sessions=2))
+    profile = Profile(limits=Limits(sessions=2))
     assert isinstance(verdict(GOOD, profile=profile, open_sessions=1), Admitted)
     assert verdict(GOOD, profile=profile, open_sessions=2).status == 429

@@ -6,12 +6,12 @@ import pytest
 from bench.protocol import client as ask
 from bench.protocol import server as say
 from bench.protocol.codec import UnknownMessage, decode_client, encode
-from bench.protocol.objects import Item, Part, ResponseParams
+from bench.protocol.objects import Part, ResponseParams
 from bench.reference.profile import TranscriptionProfile, load_profile
 from bench.reference.repertoire import _convert
 from bench.reference.schedule import Close, Raw
 from bench.voice.audio import PCM16_24K, AudioFormat, ms
-from tests.reference.stage import LINES, ROUND, Caller, code, failing, quiet, voiced
+from tests.reference.stage import LINES, ROUND, Caller, code, failing, quiet, user_text, voiced
 
 ORDER_7_1 = [
     "session.created",
@@ -35,18 +35,8 @@ ORDER_END = [
 ]
 
 
-def user_text(text, **item):
-    return ask.ConversationItemCreate(
-        item=Item(type="message", role="user", content=[Part(type="input_text", text=text)], **item)
-    )
-
-
 def spoken_turn(caller=None):
-    caller = caller or Caller()
-    caller.say(LINES[0].audio)
-    caller.silence(800)
-    caller.wait(3000)
-    return caller
+    return (caller or Caller()).spoken_turn()
 
 
 def test_session_created_comes_at_once_and_first():
@@ -448,19 +438,6 @@ def test_a_format_is_honoured_on_the_way_in_and_out(wire, fmt):
     assert caller.last(say.InputAudioTranscriptionCompleted).transcript == LINES[0].text
     deltas = caller.every(say.ResponseOutputAudioDelta)
     assert len(deltas[0].message.delta) == fmt.nbytes(ms(100))
-
-
-def test_semantic_vad_waits_as_long_as_its_eagerness_says():
-    ends = {}
-    for eagerness in ("low", "medium", "high"):
-        caller = Caller()
-        detection = {"type": "semantic_vad", "eagerness": eagerness}
-        caller.update(audio={"input": {"turn_detection": detection}})
-        caller.say(LINES[0].audio)
-        caller.silence(2500)
-        ends[eagerness] = caller.only(say.InputAudioBufferSpeechStopped).message.audio_end_ms
-    assert ends["low"] - ends["medium"] == 1000
-    assert ends["medium"] - ends["high"] == 500
 
 
 def test_max_output_tokens_ends_a_reply_as_incomplete():

@@ -1,7 +1,7 @@
 from statistics import median
 
 from bench.reference.draws import Draws
-from bench.reference.profile import Choice, Lognormal, Uniform
+from bench.reference.spread import Chance, Choice, Lognormal, Uniform
 
 
 def test_a_draw_is_the_same_whatever_was_drawn_before():
@@ -43,3 +43,25 @@ def test_a_share_of_cases_happens_and_every_draw_is_kept():
     assert len(draws.drawn) == 2000
     assert not draws.happens("never", 0.0)
     assert draws.happens("always", 1.0)
+
+
+def test_a_rate_with_a_seed_of_its_own_falls_on_other_cases_and_moves_nothing_else():
+    def cases(rate):
+        draws = Draws(1, 1)
+        return [draws.happens("fail", rate, n) for n in range(200)], draws.index("reply", 99)
+
+    assert cases(Chance(rate=0.3)) == cases(0.3) == cases(Chance(rate=0.3, seed=1))
+    assert cases(Chance(rate=0.3, seed=2))[0] != cases(0.3)[0]
+    assert cases(Chance(rate=0.3, seed=2))[1] == cases(0.3)[1]
+
+
+def test_one_among_several_has_its_share_and_what_is_left_is_none():
+    draws = Draws(1, 1)
+    shares = {"a": 0.5, "b": 0.25}
+    drawn = [draws.among("kind", shares, n) for n in range(2000)]
+    assert 930 < drawn.count("a") < 1070
+    assert 430 < drawn.count("b") < 570
+    assert drawn.count(None) == 2000 - drawn.count("a") - drawn.count("b")
+    assert [one.value for one in draws.drawn[:2000]] == [
+        {"a": 0.0, "b": 1.0, None: -1.0}[word] for word in drawn
+    ]

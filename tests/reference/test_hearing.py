@@ -12,7 +12,7 @@ TURN = quiet(1000).tobytes() + voiced(600).tobytes() + quiet(700).tobytes()
 
 def test_a_turn_is_cut_out_with_its_padding_and_its_silence():
     started, stopped = Hearing(PCM16_24K, VAD).append(TURN)
-    assert started == SpeechStarted(ms(700))
+    assert started == SpeechStarted(ms(700), ms(1000))
     assert stopped.end_ns == ms(2100)
     assert stopped.audio == TURN[PCM16_24K.nbytes(ms(700)) : PCM16_24K.nbytes(ms(2100))]
 

@@ -41,5 +41,52 @@ def test_speech_is_silence_then_voice_whatever_part_is_asked_for():
         assert whole.part(start, start + 700) == audio[start : start + 700]
 
 
+def test_a_filler_comes_first_and_padding_last_wherever_it_is_cut():
+    whole = speech(
+        Reply(bytes(range(1, 201)) * 48, "x"),
+        PCM16_24K,
+        ms(5),
+        None,
+        filler=b"\x07" * 960,
+        padding_ns=ms(10),
+    )
+    silence, padding = bytes(PCM16_24K.nbytes(ms(5))), bytes(PCM16_24K.nbytes(ms(10)))
+    audio = b"\x07" * 960 + silence + whole.reply.audio + padding
+    assert whole.nbytes == len(audio)
+    for size in (100, 961, 5000):
+        pieces = [whole.part(at, at + size) for at in range(0, len(audio), size)]
+        assert b"".join(pieces) == audio
+
+
+def test_what_is_cut_off_is_not_padded():
+    whole = speech(Reply(bytes(48_000), "x"), PCM16_24K, 0, ms(500), padding_ns=ms(10))
+    assert whole.nbytes == PCM16_24K.nbytes(ms(500))
+
+
+def test_it_is_the_users_turn_after_the_users_word_alone():
+    history = History()
+    assert not history.is_users_turn
+    history.add(spoken_by_user("a"))
+    assert history.is_users_turn
+    history.add(Item(id="s", type="message", role="system", content=[]))
+    assert history.is_users_turn
+    history.add(Item(id="b", type="message", role="assistant", content=[]))
+    assert not history.is_users_turn
+    history.add(spoken_by_user("front"), "root")
+    assert not history.is_users_turn
+    history.add(Item(id="c", type="function_call_output", call_id="x", output="y"))
+    assert not history.is_users_turn
+
+
+def test_items_keep_their_order_whatever_is_put_between_them():
+    history = History()
+    for name, after in (("b", None), ("d", None), ("a", "root"), ("c", "b"), ("e", "d")):
+        history.add(spoken_by_user(name), after)
+    assert list(history._items) == ["a", "b", "c", "d", "e"]
+    assert history.last_id == "e"
+    history.delete("e")
+    assert history.last_id == "d"
+
+
 def test_words_put_together_are_the_text():
     assert "".join(words("Thank you  for calling.")) == "Thank you for calling."

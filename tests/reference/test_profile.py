@@ -1,8 +1,13 @@
+import tomllib
+from importlib import resources
+
 import msgspec
 import pytest
 
 from bench.errors import UsageError
-from bench.reference.profile import Choice, Lognormal, Profile, Uniform, load_profile
+from bench.reference.misbehaviour import Failures, Quirks
+from bench.reference.profile import Profile, load_profile
+from bench.reference.spread import Chance, Choice, Lognormal, Uniform
 
 
 def written(tmp_path, text):
@@ -15,6 +20,24 @@ def test_the_shipped_profile_is_the_default_profile_and_names_every_key():
     shipped = load_profile(None)
     assert shipped == Profile()
     assert isinstance(shipped.response.first_delta_ms, Lognormal)
+
+
+def test_the_shipped_profile_shows_every_key_of_every_table():
+    shown = tomllib.loads((resources.files("bench.reference") / "default.toml").read_text("utf-8"))
+    assert shown == msgspec.to_builtins(Profile(), builtin_types=()) | {
+        "rates": [24_000],
+    }
+
+
+def test_a_rate_is_a_number_or_a_table_with_a_seed_of_its_own(tmp_path):
+    path = written(
+        tmp_path,
+        "[quirks]\nping = { rate = 0.1, seed = 7 }\nmissing_ms = 1\n"
+        "[failures]\nleak = { rate = 0.5 }\n",
+    )
+    profile = load_profile(path)
+    assert profile.quirks == Quirks(ping=Chance(rate=0.1, seed=7), missing_ms=1.0)
+    assert profile.failures == Failures(leak=Chance(rate=0.5))
 
 
 def test_a_profile_says_only_what_differs(tmp_path):
@@ -46,6 +69,15 @@ def test_a_profile_says_only_what_differs(tmp_path):
         ("[failures]\nrefuse = 1.5", ("failures.refuse", "<= 1.0")),
         ("[failures]\nrefuse_status = 418", ("refuse_status", "429")),
         ("[failures]\nclose_code = 5", ("close_code", "1011")),
+        ("[failures]\nmax_sessions = 3", ("failures.max_sessions",)),
+        ("[failures]\nrefuse = { rate = 2 }", ("failures.refuse.rate", "<= 1.0")),
+        ("[quirks]\nping = { rat = 0.5 }", ("quirks.ping.rat", "'rate'")),
+        ("[quirks]\npong = 0.5", ("quirks.pong", "'ping'")),
+        ("[semantic.mistake]\nlow = 0\nmedium = 0\nhi = 0", ("semantic.mistake.hi", "'high'")),
+        ("[semantic]\nmistake = { low = 0, medium = 0, high = 2 }", ("semantic.mistake.high",)),
+        ("[tools]\none = 0.8", ("tools", "more than 1")),
+        ('[limits]\nbreach = "503"', ("limits.breach",)),
+        ("[limits]\nsession = 5", ("limits.session", "'sessions'")),
         ("[response]\npace = 0", ("response.pace", ">= 0.1")),
         ("[vad]\nlag_ms = -1", ("vad.lag_ms",)),
         ("[vad]\nlag_ms = nan", ("vad.lag_ms",)),

@@ -51,3 +51,17 @@ def test_each_half_of_an_utterance_split_at_its_pause_has_its_share_of_the_words
     assert f"{first} {second}" == whole.text
     assert first
     assert second
+
+
+def test_an_utterance_is_whole_when_its_last_sound_is_there():
+    halves = [voiced(800, 120, 40), quiet(700), voiced(800, 150, 41)]
+    audio = np.concatenate((quiet(100), *halves, quiet(100)))
+    one = utterance("x", 1, text="one two three four")
+    one = one._replace(audio=audio.tobytes(), onset_ns=ms(100), offset_ns=ms(2400))
+    known = Recogniser([one, *LINES])
+    assert known.said_whole(audio) is True
+    assert known.said_whole(audio[: 24 * 1100]) is False
+    assert known.said_whole(audio[24 * 1500 :]) is True
+    assert known.said_whole(np.concatenate((audio, samples(LINES[0])[: 24 * 600]))) is False
+    assert known.said_whole(voiced(700, 133, 5)) is None
+    assert known.said_whole(quiet(700)) is None

@@ -82,7 +82,7 @@ def test_another_detector_starts_from_its_own_defaults():
         "interrupt_response": True,
     }
     assert settings.detection == Detection(
-        0.5, 300, 1000, create_response=False, interrupt_response=True
+        0.5, 300, 4000, create_response=False, interrupt_response=True, eagerness="medium"
     )
 
 
@@ -115,6 +115,10 @@ def test_identity_and_expiry_are_the_servers():
         ({"max_output_tokens": "many"}, "session.max_output_tokens"),
         ({"tool_choice": "maybe"}, "session.tool_choice"),
         ({"tool_choice": {"type": "hammer"}}, "session.tool_choice"),
+        ({"tool_choice": {"type": "function"}}, "session.tool_choice"),
+        ({"tools": [{"name": "f"}]}, "session.tools"),
+        ({"tools": [{"type": "function"}]}, "session.tools"),
+        ({"tools": [{"type": "function", "name": "f", "parameters": 3}]}, "session.tools"),
         ({"truncation": {"type": "retention_ratio", "retention_ratio": 2}}, "session.truncation"),
         ({"audio": {"input": {"format": "opus"}}}, "session.audio.input.format"),
         (

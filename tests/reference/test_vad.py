@@ -120,3 +120,27 @@ def test_speech_in_noise_is_found_though_its_edges_are_those_of_the_noise(everyd
         (started, at), *_ = heard(between_silences(samples, RATE))
         assert started is Edge.STARTED
         assert at - 1000 <= entry.onset_ms + 20
+
+
+def test_a_pause_is_told_once_and_its_end_and_may_be_given_a_wait_of_its_own():
+    audio = np.concatenate((voiced(500), quiet(400), voiced(500, seed=3), quiet(900)))
+    vad = Vad(24_000, 0.5, 2_000, pause_ms=150)
+    heard = []
+    for one in vad.feed(audio):
+        heard.append((one.edge, one.window * 10))
+        if one.edge is Edge.PAUSED and one.window > 100:
+            vad.wait_for(300)
+    assert heard == [
+        (Edge.STARTED, 0),
+        (Edge.PAUSED, 650),
+        (Edge.RESUMED, 900),
+        (Edge.PAUSED, 1550),
+        (Edge.STOPPED, 1700),
+    ]
+    assert not vad.speaking
+
+
+def test_nobody_is_told_of_pauses_who_did_not_ask():
+    audio = np.concatenate((voiced(500), quiet(400), voiced(500, seed=3), quiet(900)))
+    edges = [one.edge for one in Vad(24_000, 0.5, 500).feed(audio)]
+    assert edges == [Edge.STARTED, Edge.STOPPED]

@@ -15,6 +15,8 @@ def folders(tmp_path_factory):
         "quiet": make_run(root / "quiet", interruptions=False, verdict="pass"),
         "invalid": make_run(root / "invalid", verdict="invalid"),
         "bare": make_run(root / "bare", health=False, events=False),
+        "rich": make_run(root / "rich", rich=True),
+        "written": make_run(root / "written", written=True, interruptions=False, verdict="pass"),
         "empty": make_run(
             root / "empty", sessions=0, health=False, events=False, verdict="inconclusive"
         ),

@@ -1,5 +1,8 @@
 """A run folder made up for tests: 20 callers, about 100 turns, some of them trouble. Deterministic.
 
+`rich=True` adds what only some runs have: a sweep, a mixture, tools, cancels, words, faults of the
+protocol (`tests.report.riches`); `written=True` makes a chat in text.
+
 The instants of a turn, its events and its samples are made together, so that the page's timelines
 agree with its curves. Nothing here is a measurement: every number is drawn or chosen.
 """
@@ -18,6 +21,7 @@ from bench.analysis.summary import turn_sample
 from bench.plan.gates import QUANTILES
 from bench.plan.metrics import INSTANTS, METRICS
 from bench.runs.rows import Row
+from tests.report import riches
 
 MS = 1_000_000
 S = 1_000_000_000
@@ -58,9 +62,10 @@ FAULTS = {
 class Maker:
     """Rows of all tables, growing as sessions are played."""
 
-    def __init__(self, seed: int, *, interruptions: bool) -> None:
+    def __init__(self, seed: int, *, interruptions: bool, rich: bool, written: bool) -> None:
         self.random = np.random.default_rng(seed)
         self.interruptions = interruptions
+        self.rich, self.written = rich, written
         self.events: list[Row] = []
         self.turns: list[dict[str, Any]] = []
         self.sessions: list[dict[str, Any]] = []
@@ -97,7 +102,10 @@ def play_session(make: Maker, session: int, sessions: int, turns: int) -> None:
     at = opened + make.around(400, 0.3)
     previous: dict[str, Any] | None = None
     for turn in range(1, turns + 1):
-        at, previous = play_turn(make, session, turn, at, previous)
+        if make.written:
+            at = riches.write_turn(make, session, turn, at)
+        else:
+            at, previous = play_turn(make, session, turn, at, previous)
     make.chunks(session, opened, at)
     dropped = session == 15
     refused = FAULTS and session == 19
@@ -117,6 +125,7 @@ def play_session(make: Maker, session: int, sessions: int, turns: int) -> None:
             "arrival_lateness": (started - scheduled) / MS,
             "input_format": "audio/pcm 24000", "output_format": "audio/pcm 24000",
             "measured": bool(refused) or scheduled >= START,
+            "latency_drift": float(make.random.normal(39, 9)) if make.rich else None,
         }
     )  # fmt: skip
 
@@ -136,9 +145,11 @@ def play_turn(
         "outcome": "ok", "reason": "", "speech_onset_ns": onset, "speech_offset_ns": offset,
         "transcript": "", "reply": "", "interrupted_by_caller": False, "spurious": 0,
         "split_turn": False, "missed": False, "talked_over": False, "answered": True,
-        "good_turn": True, "yielded": None, "error_ms": 0.002,
+        "good_turn": True, "yielded": None, "error_ms": 0.002, "said_ns": offset,
         "measured": START + 5 * S <= onset < START + 36 * S,
     }  # fmt: skip
+    if make.rich:
+        row |= riches.kind(session)
     make.turns.append(row)
     fault = FAULTS.get((session, turn))
     if fault:
@@ -171,11 +182,13 @@ def hear(make: Maker, row: dict[str, Any]) -> None:
     start_error = float(make.random.normal(4, 7))
     row["speech_start_error"] = start_error
     row["speech_started_ns"] = row["speech_onset_ns"] + make.around(95, 0.2)
-    end_error = 500 + float(make.random.normal(12, 14))
+    end_error = riches.silence_ms(row) + float(make.random.normal(12, 14))
     row["endpointing_error"] = end_error
     row["stop_sample_sent_ns"] = row["speech_offset_ns"] + int(end_error * MS) + 40 * MS
     row["speech_stopped_ns"] = row["stop_sample_sent_ns"] + make.around(6, 0.5)
+    row["turn_closed_ns"] = row["speech_stopped_ns"]
     row["committed_ns"] = row["speech_stopped_ns"] + make.around(0.6, 0.5)
+    row["answer_asked_ns"] = row["committed_ns"]
     row["transcribed_ns"] = row["committed_ns"] + make.around(80, 0.3)
     row["item_id"], row["transcript"] = item, row["text"]
     row["split_turn"] = row["utterance"] == "pause" and bool(make.random.random() < 0.4)
@@ -201,6 +214,8 @@ def answer(make: Maker, row: dict[str, Any]) -> None:
     slow = 4.0 if make.random.random() < 0.04 else 1.0
     row["response_id"], row["reply"] = response, REPLIES[turn % len(REPLIES)]
     row["response_created_ns"] = row["committed_ns"] + make.around(9, 0.4)
+    if make.rich:
+        row["response_created_ns"] += 40 * turn * MS
     first = row["response_created_ns"] + int(make.around(190, 0.28) * slow)
     length = len(row["reply"]) * 58 * MS
     make.fact(
@@ -244,7 +259,8 @@ def interrupt(make: Maker, row: dict[str, Any], previous: dict[str, Any]) -> Non
 def turn_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """The rows with every column the contract names, and an ms column per interval."""
     table = pd.DataFrame(rows)
-    turn_instants = list(INSTANTS)[7:]
+    names = list(INSTANTS)
+    turn_instants = names[names.index("speech_onset") :]
     for name in (
         *(f"{name}_ns" for name in turn_instants),
         "reply_audio_ns",
@@ -258,7 +274,7 @@ def turn_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
         )
     interruption = table["role"] == "interruption"
     for metric in METRICS.values():
-        if metric.of != "turn" or metric.kind != "interval":
+        if metric.of != "turn" or metric.kind != "interval" or metric.name in table:
             continue
         span = (table[f"{metric.end}_ns"] - table[f"{metric.start}_ns"]).astype("Float64") / MS
         table[metric.name] = span.to_numpy(dtype=float, na_value=np.nan)
@@ -277,9 +293,12 @@ def event_table(rows: list[Row]) -> pa.Table:
     fields = {name: pa.array(table[name], pa.string()).dictionary_encode() for name in words}
     for name in ("session", "at_ns", "at_err_ns", "nbytes"):
         fields[name] = pa.array(table[name], pa.int64())
-    for name in ("read_ns", "due_ns", "media_ns", "audio_ms", "audio_ns"):
+    numbers = ("read_ns", "due_ns", "media_ns", "audio_ms", "audio_ns", "output_index")
+    for name in (*numbers, "content_index"):
         values = [None if pd.isna(value) else int(value) for value in table[name]]
         fields[name] = pa.array(values, pa.int64())
+    for name in ("previous_id", "call_id"):
+        fields[name] = pa.array(table[name], pa.string())
     fields["detail"] = pa.array([None if pd.isna(v) else v for v in table["detail"]], pa.string())
     fields["envelope"] = pa.nulls(len(table), pa.binary())
     return pa.table({name: fields[name] for name in Row._fields})
@@ -356,6 +375,7 @@ def summary_document(turns: pd.DataFrame, sessions: pd.DataFrame, events: pd.Dat
         {"metric": "turns", "filter": "", "statistic": "count", "value": n, "low": None,
          "high": None, "n": n, "unit": "1"}
     )  # fmt: skip
+    rows += riches.filtered(measured, statistics)
     return {
         "format": 1, "metric_version": 1, "rows": rows,
         "outcomes": measured["outcome"].value_counts().to_dict(),
@@ -436,13 +456,16 @@ def run_document(sessions: int, script: str) -> dict:
 
 def make_run(
     folder: Path, *, seed: int = 7, sessions: int = 20, turns: int = 6, verdict: str = "fail",
-    interruptions: bool = True, health: bool = True, events: bool = True,
+    interruptions: bool = True, health: bool = True, events: bool = True, rich: bool = False,
+    written: bool = False,
 ) -> Path:  # fmt: skip
     """Write a whole run folder and return it. `sessions=0` writes empty tables."""
     folder.mkdir(parents=True, exist_ok=True)
-    make = Maker(seed, interruptions=interruptions)
+    make = Maker(seed, interruptions=interruptions, rich=rich, written=written)
     for session in range(max(sessions, 1)):
         play_session(make, session, sessions, turns)
+    if rich:
+        riches.enrich(make.turns, make.random)
     turn_rows, session_rows = turn_table(make.turns), pd.DataFrame(make.sessions)
     session_rows["close_code"] = pd.array(session_rows["close_code"], dtype="Int64")
     log = event_table(make.events)
@@ -461,6 +484,10 @@ def make_run(
         "summary": summary,
         "verdict": verdict_document(summary, verdict),
     }
+    if rich:
+        riches.document(summary, turn_rows)
+        documents["run"]["scenario"]["effective"]["sweep"] = {"turn_detection": []}
+        (folder / "probe.json").write_text(json.dumps(riches.PROBE), "utf-8")
     for name, document in documents.items():
         (folder / f"{name}.json").write_text(json.dumps(document), "utf-8")
     return folder

@@ -51,7 +51,7 @@ def test_the_report_is_one_file_under_10_mb(folders):
 
 
 def test_nothing_on_the_page_is_loaded_from_elsewhere(pages):
-    elements = Elements(pages["whole"])
+    elements = Elements(pages["rich"])
     for tag, attributes in elements.tags:
         for name in ("src", "srcset", "data", "poster", "action"):
             assert name not in attributes, tag
@@ -94,13 +94,23 @@ def test_verdict_and_gates_come_before_figures_and_numbers(pages):
 def test_questions_stand_in_their_order(pages):
     found = re.findall(r'<section id="([\w-]+)" class="panel">', pages["whole"])
     assert found == [
-        "waiting", "stages", "holding", "hearing", "fluency", "barge-in", "breaking", "slowest",
-        "honesty",
+        "waiting", "stages", "holding", "ageing", "hearing", "fluency", "barge-in", "breaking",
+        "slowest", "honesty",
     ]  # fmt: skip
 
 
+def test_what_decides_stands_first_and_the_wire_late(pages):
+    found = re.findall(r'<section id="([\w-]+)" class="panel">', pages["rich"])
+    assert found == [
+        "choosing", "kinds", "waiting", "stages", "holding", "ageing", "hearing", "words",
+        "fluency", "barge-in", "stopping", "tools", "protocol", "wire", "breaking", "slowest",
+        "honesty",
+    ]  # fmt: skip
+    assert re.findall(r'<li><a href="#([\w-]+)">', pages["rich"]) == found
+
+
 def test_every_link_leads_somewhere(pages):
-    tags = Elements(pages["whole"]).tags
+    tags = Elements(pages["rich"]).tags
     ids = {attributes["id"] for _, attributes in tags if "id" in attributes}
     links = {attributes["href"][1:] for tag, attributes in tags if tag == "a"}
     assert links <= ids
@@ -113,9 +123,9 @@ def test_without_scripts_the_page_says_what_is_missing(pages):
 
 @pytest.fixture
 def hostile(folders, tmp_path):
-    folder = shutil.copytree(folders["whole"], tmp_path / "hostile")
+    folder = shutil.copytree(folders["rich"], tmp_path / "hostile")
     turns = pd.read_parquet(folder / "turns.parquet")
-    for column in ("text", "utterance", "transcript", "reply", "reason"):
+    for column in ("text", "utterance", "transcript", "reply", "reason", "interrupted_while"):
         turns[column] = HOSTILE
     turns.to_parquet(folder / "turns.parquet")
     sessions = pd.read_parquet(folder / "sessions.parquet")
@@ -136,17 +146,53 @@ def hostile(folders, tmp_path):
     verdict["reasons"] = [HOSTILE, HOSTILE]
     verdict["gates"][0].update(gate=HOSTILE, reason=HOSTILE)
     (folder / "verdict.json").write_text(json.dumps(verdict))
+    summary = poisoned(json.loads((folder / "summary.json").read_text()))
+    (folder / "summary.json").write_text(json.dumps(summary))
+    probe = json.loads((folder / "probe.json").read_text())
+    probe["messages"] = dict.fromkeys(probe["messages"], f"refused ({HOSTILE})")
+    (folder / "probe.json").write_text(json.dumps(probe))
     return folder
+
+
+def poisoned(summary):
+    """The summary with hostile text wherever a target's or a user's words may stand."""
+    for violation in summary["violations"]:
+        violation |= {"rule": HOSTILE, "about": HOSTILE}
+        for example in violation["examples"]:
+            example["text"] = HOSTILE
+            for event in example["events"]:
+                event |= {"type": HOSTILE, "ids": HOSTILE, "note": HOSTILE}
+    summary["leaks"] = [leak | {"what": HOSTILE, "words": HOSTILE} for leak in summary["leaks"]]
+    summary["errors_by_code"] = {HOSTILE: 3}
+    summary["unhonoured"] = [
+        entry | {"path": HOSTILE, "asked": HOSTILE, "got": {"type": HOSTILE}}
+        for entry in summary["unhonoured"]
+    ]
+    summary["quirks"] = {HOSTILE: 1}
+    summary["messages"][-1]["type"] = HOSTILE
+    summary["words"]["worst"] = [
+        turn | {"said": HOSTILE, "heard": HOSTILE} for turn in summary["words"]["worst"]
+    ]
+    for key, column in (("settings", "setting"), ("scripts", "script")):
+        first = summary[key][0]
+        summary[key][0] = HOSTILE
+        for row in summary["rows"]:
+            if row["filter"] == f"{column}={first}":
+                row["filter"] = f"{column}={HOSTILE}"
+    return summary
 
 
 def test_text_from_the_run_is_inert_wherever_it_stands(hostile, pages):
     page = render(read_run(hostile))
-    before, after = Elements(pages["whole"]), Elements(page)
+    before, after = Elements(pages["rich"]), Elements(page)
     for elements in (before, after):
         assert not [tag for tag, _ in elements.tags if tag == "img"]
         assert not [a for _, a in elements.tags if any(name.startswith("on") for name in a)]
-    scripts = [sum(tag == "script" for tag, _ in it.tags) for it in (before, after)]
-    assert scripts[0] == scripts[1]
+    executable = [
+        sum(tag == "script" and a.get("type") != "application/json" for tag, a in it.tags)
+        for it in (before, after)
+    ]
+    assert executable[0] == executable[1] == 2
     for text in after.json:
         json.loads(text)
 
@@ -170,9 +216,11 @@ def test_an_interrupted_run_says_so(runs):
     assert "This run was interrupted" in page
 
 
-@pytest.mark.parametrize("name", ["empty", "bare", "quiet", "invalid"])
-def test_a_poorer_run_still_makes_a_page_with_every_question(pages, name):
-    assert pages[name].count('class="panel"') == 9
+@pytest.mark.parametrize(
+    ("name", "number"), [("empty", 9), ("bare", 10), ("quiet", 9), ("invalid", 10), ("written", 5)]
+)
+def test_a_poorer_run_still_makes_a_page_with_the_questions_it_asked(pages, name, number):
+    assert pages[name].count('class="panel"') == number
 
 
 def test_a_run_without_turns_has_words_and_no_figures(pages):

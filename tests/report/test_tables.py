@@ -69,6 +69,21 @@ def test_headlines_say_no_data_rather_than_nothing(runs):
     assert {headline.value for headline in headlines(runs["empty"])} == {"no data"}
 
 
+def test_headlines_are_of_the_waits_that_have_samples(runs):
+    names = [headline.name for headline in headlines(runs["written"])]
+    assert names == ["First text, p50", "First text, p95", "Turns answered", "Good turns"]
+    names = [headline.name for headline in headlines(runs["whole"])]
+    assert names[::2] == ["Voice to voice, p50", "First audio, p50", "Turns answered"]
+
+
+def test_faults_are_headlines_in_red_only_where_there_are_any(runs):
+    found = {headline.name: headline for headline in headlines(runs["rich"])}
+    faults = {"Protocol violations": "13", "Leaks": "1"}
+    assert {name: found[name].value for name in faults} == faults
+    assert {found[name].role for name in faults} == {"limit"}
+    assert not {headline.name for headline in headlines(runs["whole"])} & set(faults)
+
+
 def test_every_metric_of_the_bench_is_listed_once_with_its_definition(runs):
     listed = {}
     for table in metric_tables(runs["whole"]):

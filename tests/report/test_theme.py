@@ -48,7 +48,7 @@ def test_marks_can_be_told_from_paper(role, scheme):
 
 
 def test_every_colour_of_a_figure_has_a_dark_partner(runs):
-    for panel in panels(runs["whole"]):
+    for panel in [*panels(runs["rich"]), *panels(runs["written"])]:
         plots = [plot for _, plot in panel.figures] + [c.figure for c in panel.closeups if c.figure]
         for plot in plots:
             used = set(re.findall(r"#[0-9a-fA-F]{6}", figure_json(plot)))
@@ -58,7 +58,13 @@ def test_every_colour_of_a_figure_has_a_dark_partner(runs):
 def test_roles_named_by_metrics_outcomes_and_verdicts_exist():
     for table in (METRIC_COLOURS, OUTCOME_COLOURS, VERDICT_COLOURS):
         assert set(table.values()) <= set(COLOURS)
-    stages = {"jitter_buffer", "queued", "underrun_before_onset"}  # parts of the identity
+    stages = {
+        "asking",
+        "tools",
+        "jitter_buffer",
+        "queued",
+        "underrun_before_onset",
+    }  # parts of the identity
     assert set(METRIC_COLOURS) <= set(METRICS) | stages
 
 

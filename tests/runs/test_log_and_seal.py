@@ -17,6 +17,7 @@ ROWS = st.builds(
     read_ns=NS, direction=st.sampled_from(["in", "out", "note"]), type=st.text(max_size=12),
     event_id=TEXT, item_id=TEXT, response_id=TEXT, due_ns=NS, media_ns=NS, audio_ms=NS, audio_ns=NS,
     nbytes=st.integers(0, 2**40), envelope=st.none() | st.binary(max_size=20), detail=TEXT,
+    output_index=NS, content_index=NS, previous_id=TEXT, call_id=TEXT,
 )  # fmt: skip
 
 

@@ -6,11 +6,12 @@ from hypothesis import strategies as st
 
 from bench.protocol import client, server
 from bench.protocol.codec import UnknownMessage, decode_client
-from bench.protocol.objects import Item, Response, Session
+from bench.protocol.objects import ErrorDetail, Item, Response, Session
 from bench.voice.audio import PCM16_24K, AudioFormat, ms
 from bench.voice.conversation import Conversation, Manners, Note, Outgoing
+from bench.voice.directions import Await, HearOut, Part, Pause, Say, Send
 from bench.voice.microphone import record
-from bench.voice.scripts import Await, HearOut, Part, Pause, Say, Send, barge_in, turn_taking
+from bench.voice.scripts import SCRIPTS, barge_in, turn_taking
 from bench.voice.utterance import Utterance
 
 
@@ -164,7 +165,7 @@ def test_an_interruption_empties_the_player_and_truncates_to_what_was_heard():
     talk.receive(server.InputAudioBufferSpeechStarted(item_id="i2", audio_start_ms=900), ms(1250))
     said = talk.poll(ms(1250))
     flush = next(entry for entry in said if entry.type == "bench.flush")
-    assert flush.detail == {"heard_ms": 500}
+    assert flush.detail == {"heard_ms": 500, "cause": "server"}
     truncate = next(
         entry for entry in said if isinstance(entry, Outgoing) and "trunc" in entry.type
     )
@@ -195,7 +196,7 @@ def test_a_reply_that_is_cut_before_it_plays_is_silenced_and_noted():
     talk.receive(server.ResponseCreated(response=Response(id="r1")), ms(900))
     talk.receive(server.InputAudioBufferSpeechStarted(item_id="i2"), ms(950))
     flush = next(note for note in talk.poll(ms(950)) if note.type == "bench.flush")
-    assert (flush.item_id, flush.detail) == (None, {"heard_ms": 0})
+    assert (flush.item_id, flush.detail) == (None, {"heard_ms": 0, "cause": "server"})
     late = server.ResponseOutputAudioDelta(response_id="r1", item_id="a1", delta=b"\x00" * 48_000)
     talk.receive(late, ms(960))
     assert not talk._playout.playing(ms(960))
@@ -333,39 +334,60 @@ def test_a_script_that_raises_ends_its_session_and_says_how():
     assert "oops" in talk.reason
 
 
+CALL = {"type": "function_call", "id": "f", "call_id": "c", "name": "look", "arguments": "{}"}
 ANY_MESSAGE = st.sampled_from(
     [
         server.SessionCreated(session=Session()),
         server.SessionUpdated(session=session()),
+        server.SessionUpdated(session=session(input={"turn_detection": None})),
+        server.SessionUpdated(
+            session=msgspec.convert({"providerData": {"auto_tool_response": True}}, Session)
+        ),
         server.InputAudioBufferSpeechStarted(item_id="i", audio_start_ms=3),
         server.InputAudioBufferSpeechStopped(item_id="i", audio_end_ms=9),
         server.InputAudioBufferCommitted(item_id="i"),
+        server.InputAudioBufferCleared(),
         server.ConversationItemAdded(item=Item(type="message", id="i")),
+        server.ConversationItemRetrieved(item=Item(type="message", id="i")),
+        server.ConversationItemDeleted(item_id="note_1"),
         server.ResponseCreated(response=Response(id="r")),
+        server.ResponseCreated(response=Response(id="q")),
+        server.ResponseOutputItemAdded(response_id="r", item=msgspec.convert(CALL, Item)),
+        server.ResponseFunctionCallArgumentsDelta(response_id="r", item_id="f", delta="{"),
+        server.ResponseFunctionCallArgumentsDone(response_id="r", item_id="f", arguments="{}"),
+        server.ResponseOutputTextDelta(response_id="r", item_id="a", delta="word"),
         server.ResponseOutputAudioDelta(response_id="r", item_id="a", delta=b"\0" * 4800),
         server.BetaAudioDelta(response_id="q", item_id="b", delta=b"\0" * 4801),
         server.ResponseOutputAudioDone(response_id="r", item_id="a"),
-        server.ResponseDone(response=Response(id="r")),
+        server.ResponseDone(response=Response(id="r", output=[msgspec.convert(CALL, Item)])),
+        server.ResponseDone(response=Response(id="q")),
         server.ErrorMessage(),
+        server.ErrorMessage(error=ErrorDetail(event_id="s0-3")),
         server.Ping(),
         UnknownMessage(type="x", reason="?", text="{}"),
     ]
 )
 
 
-@settings(max_examples=200, deadline=None)
-@given(st.lists(st.tuples(ANY_MESSAGE, st.integers(0, ms(800))), max_size=60))
-def test_any_messages_in_any_order_leave_the_conversation_total_and_finite(messages):
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from(sorted(SCRIPTS)),
+    st.lists(st.tuples(ANY_MESSAGE, st.integers(0, ms(800))), max_size=60),
+)
+def test_any_messages_in_any_order_leave_any_script_total_and_finite(name, messages):
     part = Part((utterance(), utterance()), (utterance("s"), utterance("s")))
-    talk = conversation(barge_in(part), Manners(answer_timeout_ns=ms(3000), truncate=True))
+    talk = conversation(
+        SCRIPTS[name].play(part), Manners(answer_timeout_ns=ms(3000), truncate=True)
+    )
     talk.open(0)
     at, said = 0, []
     for message, gap in messages:
         at += gap
         said += run_until(talk, at)
         talk.receive(message, at)
-    said += run_until(talk, at + ms(60_000))
+    said += run_until(talk, at + ms(180_000))
     assert talk.outcome is not None
     assert talk.next_due() is None
-    dues = [out.due_ns for out in said if isinstance(out, Outgoing) and out.media_ns is not None]
+    dues = [out.due_ns for out in said if isinstance(out, Outgoing)]
     assert dues == sorted(dues)
+    assert all(decode_client(out.payload) for out in said if isinstance(out, Outgoing))

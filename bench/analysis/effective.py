@@ -1,0 +1,112 @@
+"""What the server said each session is, and when: its own word, never what was asked for.
+
+Theory of operation
+-------------------
+`session.created` and `session.updated` carry the whole session; where one leaves a thing out, what
+was last said of it holds. What matters at a row is the last word before it. A session of which
+nothing is known is taken for the usual one: the server listens (VAD), answers by itself, and may
+speak.
+
+Flat keys of the beta (`turn_detection`, `modalities` at the top) are read too.
+"""
+
+import json
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from bench.analysis.tables import MISSING, Ints, bodies, dig, latest, of_type
+
+
+class State(NamedTuple):
+    """What is in force. `None`: the server never said.
+
+    told:        it said something of turn detection at all
+    vad:         somebody on the server's side decides when a turn is over (not manual mode)
+    answers:     it answers by itself, without response.create
+    padding_ns:  prefix padding
+    modalities:  of its output
+    responsive:  it may fill the wait with fillers (providerData.responsiveness)
+    """
+
+    told: bool = False
+    vad: bool = True
+    answers: bool = True
+    padding_ns: int | None = None
+    modalities: tuple[str, ...] | None = None
+    responsive: bool = False
+
+    @property
+    def textual(self) -> bool:
+        """It answers in text and never aloud."""
+        return self.modalities is not None and "audio" not in self.modalities
+
+
+USUAL: Final = State()
+
+
+class Effective:
+    """Every word of the servers: `session`, `row`, `states` and whole `bodies`, in order."""
+
+    def __init__(self, events: pd.DataFrame) -> None:
+        rows = of_type(events, "session.created", "session.updated")
+        self.session, self.row = rows["session"].to_numpy(), rows["row"].to_numpy()
+        self.updated = (rows["type"] == "session.updated").to_numpy(bool)
+        self.bodies = bodies(rows)
+        self.states: list[State] = []
+        known: dict[tuple[str, int], State] = {}
+        for index, body in enumerate(self.bodies):
+            new = index == 0 or self.session[index] != self.session[index - 1]
+            state = _state(body, USUAL if new else self.states[-1], known)
+            self.states.append(state)
+
+    def find(self, session: Ints, row: Ints) -> Ints:
+        """Which word is in force at each row; -1: nothing was said before it."""
+        return latest(session, row, self.session, self.row).astype(np.int64)
+
+    def at(self, session: Ints, row: Ints) -> pd.DataFrame:
+        """What is in force at each row: a column per field of `State`, and `textual`."""
+        words = [*self.states, USUAL]
+        table = pd.DataFrame(
+            [(*state, state.textual) for state in words], columns=[*State._fields, "textual"]
+        ).astype(
+            {"told": bool, "vad": bool, "answers": bool, "responsive": bool, "padding_ns": "Int64"}
+        )
+        return table.take(self.find(session, row)).reset_index(drop=True)
+
+
+def _state(body: dict[str, Any], before: State, known: dict[tuple[str, int], State]) -> State:
+    """`before`, with what `body` says; what many sessions are told alike is read once."""
+    parts = [
+        _first(body, ("audio", "input", "turn_detection"), ("turn_detection",)),
+        _first(body, ("output_modalities",), ("modalities",)),
+        dig(body, "providerData", "responsiveness", "enabled"),
+    ]
+    key = (json.dumps([part if part is not MISSING else "…" for part in parts]), hash(before))
+    if key not in known:
+        known[key] = _changed(before, *parts)
+    return known[key]
+
+
+def _changed(before: State, detection: Any, modalities: Any, responsive: Any) -> State:
+    state = before
+    if detection is None:
+        state = state._replace(told=True, vad=False, answers=False, padding_ns=None)
+    elif isinstance(detection, dict):
+        padding = detection.get("prefix_padding_ms")
+        state = state._replace(
+            told=True,
+            vad=True,
+            answers=detection.get("create_response") is not False,
+            padding_ns=round(padding * 1e6) if isinstance(padding, int | float) else None,
+        )
+    if isinstance(modalities, list):
+        state = state._replace(modalities=tuple(map(str, modalities)))
+    if responsive is not MISSING:
+        state = state._replace(responsive=responsive is True)
+    return state
+
+
+def _first(body: dict[str, Any], *paths: tuple[str, ...]) -> Any:
+    return next((found for path in paths if (found := dig(body, *path)) is not MISSING), MISSING)

@@ -1,0 +1,50 @@
+"""Error messages of the server: which of them are anybody's fault.
+
+Theory of operation
+-------------------
+A *race* (`BENIGN`) is a cancel that came when the reply had just ended: both did right. A
+*provoked* error is the right answer to a message that the script made wrong on purpose; it names
+that message's event_id. Neither is counted as an error, and both are shown by their code.
+"""
+
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from bench.analysis.tables import Flags, is_type, parsed
+from bench.voice.conversation import PROVOKED
+
+BENIGN: Final = ("response_cancel_not_active",)
+"""Error codes that are a race and no failure: the reply ended before the cancel arrived."""
+_NAMELESS: Final = "(no code)"
+PROVOKED_MARK: Final = " (provoked)"
+"""What stands behind the code of a provoked error."""
+
+
+def faults(said: pd.DataFrame) -> Flags:
+    """Which error messages are somebody's fault; `said` has their `code` and `event_id`."""
+    race = said["code"].isin(BENIGN).to_numpy(bool)
+    return np.asarray(~race & ~_provoked(said), bool)
+
+
+def _provoked(said: pd.DataFrame) -> Flags:
+    named = said["event_id"].map(lambda name: str(name).endswith(PROVOKED))
+    return np.asarray(named.to_numpy(bool), bool)
+
+
+def count_errors(events: pd.DataFrame) -> int:
+    """Errors among `events`, races and provoked ones apart."""
+    return int(faults(parsed(events[is_type(events, "error")], "code", "event_id")).sum())
+
+
+def errors_by_code(events: pd.DataFrame) -> dict[str, int]:
+    """All errors among `events` by their code, the most frequent first."""
+    said = parsed(events[is_type(events, "error")], "code", "event_id")
+    words = said["code"].map(lambda code: code if isinstance(code, str) and code else _NAMELESS)
+    words = words.where(~_provoked(said), words.astype(str) + PROVOKED_MARK)
+    counts = words.value_counts()
+    return {
+        str(code): int(count)
+        for code, count in sorted(counts.items(), key=lambda pair: (-pair[1], str(pair[0])))
+    }

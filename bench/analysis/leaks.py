@@ -1,0 +1,374 @@
+"""Whether sessions stay apart: what one session said, or was told, come back in another.
+
+Theory of operation
+-------------------
+Three things betray a session in another one, and each alone is enough.
+
+*Ids.* An item or a response is announced in its session: by speech_started, committed,
+`conversation.item.added`, `response.output_item.added`, `response.created`. An id that one session
+was told of, and that another refers to without ever having been told, belongs to the first. Servers
+that number from 1 in every session (`item_1`) announce the same ids in many; there that means
+nothing. But where ids are otherwise unlike (no more than `NUMBERED` of them are announced twice),
+an id that was announced in two sessions is a message that went to both. The same holds of event
+ids, which nothing announces: they count only where the log's `event_id` is in the table. Ids that a
+caller gave are its own, and a session without any announcement says nothing.
+
+*Markers.* Words that only one session says (`bench.start`) in any text that another receives, as a
+run of whole words. A session that says them itself has a right to them.
+
+*Utterances.* A transcription in which a whole utterance of another session stands (`LEAST` words at
+least; two where it is the whole transcription), which that session said before and this one never
+did, not even inside of something else. Only sessions alive at that time can be its source: in a
+long run everybody says everything some time.
+
+Texts are compared as `words.spoken`.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+import msgspec
+import numpy as np
+import pandas as pd
+
+from bench.analysis.grammar import delta_runs
+from bench.analysis.tables import (
+    ALWAYS,
+    NEVER,
+    Ints,
+    codes,
+    integers,
+    is_type,
+    of_type,
+    parsed,
+    texts,
+)
+from bench.analysis.words import spoken
+
+LEAST: Final = 3
+"""Words that no two people say by chance in the same minute, unless it is all they say."""
+NUMBERED: Final = 0.1
+_ITEMS: Final = (
+    "input_audio_buffer.speech_started", "input_audio_buffer.committed",
+    "input_audio_buffer.timeout_triggered", "conversation.item.added", "conversation.item.created",
+    "response.output_item.added",
+)  # fmt: skip
+_TRANSCRIPTIONS: Final = tuple(
+    f"conversation.item.input_audio_transcription.{what}"
+    for what in ("delta", "completed", "updated")
+)
+_TEXTS: Final = (
+    "response.output_audio_transcript.done", "response.audio_transcript.done",
+    "response.output_text.done", "response.text.done", "response.function_call_arguments.done",
+)  # fmt: skip
+_OBJECTS: Final = (
+    "conversation.item.added", "conversation.item.created", "conversation.item.done",
+    "conversation.item.retrieved", "response.output_item.added", "response.output_item.done",
+    "response.content_part.added", "response.content_part.done",
+)  # fmt: skip
+_OWN: Final = ("session.update", "conversation.item.create", "response.create")
+
+
+class _Leak(NamedTuple):
+    """Something of `of_session` in `session`: `words`, an id or what was said, in `what`."""
+
+    session: int
+    of_session: int
+    at_ns: int
+    what: str
+    words: str
+
+
+class _Text(NamedTuple):
+    """A text that a session received, as `spoken`. `by_caller`: of what the caller said."""
+
+    session: int
+    row: int
+    at_ns: int
+    what: str
+    words: str
+    by_caller: bool
+
+
+def leaks(
+    events: pd.DataFrame,
+    sessions: pd.DataFrame,
+    said: pd.DataFrame,
+    start_ns: int | None = None,
+) -> list[dict[str, Any]]:
+    """Every leak once, in order of time: {session, of_session, at_s, what, words}.
+
+    `said` is everything said or written in the run: session, text, begin_ns. `start_ns` is the zero
+    of `at_s`, else the first event is.
+    """
+    if events.empty:
+        return []
+    markers = _markers(events)
+    own = _own(events, said, markers)
+    found = [*_ids(events)]
+    heard = list(_received(events, everything=bool(markers)))
+    marked = list(_foreign_markers(heard, markers, own))
+    found += marked
+    betrayed = {(one.session, one.of_session, one.at_ns) for one in marked}
+    found += [
+        one
+        for one in _foreign_utterances(heard, sessions, said, own)
+        if (one.session, one.of_session, one.at_ns) not in betrayed
+    ]
+    zero = int(events["at_ns"].min()) if start_ns is None else start_ns
+    first: dict[tuple[int, int, str], _Leak] = {}
+    for one in sorted(found, key=lambda leak: (leak.at_ns, leak.session)):
+        first.setdefault((one.session, one.of_session, one.words), one)
+    return [
+        {
+            "session": one.session,
+            "of_session": one.of_session,
+            "at_s": (one.at_ns - zero) / 1e9,
+            "what": one.what,
+            "words": one.words,
+        }
+        for one in first.values()
+    ]
+
+
+# ── ids ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _ids(events: pd.DataFrame) -> Iterator[_Leak]:
+    received = (events["direction"] == "in").to_numpy(bool)
+    item, response = codes(events["item_id"]), codes(events["response_id"])
+    created = is_type(events, "conversation.item.create", direction="out")
+    told = is_type(events, *_ITEMS)
+    mentions = pd.concat([_mentions(events, item, received), _followed(events, received)])
+    words = events["item_id"].cat.categories
+    yield from _strangers(
+        "item", words, mentions, _mentions(events, item, told), _mentions(events, item, created)
+    )
+    told = is_type(events, "response.created")
+    words = events["response_id"].cat.categories
+    mentions, told_of = _mentions(events, response, received), _mentions(events, response, told)
+    yield from _strangers("response", words, mentions, told_of, told_of.iloc[:0])
+    if "event_id" in events:
+        number, names = pd.factorize(events["event_id"])
+        mentions = _mentions(events, number.astype(np.int64), received)
+        yield from _strangers("event", pd.Index(names), mentions, mentions, mentions.iloc[:0])
+
+
+def _mentions(events: pd.DataFrame, code: Ints, rows: np.ndarray[Any, Any]) -> pd.DataFrame:
+    """Which session first mentions which id when, of some rows."""
+    rows = np.flatnonzero(rows & (code >= 0))
+    session = events["session"].to_numpy()[rows]
+    number, known = pd.factorize(session)
+    _, first = np.unique(code[rows] * max(1, len(known)) + number, return_index=True)
+    at = events["at_ns"].to_numpy()[rows]
+    return pd.DataFrame({"session": session[first], "id": code[rows][first], "at_ns": at[first]})
+
+
+def _followed(events: pd.DataFrame, received: np.ndarray[Any, Any]) -> pd.DataFrame:
+    """Items that messages mention as those which theirs follow."""
+    rows = received & events["previous_id"].notna().to_numpy(bool)
+    code = np.full(len(events), -1, np.int64)
+    known = pd.Index(events["item_id"].cat.categories.astype(object))
+    code[rows] = known.get_indexer(pd.Index(texts(events["previous_id"][rows])))
+    return _mentions(events, code, rows)
+
+
+def _strangers(
+    kind: str, words: pd.Index, mentions: pd.DataFrame, told: pd.DataFrame, mine: pd.DataFrame
+) -> Iterator[_Leak]:
+    """Ids in a session that are another's. `told`: announced; `mine`: chosen by the caller."""
+    key = ["session", "id"]
+    mentions = mentions.sort_values("at_ns", kind="stable").drop_duplicates(key)
+    shared = mentions["id"].duplicated(keep=False)
+    if not shared.any():
+        return
+    mentions = mentions[shared]
+    place = pd.MultiIndex.from_frame(mentions[key])
+    mentions = mentions[~place.isin(pd.MultiIndex.from_frame(mine[key]))]
+    place = pd.MultiIndex.from_frame(mentions[key])
+    announced = place.isin(pd.MultiIndex.from_frame(told[key]))
+    twice = told["id"].duplicated()
+    numbered = twice.sum() > NUMBERED * told["id"].nunique()
+    owner = told.sort_values("at_ns", kind="stable").drop_duplicates("id").set_index("id")
+    whose = mentions["id"].map(owner["session"])
+    foreign = whose.notna() & (whose != mentions["session"])
+    foreign &= mentions["session"].isin(told["session"])
+    if numbered:
+        foreign &= ~announced
+    for session, code, at_ns, source in zip(
+        mentions["session"][foreign], mentions["id"][foreign], mentions["at_ns"][foreign],
+        whose[foreign].astype("int64"), strict=True,
+    ):  # fmt: skip
+        yield _Leak(int(session), int(source), int(at_ns), f"{kind} id", str(words[code]))
+
+
+# ── texts ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _markers(events: pd.DataFrame) -> dict[int, str]:
+    """The words that only a session says, by session; sessions without any are left out."""
+    rows = of_type(events, "bench.start", direction="note")
+    said = parsed(rows, "marker")["marker"]
+    found = zip(rows["session"].tolist(), texts(said).map(spoken).tolist(), strict=True)
+    return {session: words for session, words in found if words}
+
+
+def _own(events: pd.DataFrame, said: pd.DataFrame, markers: dict[int, str]) -> dict[int, str]:
+    """All that a session says itself, between blanks and parted by bars."""
+    mine: defaultdict[int, list[str]] = defaultdict(list)
+    for session, text in zip(said["session"].tolist(), texts(said["text"]), strict=True):
+        mine[session].append(spoken(text))
+    # Whole payloads: what a script sends by hand is in there somewhere, as a run of words.
+    sent = of_type(events, *_OWN, direction="out")
+    for session, text in zip(sent["session"].tolist(), texts(sent["detail"]), strict=True):
+        mine[session].append(spoken(text))
+    for session, words in markers.items():
+        mine[session].append(words)
+    return {session: f" {' | '.join(dict.fromkeys(all_of))} " for session, all_of in mine.items()}
+
+
+def _received(events: pd.DataFrame, *, everything: bool) -> Iterator[_Text]:
+    """Texts received: of transcriptions alone, or of `everything`."""
+    known: dict[str, str] = {}
+
+    def said(
+        rows: pd.DataFrame, words: list[str], *, by_caller: list[bool] | bool
+    ) -> Iterator[_Text]:
+        of_caller = by_caller if isinstance(by_caller, list) else [by_caller] * len(words)
+        items = texts(rows["item_id"]).tolist()
+        for session, row, at_ns, kind, item_id, text, mine in zip(
+            rows["session"].tolist(), rows["row"].tolist(), rows["at_ns"].tolist(),
+            rows["type"].astype(object).tolist(), items, words, of_caller, strict=True,
+        ):  # fmt: skip
+            if not text:
+                continue
+            if text not in known:
+                known[text] = spoken(text)
+            yield _Text(session, row, at_ns, f"{kind} of {item_id}", known[text], mine)
+
+    rows = of_type(events, *_TRANSCRIPTIONS)
+    yield from said(rows, texts(rows["detail"]).tolist(), by_caller=True)
+    rows = of_type(events, *_OBJECTS)
+    bodies = [_body(text) for text in texts(rows["detail"]).tolist()]
+    words = [_words(body) for body in bodies]
+    yield from said(rows, words, by_caller=[body.get("role") == "user" for body in bodies])
+    if everything:
+        rows = of_type(events, *_TEXTS)
+        yield from said(rows, texts(rows["detail"]).tolist(), by_caller=False)
+        runs = delta_runs(events)
+        spoke = [place for place, text in enumerate(runs.texts) if text]
+        rows = events.take(runs.rows[spoke])
+        yield from said(rows, [runs.texts[place] or "" for place in spoke], by_caller=False)
+
+
+def _body(text: str) -> dict[str, Any]:
+    if not text:
+        return {}
+    try:
+        body = msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _words(body: dict[str, Any]) -> str:
+    """What an item or a part says: its text, a tool's arguments or output."""
+    said = (body.get(key) for key in ("text", "arguments", "output"))
+    return " ".join(words for words in said if isinstance(words, str) and words)
+
+
+def _foreign_markers(
+    heard: list[_Text], markers: dict[int, str], own: dict[int, str]
+) -> Iterator[_Leak]:
+    starting: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
+    for session, words in markers.items():
+        starting[words.split()[0]].append((session, words))
+    firsts = starting.keys()
+    for text in heard:
+        for first in firsts & text.words.split() if len(firsts) else ():
+            for of_session, words in starting[first]:
+                if of_session == text.session or not _holds(text.words, words):
+                    continue
+                if f" {words} " not in own.get(text.session, ""):
+                    yield _Leak(text.session, of_session, text.at_ns, text.what, words)
+
+
+def _foreign_utterances(
+    heard: list[_Text],
+    sessions: pd.DataFrame,
+    said: pd.DataFrame,
+    own: dict[int, str],
+) -> Iterator[_Leak]:
+    sources = _sources(sessions, said)
+    starting: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
+    for words in sources:
+        if len(split := words.split()) >= LEAST:
+            starting[tuple(split[:LEAST])].append(words)
+    inside: dict[str, list[str]] = {}
+    for text in heard:
+        if not text.by_caller:
+            continue
+        if text.words not in inside:
+            inside[text.words] = _utterances_in(text.words, starting, sources)
+        mine = own.get(text.session, "")
+        for words in inside[text.words]:
+            if f" {words} " in mine:
+                continue
+            of_session = _source(sources[words], text)
+            if of_session is not None:
+                yield _Leak(text.session, of_session, text.at_ns, text.what, words)
+
+
+class _Source(NamedTuple):
+    """A session that says something: when, and when the session was alive."""
+
+    said_ns: int
+    session: int
+    started_ns: int
+    ended_ns: int
+
+
+def _sources(sessions: pd.DataFrame, said: pd.DataFrame) -> dict[str, list[_Source]]:
+    """Everything said in the run, as `spoken`: by whom and when, in order of time."""
+    started = integers(said["session"].map(sessions["started_ns"]), ALWAYS)
+    ended = integers(said["session"].map(sessions["ended_ns"]), NEVER)
+    sources: defaultdict[str, list[_Source]] = defaultdict(list)
+    of = zip(
+        texts(said["text"]).map(spoken), said["begin_ns"].tolist(), said["session"].tolist(),
+        started.tolist(), ended.tolist(), strict=True,
+    )  # fmt: skip
+    for text, *source in sorted(of, key=lambda one: one[1]):
+        if text:
+            sources[text].append(_Source(*source))
+    return dict(sources)
+
+
+def _utterances_in(
+    text: str, starting: dict[tuple[str, ...], list[str]], sources: dict[str, list[_Source]]
+) -> list[str]:
+    """The utterances that stand in a text as a run of words, or are all of it."""
+    words = text.split()
+    grams = {tuple(words[place : place + LEAST]) for place in range(len(words) - LEAST + 1)}
+    found = [
+        one
+        for gram in sorted(grams & starting.keys())
+        for one in starting[gram]
+        if _holds(text, one)
+    ]
+    if len(words) == LEAST - 1 and text in sources:
+        found.append(text)
+    return found
+
+
+def _source(sources: list[_Source], text: _Text) -> int | None:
+    """The other session that said it last, among those alive when the text came."""
+    for one in reversed(sources):
+        alive = one.started_ns <= text.at_ns <= one.ended_ns
+        if one.session != text.session and one.said_ns <= text.at_ns and alive:
+            return one.session
+    return None
+
+
+def _holds(text: str, words: str) -> bool:
+    return f" {words} " in f" {text} "

@@ -1,0 +1,63 @@
+"""`bench probe`: what a target can do, asked of it in a few short sessions."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+
+from bench.cli.processes import Reference
+from bench.errors import UsageError
+from bench.probe.findings import FILE_NAME, Probe, keep
+from bench.probe.run import estimate, run_probe
+from bench.reference.profile import load_profile
+from bench.runs.folder import RunFolder
+from bench.runs.job import Target, credential, read_target
+
+
+def probe(
+    word: str,
+    dialect: str | None,
+    profile: Path | None,
+    corpus: str,
+    talk: Console,
+    *,
+    yes: bool,
+) -> Probe:
+    """Probe the target that `word` names; the embedded server is started and stopped for it.
+
+    UsageError without `yes` where the target is off loopback.
+    """
+    target = read_target(word, dialect)
+    headers = credential(target)
+    if target.url and profile is not None:
+        raise UsageError("--profile is for the reference server, which this target is not")
+    if profile is not None:
+        load_profile(profile)
+    talk.print(f"probe     {target.name}: {estimate(corpus)}", highlight=False, soft_wrap=True)
+    if not target.loopback and not yes:
+        raise UsageError("this is no loopback target: add --yes to start")
+    with _reachable(target, corpus, profile) as reachable, talk.status("probing"):
+        return run_probe(reachable, headers, corpus=corpus)
+
+
+def probe_for_run(folder: RunFolder, target: Target, corpus: str, talk: Console) -> None:
+    """Probe the target of a run first and keep what was found beside it."""
+    with talk.status("probing the target"):
+        found = run_probe(target, credential(target), corpus=corpus)
+    keep(found, folder.path / FILE_NAME)
+
+
+@contextmanager
+def _reachable(target: Target, corpus: str, profile: Path | None) -> Iterator[Target]:
+    if target.url:
+        yield target
+        return
+    with tempfile.TemporaryDirectory(prefix="bench-probe-") as place:
+        folder = RunFolder.create(Path(place) / "probe")
+        server = Reference(folder, corpus, str(profile or ""), ())
+        try:
+            yield target._replace(url=server.url)
+        finally:
+            server.stop()

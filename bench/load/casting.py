@@ -1,0 +1,103 @@
+"""Who says what: the conversation of every session, drawn from seeds before it starts.
+
+Theory of operation
+-------------------
+What a session says is a function of the seeds, its slot and its lap, whatever else is running and
+however many workers there are. Each random choice has a seed and a stream of its own, so that
+changing one leaves the others as they were.
+"""
+
+from collections.abc import Iterator, Mapping
+from random import Random
+from typing import NamedTuple
+
+from bench.plan.scenario import Ingredient
+from bench.plan.session import session_object
+from bench.plan.sweep import Setting
+from bench.runs.job import Job, find_script, line_ids, tagged_ids
+from bench.voice.directions import Part, Script
+from bench.voice.scripts import SCRIPTS, marked
+from bench.voice.utterance import Utterance
+
+
+class Role(NamedTuple):
+    """What one session does: its kind, the setting it asks for, and what it has to say.
+
+    `turns` is how many turns that makes, `marker` words that only this session says, or "".
+    """
+
+    kind: Ingredient
+    setting: Setting
+    part: Part
+    turns: int
+    marker: str
+
+    def script(self, number: int) -> Script:
+        """The script to be played by session `number`."""
+        script = find_script(self.kind.script)(self.part)
+        return marked(script, self.marker, f"mark_{number}") if self.marker else script
+
+
+class Casting:
+    """The roles of a run called `name`. `utterances` are all that callers can say, by id."""
+
+    def __init__(self, job: Job, utterances: Mapping[str, Utterance], name: str) -> None:
+        self._scenario = job.scenario
+        self._utterances = utterances
+        self._name = name
+        self._lines = line_ids(job.scenario, job.corpus)
+        self._into = [tagged_ids(job.corpus, tag) for tag in job.scenario.caller.into]
+        self._settings = job.scenario.settings
+        self._kinds = job.scenario.kinds
+
+    def role(self, number: int, slot: int, lap: int) -> Role:
+        """The role of session `number`, which is the `lap`-th of its slot."""
+        kind, part = self._kind(slot, lap), self._part(slot, lap)
+        setting = self._settings[(slot + lap) % len(self._settings)]
+        turns = SCRIPTS[kind.script].turns(part) if kind.script in SCRIPTS else len(part.lines)
+        return Role(kind, setting, part, turns, self._marker(number))
+
+    def _kind(self, slot: int, lap: int) -> Ingredient:
+        """The kind of conversation: drawn from the slot's own stream where there are several."""
+        if len(self._kinds) == 1:
+            return self._kinds[0]
+        random = Random(f"{self._scenario.seeds.mixture}/{slot}/{lap}")
+        return random.choices(self._kinds, [kind.weight for kind in self._kinds])[0]
+
+    def _marker(self, number: int) -> str:
+        """Words that only this session of this run says."""
+        if not self._scenario.caller.marker:
+            return ""
+        random = Random(f"{self._name}/{number}")
+        letters = "".join(random.choices("bdfgklmnprstvz", k=6))
+        return f"{letters}{number}"
+
+    def _part(self, slot: int, lap: int) -> Part:
+        """What the caller says: drawn from the slot's own stream, whatever else is running."""
+        scenario, caller = self._scenario, self._scenario.caller
+        random = Random(f"{scenario.seeds.utterances}/{slot}/{lap}")
+        lines = tuple(self._draw(random, self._lines, scenario.turns))
+        return Part(
+            lines,
+            tuple(self._said_into(random, scenario.turns)),
+            caller.gap,
+            caller.hear,
+            caller.tool_time,
+            tuple(session_object(change) for change in caller.changes),
+            tuple(session_object(change) for change in caller.refused_changes),
+        )
+
+    def _said_into(self, random: Random, count: int) -> Iterator[Utterance]:
+        """What is said into `count` replies: the tags of `into` take turns."""
+        if not all(self._into):
+            return
+        piles = [list(self._draw(random, ids, count)) for ids in self._into]
+        for number in range(count):
+            yield piles[number % len(piles)][number // len(piles)]
+
+    def _draw(self, random: Random, ids: list[str], count: int) -> Iterator[Utterance]:
+        """`count` utterances, none twice before all were said once."""
+        while ids and count > 0:
+            for chosen in random.sample(ids, min(count, len(ids))):
+                yield self._utterances[chosen]
+                count -= 1

@@ -1,0 +1,281 @@
+"""From the text of a scenario file to its values, checked whole.
+
+Theory of operation
+-------------------
+msgspec refuses unknown keys and wrong types, the rules refuse what no run could mean, and every
+refusal is one line that names the file, the line, the key and the nearest valid word. Nothing here
+reads a clock or opens anything: `parse_scenario` takes the text. What the text says is final; a
+command-line option is a new text (`override`).
+"""
+
+import re
+import tomllib
+from math import prod
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Struct
+
+from bench.errors import GateError, ScenarioError, UsageError
+from bench.plan.duration import Duration, Rate
+from bench.plan.gates import check_gates, nearest, parse_gate
+from bench.plan.scenario import (
+    NO_PROFILE,
+    Caller,
+    Health,
+    Ingredient,
+    Load,
+    Reference,
+    Scenario,
+    Seeds,
+    yields_of,
+)
+from bench.plan.session import SESSION_SHORTHANDS, session_object
+from bench.plan.sweep import MOST_SETTINGS
+from bench.protocol.objects import Session
+from bench.voice.scripts import SCRIPTS
+
+
+def parse_scenario(text: str, name: str, *, gates: tuple[str, ...] = ()) -> Scenario:
+    """The scenario that `text` says, checked. `name` is what errors call it; `gates` are added."""
+    return check_scenario(read_document(text, name), text, name, gates=gates)
+
+
+def read_document(text: str, name: str) -> dict[str, Any]:
+    """The TOML tables of `text`. ScenarioError where it is no TOML."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ScenarioError(f"{name}: no TOML: {error}") from None
+
+
+def check_scenario(
+    raw: dict[str, Any], text: str, name: str, *, gates: tuple[str, ...] = ()
+) -> Scenario:
+    """As `parse_scenario`, for a document already read; `text` is only asked for line numbers."""
+    try:
+        scenario = msgspec.convert(raw, Scenario, dec_hook=_hook)
+    except msgspec.ValidationError as error:
+        raise ScenarioError(_refusal(str(error), text, name)) from None
+    _check_values(scenario, text, name)
+    _check_session(scenario, text, name)
+    chosen = (*scenario.gates.get(scenario.gate_profile, ()), *gates)
+    every = (*(gate for profile in scenario.gates.values() for gate in profile), *gates)
+    yields = yields_of(scenario)
+    try:
+        parsed = [parse_gate(gate) for gate in every]
+        check_gates(parsed, yields=yields, script=scenario.scripts)
+    except GateError as error:
+        raise GateError(f"{name}: {error}") from None
+    return msgspec.structs.replace(scenario, gates={scenario.gate_profile: list(chosen)})
+
+
+def _hook(kind: type, value: object) -> object:
+    if kind in {Duration, Rate}:
+        return kind.parse(value)
+    raise NotImplementedError(kind)
+
+
+_STRUCTS: dict[str, type[Struct]] = {
+    "$": Scenario,
+    "$.caller": Caller,
+    "$.load": Load,
+    "$.seeds": Seeds,
+    "$.health": Health,
+    "$.reference": Reference,
+    "$.mixture": Ingredient,
+}
+
+
+def _refusal(error: str, text: str, name: str) -> str:
+    """What msgspec says, turned into a line that names file, line, key and remedy."""
+    match = re.fullmatch(r"(?P<what>.*?)(?: - at `(?P<path>[^`]*)`)?", error, re.DOTALL)
+    what, path = (match["what"], match["path"] or "$") if match else (error, "$")
+    path = re.sub(r"\[\d+\]", "", path)  # which entry of a list it is, the line tells
+    if unknown := re.search(r"unknown field `([^`]+)`", what):
+        key = unknown[1]
+        valid = [entry.encode_name for entry in msgspec.structs.fields(_STRUCTS[path])]
+        table = path.removeprefix("$").strip(".")
+        shown = f"{table}.{key}" if table else key
+        return f"{name}:{_line(text, key, table)}: unknown key {shown!r}; {nearest(key, valid)}"
+    key = path.removeprefix("$.") if path != "$" else "the scenario"
+    *tables, last = key.split(".")
+    return f"{name}:{_line(text, last, '.'.join(tables))}: {key}: {what[:1].lower()}{what[1:]}"
+
+
+def _line(text: str, key: str, table: str) -> int:
+    """The line where `key` stands in `table`, or 1 where it cannot be told."""
+    here, word = "", re.escape(key.split("[", maxsplit=1)[0])
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := re.match(r"\s*\[\[?\s*([^\]]+?)\s*\]", line):
+            here = header[1]
+            if here == (f"{table}.{key}" if table else key):
+                return number
+        elif here == table and re.match(rf"\s*[\"']?{word}[\"']?\s*[=.]", line):
+            return number
+    return 1
+
+
+def _check_values(scenario: Scenario, text: str, name: str) -> None:
+    for key, wrong, why in _rules(scenario):
+        if wrong:
+            *tables, last = key.split(".")
+            line = _line(text, last, ".".join(tables))
+            raise ScenarioError(f"{name}:{line}: {key}: {why}")
+
+
+def _rules(scenario: Scenario) -> list[tuple[str, bool, str]]:
+    """What no run could mean: key, whether it is so, what to do about it."""
+    load, profile = scenario.load, scenario.gate_profile
+    chunk = scenario.chunk_ms
+    points = prod(len(values) for values in scenario.sweep.values())
+    return [
+        *(
+            (
+                "mixture.script" if scenario.mixture else "script",
+                kind.script not in SCRIPTS and ":" not in kind.script,
+                f"no script {kind.script!r} (or 'package.module:function'); "
+                + nearest(kind.script, SCRIPTS),
+            )
+            for kind in scenario.kinds
+        ),
+        (
+            "mixture",
+            any(kind.weight <= 0 for kind in scenario.mixture),
+            "a weight must be above zero",
+        ),
+        (
+            "mixture",
+            bool(scenario.mixture) and bool(scenario.sweep),
+            "a mixture and a sweep cannot be told apart; give one of them",
+        ),
+        (
+            "sweep",
+            bool(scenario.sweep) and not 2 <= points <= MOST_SETTINGS,
+            f"{points} settings; give lists that make 2 to {MOST_SETTINGS}",
+        ),
+        (
+            "sweep",
+            load.sessions is not None and points > 1 and load.sessions < points,
+            f"{load.sessions} sessions cannot hold {points} settings; raise load.sessions",
+        ),
+        ("caller.into", not scenario.caller.into, "give one tag at least"),
+        ("turns", scenario.turns < 1, f"{scenario.turns} turns; give 1 or more"),
+        (
+            "chunk_ms",
+            not 10 <= chunk <= 1000 or chunk % 10 != 0,
+            f"{chunk} ms; give a multiple of 10 from 10 to 1000",
+        ),
+        (
+            "load.sessions",
+            load.sessions is not None and load.sessions < 1,
+            f"{load.sessions} sessions; give 1 or more",
+        ),
+        ("load.duration", load.duration <= 0, "must be above zero"),
+        ("caller.answer_timeout", scenario.caller.answer_timeout <= 0, "must be above zero"),
+        *(
+            (
+                f"health.{name}",
+                not 0 <= getattr(scenario.health, name) <= 100,
+                "give 0 to 100 percent",
+            )
+            for name in ("cpu", "steal", "share", "sessions")
+        ),
+        (
+            "load.sessions",
+            load.arrivals is None and load.sessions is None,
+            "give sessions (closed load), or arrivals and rate (open load)",
+        ),
+        (
+            "load.arrivals",
+            load.arrivals not in {None, "poisson", "uniform"},
+            f"{load.arrivals!r}; valid are: poisson, uniform",
+        ),
+        (
+            "load.rate",
+            load.arrivals is not None and load.rate is None,
+            "arrivals need a rate, as in '2/s'",
+        ),
+        (
+            "load.sessions",
+            load.arrivals is not None and load.sessions is not None,
+            "an open load has arrivals and rate, a closed load has sessions: give one of them",
+        ),
+        (
+            "load.rate",
+            load.arrivals is None and load.rate is not None,
+            'a rate needs arrivals = "poisson" or "uniform"',
+        ),
+        (
+            "gates",
+            profile not in scenario.gates and (bool(scenario.gates) or profile != NO_PROFILE),
+            f"no gate profile {profile!r}; {nearest(profile, scenario.gates or (NO_PROFILE,))}",
+        ),
+    ]
+
+
+def _check_session(scenario: Scenario, text: str, name: str) -> None:
+    """Every session that the scenario can ask for, and what its script needs of it."""
+    for setting in scenario.settings:
+        for kind in scenario.kinds:
+            asked = {**setting.session, **kind.session}
+            session = _session(asked, text, name)
+            _check_detection(kind.script, session, text, name)
+    for key in ("changes", "refused_changes"):
+        for change in getattr(scenario.caller, key):
+            _session(change, text, name, table="caller", key=key)
+
+
+def _session(
+    asked: dict[str, Any], text: str, name: str, *, table: str = "session", key: str = ""
+) -> Session:
+    """The typed session of these tables, every key and type checked."""
+    valid = [*SESSION_SHORTHANDS, *(e.encode_name for e in msgspec.structs.fields(Session))]
+    for word in asked:
+        if word not in valid:
+            where = _line(text, key or word, table)
+            shown = f"{table}.{key or word}" + (f": {word}" if key else "")
+            raise ScenarioError(f"{name}:{where}: unknown key {shown!r}; {nearest(word, valid)}")
+    try:
+        return session_object(asked)
+    except msgspec.ValidationError as error:
+        where = _line(text, key, table)
+        shown = f"{table}.{key}" if key else table
+        raise ScenarioError(f"{name}:{where}: {shown}: {str(error).replace('$.', '')}") from None
+
+
+def _check_detection(script: str, session: Session, text: str, name: str) -> None:
+    if script not in SCRIPTS:
+        return
+    audio = session.audio
+    listens = audio.input.turn_detection if audio and audio.input else UNSET
+    where = _line(text, "turn_detection", "session")
+    wants = SCRIPTS[script].detection
+    if wants == "vad" and listens is None:
+        raise ScenarioError(
+            f"{name}:{where}: session.turn_detection: script {script!r} never commits its audio, "
+            "so without turn detection nothing would ever be answered; choose another"
+        )
+    if wants == "manual" and listens is not None:
+        raise ScenarioError(
+            f"{name}:{where}: session.turn_detection: script {script!r} commits its audio itself, "
+            'so the server must not; write turn_detection = "none"'
+        )
+
+
+def override(raw: dict[str, Any], assignment: str) -> None:
+    """Apply one `--set key=value` to a document: dotted key, value as TOML (or a bare word)."""
+    key, separator, value = assignment.partition("=")
+    if not separator or not key.strip():
+        raise UsageError(f"--set {assignment!r}: write key=value, as in load.sessions=50")
+    try:
+        parsed: Any = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value.strip()
+    place = raw
+    *path, last = key.strip().split(".")
+    for step in path:
+        place = place.setdefault(step, {})
+        if not isinstance(place, dict):
+            raise UsageError(f"--set {assignment!r}: {step!r} is no table")
+    place[last] = parsed

@@ -1,0 +1,112 @@
+"""Everything that a server does oddly or wrongly on purpose: one key, one rate each.
+
+Theory of operation
+-------------------
+A *quirk* is legal: some server is known to do it (`protocol.md` sections 5, 12 and 13), and a
+client must bear it. A *failure* is a server in trouble, or a wrong one, and a client must notice.
+Each value is a rate (`bench.reference.spread`): the share of sessions, responses, turns or pauses
+that it befalls. What befell whom is in the truth log among the draws of the session, under the
+key's name.
+"""
+
+from typing import Final
+
+from msgspec import Struct
+
+from bench.reference.spread import Rate
+
+REFUSALS: Final = (401, 402, 403, 404, 429, 500)
+CLOSE_CODES: Final = (1000, 1001, 1006, 1011, 1012, 1013)
+
+HABITS: Final = (
+    "cumulative_deltas",
+    "missing_usage",
+    "missing_name",
+    "missing_ms",
+    "both_streams",
+    "rate_limits",
+    "conversation_created",
+    "ping",
+    "beta_names",
+    "flat_error",
+    "previous_null",
+    "refuse_g711",
+    "g711_truncate_thirds",
+)
+"""Quirks that a session has from its first message to its last, or never."""
+
+
+class Quirks(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Oddities of known servers. The first block are shares of sessions (`HABITS`)."""
+
+    cumulative_deltas: Rate = 0.0
+    """Transcription comes as several deltas, each the whole hypothesis so far."""
+    missing_usage: Rate = 0.0
+    """No `usage` in response.done nor in transcription.completed."""
+    missing_name: Rate = 0.0
+    """No `name` in response.function_call_arguments.done."""
+    missing_ms: Rate = 0.0
+    """No `audio_start_ms` in speech_started, no `audio_end_ms` in speech_stopped."""
+    both_streams: Rate = 0.0
+    """Responses with audio and text say their words as output_text too."""
+    rate_limits: Rate = 0.0
+    """rate_limits.updated after every response.done."""
+    conversation_created: Rate = 0.0
+    """conversation.created after session.created."""
+    ping: Rate = 0.0
+    """An application-level ping 1 s after the start and every 10 s from then on."""
+    beta_names: Rate = 0.0
+    """response.audio.delta and its like; conversation.item.created for added and done."""
+    flat_error: Rate = 0.0
+    """An error has a `message` of its own and no `error` object."""
+    previous_null: Rate = 0.0
+    """previous_item_id is null in the item.done of what the agent says."""
+    refuse_g711: Rate = 0.0
+    """A request for G.711 is silently turned into PCM16 at 24 kHz."""
+    g711_truncate_thirds: Rate = 0.0
+    """Truncation of G.711 counts 24 bytes a ms: its bound is a third of the true length."""
+
+    filler: Rate = 1.0
+    """Of responses, where providerData.responsiveness.enabled: a "hmm" before the answer."""
+    zero_padding: Rate = 0.0
+    """Of responses: an all-zero audio delta of 10 ms ends the reply."""
+    late_audio: Rate = 0.0
+    """Of responses: up to three deltas still come after the speech_started that cut them."""
+    transcription_late: Rate = 0.0
+    """Of turns: the transcription waits for response.done."""
+    transcription_duplicate: Rate = 0.0
+    """Of turns: completed lacks the last word, and is repeated with it 200 ms later."""
+    transcription_failed: Rate = 0.0
+    """Of turns: transcription.failed in place of a transcript."""
+    turn_suggestion: Rate = 0.0
+    """Of pauses in speech: turn_suggestion, and turn_suggestion_revoked if it goes on."""
+    backchannel_skipped: Rate = 0.0
+    """Of interjections, where providerData.backchannel.enabled: skipped for want of a phrase."""
+
+
+class Failures(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What goes wrong on purpose: shares of sessions, then of responses."""
+
+    refuse: Rate = 0.0
+    refuse_status: int = 429
+    close_at_once: Rate = 0.0
+    mute: Rate = 0.0
+    malformed: Rate = 0.0
+    binary: Rate = 0.0
+    huge: Rate = 0.0
+
+    response_failed: Rate = 0.0
+    errortype: Rate = 0.0
+    close_mid_turn: Rate = 0.0
+    close_code: int = 1011
+    stall: Rate = 0.0
+    malformed_mid_turn: Rate = 0.0
+    leak: Rate = 0.0
+    order_violation: Rate = 0.0
+    duplicate_done: Rate = 0.0
+
+    def __post_init__(self) -> None:
+        if self.refuse_status not in REFUSALS:
+            raise ValueError(f"refuse_status must be one of {', '.join(map(str, REFUSALS))}")
+        if self.close_code not in CLOSE_CODES:
+            raise ValueError(f"close_code must be one of {', '.join(map(str, CLOSE_CODES))}")

@@ -1,0 +1,200 @@
+"""What the agent is known to be doing: whom it hears, what it owes, what it replies.
+
+Theory of operation
+-------------------
+An agent is told what its server said, and when; it answers whether what the caller said last has
+been answered whole. The answer is *owed* from the end of a turn (or from the caller's own asking)
+until a response begins, *open* until that response ends. Servers may leave out any of the messages
+of the input buffer, so none of them is needed: the first that comes counts.
+
+`progress_ns` is the last instant that gave hope of an answer: patience is counted from there.
+
+What it refuses to know: what was heard of it (`bench.voice.playout`), and what the caller does.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from bench.protocol import server
+from bench.protocol.objects import Item
+from bench.voice.directions import Call
+
+
+class Agent:
+    """The other side, as far as its messages tell."""
+
+    def __init__(self) -> None:
+        self.answers = True
+        self.open: set[str] = set()
+        """Responses under way."""
+        self.replies: list[str] = []
+        """Responses to what was said last, in order."""
+        self.fed = ""
+        """The response whose audio came last."""
+        self.progress_ns = 0
+        self._hearing: set[str] = set()
+        self._owed = False
+        self._finished: set[str] = set()
+        self._silenced: set[str] = set()
+        self._offset_ns = 0
+        self._calls: dict[str, dict[str, Call]] = {}
+
+    # ── what the caller does ─────────────────────────────────────────────────────────────────
+
+    def spoken_to(self, offset_ns: int, *, opens_turn: bool) -> None:
+        """Something is being said, until `offset_ns`; a turn wants an answer of its own."""
+        if opens_turn:
+            self.replies = []
+            self._calls.clear()
+        self._offset_ns = self.progress_ns = offset_ns
+
+    def asked(self, at_ns: int) -> None:
+        """The caller wants an answer now (or the server itself will give one)."""
+        self._owed = True
+        self.progress_ns = max(self.progress_ns, at_ns)
+
+    def refused(self) -> None:
+        """What the caller asked for will not come: the server said so."""
+        self._owed = False
+
+    def touched(self, at_ns: int) -> None:
+        """The caller did something that the server may react to."""
+        self.progress_ns = max(self.progress_ns, at_ns)
+
+    def silence(self) -> None:
+        """Stragglers of what is being said are not to be heard any more."""
+        self._silenced |= self.open | set(self.replies)
+
+    def give_up(self) -> None:
+        """Whatever is still owed, nobody waits for it: it must not spoil the turns that follow."""
+        self._hearing.clear()
+        self.open.clear()
+        self._owed = False
+
+    # ── what is known ────────────────────────────────────────────────────────────────────────
+
+    @property
+    def replying(self) -> bool:
+        """Whether what is in the player is the reply, and not the one before it."""
+        return bool(self.replies) and self.fed == self.replies[-1]
+
+    @property
+    def answered(self) -> bool:
+        """Whether the reply is complete: nothing is being heard, owed or generated any more."""
+        if self._hearing or self._owed or self.open or not self.replies:
+            return False
+        return self.replies[-1] in self._finished
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """The tool calls of the last reply."""
+        if not self.replies:
+            return ()
+        return tuple(self._calls.get(self.replies[-1], {}).values())
+
+    def audible(self, message: server.ResponseOutputAudioDelta) -> bool:
+        """Whether this audio is to be heard at all."""
+        return bool(message.delta) and message.response_id not in self._silenced
+
+    # ── what its server says ─────────────────────────────────────────────────────────────────
+
+    def receive(self, message: Any, at_ns: int) -> None:
+        """A message came."""
+        kind = type(message)
+        react = _REACTIONS[kind] if kind in _REACTIONS else _inherited(kind)
+        if react is not None:
+            react(self, message, at_ns)
+
+    def _on_speech_started(self, message: server.InputAudioBufferSpeechStarted, _: int) -> None:
+        self._hearing.add(message.item_id)
+
+    def _on_turn_taken(
+        self,
+        message: server.InputAudioBufferSpeechStopped | server.InputAudioBufferCommitted,
+        at_ns: int,
+    ) -> None:
+        """It has heard enough: now it owes an answer. What comes after that owes nothing more."""
+        self.touched(at_ns)
+        if message.item_id in self._hearing:
+            self._hearing.discard(message.item_id)
+            self._owed = self.answers
+
+    def _on_created(self, message: server.ResponseCreated, at_ns: int) -> None:
+        self._owed = False
+        if at_ns >= self._offset_ns:
+            self._hearing.clear()  # the caller has finished, so this answers all that was said
+        self.open = {message.response.id}  # one response at a time writes to the conversation
+        self.replies.append(message.response.id)
+        self.touched(at_ns)
+
+    def _on_done(self, message: server.ResponseDone, at_ns: int) -> None:
+        response = message.response
+        self.open.discard(response.id)
+        if response.id not in self.replies:
+            return
+        self._finished.add(response.id)
+        self.touched(at_ns)
+        for item in response.output if isinstance(response.output, list) else ():
+            self._called(response.id, item)
+
+    def _on_audio(self, message: server.ResponseOutputAudioDelta, at_ns: int) -> None:
+        if self.audible(message):
+            self.touched(at_ns)
+            self.fed = message.response_id
+
+    def _on_output(self, message: server.OutputMessage, at_ns: int) -> None:
+        if message.response_id in self.open:
+            self.touched(at_ns)
+
+    def _on_item(
+        self, message: server.ResponseOutputItemAdded | server.ResponseOutputItemDone, at_ns: int
+    ) -> None:
+        self._on_output(message, at_ns)
+        self._called(message.response_id, message.item)
+
+    def _on_arguments(self, message: server.ResponseFunctionCallArgumentsDone, at_ns: int) -> None:
+        """Inworld leaves the name out here; it stands in the item that was announced."""
+        self._on_output(message, at_ns)
+        calls = self._calls.setdefault(message.response_id, {})
+        known = calls.get(message.item_id)
+        name = message.name if isinstance(message.name, str) else known.name if known else ""
+        call_id = message.call_id or (known.call_id if known else "")
+        calls[message.item_id] = Call(call_id, name, message.arguments)
+
+    def _called(self, response_id: str, item: Item) -> None:
+        """An item that may be a tool call: its place is kept, and what it says of it."""
+        if item.type != "function_call" or not isinstance(item.id, str):
+            return
+        calls = self._calls.setdefault(response_id, {})
+        known = calls.get(item.id, Call("", "", ""))
+        told = (item.call_id, item.name, item.arguments)
+        calls[item.id] = Call(
+            *(
+                new if isinstance(new, str) and new else old
+                for new, old in zip(told, known, strict=True)
+            )
+        )
+
+
+_REACTIONS: dict[type, Callable[[Agent, Any, int], None] | None] = {
+    server.InputAudioBufferSpeechStarted: Agent._on_speech_started,  # noqa: SLF001 - its own table
+    server.InputAudioBufferSpeechStopped: Agent._on_turn_taken,  # noqa: SLF001
+    server.InputAudioBufferCommitted: Agent._on_turn_taken,  # noqa: SLF001
+    server.ResponseCreated: Agent._on_created,  # noqa: SLF001
+    server.ResponseDone: Agent._on_done,  # noqa: SLF001
+    server.ResponseOutputItemAdded: Agent._on_item,  # noqa: SLF001
+    server.ResponseOutputItemDone: Agent._on_item,  # noqa: SLF001
+    server.ResponseOutputAudioDelta: Agent._on_audio,  # noqa: SLF001
+    server.ResponseOutputTextDelta: Agent._on_output,  # noqa: SLF001
+    server.ResponseFunctionCallArgumentsDelta: Agent._on_output,  # noqa: SLF001
+    server.ResponseFunctionCallArgumentsDone: Agent._on_arguments,  # noqa: SLF001
+}
+"""What a message tells about the agent. A type that is not here tells nothing."""
+
+
+def _inherited(kind: type) -> Callable[[Agent, Any, int], None] | None:
+    """The reaction to a subclass (a beta spelling) is its parent's; remembered, None included."""
+    _REACTIONS[kind] = next(
+        (_REACTIONS[parent] for parent in kind.__mro__[1:] if parent in _REACTIONS), None
+    )
+    return _REACTIONS[kind]

@@ -1,0 +1,297 @@
+"""A probe against servers whose oddities are known: it finds exactly those.
+
+One process holds all servers and all probes, on one loop: a listener for each profile, all of them
+speaking with one repertoire, so that the corpus is read once.
+"""
+
+import asyncio
+import contextlib
+import socket
+from pathlib import Path
+
+import msgspec
+import pytest
+from websockets.asyncio.server import serve
+
+from bench.errors import TargetError
+from bench.probe.line import Line
+from bench.probe.quirks import DETECTORS
+from bench.probe.run import probe
+from bench.probe.sittings import SITTINGS
+from bench.protocol.codec import message_table
+from bench.protocol.dialects import DIALECTS
+from bench.reference.admission import INWORLD_PATH, OPENAI_PATH
+from bench.reference.profile import Profile
+from bench.reference.server import _Reference, prepare
+from bench.reference.truth import TruthLog
+from bench.runs.job import Target
+from bench.voice.audio import AudioFormat
+
+pytestmark = pytest.mark.live
+
+CORPUS = Path(__file__).parents[2] / "audio_corpus" / "everyday"
+LIMIT_S = 30.0
+
+# What the profile calls a quirk, and the sitting that is to find it.
+QUIRKS = {
+    "cumulative_deltas": "call",
+    "missing_usage": "call",
+    "missing_name": "tools",
+    "missing_ms": "call",
+    "both_streams": "call",
+    "rate_limits": "call",
+    "conversation_created": "call",
+    "ping": "call",
+    "beta_names": "call",
+    "flat_error": "settings",
+    "previous_null": "call",
+    "refuse_g711": "settings",
+    "g711_truncate_thirds": "g711",
+    "zero_padding": "call",
+    "transcription_late": "call",
+    "transcription_duplicate": "call",
+    "transcription_failed": "call",
+    "turn_suggestion": "call",
+}
+FAILURES = {
+    "refused": ({"refuse": 1.0, "refuse_status": 401}, ("call", "tools")),
+    "turned away": ({"refuse": 1.0, "refuse_status": 429}, ("call",)),
+    "closed at once": ({"close_at_once": 1.0}, ("call",)),
+    "mute": ({"mute": 1.0}, ("call", "tools")),
+    "malformed": ({"malformed": 1.0}, ("tools",)),
+    "binary": ({"binary": 1.0}, ("tools",)),
+    "closed in mid-turn": ({"close_mid_turn": 1.0, "close_code": 1011}, ("call",)),
+    "stalled": ({"stall": 1.0}, ("call",)),
+    "no reply": ({"response_failed": 1.0}, ("call",)),
+}
+
+
+def profile(**tables):
+    return msgspec.convert(tables, Profile, strict=False)
+
+
+@contextlib.asynccontextmanager
+async def listening(repertoire, behaviour, dialect="inworld"):
+    """A server that behaves so, as a target."""
+    reference = _Reference(behaviour, repertoire, TruthLog(None))
+    async with serve(
+        reference.session,
+        "127.0.0.1",
+        0,
+        process_request=reference.upgrade,
+        compression=None,
+        ping_interval=None,
+        max_size=2**26,
+        close_timeout=0.2,
+    ) as server:
+        port = server.sockets[0].getsockname()[1]
+        path = INWORLD_PATH if dialect == "inworld" else OPENAI_PATH
+        yield Target("here", f"ws://127.0.0.1:{port}{path}", DIALECTS[dialect])
+
+
+async def probed(repertoire, behaviour, only=tuple(SITTINGS), dialect="inworld", limit_s=LIMIT_S):
+    async with listening(repertoire, behaviour, dialect) as target:
+        return await probe(target, [], corpus=CORPUS, limit_s=limit_s, only=only)
+
+
+async def all_probes():
+    repertoire = prepare(Profile(), str(CORPUS), [AudioFormat("audio/pcmu", 8_000)])
+    works = {
+        "plain": probed(repertoire, profile()),
+        "openai": probed(repertoire, profile(), dialect="openai"),
+        "limited": probed(repertoire, profile(failures={"stall": 1.0}), ("call",), limit_s=4.0),
+        "crowded": probed(
+            repertoire, profile(limits={"sessions": 1}), ("call", "tools"), limit_s=LIMIT_S
+        ),
+    }
+    for name, sitting in QUIRKS.items():
+        odd = profile(quirks={name: 1.0}, tools={"one": 1.0, "parallel": 0.0, "mixed": 0.0})
+        works[name] = probed(repertoire, odd, (sitting,))
+    for name, (failures, only) in FAILURES.items():
+        works[name] = probed(repertoire, profile(failures=failures), only)
+    return dict(zip(works, await asyncio.gather(*works.values()), strict=True))
+
+
+@pytest.fixture(scope="module")
+def results():
+    # What a server that never answers is given; on loopback an answer takes milliseconds.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bench.probe.sittings.REPLY_S", 4.0)
+        patch.setattr("bench.probe.line.CREATED_S", 2.0)
+        patch.setitem(Line.ask.__kwdefaults__, "within_s", 1.5)
+        return asyncio.run(all_probes())
+
+
+def seen_quirks(result):
+    return {name for name, row in result.group("quirks").items() if row.state == "seen"}
+
+
+def test_a_server_without_quirks_shows_none_and_all_that_it_can_do(results):
+    plain = results["plain"]
+    assert seen_quirks(plain) == set()
+    assert plain.troubles == ()
+    assert plain.seconds < 25
+    unseen = [
+        (row.group, row.name) for row in plain.rows if row.state != "seen" and row.group != "quirks"
+    ]
+    assert unseen == [
+        ("connection", "TLS"),  # the server has none, and compresses nothing
+        ("connection", "compression"),
+        ("defaults", "TTS model"),
+        ("messages", "rate_limits.updated"),
+    ]
+    assert len([entry for entry in message_table() if entry.in_seed]) == 39
+
+
+def test_the_effective_figures_are_those_of_the_profile(results):
+    audio = results["plain"].group("audio out")
+    assert audio["delta size"].value == "100 ms"
+    assert 3.5 < float(audio["pace"].value.split()[0]) < 4.5
+    turns = results["plain"].group("turn detection")
+    assert "timeout_triggered came" in turns["idle_timeout"].detail
+    assert "after the last word" in turns["semantic_vad high"].detail
+
+
+def test_a_probe_costs_no_more_than_was_said(results):
+    cost, spent = results["plain"].cost, results["plain"].spent
+    assert spent.sessions == cost.sessions
+    assert spent.audio_s <= cost.audio_s
+    assert spent.messages <= cost.messages
+    assert spent.responses <= cost.responses
+
+
+def test_another_dialect_refuses_what_it_does_not_have(results):
+    result = results["openai"]
+    assert result.group("input formats")["PCM16 8 kHz"].state == "refused (invalid_value)"
+    assert result.group("modalities")["audio and text"].state == "refused (invalid_value)"
+    assert result.group("changes in mid-session")["model"].state == "refused (invalid_value)"
+    assert seen_quirks(result) == set()
+
+
+@pytest.mark.parametrize("quirk", QUIRKS)
+def test_a_quirk_that_is_switched_on_is_found_and_no_other(results, quirk):
+    assert seen_quirks(results[quirk]) == {quirk}
+    assert results[quirk].troubles == ()
+
+
+def test_every_detected_quirk_that_the_reference_has_is_tried():
+    from bench.reference.misbehaviour import Quirks
+
+    assert set(Quirks.__struct_fields__) & set(DETECTORS) == set(QUIRKS)
+
+
+@pytest.mark.parametrize(
+    ("failure", "said"),
+    [
+        ("refused", "call: the upgrade was refused: HTTP 401"),
+        ("turned away", "call: the upgrade was refused: HTTP 429"),
+        ("closed at once", "call: the server closed the connection with 1011"),
+        ("mute", "call: never answered"),
+        ("closed in mid-turn", "call: the server closed the connection with 1011"),
+        ("stalled", "call: fell silent"),
+        ("limited", "call: stopped by the time limit"),
+    ],
+)
+def test_a_session_that_fails_is_one_line_and_the_rows_still_stand(results, failure, said):
+    result = results[failure]
+    assert result.troubles[0].startswith(said)
+    assert {row.group for row in result.rows} == {row.group for row in results["plain"].rows}
+
+
+def test_where_the_first_session_fails_the_others_are_not_tried(results):
+    assert results["refused"].group("connection")["upgrade"].state == "refused (HTTP 401)"
+    for failure in ("refused", "mute"):
+        assert results[failure].troubles[1].startswith("tools: not tried")
+        assert results[failure].spent.sessions == 1
+
+
+@pytest.mark.parametrize("garbage", ["malformed", "binary"])
+def test_garbage_is_a_finding_and_the_session_goes_on(results, garbage):
+    assert seen_quirks(results[garbage]) == {garbage}
+    assert results[garbage].troubles == ()
+    assert results[garbage].group("tools")["function calls"].state == "seen"
+
+
+def test_a_response_that_failed_leaves_what_it_would_have_shown_unseen(results):
+    result = results["no reply"]
+    assert result.messages["response.done"] == "seen"
+    assert result.messages["response.output_audio.delta"] == "not seen"
+    assert result.group("audio out")["pace"].detail == "no spoken reply"
+
+
+def test_a_session_that_was_turned_away_is_tried_again_when_there_is_room(results):
+    result = results["crowded"]
+    assert result.troubles == ()
+    assert result.group("tools")["function calls"].state == "seen"
+
+
+def test_the_limit_is_kept(results):
+    assert results["limited"].seconds < 6
+
+
+def closed_port():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+@pytest.mark.parametrize("scheme", ["ws", "wss"])
+def test_a_target_that_is_not_there_is_one_error(scheme):
+    target = Target("x", f"{scheme}://127.0.0.1:{closed_port()}/v1/realtime", DIALECTS["openai"])
+    with pytest.raises(TargetError, match="cannot be reached: Connection refused"):
+        asyncio.run(probe(target, [], corpus=CORPUS))
+
+
+def test_a_name_that_leads_nowhere_is_one_error():
+    target = Target("x", "ws://nowhere.invalid/v1/realtime", DIALECTS["openai"])
+    with pytest.raises(TargetError, match=r"nowhere\.invalid port 80 cannot be reached"):
+        asyncio.run(probe(target, [], corpus=CORPUS))
+
+
+def test_a_server_that_speaks_no_tls_is_one_error():
+    async def tried():
+        async def hang_up(_reader, writer):
+            writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            writer.close()
+
+        server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+        async with server:
+            port = server.sockets[0].getsockname()[1]
+            target = Target("x", f"wss://127.0.0.1:{port}/x", DIALECTS["openai"])
+            with pytest.raises(TargetError, match="TLS"):
+                await probe(target, [], corpus=CORPUS)
+
+    asyncio.run(tried())
+
+
+def test_what_answers_with_no_websocket_is_told_so():
+    async def tried():
+        async def hang_up(reader, writer):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"SMTP ready\r\n")
+            writer.close()
+
+        server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+        async with server:
+            port = server.sockets[0].getsockname()[1]
+            target = Target("x", f"ws://127.0.0.1:{port}/x", DIALECTS["openai"])
+            return await probe(target, [], corpus=CORPUS, only=("call",))
+
+    result = asyncio.run(tried())
+    assert result.troubles[0].startswith("call: the upgrade was refused: no upgrade")
+
+
+def test_compression_is_offered_once_and_its_acceptance_seen():
+    async def tried():
+        async def session(connection):
+            await connection.send('{"type":"session.created","session":{}}')
+            await connection.wait_closed()
+
+        async with serve(session, "127.0.0.1", 0, compression="deflate") as server:
+            port = server.sockets[0].getsockname()[1]
+            target = Target("x", f"ws://127.0.0.1:{port}/x", DIALECTS["openai"])
+            return await probe(target, [], corpus=CORPUS, only=("call",), limit_s=1.0)
+
+    row = asyncio.run(tried()).group("connection")["compression"]
+    assert row.state == "seen"
+    assert row.value.startswith("permessage-deflate")

@@ -1,0 +1,89 @@
+"""Who says what is a function of seeds, slot and lap, whatever else is running."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from bench.corpus.decode import utterance
+from bench.load.casting import Casting
+from bench.runs.job import make_job, read_target
+from bench.voice.audio import PCM16_24K
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def said():
+    job = job_of("demo")
+    callers = [entry for entry in job.corpus.entries if "reply" not in entry.tags]
+    return {entry.id: utterance(job.corpus, entry, PCM16_24K) for entry in callers}
+
+
+def job_of(name, *assignments):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        path = Path("scenarios") / f"{name}.toml"
+        return make_job(path, read_target("reference", None), assignments=assignments)
+
+
+def roles(job, said, slots, laps=1):
+    casting = Casting(job, said, "run-1")
+    return [
+        casting.role(slot * 10 + lap, slot, lap) for slot in range(slots) for lap in range(laps)
+    ]
+
+
+def ids(role):
+    return [line.id for line in role.part.lines]
+
+
+def test_a_role_depends_on_its_slot_and_lap_and_on_the_seed_of_its_choice(said):
+    job = job_of("demo")
+    assert [ids(role) for role in roles(job, said, 5)] == [
+        ids(role) for role in roles(job, said, 5)
+    ]
+    other = job_of("demo", "seeds.utterances=9")
+    assert [ids(role) for role in roles(job, said, 5)] != [
+        ids(role) for role in roles(other, said, 5)
+    ]
+
+
+def test_settings_of_a_sweep_take_turns_over_slots_and_over_laps(said):
+    found = roles(job_of("hesitation"), said, 21, laps=7)
+    labels = Counter(role.setting.label for role in found)
+    assert len(labels) == 7
+    assert set(labels.values()) == {21}
+    by_slot = [role.setting.label for role in found[:7]]  # the laps of one slot
+    assert len(set(by_slot)) == 7
+
+
+def test_a_mixture_is_drawn_by_weight_and_from_a_stream_of_its_own(said):
+    job = job_of("mixed")
+    kinds = Counter(role.kind.script for role in roles(job, said, 400))
+    assert set(kinds) == {kind.script for kind in job.scenario.mixture}
+    assert 150 < kinds["turn_taking"] < 250  # 5 of 10
+    other = job_of("mixed", "seeds.mixture=9")
+    assert [ids(role) for role in roles(other, said, 9)] == [
+        ids(role) for role in roles(job, said, 9)
+    ]
+    assert [r.kind.script for r in roles(other, said, 40)] != [
+        r.kind.script for r in roles(job, said, 40)
+    ]
+
+
+def test_what_is_said_into_replies_takes_its_tags_in_turn(said):
+    [role] = roles(job_of("barge_in", "turns=4"), said, 1)
+    tags = [words.tags for words in role.part.interruptions]
+    wanted = ["interruption", "nonspeech", "interruption", "backchannel"]
+    assert [want in found for want, found in zip(wanted, tags, strict=True)] == [True] * 4
+    assert role.turns == 6
+
+
+def test_a_marker_is_said_by_one_session_of_one_run(said):
+    job = job_of("text_chat")
+    markers = [role.marker for role in roles(job, said, 50)]
+    assert len(set(markers)) == 50
+    assert all(markers)
+    assert Casting(job, said, "run-2").role(0, 0, 0).marker != markers[0]
+    assert not roles(job_of("demo"), said, 1)[0].marker

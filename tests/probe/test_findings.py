@@ -1,0 +1,98 @@
+"""The file of findings: its shape, what reads it back, and what it costs to make one."""
+
+import json
+
+import pytest
+
+from bench.errors import CorpusError, RunFolderError, UsageError
+from bench.probe.findings import Cost, Probe, Row, Spent, keep, read_probe, support
+from bench.probe.run import estimate, run_probe
+from bench.probe.sittings import SITTINGS
+from bench.runs.job import read_target
+
+COST = Cost(sessions=5, audio_s=25.0, messages=300, responses=9, limit_s=55.0)
+SPENT = Spent(sessions=5, audio_s=15.0, messages=200, responses=6, received=250, reply_s=9.0)
+FOUND = Probe(
+    target="inworld",
+    dialect="inworld",
+    when="2026-11-24T12:00:00Z",
+    seconds=11.2,
+    cost=COST,
+    spent=SPENT,
+    rows=(
+        Row(group="quirks", name="ping", state="not seen"),
+        Row(group="errors", name="commit_empty", state="seen", value="empty", detail="No audio."),
+    ),
+    messages={"session.update": "seen", "response.cancel": "refused (no)"},
+    troubles=("tools: HTTP 429",),
+)
+
+
+def test_the_json_has_the_documented_shape():
+    told = json.loads(FOUND.to_json())
+    assert list(told) == ["format", "target", "dialect", "when", "seconds", "cost", "spent",
+                          "rows", "messages", "troubles"]  # fmt: skip
+    assert told["format"] == 1
+    assert list(told["rows"][0]) == ["group", "name", "state", "value", "detail"]
+    assert set(told["cost"]) == {"sessions", "audio_s", "messages", "responses", "limit_s"}
+
+
+def test_what_was_kept_is_read_back_from_the_file_or_the_run_folder(tmp_path):
+    keep(FOUND, tmp_path / "probe.json")
+    assert read_probe(tmp_path) == read_probe(tmp_path / "probe.json") == FOUND
+
+
+def test_support_tells_unsupported_from_unknown():
+    assert support(FOUND, "session.update") == "seen"
+    assert support(FOUND, "response.cancel") == "refused (no)"
+    assert support(FOUND, "never.heard.of") == "not seen"
+
+
+def test_lines_stand_in_columns_under_their_group():
+    lines = list(FOUND.lines())
+    assert lines[0].startswith("inworld (inworld), 2026-11-24T12:00:00Z, 11.2 s: 5 sessions")
+    assert lines[1] == "trouble  tools: HTTP 429"
+    assert lines[3:] == [
+        "quirks",
+        "  ping          not seen",
+        "",
+        "errors",
+        "  commit_empty  seen      empty; No audio.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(None, "cannot be read"), ("{", "holds no findings"), ("{}", "holds no findings")],
+)
+def test_a_file_that_holds_no_findings_says_so(tmp_path, content, said):
+    path = tmp_path / "probe.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(RunFolderError, match=said):
+        read_probe(path)
+
+
+def test_another_format_is_refused_by_name(tmp_path):
+    path = tmp_path / "probe.json"
+    path.write_text(FOUND.to_json().replace('"format": 1', '"format": 2'))
+    with pytest.raises(RunFolderError, match="format 2"):
+        read_probe(path)
+
+
+def test_the_cost_is_known_before_anything_is_opened():
+    cost = estimate()
+    assert cost.sessions == len(SITTINGS) == 5
+    assert cost.limit_s < 60
+    assert 10 * cost.audio_s <= cost.messages < 500
+    assert str(cost).startswith("5 sessions, 25 s of audio sent, about ")
+
+
+def test_a_corpus_that_is_not_there_is_named():
+    with pytest.raises(CorpusError, match="no-such-corpus"):
+        estimate("no-such-corpus")
+
+
+def test_a_target_without_a_url_is_refused_with_the_remedy():
+    with pytest.raises(UsageError, match="start the reference server"):
+        run_probe(read_target("reference", None), [])

@@ -1,0 +1,195 @@
+"""What a set of recorded frames says about quirks."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.probe.quirks import DETECTORS, quirk_rows
+from bench.probe.tape import BINARY, NOT_JSON, Frame, Tape
+from bench.protocol.codec import message_table
+from tests.probe.tapes import (
+    PCM,
+    ask,
+    audio_delta,
+    committed,
+    completed,
+    done,
+    error,
+    session,
+    tape,
+    transcribed,
+)
+
+VOICE = b"\x11\x22" * 2400
+ADDED = {"type": "conversation.item.added", "item": {"id": "a1"}, "previous_item_id": "u1"}
+DONE = {"type": "conversation.item.done", "item": {"id": "a1"}, "previous_item_id": "u1"}
+STARTED = {"type": "input_audio_buffer.speech_started", "item_id": "u1", "audio_start_ms": 300}
+STOPPED = {"type": "input_audio_buffer.speech_stopped", "item_id": "u1", "audio_end_ms": 2500}
+CALL = {"type": "response.function_call_arguments.done", "response_id": "r1", "call_id": "c1",
+        "item_id": "f1", "name": "get_weather", "arguments": "{}"}  # fmt: skip
+TEXT = {"type": "response.output_text.delta", "response_id": "r1", "delta": "Fine."}
+WORDS = {"type": "response.output_audio_transcript.delta", "response_id": "r1", "delta": "Fine."}
+PCMU = {"type": "audio/pcmu"}
+
+
+def output(fmt):
+    return session(audio={"output": {"format": fmt}})
+
+
+def mu_law(given):
+    return ask("output formats/G.711 mu-law", "session.update", "seen", output(given))
+
+
+def truncated(beyond, before):
+    kind = "conversation.item.truncate"
+    answer = error("invalid_value", "already shorter")
+    return [ask("beyond a third", kind, beyond, answer), ask("before a third", kind, before)]
+
+
+PLAIN = [
+    session("session.created", audio={"output": {"format": PCM}}),
+    session(),
+    STARTED,
+    STOPPED,
+    committed(),
+    ADDED,
+    DONE,
+    transcribed("Hello"),
+    transcribed(" there."),
+    completed("Hello there."),
+    {"type": "response.created", "response": {"id": "r1", "status": "in_progress"}},
+    WORDS,
+    audio_delta(VOICE),
+    audio_delta(VOICE[:3000]),
+    CALL,
+    done(),
+    error("invalid_value"),
+]
+UPDATE = Frame(0, out=True, type="session.update", body={})
+CASES = {
+    "cumulative_deltas": [transcribed("Hello"), transcribed("Hello there."),
+                          completed("Hello there.")],
+    "transcription_late": [committed(), done(), completed("Hello.")],
+    "transcription_duplicate": [completed("Hello."), completed("Hello there.")],
+    "missing_usage": [done(usage=None)],
+    "usage_at_top": [{**done(), "usage": {"total_tokens": 3}}],
+    "missing_ms": [{"type": "input_audio_buffer.speech_started", "item_id": "u1"}],
+    "missing_name": [{name: value for name, value in CALL.items() if name != "name"}],
+    "previous_null": [ADDED, {**DONE, "previous_item_id": None}],
+    "flat_error": [{"type": "error", "message": "No."}],
+    "both_streams": [WORDS, TEXT],
+    "zero_padding": [audio_delta(VOICE), audio_delta(bytes(480))],
+    "beta_names": [audio_delta(VOICE, kind="response.audio.delta")],
+    "transcription_failed": [
+        {"type": "conversation.item.input_audio_transcription.failed", "item_id": "u1"}
+    ],
+    "turn_suggestion": [{"type": "input_audio_buffer.turn_suggestion", "probability": 0.9}],
+    "rate_limits": [{"type": "rate_limits.updated", "rate_limits": []}],
+    "ping": [{"type": "ping", "timestamp": 1}],
+    "conversation_created": [{"type": "conversation.created"}],
+    "updated_unasked": [session(), session()],
+    "error_type": [{"type": "errorType:SESSION_RESOURCES_EXHAUSTED"}],
+    "unknown_types": [{"type": "session.dreamt"}],
+    "untyped": [{"type": "(no type)"}],
+    "malformed": [{"type": NOT_JSON}],
+    "binary": [{"type": BINARY}],
+}  # fmt: skip
+ASKED = {
+    "refuse_g711": [mu_law(PCM)],
+    "g711_truncate_thirds": truncated("refused (invalid_value)", "seen"),
+}
+
+
+def seen(recorded):
+    return {row.name for row in quirk_rows([recorded]) if row.state == "seen"}
+
+
+def test_a_plain_session_has_no_quirk():
+    plain = tape(*PLAIN, asks=[mu_law(PCMU), *truncated("seen", "seen")])
+    assert seen(plain._replace(frames=(UPDATE, *plain.frames))) == set()
+
+
+@pytest.mark.parametrize("quirk", CASES)
+def test_the_frames_of_one_quirk_show_that_quirk_alone(quirk):
+    recorded = tape(*CASES[quirk])
+    assert seen(recorded._replace(frames=(UPDATE, *recorded.frames))) == {quirk}
+
+
+@pytest.mark.parametrize("quirk", ASKED)
+def test_the_answers_of_one_quirk_show_that_quirk_alone(quirk):
+    assert seen(tape(asks=ASKED[quirk])) == {quirk}
+
+
+def test_every_detector_has_its_case():
+    assert {*CASES, *ASKED} == set(DETECTORS)
+
+
+def test_missing_usage_says_where():
+    rows = {row.name: row for row in quirk_rows([tape(done(usage=None), completed("x", usage={}))])}
+    assert rows["missing_usage"].value == "response, transcription"
+
+
+@pytest.mark.parametrize("status", ["cancelled", "failed"])
+def test_a_response_that_did_not_end_well_owes_no_usage(status):
+    assert seen(tape(done(status, usage=None))) == set()
+
+
+def test_a_refused_g711_is_a_refusal_and_no_silent_change():
+    refused = ask("input formats/G.711 A-law", "session.update", "refused (x)", error("x"))
+    assert seen(tape(asks=[refused])) == set()
+
+
+def test_truncation_refused_altogether_is_no_question_of_time_base():
+    assert seen(tape(asks=truncated("refused (x)", "refused (x)"))) == set()
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        audio_delta(bytes(2 * 24 * 100)),  # a pause as long as a chunk
+        audio_delta(VOICE[:480]),
+    ],
+)
+def test_a_last_delta_that_is_long_or_not_silent_is_no_padding(last):
+    assert seen(tape(audio_delta(VOICE), last)) == set()
+
+
+def test_padding_in_g711_is_the_silence_of_its_law():
+    recorded = tape(output(PCMU), audio_delta(b"\x11" * 800), audio_delta(b"\xff" * 80))
+    recorded = recorded._replace(frames=(UPDATE, *recorded.frames))
+    assert seen(recorded) == {"zero_padding"}
+
+
+def test_a_repeated_transcript_is_a_duplicate_and_not_late():
+    recorded = tape(committed(), completed("Hello."), done(), completed("Hello there."))
+    assert seen(recorded) == {"transcription_duplicate"}
+
+
+def test_text_and_transcript_of_two_responses_are_not_both_streams():
+    assert seen(tape(WORDS, {**TEXT, "response_id": "r2"})) == set()
+
+
+def test_a_rewritten_hypothesis_is_cumulative_too():
+    deltas = map(transcribed, ("Fourteen", "Four to", "Four two one.", "Four two one."))
+    assert seen(tape(*deltas, completed("Four, two, one."))) == {"cumulative_deltas"}
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner),
+    max_leaves=8,
+)
+FIELDS = st.sampled_from(
+    ["item_id", "delta", "transcript", "usage", "response", "item", "previous_item_id", "error",
+     "response_id", "session", "name", "call_id", "audio_start_ms", "message"]
+)  # fmt: skip
+BODIES = st.dictionaries(FIELDS, JSON, max_size=6)
+TYPES = st.sampled_from([entry.type for entry in message_table()])
+
+
+@given(st.lists(st.tuples(TYPES, BODIES), max_size=12))
+def test_any_frames_at_all_have_rows(recorded):
+    frames = tuple(Frame(n, out=False, type=t, body=b) for n, (t, b) in enumerate(recorded))
+    rows = list(quirk_rows([Tape("call", frames)]))
+    assert [row.name for row in rows] == list(DETECTORS)
+    assert {row.state for row in rows} <= {"seen", "not seen"}

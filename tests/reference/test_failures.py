@@ -1,0 +1,176 @@
+"""Each failure alone does what it says: responses in trouble, and servers that are wrong."""
+
+import json
+
+import pytest
+
+from bench.protocol import client as ask
+from bench.protocol import server as say
+from bench.protocol.codec import decode_server, encode, type_of
+from bench.reference.board import MOST_KEPT, Board
+from bench.reference.schedule import Raw
+from tests.reference.stage import LINES, ROUND, Caller, failing, user_text
+from tests.reference.test_tools import TOOL
+
+
+def wires(caller):
+    said = [json.loads(encode(d.message)) for d in caller.heard if not isinstance(d.message, Raw)]
+    return [{name: wire[name] for name in wire if name != "event_id"} for wire in said]
+
+
+def test_resources_exhausted_stand_in_place_of_the_response():
+    caller = Caller(failing(errortype=1.0))
+    caller.ask(ask.ResponseCreate())
+    caller.wait(4000)
+    assert [type(due.message) for due in caller.heard] == [say.SessionCreated, Raw]
+    frame = decode_server(caller.heard[-1].message.payload)
+    assert frame.type == "errorType:SESSION_RESOURCES_EXHAUSTED"
+    caller.ask(ask.ResponseCreate())
+    assert not caller.every(say.ErrorMessage)  # nothing is under way
+
+
+def test_a_response_that_would_have_exhausted_resources_can_be_cancelled_before():
+    caller = Caller(failing(errortype=1.0))
+    caller.ask(ask.ResponseCreate())
+    answers = caller.ask(ask.ResponseCancel())
+    assert [type(due.message) for due in answers] == [say.ResponseCreated, say.ResponseDone]
+
+
+def test_half_an_object_in_mid_turn_changes_nothing_else():
+    caller = Caller(failing(malformed_mid_turn=1.0)).typed_turn()
+    (raw,) = (n for n, due in enumerate(caller.heard) if isinstance(due.message, Raw))
+    with pytest.raises(ValueError, match=r"Unterminated|Expecting"):
+        json.loads(caller.heard[raw].message.payload)
+    around = [type_of(caller.heard[n].message) for n in (raw - 1, raw + 1)]
+    assert all("response.output_audio" in kind for kind in around)
+    assert wires(caller) == wires(Caller(ROUND).typed_turn())
+
+
+def test_a_done_that_is_said_twice_is_the_only_change():
+    twice, plain = Caller(failing(duplicate_done=1.0)).typed_turn(), Caller(ROUND).typed_turn()
+    assert wires(twice) == [*wires(plain), wires(plain)[-1]]
+    ids = [due.message.event_id for due in twice.heard]
+    assert len(set(ids)) == len(ids)
+
+
+def disorder(caller):
+    """The name of what is out of order: a delta after its done, or a part after its delta."""
+    kinds = caller.types()
+    deltas = [n for n, kind in enumerate(kinds) if kind.endswith(("audio.delta", "text.delta"))]
+    ends = ("output_audio.done", "output_text.done")
+    done = next(n for n, kind in enumerate(kinds) if kind.endswith(ends))
+    part = kinds.index("response.content_part.added")
+    return [
+        name
+        for name, wrong in (("late_delta", deltas[-1] > done), ("late_part", part > deltas[0]))
+        if wrong
+    ]
+
+
+@pytest.mark.parametrize("modalities", [["audio"], ["text"]])
+def test_a_violation_of_order_is_one_of_two_kinds_by_draw(modalities):
+    seen = set()
+    for number in range(12):
+        caller = Caller(failing(order_violation=1.0), number=number)
+        caller.update(output_modalities=modalities)
+        caller.typed_turn()
+        plain = Caller(ROUND, number=number)
+        plain.update(output_modalities=modalities)
+        plain.typed_turn()
+        (kind,) = disorder(caller)
+        seen.add(kind)
+        assert disorder(plain) == []
+        assert wires(caller)[-1] == wires(plain)[-1]
+        assert ("order_violation", 0, 1.0) in caller.behaviour.draws.drawn
+    assert seen == {"late_delta", "late_part"}
+
+
+def test_a_call_out_of_order_has_a_delta_after_its_done():
+    caller = Caller(failing(order_violation=1.0))
+    caller.update(tools=[TOOL])
+    caller.typed_turn()
+    kinds = caller.types()
+    done = kinds.index("response.function_call_arguments.done")
+    assert kinds[done + 1] == "response.function_call_arguments.delta"
+
+
+def test_a_late_part_is_announced_even_when_the_response_is_cut_before_its_first_delta():
+    for number in range(12):
+        caller = Caller(failing(order_violation=1.0), number=number)
+        caller.ask(ask.ResponseCreate())
+        caller.wait(250)
+        caller.ask(ask.ResponseCancel())
+        assert len(caller.every(say.ResponseContentPartAdded)) == 1
+
+
+def test_a_leak_tells_anothers_words_for_what_this_caller_said():
+    board = Board()
+    other = Caller(failing(leak=1.0), number=1, board=board)
+    other.spoken_turn(line=1)
+    assert other.last(say.InputAudioTranscriptionCompleted).transcript == LINES[1].text
+    leaky = Caller(failing(leak=1.0), number=2, board=board).spoken_turn(line=0)
+    assert leaky.last(say.InputAudioTranscriptionCompleted).transcript == LINES[1].text
+    assert LINES[1].text not in leaky.last(say.ResponseOutputAudioTranscriptDone).transcript
+    assert ("leak", 0, 1.0) in leaky.behaviour.draws.drawn
+
+
+@pytest.mark.parametrize("modalities", [["audio"], ["text"]])
+def test_a_leak_into_an_answer_that_was_asked_for_is_in_its_words(modalities):
+    board = Board()
+    Caller(number=1, board=board).ask(user_text("the code is purple seven"))
+    leaky = Caller(failing(leak=1.0), number=2, board=board)
+    leaky.update(output_modalities=modalities)
+    leaky.typed_turn("good morning")
+    part = leaky.last(say.ResponseDone).response.output[0].content[0]
+    assert part.words == "the code is purple seven"
+
+
+def test_without_the_failure_nobody_hears_of_anybody():
+    board = Board()
+    Caller(number=1, board=board).spoken_turn(line=1)
+    alone = Caller(number=2).spoken_turn(line=0)
+    beside = Caller(number=2, board=board).spoken_turn(line=0)
+    assert wires(alone) == wires(beside)
+
+
+def test_a_board_tells_the_latest_words_that_are_somebody_elses():
+    board = Board()
+    assert board.words_of_another(1) == ""
+    board.write(1, "one")
+    assert board.words_of_another(1) == ""
+    board.write(2, "two")
+    board.write(3, "one")
+    board.write(4, "")
+    assert board.words_of_another(1) == "two"
+    assert board.words_of_another(2) == "one"
+    for number in range(10, 10 + MOST_KEPT):
+        board.write(number, str(number))
+    assert board.words_of_another(10) == str(9 + MOST_KEPT)
+    assert len(board._words) == MOST_KEPT
+
+
+def failed(caller):
+    return [due for due in caller.every(say.ResponseDone) if due.message.response.reason]
+
+
+SIGNS = {
+    "response_failed": lambda caller: len(failed(caller)),
+    "errortype": lambda caller: len(caller.every(Raw)),
+    "malformed_mid_turn": lambda caller: len(caller.every(Raw)),
+    "duplicate_done": lambda caller: (
+        len(caller.every(say.ResponseDone)) - len(caller.every(say.ResponseCreated))
+    ),
+}
+
+
+@pytest.mark.parametrize("failure", SIGNS)
+def test_a_share_of_responses_is_befallen_and_every_one_is_in_the_draws(failure):
+    caller = Caller(failing(**{failure: 0.4}))
+    for _ in range(15):
+        caller.ask(ask.ResponseCreate())
+        caller.wait(3000)
+    signs = SIGNS[failure](caller)
+    name = "failed" if failure == "response_failed" else failure
+    befallen = sum(one.value for one in caller.behaviour.draws.drawn if one.name == name)
+    assert 2 <= signs <= 11
+    assert signs == befallen

@@ -1,0 +1,142 @@
+"""Every message of a server of dialect openai fits the models of the `openai` package.
+
+`tests/protocol/test_contract.py` holds the conversations of one turn against them; these are the
+rest: tools, idle timeouts, limits, quirks that OpenAI has itself, failures.
+"""
+
+import msgspec
+import pytest
+from openai.types.realtime import RealtimeServerEvent
+from pydantic import TypeAdapter
+
+from bench.protocol import client as ask
+from bench.protocol import server as say
+from bench.protocol.codec import encode, message_table, type_of
+from bench.protocol.server import ServerMessage
+from bench.reference.profile import Limits
+from tests.reference.stage import LINES, ROUND, Caller, failing, odd, tool_output, user_text
+from tests.reference.test_tools import TOOL
+
+SERVER = TypeAdapter(RealtimeServerEvent)
+
+
+def called(kind):
+    caller = Caller(_profile_of(kind), dialect="openai")
+    caller.update(type="realtime", tools=[TOOL], tool_choice="auto")
+    caller.typed_turn()
+    for item in caller.last(say.ResponseDone).response.output:
+        if item.type == "function_call":
+            caller.ask(tool_output(item.call_id))
+            caller.ask(ask.ConversationItemRetrieve(item_id=item.id))
+    caller.ask(ask.ResponseCreate())
+    caller.wait(3000)
+    return caller
+
+
+def _profile_of(kind):
+    shares = {"one": 0.0, "parallel": 0.0, "mixed": 0.0, kind: 1.0}
+    tools = msgspec.structs.replace(ROUND.tools, **shares)
+    return msgspec.structs.replace(ROUND, tools=tools)
+
+
+def cut_call():
+    caller = Caller(_profile_of("one"), dialect="openai")
+    caller.update(tools=[TOOL])
+    caller.ask(user_text("hello"))
+    caller.ask(ask.ResponseCreate())
+    caller.wait(225)
+    caller.ask(ask.ResponseCancel())
+    return caller
+
+
+def left_idle():
+    caller = Caller(dialect="openai")
+    caller.update(
+        audio={
+            "input": {
+                "transcription": {"model": "whisper-1"},
+                "turn_detection": {"type": "server_vad", "idle_timeout_ms": 5000},
+            }
+        }
+    )
+    caller.typed_turn()
+    caller.wait(9000)
+    assert caller.every(say.InputAudioBufferTimeoutTriggered)
+    return caller
+
+
+def spoken(profile):
+    caller = Caller(profile, dialect="openai")
+    caller.update(audio={"input": {"transcription": {"model": "whisper-1"}}})
+    caller.spoken_turn()
+    for item in ("root", None):
+        message = user_text("again")
+        message.previous_item_id = item
+        caller.ask(message)
+    user = caller.every(say.ConversationItemAdded)[0].message.item.id
+    caller.ask(ask.ConversationItemRetrieve(item_id=user))
+    caller.ask(ask.ConversationItemDelete(item_id=user))
+    return caller
+
+
+def expired():
+    caller = Caller(msgspec.structs.replace(ROUND, limits=Limits(session_s=1)), dialect="openai")
+    caller.wait(2000)
+    assert caller.every(say.ErrorMessage)
+    return caller
+
+
+def throttled():
+    limits = Limits(packets_per_second=1, breach="error")
+    caller = Caller(msgspec.structs.replace(ROUND, limits=limits), dialect="openai")
+    caller.ask(user_text("a"))
+    caller.ask(user_text("b"))
+    assert caller.every(say.ErrorMessage)
+    return caller
+
+
+CONVERSATIONS = {
+    "one call": lambda: called("one"),
+    "two calls": lambda: called("parallel"),
+    "a message and a call": lambda: called("mixed"),
+    "a call cut": cut_call,
+    "idle": left_idle,
+    "session expired": expired,
+    "throttled": throttled,
+    "rate limits": lambda: spoken(odd(rate_limits=1.0)),
+    "null previous": lambda: spoken(odd(previous_null=1.0)),
+    "late audio": lambda: spoken(odd(late_audio=1.0, zero_padding=1.0)),
+    "transcription failed": lambda: spoken(odd(transcription_failed=1.0)),
+    "transcription twice": lambda: spoken(odd(transcription_duplicate=1.0)),
+    "transcription late": lambda: spoken(odd(transcription_late=1.0, cumulative_deltas=1.0)),
+    "failed": lambda: spoken(failing(response_failed=1.0)),
+    "disorder": lambda: spoken(failing(order_violation=1.0, duplicate_done=1.0)),
+}
+
+
+@pytest.mark.parametrize("name", CONVERSATIONS)
+def test_every_message_fits_the_typed_models(name):
+    for due in CONVERSATIONS[name]().heard:
+        if isinstance(due.message, ServerMessage):
+            SERVER.validate_json(encode(due.message))
+
+
+def test_together_they_say_all_of_the_seed():
+    said = {
+        type_of(due.message)
+        for conversation in CONVERSATIONS.values()
+        for due in conversation().heard
+        if isinstance(due.message, ServerMessage)
+    }
+    caller = Caller(dialect="openai")
+    caller.update(output_modalities=["text"])
+    caller.typed_turn()
+    caller.update(output_modalities=["audio"])
+    caller.typed_turn()
+    item_id = caller.last(say.ResponseDone).response.output[0].id
+    caller.ask(ask.ConversationItemTruncate(item_id=item_id, audio_end_ms=100))
+    caller.say(LINES[0].audio)
+    caller.ask(ask.InputAudioBufferClear())
+    said |= {type_of(due.message) for due in caller.heard}
+    seed = {row.type for row in message_table() if row.in_seed and row.direction == "server"}
+    assert seed - said == set()
