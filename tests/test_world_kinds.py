@@ -1,5 +1,6 @@
 """Every kind of conversation in virtual time: what is scripted comes out exactly."""
 
+import itertools
 import json
 
 import pandas as pd
@@ -10,6 +11,7 @@ from bench.plan.session import session_object
 from bench.protocol.client import SessionUpdate
 from bench.reference.profile import (
     Profile,
+    Quirks,
     ResponseProfile,
     ToolsProfile,
     TranscriptionProfile,
@@ -18,7 +20,8 @@ from bench.reference.profile import (
 from bench.voice.audio import NS_PER_MS, ms
 from bench.voice.conversation import Manners
 from bench.voice.directions import Await, HearOut, Pause, Say, Send
-from tests.world import World, voice
+from bench.voice.scripts import SCRIPTS
+from tests.world import VAD, World, voice
 
 UP, DOWN = 7_000_003, 11_000_001
 THERE_AND_BACK = (UP + DOWN) / NS_PER_MS
@@ -260,3 +263,29 @@ def test_a_written_answer_that_comes_after_the_caller_gave_up_is_late(tmp_path):
     turns, _ = told(world, tmp_path / "run", "text_chat")
     assert turns.outcome[0] == "late"
     assert not turns.answered.any()
+
+
+QUIRKS = [
+    "beta_names", "missing_ms", "missing_name", "missing_usage", "transcription_late",
+    "transcription_duplicate", "conversation_created", "ping", "previous_null", "both_streams",
+    "zero_padding", "late_audio",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("quirk", ["", *QUIRKS])
+def test_a_server_that_is_odd_and_legal_costs_no_script_its_patience(quirk):
+    quirks = Quirks(**{quirk: 1.0}) if quirk else Quirks()
+    stop = voice("stop", 50, 600, tags=("interruption",))
+    for name, stock in SCRIPTS.items():
+        world = world_of(quirks=quirks)
+        call = world.call(
+            name, (LINES, (stop, stop), ms(300), ms(400)),
+            detection="none" if stock.detection == "manual" else VAD,
+            session={"output_modalities": ["audio"]},
+        )  # fmt: skip
+        world.run(ms(120_000))
+        assert call.caller.outcome == "finished", (name, quirk)
+        assert "bench.gave_up" not in {row.type for row in call.rows}, (name, quirk)
+        rare = [row.at_ns for row in call.rows if row.type != "input_audio_buffer.append"]
+        quiet = max(after - before for before, after in itertools.pairwise(sorted(rare)))
+        assert quiet < ms(8000), (name, quirk)  # an Await that nothing answers takes ten seconds

@@ -5,14 +5,15 @@ improved without running again. The way of the data, one module a step::
 
     tables      events.parquet, health.parquet ▶ tables with exact integers
     sessions    notes ▶ one row per session
+    errors      error messages, and which of them are anybody's fault
+    acks        requests of the caller, each with its acknowledgement
     effective   what the server said each session is, and when
     clock       positions in the audio sent to the server ▶ the microphone's timeline
     speech      what was said or written, and which of it are turns
-    acks        requests of the caller, each with its acknowledgement
     ear         which speech_started, stopped, committed, transcription belongs to which turn
     asks        commits and response.create: who asked for an answer, which turn a response answers
     responses   which response a message belongs to
-    deltas      audio of the replies; fillers and padding, which are no answer
+    deltas      audio of the agent; fillers, padding and interjections, which are no answer
     playout     when each delta is played, for every session at once
     replies     what each response consists of: which answer belongs to which turn
     tools       calls, their outputs, and the reply to those
@@ -20,17 +21,18 @@ improved without running again. The way of the data, one module a step::
     playing     which reply is in the player at an instant
     bargein     interruptions: when the agent fell silent
     disturb     backchannels and sounds, which must not silence it
-    interjections  the agent's own backchannels
-    errors      error messages, and which of them are anybody's fault
     outcomes    what became of every attempt: exclusive, exhaustive
+    peers       turns that nobody came to, told by those that were lived
     turns       all of it as one row per attempted turn, a column per instant
     measure     instants ▶ intervals in ms, shares (drift: over a session)
-    quantile    the estimator, its intervals
-    words, grammar, leaks, honoured, messages   was all of it right
+    quantile    the estimator, its intervals (bootstrap: sessions drawn again)
+    words, grammar, leaks, honoured, messages, quirks   was all of it right
     summary     summary.json (counts: what is counted and not timed)
     validity    was the generator honest (evidence: what rules see; pace: rules on time)
     ruling      one gate against one statistic
-    judge       gates and summary ▶ verdict.json, junit.xml, exit code
+    judge       gates and summary ▶ verdict.json, junit.xml (junit), exit code
+    calibration the program's own error, against a server whose truth is known
+    pipeline    from the run folder through all of these to its tables and summary
 
 Laws: nothing is clamped, rounded or dropped; every attempt has one outcome and failures stay in the
 denominators; all arithmetic on instants is in integer nanoseconds and becomes ms once, at the end.

@@ -3,9 +3,15 @@
 Theory of operation
 -------------------
 Messages that ask for one answer (`ACKS`) are answered in their order: first in, first out, and
-where the answer names an item, in the order of that item. An error that names the event_id of a
-request answers it instead. What comes while nothing is open (a session.updated of the server's own
-accord, items that it made itself) acknowledges nothing.
+where the answer names an item, in the order of that item. What comes while nothing is open (a
+session.updated of the server's own accord, items that it made itself) acknowledges nothing.
+
+One request without an answer must not shift all that follow. An error that names the event_id of a
+request answers it. One that names nothing answers the newest that is open, whatever it is; races
+and `ALREADY_ACTIVE` are about none. And whoever asked again has given up: an answer that comes more
+than `PATIENCE_NS` after a request is not its own where the same was asked for later.
+
+A request that nothing answered was waited for until its session's end, where that was seen.
 """
 
 from collections import deque
@@ -14,18 +20,28 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import pandas as pd
 
+from bench.analysis.errors import BENIGN
+from bench.analysis.quantile import Sample
+from bench.analysis.sessions import WHOLE
 from bench.analysis.tables import (
+    NEVER,
     Flags,
-    Floats,
     Ints,
     bodies,
     codes,
     dig,
+    integers,
+    nullable,
     of_type,
     parsed,
     places,
     sent_ns,
 )
+from bench.plan.metrics import METRICS
+from bench.voice.conversation import ALREADY_ACTIVE
+
+PATIENCE_NS: Final = 10_000_000_000
+"""How long callers wait for one answer before they ask again (the scenario's answer_timeout)."""
 
 
 class Ack(NamedTuple):
@@ -44,6 +60,7 @@ ACKS: Final = {
     "retrieve_ack": Ack("conversation.item.retrieve", ("conversation.item.retrieved",), "item"),
     "delete_ack": Ack("conversation.item.delete", ("conversation.item.deleted",), "item"),
     "clear_ack": Ack("input_audio_buffer.clear", ("input_audio_buffer.cleared",)),
+    "truncate_ack": Ack("conversation.item.truncate", ("conversation.item.truncated",), "item"),
 }
 """By metric; what an `item` is named by, and one that the caller `made` by its id or its kind."""
 
@@ -53,36 +70,69 @@ _SERVER_MADE: Final = (
 )  # fmt: skip
 
 
-def acknowledged(events: pd.DataFrame, ack: Ack) -> pd.DataFrame:
-    """One row per request: `session`, `sent_ns`, `place`, `detail`, `refused`, and its answer.
+def acknowledgements(events: pd.DataFrame) -> pd.DataFrame:
+    """One row per request of `ACKS`: `metric`, `session`, `sent_ns`, `place`, `detail`, `refused`.
 
-    `answer_row` and `answered_ns` are NA where none came.
+    `answer_row` and `answered_ns` are of its answer, NA where none came. `refused`: an error
+    answered it; `named`: and said so.
     """
+    pairs = [_asked_and_said(events, name, ack) for name, ack in ACKS.items()]
+    requests = pd.concat([asked for asked, _ in pairs], ignore_index=True)
+    answers = pd.concat([said for _, said in pairs], ignore_index=True)
+    open_ = np.flatnonzero(~requests["refused"])
+    found, closed = _paired(requests.iloc[open_], answers, _about_nothing(events))
+    refused_too = requests["refused"].to_numpy(bool).copy()
+    refused_too[open_[closed]] = True
+    answer = np.full(len(requests), -1, np.int64)
+    answer[open_] = found
+    for column, source in (("answer_row", "row"), ("answered_ns", "at_ns")):
+        values = np.append(answers[source].to_numpy(np.int64), 0)[answer]
+        requests[column] = nullable(values, answer >= 0)
+    named = requests["refused"]
+    return requests.assign(named=named, refused=refused_too).drop(columns="key")
+
+
+def _asked_and_said(events: pd.DataFrame, name: str, ack: Ack) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Requests of one kind, and what may answer them, both with their `key`."""
     rows = of_type(events, ack.request, direction="out").reset_index(drop=True)
-    table = pd.DataFrame(
+    answers = of_type(events, *ack.answers)
+    answers = answers[np.isin(answers["session"].to_numpy(), rows["session"].unique())]
+    asked, said = _keys(events, ack, rows, answers)
+    if ack.key == "made":
+        said = said.drop_duplicates(["session", "item"])
+    requests = pd.DataFrame(
         {
-            "session": rows["session"].to_numpy(),
+            "metric": np.full(len(rows), name, object),
+            "session": rows["session"].to_numpy(np.int64),
             "sent_ns": sent_ns(rows),
             "place": places(events, rows),
             "detail": rows["detail"].astype(object),
             "refused": refused(events, rows),
+            "key": _keyed(name, asked),
         }
     )
-    table["answer_row"] = pd.Series(pd.NA, table.index, "Int64")
-    table["answered_ns"] = pd.Series(pd.NA, table.index, "Int64")
-    if rows.empty:
-        return table
-    answers = of_type(events, *ack.answers)
-    answers = answers[np.isin(answers["session"].to_numpy(), table["session"].unique())]
-    if len(answers):
-        asked, said = _keys(events, ack, rows, answers)
-        answers = said.drop_duplicates(["session", "item"]) if ack.key == "made" else said
-        open_ = table.assign(key=asked)[~table["refused"]]
-        found = pair(open_, answers.assign(place=2 * answers["row"]))
-        at = open_.index[found >= 0]
-        for column, source in (("answer_row", "row"), ("answered_ns", "at_ns")):
-            table.loc[at, column] = answers[source].to_numpy()[found[found >= 0]]
-    return table
+    return requests, pd.DataFrame(
+        {
+            "session": said["session"].to_numpy(np.int64),
+            "row": said["row"].to_numpy(np.int64),
+            "at_ns": said["at_ns"].to_numpy(np.int64),
+            "place": 2 * said["row"].to_numpy(np.int64),
+            "key": _keyed(name, said["key"].tolist()),
+        }
+    )
+
+
+def _keyed(name: str, keys: list[Any]) -> pd.Series:
+    return pd.Series([(name, key) for key in keys], dtype=object)
+
+
+def _about_nothing(events: pd.DataFrame) -> pd.DataFrame:
+    """Errors that name no message and may be about any: `session`, `at_ns`, `place`."""
+    rows = of_type(events, "error")
+    said = parsed(rows, "code", "event_id")
+    nameless = ~said["event_id"].map(lambda name: isinstance(name, str) and name != "").astype(bool)
+    rows = rows[(nameless & ~said["code"].isin((*BENIGN, ALREADY_ACTIVE))).to_numpy(bool)]
+    return rows[["session", "at_ns"]].assign(place=2 * rows["row"])
 
 
 def _keys(
@@ -100,7 +150,7 @@ def _keys(
     made = of_type(events, *_SERVER_MADE)
     theirs = set(zip(made["session"], codes(made["item_id"]), strict=True)) - given
     named = list(zip(answers["session"], answers["item"], strict=True))
-    answers = answers[[place not in theirs for place in named]]
+    answers = answers[np.fromiter((place not in theirs for place in named), bool, len(named))]
     own = [
         item if (session, item) in given else _kind(body)
         for session, item, body in zip(
@@ -117,23 +167,53 @@ def _kind(item: Any) -> tuple[Any, Any]:
 def pair(requests: pd.DataFrame, answers: pd.DataFrame) -> Ints:
     """For each request the position of its answer, -1: none.
 
-    Both have `session`, `key` and `place`; an answer takes the oldest open request of its key.
+    Both have `session`, `key` and `place`, requests `sent_ns`, answers `at_ns`.
     """
-    count = len(requests)
-    found = np.full(count, -1, np.int64)
-    place = np.concatenate([requests["place"].to_numpy(), answers["place"].to_numpy()])
-    keys = [
-        *zip(requests["session"], requests["key"], strict=True),
-        *zip(answers["session"], answers["key"], strict=True),
-    ]
+    return _paired(requests, answers, answers.iloc[:0])[0]
+
+
+def _paired(
+    requests: pd.DataFrame, answers: pd.DataFrame, errors: pd.DataFrame
+) -> tuple[Ints, Flags]:
+    """`pair`, and which requests one of the `errors` (`session`, `place`, `at_ns`) answered."""
+    count, said = len(requests), len(requests) + len(answers)
+    found, closed = np.full(count, -1, np.int64), np.zeros(count, bool)
+    place = np.concatenate([table["place"].to_numpy() for table in (requests, answers, errors)])
+    at = [*requests["sent_ns"].tolist(), *answers["at_ns"].tolist(), *errors["at_ns"].tolist()]
+    session = [*requests["session"].tolist(), *answers["session"], *errors["session"]]
+    key: list[Any] = [*requests["key"].tolist(), *answers["key"].tolist()]
     waiting: dict[Any, deque[int]] = {}
+    sent: dict[int, list[int]] = {}
     for index in np.argsort(place, kind="stable").tolist():
-        queue = waiting.setdefault(keys[index], deque())
+        mine = sent.setdefault(session[index], [])
+        if index < said:
+            queue = waiting.setdefault((session[index], key[index]), deque())
         if index < count:
             queue.append(index)
-        elif queue:
-            found[queue.popleft()] = index - count
-    return found
+            mine.append(index)
+        elif index < said:
+            while len(queue) > 1 and at[index] - at[queue[0]] > PATIENCE_NS:
+                queue.popleft()
+            if queue:
+                found[queue.popleft()] = index - count
+        else:
+            while mine and found[mine[-1]] >= 0:
+                mine.pop()
+            if mine and at[index] - at[mine[-1]] <= PATIENCE_NS:
+                newest = mine.pop()
+                closed[newest] = True
+                waiting[session[newest], key[newest]].remove(newest)
+    return found, closed
+
+
+def in_vain(acks: pd.DataFrame, sessions: pd.DataFrame) -> pd.Series:
+    """Until when (ns) each request waited for an answer that never came; NA where it did not.
+
+    `sessions` are by number. In one whose end was not seen nobody knows what would have come.
+    """
+    whole = acks["session"].map(sessions["outcome"].isin(WHOLE)).astype("boolean")
+    waited = acks["answered_ns"].isna() & ~acks["refused"] & whole.fillna(value=False)
+    return acks["session"].map(sessions["ended_ns"]).astype("Int64").where(waited)
 
 
 def refused(events: pd.DataFrame, rows: pd.DataFrame) -> Flags:
@@ -157,13 +237,24 @@ def refusals(events: pd.DataFrame) -> set[tuple[int, str]]:
     }
 
 
-def ack_samples(events: pd.DataFrame, begin: int, stop: int) -> dict[str, tuple[Floats, Ints]]:
-    """(ms, session) of every acknowledgement of a request sent in [begin, stop), by metric."""
+def ack_samples(
+    acks: pd.DataFrame, sessions: pd.DataFrame, begin: int, stop: int
+) -> dict[str, Sample]:
+    """Waits (ms) for the acknowledgement of requests sent in [begin, stop), by metric.
+
+    One that never came is censored. `sessions` are by number.
+    """
+    vain = in_vain(acks, sessions)
+    until = integers(acks["answered_ns"].fillna(vain), NEVER)
+    sent = acks["sent_ns"].to_numpy()
+    waited = (sent >= begin) & (sent < stop) & (until != NEVER)
     samples = {}
-    for name, ack in ACKS.items():
-        rows = acknowledged(events, ack)
-        sent = rows["sent_ns"].to_numpy()
-        rows = rows[(sent >= begin) & (sent < stop) & rows["answered_ns"].notna().to_numpy()]
-        waited = (rows["answered_ns"] - rows["sent_ns"]).to_numpy(np.int64)
-        samples[name] = (waited / 1e6, rows["session"].to_numpy(np.int64))
+    for name in ACKS:
+        if METRICS[name].of == "event":
+            mine = waited & (acks["metric"] == name).to_numpy(bool)
+            samples[name] = Sample(
+                (until[mine] - sent[mine]) / 1e6,
+                vain.notna().to_numpy(bool)[mine],
+                acks["session"].to_numpy(np.intp)[mine],
+            )
     return samples

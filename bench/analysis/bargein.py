@@ -18,21 +18,27 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from bench.analysis.effective import Effective
 from bench.analysis.playing import cuts_of, interrupted
 from bench.analysis.stops import audio_after
-from bench.analysis.tables import NEVER, integers
+from bench.analysis.tables import ALWAYS, NEVER, integers
 
 YIELD_NS: Final = 2_000_000_000
 """How long after the server noticed the interruption an agent may stay audible and still yield."""
 
 
 def interruptions(
-    turns: pd.DataFrame, replies: pd.DataFrame, deltas: pd.DataFrame, spans: pd.DataFrame
+    turns: pd.DataFrame,
+    replies: pd.DataFrame,
+    deltas: pd.DataFrame,
+    spans: pd.DataFrame,
+    effective: Effective,
 ) -> pd.DataFrame:
     """By turn, for interruptions only: the instants of the reply that was cut, and `yielded`.
 
-    `turns` has `session`, `role`, `begin_ns`, `speech_started_ns`. The column `cut_reply` is the
-    number of the interrupted response; `stale_audio` the ms of it that came after speech_started.
+    `turns` has `session`, `role`, `begin_ns`, `speech_started_ns`, `started_row`. The column
+    `cut_reply` is the number of the interrupted response; `stale_audio` the ms of it that came
+    after speech_started (NA: it was whole by then, or the server is not to be interrupted).
     """
     asked = turns[turns["role"] == "interruption"]
     table = pd.DataFrame(index=asked.index)
@@ -52,11 +58,17 @@ def interruptions(
         spans[spans["in_player"]].groupby("response")["end_ns"].max()
     )
     cut = by_reply(cuts)
-    open_ = integers(by_reply(replies["done_ns"]), NEVER) > asked.loc[hit.index, "begin_ns"]
+    done = pd.Series(integers(by_reply(replies["done_ns"]), NEVER), hit.index)
+    open_ = done > asked.loc[hit.index, "begin_ns"]
     table["interrupted_while"] = pd.Series(
         np.where(open_, "generating", "finished"), hit.index, object
     )
-    table["stale_audio"] = audio_after(deltas, table["cut_reply"], asked["speech_started_ns"])
+    noticed = asked["speech_started_ns"]
+    open_ = (done >= noticed.reindex(hit.index)).fillna(value=False).reindex(table.index)
+    place = integers(asked["started_row"], ALWAYS)
+    state = effective.at(asked["session"].to_numpy(), place)
+    open_ = open_.fillna(value=False).to_numpy(bool) & state["interrupts"].to_numpy(bool)
+    table["stale_audio"] = audio_after(deltas, table["cut_reply"], noticed).where(open_)
 
     table["yielded"] = pd.Series(pd.NA, table.index, dtype="boolean")
     if len(hit):

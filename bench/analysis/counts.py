@@ -5,8 +5,8 @@ from typing import Any
 
 import pandas as pd
 
+from bench.analysis.deltas import interjections
 from bench.analysis.errors import count_errors
-from bench.analysis.interjections import interjections
 from bench.analysis.outcomes import FAILED
 from bench.analysis.sessions import span
 from bench.analysis.tables import Flags, is_type, parsed

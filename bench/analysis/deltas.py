@@ -1,4 +1,4 @@
-"""Audio of the replies, delta by delta: its place in the player, and what of it is no answer.
+"""Audio of the agent, delta by delta: its place in the player, and what of it is no answer.
 
 Theory of operation
 -------------------
@@ -11,6 +11,10 @@ Two kinds of audio are in a response and are not what it has to say (protocol.md
   behind it.
 
 Both are played like everything else and are in no figure of the answer.
+
+The agent's own backchannels ("I see", said while the caller speaks) are *interjections*: they
+belong to no response. How soon the first one comes, and how many there are, is all that is told of
+them.
 """
 
 from typing import Final
@@ -21,11 +25,13 @@ import pandas as pd
 from bench.analysis.effective import Effective
 from bench.analysis.playout import audible_windows, epochs, play
 from bench.analysis.responses import AUDIO, WORDS, number
+from bench.analysis.speech import owner
 from bench.analysis.tables import NEVER, Flags, Ints, codes, integers, is_type, of_type, texts
 
 PADDING_NS: Final = 100_000_000
 """The longest delta of digital silence that may be padding; a pause in speech is longer or is not
 at the end."""
+_INTERJECTION: Final = "response.backchannel.audio.delta"
 _COLUMNS: Final = [
     "session", "row", "at_ns", "at_err_ns", "response_id", "item_id", "audio_ns", "envelope",
 ]  # fmt: skip
@@ -124,3 +130,22 @@ def _begun_after_fillers(deltas: pd.DataFrame) -> pd.DataFrame:
     deltas.loc[first, "queued_ns"] = waited - deltas.loc[first, "held_ns"]
     deltas.loc[first, "gap_ns"] = 0
     return deltas
+
+
+def first_interjections(events: pd.DataFrame, turns: pd.DataFrame) -> pd.Series:
+    """By turn: when the first chunk of one arrived while the turn was being said; NA: none did."""
+    rows = events[is_type(events, _INTERJECTION) & (events["nbytes"].to_numpy() > 0)]
+    at = rows["at_ns"].to_numpy()
+    turn = owner(turns, rows["session"].to_numpy(), at)
+    ends = np.append(integers(turns["speech_offset_ns"], -1), -1)
+    while_said = (turn >= 0) & (at <= ends[turn])
+    first = pd.DataFrame({"turn": turn[while_said], "at_ns": at[while_said]})
+    first = first.drop_duplicates("turn").set_index("turn")
+    return first["at_ns"].astype("Int64").reindex(turns.index)
+
+
+def interjections(events: pd.DataFrame) -> int:
+    """How many there are among `events`: one per backchannel_id."""
+    rows = events[is_type(events, _INTERJECTION)]
+    named = pd.DataFrame({"session": rows["session"].to_numpy(), "id": texts(rows["detail"])})
+    return len(named.drop_duplicates())

@@ -119,6 +119,7 @@ class Ear:
         )
         table = pd.DataFrame(index=self._turns.index)
         table["speech_started_ns"] = first["at_ns"].astype("Int64")
+        table["started_row"] = first["row"].astype("Int64")
         table["audio_start_ms"] = first["audio_ms"].astype("Int64")
         table["start_media_ns"] = first["media_ns"].astype("Int64")
         table["speech_stopped_ns"] = last["at_ns"].astype("Int64")

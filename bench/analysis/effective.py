@@ -5,7 +5,8 @@ Theory of operation
 `session.created` and `session.updated` carry the whole session; where one leaves a thing out, what
 was last said of it holds. What matters at a row is the last word before it. A session of which
 nothing is known is taken for the usual one: the server listens (VAD), answers by itself, and may
-speak.
+speak. Of extensions that a word of the server leaves out (providerData) the last session.update
+before it is believed: not every server that has them says so.
 
 Flat keys of the beta (`turn_detection`, `modalities` at the top) are read too.
 """
@@ -16,7 +17,17 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import pandas as pd
 
-from bench.analysis.tables import MISSING, Ints, bodies, dig, latest, of_type
+from bench.analysis.acks import refused
+from bench.analysis.tables import (
+    MISSING,
+    Ints,
+    bodies,
+    dig,
+    latest,
+    milliseconds,
+    of_type,
+    places,
+)
 
 
 class State(NamedTuple):
@@ -25,6 +36,7 @@ class State(NamedTuple):
     told:        it said something of turn detection at all
     vad:         somebody on the server's side decides when a turn is over (not manual mode)
     answers:     it answers by itself, without response.create
+    interrupts:  it falls silent when somebody speaks
     padding_ns:  prefix padding
     modalities:  of its output
     responsive:  it may fill the wait with fillers (providerData.responsiveness)
@@ -33,6 +45,7 @@ class State(NamedTuple):
     told: bool = False
     vad: bool = True
     answers: bool = True
+    interrupts: bool = True
     padding_ns: int | None = None
     modalities: tuple[str, ...] | None = None
     responsive: bool = False
@@ -44,6 +57,8 @@ class State(NamedTuple):
 
 
 USUAL: Final = State()
+_FLAGS: Final = ("told", "vad", "answers", "interrupts", "responsive")
+_RESPONSIVE: Final = ("providerData", "responsiveness", "enabled")
 
 
 class Effective:
@@ -55,11 +70,12 @@ class Effective:
         self.updated = (rows["type"] == "session.updated").to_numpy(bool)
         self.bodies = bodies(rows)
         self.states: list[State] = []
-        known: dict[tuple[str, int], State] = {}
+        known: dict[tuple[str, State], State] = {}
+        asked = _responsiveness(events, self.session, self.row)
         for index, body in enumerate(self.bodies):
             new = index == 0 or self.session[index] != self.session[index - 1]
-            state = _state(body, USUAL if new else self.states[-1], known)
-            self.states.append(state)
+            before = USUAL if new else self.states[-1]
+            self.states.append(_state(body, asked[index], before, known))
 
     def find(self, session: Ints, row: Ints) -> Ints:
         """Which word is in force at each row; -1: nothing was said before it."""
@@ -70,20 +86,34 @@ class Effective:
         words = [*self.states, USUAL]
         table = pd.DataFrame(
             [(*state, state.textual) for state in words], columns=[*State._fields, "textual"]
-        ).astype(
-            {"told": bool, "vad": bool, "answers": bool, "responsive": bool, "padding_ns": "Int64"}
-        )
+        ).astype({**dict.fromkeys(_FLAGS, bool), "padding_ns": "Int64"})
         return table.take(self.find(session, row)).reset_index(drop=True)
 
 
-def _state(body: dict[str, Any], before: State, known: dict[tuple[str, int], State]) -> State:
-    """`before`, with what `body` says; what many sessions are told alike is read once."""
+def _responsiveness(events: pd.DataFrame, session: Ints, row: Ints) -> list[Any]:
+    """What the caller last asked of responsiveness before each word of the server; `MISSING`."""
+    rows = of_type(events, "session.update", direction="out")
+    said = [dig(body, "session", *_RESPONSIVE) for body in bodies(rows)]
+    asks = rows[np.fromiter((one is not MISSING for one in said), bool, len(said))]
+    asks = asks[~refused(events, asks)]
+    last = latest(session, 2 * row, asks["session"].to_numpy(), places(events, asks))
+    told = [*(dig(body, "session", *_RESPONSIVE) for body in bodies(asks)), MISSING]
+    return [told[index] for index in last]
+
+
+def _state(
+    body: dict[str, Any], asked: Any, before: State, known: dict[tuple[str, State], State]
+) -> State:
+    """`before`, with what `body` says, and what was `asked` of responsiveness where it is silent.
+
+    What many sessions are told alike is read once.
+    """
     parts = [
         _first(body, ("audio", "input", "turn_detection"), ("turn_detection",)),
         _first(body, ("output_modalities",), ("modalities",)),
-        dig(body, "providerData", "responsiveness", "enabled"),
+        dig(body, *_RESPONSIVE) if "providerData" in body else asked,
     ]
-    key = (json.dumps([part if part is not MISSING else "…" for part in parts]), hash(before))
+    key = (json.dumps([part if part is not MISSING else "…" for part in parts]), before)
     if key not in known:
         known[key] = _changed(before, *parts)
     return known[key]
@@ -92,14 +122,16 @@ def _state(body: dict[str, Any], before: State, known: dict[tuple[str, int], Sta
 def _changed(before: State, detection: Any, modalities: Any, responsive: Any) -> State:
     state = before
     if detection is None:
-        state = state._replace(told=True, vad=False, answers=False, padding_ns=None)
+        state = state._replace(
+            told=True, vad=False, answers=False, interrupts=False, padding_ns=None
+        )
     elif isinstance(detection, dict):
-        padding = detection.get("prefix_padding_ms")
         state = state._replace(
             told=True,
             vad=True,
             answers=detection.get("create_response") is not False,
-            padding_ns=round(padding * 1e6) if isinstance(padding, int | float) else None,
+            interrupts=detection.get("interrupt_response") is not False,
+            padding_ns=milliseconds(detection.get("prefix_padding_ms")),
         )
     if isinstance(modalities, list):
         state = state._replace(modalities=tuple(map(str, modalities)))

@@ -28,6 +28,7 @@ import msgspec
 import numpy as np
 import pandas as pd
 
+from bench.analysis.sessions import WHOLE
 from bench.analysis.tables import (
     NEVER,
     Flags,
@@ -45,7 +46,6 @@ EXAMPLES: Final = 3
 AROUND: Final = 2
 """How many events are shown on either side of a culprit."""
 _LONGEST: Final = 80
-_WHOLE: Final = ("finished", "drained")
 _PLACED: Final = ("input_audio_buffer.speech_started", "input_audio_buffer.speech_stopped")
 _AUDIO: Final = tuple(name for name, kind in DELTAS.items() if kind == "audio")
 _TRUNCATED: Final = "conversation.item.truncated"
@@ -325,7 +325,7 @@ def _numbers(column: pd.Series) -> list[int | None]:
 def _judge(
     facts: list[Fact], bounds: Ints, numbers: list[int], sessions: pd.DataFrame
 ) -> Iterator[_Judged]:
-    whole = sessions["outcome"].isin(_WHOLE).reindex(numbers, fill_value=False).tolist()
+    whole = sessions["outcome"].isin(WHOLE).reindex(numbers, fill_value=False).tolist()
     ended = integers(sessions["ended_ns"].reindex(numbers), NEVER).tolist()
     edges = bounds.tolist()
     for session, begin, end, complete, at_ns in zip(

@@ -4,9 +4,9 @@ Theory of operation
 -------------------
 `session.update` is a merge, so only what it says is looked for in the `session.updated` that
 answers it. Two spellings of one thing are the same: a format as a word or an object, a voice as a
-word or an object, modalities in any order, "" and null, eagerness auto and medium. What the object
-that should hold a key does not hold at all is *not echoed*: nobody knows whether it is honoured,
-and it is listed and not counted.
+word or an object, modalities in any order, "" and null, eagerness auto and medium, 0.8 and what a
+float of 32 bits makes of it. What the object that should hold a key does not hold at all is *not
+echoed*: nobody knows whether it is honoured, and it is listed and not counted.
 
 Three more things are broken promises: a response whose voice or modalities are not those in force
 when it was created (unless a response.create asked for its own), and an update that the server
@@ -14,16 +14,17 @@ refused and applied all the same.
 """
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from bench.analysis.acks import ACKS, acknowledged
 from bench.analysis.asks import CREATE
 from bench.analysis.effective import Effective
 from bench.analysis.tables import MISSING, bodies, dig, latest, of_type, places, texts
+from bench.voice.conversation import PROVOKED
 
 APPLIED: Final = "invalid update applied"
 _SHOWN: Final = 200
@@ -51,10 +52,10 @@ class Difference(NamedTuple):
     echoed: bool = True
 
 
-def differences(events: pd.DataFrame) -> list[Difference]:
-    """All of them, in every session of the run."""
+def differences(events: pd.DataFrame, acks: pd.DataFrame) -> list[Difference]:
+    """All of them, in every session of the run. `acks`: see `acks.acknowledgements`."""
     effective = Effective(events)
-    updates = acknowledged(events, ACKS["update_ack"])
+    updates = acks[acks["metric"] == "update_ack"]
     return [*_updates(updates, effective), *_responses(events, effective)]
 
 
@@ -95,7 +96,10 @@ def _updates(updates: pd.DataFrame, effective: Effective) -> Iterator[Difference
     sessions = updates["session"].tolist()
     # What each word of the server answers, to tell an update that was refused from a later one.
     answers = {row: body for row, body in zip(answered, asked, strict=True) if row >= 0}
-    refused = np.flatnonzero(updates["refused"].to_numpy(bool))
+    # An error that names nothing may be about something else, unless one was provoked.
+    provoked = [str(body.get("event_id")).endswith(PROVOKED) for body in bodies(updates)]
+    sure = updates["named"].to_numpy(bool) | np.array(provoked, bool)
+    refused = np.flatnonzero(updates["refused"].to_numpy(bool) & sure)
     for session, body, row in zip(sessions, asked, answered, strict=True):
         if row in word and isinstance(body, dict):
             for path, want, have, echoed in _walk(body, _nested(effective.bodies[word[row]])):
@@ -163,14 +167,25 @@ def _same(key: str, want: Any, have: Any) -> bool:
         return len(want) == len(have) and all(map(_within, want, have))
     if isinstance(want, dict) and isinstance(have, dict):
         return _within(want, have)
-    return bool(want == have) or (want in ("", None) and have in ("", None))
+    return _equal(want, have) or (want in ("", None) and have in ("", None))
 
 
 def _within(want: Any, have: Any) -> bool:
     """Whether everything that is wanted is there; a server may add what it likes (tools)."""
     if not isinstance(want, dict) or not isinstance(have, dict):
-        return bool(want == have)
+        return _equal(want, have)
     return all(key in have and _same(key, value, have[key]) for key, value in want.items())
+
+
+def _equal(want: Any, have: Any) -> bool:
+    """Numbers may have been through a float of 32 bits."""
+    numbers = [isinstance(one, int | float) and not isinstance(one, bool) for one in (want, have)]
+    if want == have or not all(numbers):
+        return bool(want == have)
+    try:
+        return math.isclose(want, have, rel_tol=1e-6)
+    except OverflowError:  # an integer beyond all floats
+        return False
 
 
 def _format(value: Any) -> tuple[Any, Any]:

@@ -21,6 +21,7 @@ from bench.analysis.tables import read_events, read_health, read_table
 from bench.analysis.validity import check_run
 from bench.errors import RunFolderError, UsageError
 from bench.plan.gates import Gate
+from bench.plan.metrics import VERSION
 from bench.runs.folder import RunFolder
 
 EXIT_CODES: Final = {"pass": 0, "fail": 1, "invalid": 3, "inconclusive": 4}
@@ -31,10 +32,16 @@ def judge_run(folder: Path, gates: Sequence[Gate], baseline: Path | None) -> dic
     """Judge the analysed run in `folder`; writes verdict.json and junit.xml, returns the verdict.
 
     `baseline` is a run folder or a summary.json. UsageError where it is of another version of the
-    metric definitions; RunFolderError where a file is unreadable.
+    metric definitions; RunFolderError where a file is unreadable, or the run's figures are of one.
     """
     place = RunFolder.open(folder)
     summary = _summary(place.summary)
+    if summary.get("metric_version") != VERSION:
+        raise RunFolderError(
+            f"{place.path.name}: its figures are of metric definitions "
+            f"{summary.get('metric_version')}, this program judges by {VERSION}; run "
+            f"'bench report {place.path}' on it first"
+        )
     rows = by_statistic(summary)
     if any(gate.metric == "good_turns" for gate in gates):
         rows["good_turns", "share"] = _good(read_table(place.turns, None), gates)

@@ -9,17 +9,17 @@ Three things betray a session in another one, and each alone is enough.
 was told of, and that another refers to without ever having been told, belongs to the first. Servers
 that number from 1 in every session (`item_1`) announce the same ids in many; there that means
 nothing. But where ids are otherwise unlike (no more than `NUMBERED` of them are announced twice),
-an id that was announced in two sessions is a message that went to both. The same holds of event
-ids, which nothing announces: they count only where the log's `event_id` is in the table. Ids that a
-caller gave are its own, and a session without any announcement says nothing.
+an id that was announced in two sessions is a message that went to both. Ids that a caller gave are
+its own, and say nothing of how the server chooses; nor does a session without any announcement.
 
 *Markers.* Words that only one session says (`bench.start`) in any text that another receives, as a
 run of whole words. A session that says them itself has a right to them.
 
 *Utterances.* A transcription in which a whole utterance of another session stands (`LEAST` words at
 least; two where it is the whole transcription), which that session said before and this one never
-did, not even inside of something else. Only sessions alive at that time can be its source: in a
-long run everybody says everything some time.
+did, not even inside of something else. The same in a reply, of an utterance of `LEAST_IN_REPLY`
+words at least: an agent may say by itself what is shorter. Only sessions alive at that time can be
+its source: in a long run everybody says everything some time.
 
 Texts are compared as `words.spoken`.
 """
@@ -33,6 +33,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.grammar import delta_runs
+from bench.analysis.responses import TEXT_DONE, TRANSCRIPT_DONE
 from bench.analysis.tables import (
     ALWAYS,
     NEVER,
@@ -48,6 +49,8 @@ from bench.analysis.words import spoken
 
 LEAST: Final = 3
 """Words that no two people say by chance in the same minute, unless it is all they say."""
+LEAST_IN_REPLY: Final = 5
+"""Words that no agent says by chance just as another caller did."""
 NUMBERED: Final = 0.1
 _ITEMS: Final = (
     "input_audio_buffer.speech_started", "input_audio_buffer.committed",
@@ -58,10 +61,8 @@ _TRANSCRIPTIONS: Final = tuple(
     f"conversation.item.input_audio_transcription.{what}"
     for what in ("delta", "completed", "updated")
 )
-_TEXTS: Final = (
-    "response.output_audio_transcript.done", "response.audio_transcript.done",
-    "response.output_text.done", "response.text.done", "response.function_call_arguments.done",
-)  # fmt: skip
+_REPLIES: Final = (*TRANSCRIPT_DONE, *TEXT_DONE)
+_ARGUMENTS: Final = "response.function_call_arguments.done"
 _OBJECTS: Final = (
     "conversation.item.added", "conversation.item.created", "conversation.item.done",
     "conversation.item.retrieved", "response.output_item.added", "response.output_item.done",
@@ -81,14 +82,17 @@ class _Leak(NamedTuple):
 
 
 class _Text(NamedTuple):
-    """A text that a session received, as `spoken`. `by_caller`: of what the caller said."""
+    """A text that a session received, as `spoken`.
+
+    `least`: words of an utterance that is looked for in it; 0: none is.
+    """
 
     session: int
     row: int
     at_ns: int
     what: str
     words: str
-    by_caller: bool
+    least: int
 
 
 def leaks(
@@ -149,10 +153,6 @@ def _ids(events: pd.DataFrame) -> Iterator[_Leak]:
     words = events["response_id"].cat.categories
     mentions, told_of = _mentions(events, response, received), _mentions(events, response, told)
     yield from _strangers("response", words, mentions, told_of, told_of.iloc[:0])
-    if "event_id" in events:
-        number, names = pd.factorize(events["event_id"])
-        mentions = _mentions(events, number.astype(np.int64), received)
-        yield from _strangers("event", pd.Index(names), mentions, mentions, mentions.iloc[:0])
 
 
 def _mentions(events: pd.DataFrame, code: Ints, rows: np.ndarray[Any, Any]) -> pd.DataFrame:
@@ -188,8 +188,10 @@ def _strangers(
     mentions = mentions[~place.isin(pd.MultiIndex.from_frame(mine[key]))]
     place = pd.MultiIndex.from_frame(mentions[key])
     announced = place.isin(pd.MultiIndex.from_frame(told[key]))
-    twice = told["id"].duplicated()
-    numbered = twice.sum() > NUMBERED * told["id"].nunique()
+    theirs = told["id"][
+        ~pd.MultiIndex.from_frame(told[key]).isin(pd.MultiIndex.from_frame(mine[key]))
+    ]
+    numbered = theirs.duplicated().sum() > NUMBERED * theirs.nunique()
     owner = told.sort_values("at_ns", kind="stable").drop_duplicates("id").set_index("id")
     whose = mentions["id"].map(owner["session"])
     foreign = whose.notna() & (whose != mentions["session"])
@@ -229,17 +231,15 @@ def _own(events: pd.DataFrame, said: pd.DataFrame, markers: dict[int, str]) -> d
 
 
 def _received(events: pd.DataFrame, *, everything: bool) -> Iterator[_Text]:
-    """Texts received: of transcriptions alone, or of `everything`."""
+    """Texts received: of transcriptions and replies alone, or of `everything`."""
     known: dict[str, str] = {}
 
-    def said(
-        rows: pd.DataFrame, words: list[str], *, by_caller: list[bool] | bool
-    ) -> Iterator[_Text]:
-        of_caller = by_caller if isinstance(by_caller, list) else [by_caller] * len(words)
+    def said(rows: pd.DataFrame, words: list[str], least: list[int] | int) -> Iterator[_Text]:
+        wanted = least if isinstance(least, list) else [least] * len(words)
         items = texts(rows["item_id"]).tolist()
         for session, row, at_ns, kind, item_id, text, mine in zip(
             rows["session"].tolist(), rows["row"].tolist(), rows["at_ns"].tolist(),
-            rows["type"].astype(object).tolist(), items, words, of_caller, strict=True,
+            rows["type"].astype(object).tolist(), items, words, wanted, strict=True,
         ):  # fmt: skip
             if not text:
                 continue
@@ -248,18 +248,20 @@ def _received(events: pd.DataFrame, *, everything: bool) -> Iterator[_Text]:
             yield _Text(session, row, at_ns, f"{kind} of {item_id}", known[text], mine)
 
     rows = of_type(events, *_TRANSCRIPTIONS)
-    yield from said(rows, texts(rows["detail"]).tolist(), by_caller=True)
+    yield from said(rows, texts(rows["detail"]).tolist(), LEAST)
+    rows = of_type(events, *_REPLIES)
+    yield from said(rows, texts(rows["detail"]).tolist(), LEAST_IN_REPLY)
     rows = of_type(events, *_OBJECTS)
     bodies = [_body(text) for text in texts(rows["detail"]).tolist()]
     words = [_words(body) for body in bodies]
-    yield from said(rows, words, by_caller=[body.get("role") == "user" for body in bodies])
+    yield from said(rows, words, [LEAST * (body.get("role") == "user") for body in bodies])
     if everything:
-        rows = of_type(events, *_TEXTS)
-        yield from said(rows, texts(rows["detail"]).tolist(), by_caller=False)
+        rows = of_type(events, _ARGUMENTS)
+        yield from said(rows, texts(rows["detail"]).tolist(), 0)
         runs = delta_runs(events)
         spoke = [place for place, text in enumerate(runs.texts) if text]
         rows = events.take(runs.rows[spoke])
-        yield from said(rows, [runs.texts[place] or "" for place in spoke], by_caller=False)
+        yield from said(rows, [runs.texts[place] or "" for place in spoke], 0)
 
 
 def _body(text: str) -> dict[str, Any]:
@@ -307,13 +309,14 @@ def _foreign_utterances(
             starting[tuple(split[:LEAST])].append(words)
     inside: dict[str, list[str]] = {}
     for text in heard:
-        if not text.by_caller:
+        if not text.least:
             continue
         if text.words not in inside:
             inside[text.words] = _utterances_in(text.words, starting, sources)
         mine = own.get(text.session, "")
         for words in inside[text.words]:
-            if f" {words} " in mine:
+            two = text.least == LEAST and words == text.words
+            if f" {words} " in mine or (len(words.split()) < text.least and not two):
                 continue
             of_session = _source(sources[words], text)
             if of_session is not None:

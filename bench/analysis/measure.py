@@ -3,6 +3,10 @@
 Differences are taken in integer nanoseconds and divided once, so shifting every clock by the same
 amount changes no figure. Nothing is clamped: a reply that begins before the caller's end has a
 negative latency (flaw F18).
+
+Where the time goes is told of what the caller asked itself: `response_start_delay` is that of the
+first response to it, and an answer to the outputs of tools has no `response_latency`, which would
+contain the tools' own time. How long those took the metrics of tools tell.
 """
 
 from collections.abc import Iterable
@@ -37,6 +41,10 @@ _ALOUD: Final = {
 """What a reply that is spoken has."""
 _CHANCE: Final = {"filler", "backchannel", "text_rate"}
 """What a turn may have, and need not."""
+_WITHOUT_TOOLS: Final = {"response_latency", "generation_delay"}
+"""What a response that only calls tools has not."""
+_IN_VAIN: Final = {"cancelled": "cancel_waited_ns", "truncated": "truncate_waited_ns"}
+"""Instants that only some turns ask for, and the columns that say who waited in vain for them."""
 
 
 def measure_turns(turns: pd.DataFrame, gates: Iterable[Gate]) -> pd.DataFrame:
@@ -46,11 +54,15 @@ def measure_turns(turns: pd.DataFrame, gates: Iterable[Gate]) -> pd.DataFrame:
     for metric in PER_TURN:
         if metric.needs == "interruption":
             figures[metric.name] = figures[metric.name].where(barge)
+    after_tools = (turns["response_created_ns"] > turns["output_sent_ns"]).fillna(value=False)
+    figures["response_latency"] = figures["response_latency"].mask(after_tools)
+    figures["response_start_delay"] = _ms(turns["first_created_ns"] - turns["answer_asked_ns"])
     figures["leading_silence"] = _ms(turns["leading_silence_ns"])
     figures["speech_start_error"] = _ms(turns["start_media_ns"] - turns["onset_media_ns"])
     figures["endpointing_error"] = _ms(turns["end_media_ns"] - turns["offset_media_ns"])
     figures["error_ms"] = _ms(turns["first_audio_err_ns"])
-    table = turns.drop(columns=["leading_silence_ns", "first_audio_err_ns"]).assign(**figures)
+    inner = ["leading_silence_ns", "first_audio_err_ns", "first_created_ns"]
+    table = turns.drop(columns=inner).assign(**figures)
     table["answered"] = table["outcome"] == "ok"
     table["missed"] = table["outcome"] == "missed"
     table["good_turn"] = good_turns(table, gates)
@@ -101,19 +113,32 @@ def about(metric: Metric, turns: pd.DataFrame) -> pd.Series:
         return has | _flag(turns, "textual")
     if metric.needs == "interruption":
         return (turns["role"] == "interruption").astype(bool)
+    if metric.end in _IN_VAIN:
+        return has | in_vain_until(metric, turns).notna()
     if metric.end == "after_output_audio":
-        return turns["output_sent_ns"].notna()
+        return has | (turns["output_sent_ns"].notna() & ~_flag(turns, "textual"))
     if metric.needs or metric.end in _CHANCE or metric.name in _CHANCE:
         return has
     every = pd.Series(data=True, index=turns.index)
     spoken, textual = turns["role"] != WRITTEN, _flag(turns, "textual")
     if {metric.start, metric.end} & _HEARD:
         every &= (spoken & ~_flag(turns, "manual")) | has
+    if metric.name in _WITHOUT_TOOLS:
+        every &= turns["output_sent_ns"].isna() | has
     if metric.end in _SPOKEN:
         every &= spoken
     if metric.end in _ALOUD or metric.name in _ALOUD:
         every &= ~textual
     return every
+
+
+def in_vain_until(metric: Metric, turns: pd.DataFrame) -> pd.Series:
+    """By turn: until when (ns) it waited for what it had asked for and never got; NA: it did not.
+
+    Where the table does not say, nobody did.
+    """
+    nobody = pd.Series(pd.NA, turns.index, "Int64")
+    return pd.Series(turns.get(_IN_VAIN.get(metric.end, ""), nobody))
 
 
 def _flag(turns: pd.DataFrame, name: str) -> pd.Series:

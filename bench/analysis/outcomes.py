@@ -8,7 +8,8 @@ error      the response failed or is incomplete, nothing audible was in it, or a
 cut        the run ended the session in mid-turn, or the caller stopped the reply before anything
            of it was heard: its own doing, in no denominator
 ok         an answer before the caller gave up: audible, or where the session answers in text the
-           first of it
+           first of it; where tools were called beside it, and the caller then waited for what
+           answers their outputs, that too
 late       an answer after that
 missed     the server's VAD heard nothing, and nothing answered; where there is none (manual mode,
            text) nothing can be missed
@@ -124,6 +125,10 @@ def judge_turns(turns: pd.DataFrame, session: pd.DataFrame) -> pd.DataFrame:
     deaf = (turns["speech_started_ns"].isna() & turns["listened"]).to_numpy(bool)
     waited = gave_up.notna().to_numpy()
     called = turns["output_sent_ns"].notna().to_numpy()
+    replied = turns["after_output_audio_ns"].notna()
+    replied |= turns["after_output_text_ns"].notna() & textual
+    then = (gave_up > turns["output_sent_ns"]).fillna(value=False)
+    unanswered = called & waited & ~replied.to_numpy(bool) & then.to_numpy(bool)
     late_ms = (came - gave_up).astype(float) / 1e6
     late = [f"answered {late:.0f} ms after the caller gave up" for late in late_ms]
 
@@ -132,20 +137,22 @@ def judge_turns(turns: pd.DataFrame, session: pd.DataFrame) -> pd.DataFrame:
     response = "response " + status + why.where(why == "", ": " + why)
     wanted = np.where(textual, "text", "audio")
     without: pd.Series = response + ", without " + wanted
+    without_reply = "tools were called, and nothing answered their outputs"
     cases = (
         Case("dropped", is_open & ~in_order, "session " + _session_words(session)),
         Case("error", broken, response),
-        Case("error", complained & ~some, turns["error"]),
+        Case("error", complained & (~some | unanswered), turns["error"]),
+        Case("timeout", unanswered, without_reply),
         Case("cut", is_open & ~whole, "the run ended first"),
         Case("ok", in_time, ""),
         Case("late", audible, pd.Series(late, turns.index, object)),
         Case("cut", stopped & ~waited, "the caller stopped the reply before any of it was heard"),
         Case("missed", deaf & ~responded, "no speech_started and no answer"),
         Case("timeout", waited & some, "audio came, and none of it was heard"),
-        Case("timeout", waited & called, "tools were called, and nothing answered their outputs"),
+        Case("timeout", waited & called, without_reply),
         Case("timeout", waited, _missing(wanted, "the caller gave up")),
         Case("error", responded & some, "audio came, and none of it was heard"),
-        Case("error", called, "tools were called, and nothing answered their outputs"),
+        Case("error", called, without_reply),
         Case("error", responded & (status != "").to_numpy(), without),
         Case("timeout", np.ones(len(turns), bool), _missing(wanted, "what was said next")),
     )

@@ -21,7 +21,7 @@ _BETA: Final = (
 )
 _ABOUT: Final = {
     "transcription_duplicate": "input transcriptions that were completed again",
-    "transcription_late": "input transcriptions completed after the answer to them was done",
+    "transcription_late": "input transcriptions completed after the whole answer to them was done",
     "missing_ms": "speech_started and speech_stopped without their position",
     "missing_usage": "response.done without usage",
     "beta_names": "messages in the spelling of the beta",
@@ -32,12 +32,15 @@ _ABOUT: Final = {
 def quirks(events: pd.DataFrame) -> list[dict[str, Any]]:
     """{quirk, about, count} of those that were seen."""
     done = of_type(events, "response.done")
-    usage = parsed(done, "usage")["usage"].map(lambda said: isinstance(said, dict))
+    said = parsed(done, "usage", "status")
+    usage = said["usage"].map(lambda used: isinstance(used, dict))
+    # A reply that was cut off is over early: what comes after it need not be late.
+    whole = done[(said["status"] == "completed").to_numpy(bool)]
     completed = of_type(events, _COMPLETED)
     speech = of_type(events, *_SPEECH)
     counts = {
         "transcription_duplicate": int(completed.duplicated(["session", "item_id"]).sum()),
-        "transcription_late": _late(events, completed, done),
+        "transcription_late": _late(events, completed, whole),
         "missing_ms": int(speech["audio_ms"].isna().sum()),
         "missing_usage": int((~usage.astype(bool)).sum()),
         "beta_names": int(is_type(events, *_BETA).sum()),
@@ -51,7 +54,10 @@ def quirks(events: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _late(events: pd.DataFrame, completed: pd.DataFrame, done: pd.DataFrame) -> int:
-    """How many items were first transcribed after a response that began with them had ended."""
+    """How many items were first transcribed after a response that began with them had ended.
+
+    `done` are the ends of responses that were completed.
+    """
     first = completed.drop_duplicates(["session", "item_id"])
     commits = of_type(events, "input_audio_buffer.committed")
     keys = pd.MultiIndex.from_arrays([commits["session"], codes(commits["item_id"])])

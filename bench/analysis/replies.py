@@ -137,7 +137,11 @@ def _heard(deltas: pd.DataFrame) -> pd.DataFrame:
 
 
 def answers(replies: pd.DataFrame, stopped_row: pd.Series) -> pd.DataFrame:
-    """The reply that is each turn's answer, by turn. `stopped_row`, by turn: NA for never."""
+    """The reply that is each turn's answer, by turn. `stopped_row`, by turn: NA for never.
+
+    `first_created_ns` is of the first reply after that, which may be another: one that called tools
+    whose outputs the answer is to.
+    """
     mine = replies[replies["turn"] >= 0]
     stopped = integers(mine["turn"].map(stopped_row).astype("Int64"), -1)
     after = mine["row"].to_numpy() > stopped
@@ -150,7 +154,10 @@ def answers(replies: pd.DataFrame, stopped_row: pd.Series) -> pd.DataFrame:
         ]
     )
     chosen = chosen.drop_duplicates("turn").sort_values("turn")
-    return chosen.assign(response=chosen.index).set_index("turn")
+    chosen = chosen.assign(response=chosen.index).set_index("turn")
+    first = mine[after].drop_duplicates("turn").set_index("turn")["created_ns"]
+    chosen["first_created_ns"] = first.reindex(chosen.index).fillna(chosen["created_ns"])
+    return chosen
 
 
 def earliest(replies: pd.DataFrame, column: str, count: int) -> pd.Series:

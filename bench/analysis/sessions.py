@@ -13,10 +13,20 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from bench.analysis.tables import ALWAYS, NEVER, integers, of_type, parsed, texts
+from bench.analysis.tables import (
+    ALWAYS,
+    NEVER,
+    integers,
+    milliseconds,
+    of_type,
+    parsed,
+    texts,
+)
 
 IN_ORDER: Final = ("finished", "drained", "lost")
 """Outcomes after which turns not yet attempted are no attempts: the run itself ended there."""
+WHOLE: Final = ("finished", "drained")
+"""Outcomes of sessions whose end was seen: what is missing in them did not come."""
 
 _NOTES: Final = {
     "started_ns": "bench.start",
@@ -71,8 +81,8 @@ def sessions_table(events: pd.DataFrame, plan: dict[str, Any]) -> pd.DataFrame:
     table["output_format"] = microphone["output"].map(_format).astype("str")
     jitter = microphone["jitter_buffer_ms"].fillna(0).astype(float).mul(1e6).round()
     table["jitter_ns"] = jitter.astype("Int64").fillna(0)
-    padding = microphone["prefix_padding_ms"].astype(float).mul(1e6).round()
-    table["prefix_padding_ns"] = padding.astype("Int64")  # NA: the server did not say
+    padding = [milliseconds(said) for said in microphone["prefix_padding_ms"]]
+    table["prefix_padding_ns"] = pd.Series(padding, microphone.index, "Int64")  # NA: not said
 
     begin, stop = span(plan)
     ended = integers(table["ended_ns"], NEVER)

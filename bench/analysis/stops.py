@@ -3,10 +3,15 @@
 Theory of operation
 -------------------
 A response.cancel stops the response that it names, else the one that began last before it was sent.
-Where that had ended already the cancel came too late (a race, and no failure): it was sent, and
-nothing was cancelled. Where the server says of the response that it was cancelled, and not because
-it heard somebody speak, the cancel did it. A caller who only empties its player (`bench.flush` with
-the cause `caller`) stops the turn too.
+Where that had ended already it may have been about the one that was to come (protocol.md 7.6): the
+next of the same turn, if that was then cancelled. If not, the cancel came too late (a race, and no
+failure): it was sent, and nothing was cancelled.
+
+Where the server says of the response that it was cancelled, and not because it heard somebody
+speak, the cancel did it. A cancel of an open response that ended in another way, or not at all, was
+in vain: it was waited for until the end, and that it never came must show (flaw F12).
+
+A caller who only empties its player (`bench.flush` with the cause `caller`) stops the turn too.
 
 A truncation belongs to the turn that was begun last when it was sent: the interruption, or the turn
 whose reply was stopped.
@@ -15,15 +20,14 @@ whose reply was stopped.
 import numpy as np
 import pandas as pd
 
-from bench.analysis.acks import pair
+from bench.analysis.acks import in_vain
 from bench.analysis.responses import named
 from bench.analysis.speech import owner
 from bench.analysis.tables import (
-    ALWAYS,
     NEVER,
-    codes,
     integers,
     latest,
+    nullable,
     of_type,
     parsed,
     places,
@@ -40,39 +44,53 @@ def stops(
 ) -> pd.DataFrame:
     """By turn that was stopped: `cancel_sent_ns`, `cancelled_ns`, `cancelled_last_audio_ns`.
 
+    `cancel_waited_ns` is until when a cancel in vain was waited for (NA: it was not in vain).
     `late_audio` is ms of the reply that came after the cancel (NA: it had ended before), `emptied`
     whether the caller emptied its player.
     """
-    rows = _cancels(events, responses)
+    rows = _cancels(events, turns, responses, replies)
     rows["turn"] = np.append(replies["turn"].to_numpy(np.int64), -1)[rows["response"]]
     rows = rows[rows["turn"] >= 0].drop_duplicates("turn").set_index("turn")
     reply = replies.take(rows["response"].to_numpy(np.int64))
     done = integers(reply["done_ns"], NEVER)
     sent = rows["sent_ns"].to_numpy()
-    by_caller = (reply["status"] == "cancelled") & (reply["reason"] != "turn_detected")
-    taken = by_caller.to_numpy(bool) & (done >= sent)
-    table = pd.DataFrame({"cancel_sent_ns": rows["sent_ns"].astype("Int64")})
-    for column, source in (
-        ("cancelled_ns", "done_ns"),
-        ("cancelled_last_audio_ns", "last_audio_ns"),
-    ):
-        values = pd.Series(reply[source].to_numpy(), rows.index)
-        table[column] = values.where(taken).astype("Int64")
+    stopped, heard = reply["status"] == "cancelled", reply["reason"] == "turn_detected"
+    open_ = (done >= sent) & ~(stopped & heard).to_numpy(bool)
+    taken = open_ & stopped.to_numpy(bool)
+    until = np.minimum(done, integers(turns["ended_ns"], NEVER)[rows.index])
+    last_audio = pd.Series(reply["last_audio_ns"].to_numpy(), rows.index)
+    table = pd.DataFrame(
+        {
+            "cancel_sent_ns": rows["sent_ns"].astype("Int64"),
+            "cancelled_ns": pd.Series(nullable(done, taken), rows.index),
+            "cancelled_last_audio_ns": last_audio.where(open_).astype("Int64"),
+            "cancel_waited_ns": pd.Series(
+                nullable(until, open_ & ~taken & (until != NEVER)), rows.index
+            ),
+        }
+    )
     late = audio_after(deltas, rows["response"], rows["sent_ns"])
     table["late_audio"] = late.where(done >= sent)
     return table.join(_emptied(events, turns), how="outer")
 
 
-def _cancels(events: pd.DataFrame, responses: pd.DataFrame) -> pd.DataFrame:
+def _cancels(
+    events: pd.DataFrame, turns: pd.DataFrame, responses: pd.DataFrame, replies: pd.DataFrame
+) -> pd.DataFrame:
     """Every response.cancel sent: `sent_ns`, and `response` that it means, -1: none."""
     rows = of_type(events, "response.cancel", direction="out").reset_index(drop=True)
-    last = latest(
-        rows["session"].to_numpy(), places(events, rows), responses["session"].to_numpy(),
-        2 * responses["row"].to_numpy(),
-    )  # fmt: skip
+    session, place, sent = rows["session"].to_numpy(), places(events, rows), sent_ns(rows)
+    of_session, begun = responses["session"].to_numpy(), 2 * responses["row"].to_numpy()
+    last = latest(session, place, of_session, begun)
+    over = (last < 0) | (np.append(integers(replies["done_ns"], NEVER), NEVER)[last] < sent)
+    # Counted back from the end the next one is the last before.
+    following = latest(session, -place, of_session, -begun)
+    stopped = (replies["status"] == "cancelled") & (replies["reason"] != "turn_detected")
+    turn = np.append(np.where(stopped, replies["turn"], -1), -1)[following]
+    pending = over & (turn >= 0) & (turn == owner(turns, session, sent))
     bare = rows["response_id"].isna().to_numpy(bool)
-    meant = np.where(bare, last, named(responses, rows))
-    return pd.DataFrame({"sent_ns": sent_ns(rows), "response": meant.astype(np.int64)})
+    meant = np.where(bare, np.where(pending, following, last), named(responses, rows))
+    return pd.DataFrame({"sent_ns": sent, "response": meant.astype(np.int64)})
 
 
 def _emptied(events: pd.DataFrame, turns: pd.DataFrame) -> pd.DataFrame:
@@ -97,26 +115,19 @@ def audio_after(deltas: pd.DataFrame, response: pd.Series, since_ns: pd.Series) 
     return late.reindex(response.index).fillna(0.0).astype(float).where(known)
 
 
-def truncations(events: pd.DataFrame, turns: pd.DataFrame) -> pd.DataFrame:
-    """By turn: the first truncate sent in it, and its acknowledgement."""
-    sent = of_type(events, "conversation.item.truncate", direction="out")
-    done = of_type(events, "conversation.item.truncated")
-    table = pd.DataFrame(
-        {
-            "session": sent["session"].to_numpy(),
-            "place": places(events, sent),
-            "key": codes(sent["item_id"]),
-            "at_ns": sent_ns(sent),
-        }
-    )
-    answers = pd.DataFrame(
-        {"session": done["session"], "place": 2 * done["row"], "key": codes(done["item_id"])}
-    )
-    found = pair(table, answers)
-    at = np.append(done["at_ns"].to_numpy(np.int64), ALWAYS)[found]
-    table["truncated_ns"] = pd.Series(at, table.index, "Int64").where(found >= 0)
-    table["turn"] = owner(turns, table["session"].to_numpy(), table["at_ns"].to_numpy())
-    table = table[table["turn"] >= 0].drop_duplicates("turn").set_index("turn")
+def truncations(turns: pd.DataFrame, acks: pd.DataFrame, sessions: pd.DataFrame) -> pd.DataFrame:
+    """By turn: the first truncate sent in it, its acknowledgement, how long it waited in vain.
+
+    `acks`: see `acks.acknowledgements`.
+    """
+    sent = acks[acks["metric"] == "truncate_ack"]
+    turn = owner(turns, sent["session"].to_numpy(np.int64), sent["sent_ns"].to_numpy(np.int64))
+    sent = sent.assign(turn=turn, waited=in_vain(sent, sessions))
+    sent = sent[turn >= 0].drop_duplicates("turn").set_index("turn")
     return pd.DataFrame(
-        {"truncate_sent_ns": table["at_ns"].astype("Int64"), "truncated_ns": table["truncated_ns"]}
+        {
+            "truncate_sent_ns": sent["sent_ns"].astype("Int64"),
+            "truncated_ns": sent["answered_ns"],
+            "truncate_waited_ns": sent["waited"],
+        }
     )

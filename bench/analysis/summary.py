@@ -5,7 +5,8 @@ Theory of operation
 Per-turn figures are over the turns of the measured phase, per-session figures over sessions that
 lived in it. Turns that the run itself cut short are in no denominator; every other attempt is in
 all of them. A turn that failed while the caller was waiting is a censored sample of what it was
-waiting for (`WAITED_FOR`): a server that answers nine callers in ten fast and the tenth never has
+waiting for (`WAITED_FOR`), and so is whatever the caller asked for and the server ignored (a
+cancel, an acknowledgement): a server that answers nine callers in ten fast and the tenth never has
 no fast p95 (flaw F12). A quantile that lies beyond every wait has n and no value.
 
 Where a run has several settings or scripts, per-turn figures are given again for each (`filter`),
@@ -24,7 +25,7 @@ from bench.analysis.errors import errors_by_code
 from bench.analysis.grammar import violations
 from bench.analysis.honoured import count_unhonoured, differences, unhonoured
 from bench.analysis.leaks import leaks
-from bench.analysis.measure import PER_SESSION, PER_TURN, about
+from bench.analysis.measure import PER_SESSION, PER_TURN, about, in_vain_until
 from bench.analysis.messages import message_counts, unseen
 from bench.analysis.outcomes import FAILED, OUTCOMES
 from bench.analysis.quantile import (
@@ -61,25 +62,27 @@ _ABOUT: Final = {
     "filtered_resamples": FILTERED_RESAMPLES,
     "estimator": "linear interpolation between order statistics (Hyndman-Fan type 7); waits "
     "without an end are right-censored (Kaplan-Meier); value null with n above 0: beyond all waits",
-    "intervals": "quantiles and means of turns and sessions: bootstrap of whole sessions; of "
-    "events: Woodruff, by session (hub_lag: by worker-second); shares: Clopper-Pearson; spurious: "
-    "Garwood",
-    "whole_run": "messages, violations, leaks and unhonoured are over the whole run, all else over "
-    "its measured phase",
+    "intervals": "quantiles and means of turns, sessions and acknowledgements: bootstrap of whole "
+    "sessions; of chunks and messages: Woodruff, by session (hub_lag: by worker-second); shares: "
+    "Clopper-Pearson; spurious: Garwood",
+    "whole_run": "messages, errors_by_code, quirks, violations, leaks and unhonoured are over the "
+    "whole run, all else over its measured phase",
 }
 
 
 class Measured(NamedTuple):
     """The run's tables with their figures.
 
-    `turns`, `sessions` are the measured tables, `disturbances` and `said` as `turns.Told` has them,
-    `breaches` the turns whose headline was checked, and those where it is not the sum of its parts.
+    `turns`, `sessions` are the measured tables, `disturbances`, `said` and `acks` as `turns.Told`
+    has them, `breaches` the turns whose headline was checked, and those where it is not the sum of
+    its parts.
     """
 
     turns: pd.DataFrame
     sessions: pd.DataFrame
     disturbances: pd.DataFrame
     said: pd.DataFrame
+    acks: pd.DataFrame
     breaches: tuple[int, int]
 
 
@@ -98,7 +101,7 @@ def summarise(
     by_number = sessions.set_index("session")
     broken = violations(events, by_number, plan.get("start_ns"))
     leaked = leaks(events, by_number, measured.said, plan.get("start_ns"))
-    asked = differences(events)
+    asked = differences(events, measured.acks)
     messages = message_counts(events)
     found = {
         "violations": sum(rule["count"] for rule in broken),
@@ -110,6 +113,7 @@ def summarise(
         *_per_turn(attempted, aside, "", RESAMPLES),
         *_per_session(sessions),
         *_per_event(plan, events, health),
+        *_per_request(ack_samples(measured.acks, by_number, begin, stop)),
         *_counts(counts(plan, events, rare, sessions, counted, found)),
         *_filtered(attempted, aside, sessions),
     ]
@@ -126,7 +130,7 @@ def summarise(
         "usage": usage(rare),
         "words": {**tally(attempted), "worst": worst(attempted)},
         "messages": messages,
-        "errors_by_code": errors_by_code(rare),
+        "errors_by_code": errors_by_code(events),
         "quirks": quirks(events),
         "violations": broken,
         "leaks": leaked,
@@ -178,17 +182,25 @@ def _per_session(sessions: pd.DataFrame) -> Iterator[dict[str, Any]]:
 def _per_event(
     plan: dict[str, Any], events: pd.DataFrame, health: pd.DataFrame
 ) -> Iterator[dict[str, Any]]:
-    samples = {**event_samples(plan, events, health), **ack_samples(events, *span(plan))}
-    for name, (values, cluster) in samples.items():
+    for name, (values, cluster) in event_samples(plan, events, health).items():
         yield from _statistics(METRICS[name], woodruff(values, cluster, QUANTILES))
+
+
+def _per_request(samples: dict[str, Sample]) -> Iterator[dict[str, Any]]:
+    for name, sample in samples.items():
+        yield from _statistics(METRICS[name], estimates(sample, QUANTILES))
 
 
 def turn_sample(metric: Metric, turns: pd.DataFrame) -> Sample:
     """The samples of a per-turn metric among attempted turns, failed waits censored."""
     values = turns[metric.name].to_numpy(np.float64)
     has = ~np.isnan(values)
-    waits = np.zeros(len(turns), bool)
-    if metric.end in WAITED_FOR:
+    until = integers(in_vain_until(metric, turns), NEVER)
+    waits = ~has & (until != NEVER)
+    if waits.any():
+        begin = integers(turns[f"{metric.start}_ns"], NEVER)
+        values = np.where(waits, (until - np.where(waits, begin, 0)) / 1e6, values)
+    elif metric.end in WAITED_FOR:
         begin = integers(turns[f"{metric.start}_ns"], NEVER)
         until = integers(turns["waited_until_ns"], NEVER)
         lost = turns["outcome"].isin(FAILED).to_numpy(bool) & about(metric, turns).to_numpy(bool)

@@ -37,6 +37,9 @@ NEVER = int(np.iinfo(np.int64).max)
 ALWAYS = int(np.iinfo(np.int64).min)
 """An instant before all others, in plain integer arrays."""
 
+MOST_MS: Final = 2**40
+"""Beyond it (35 years) what is said in ms is no place or length in a session, and was not said."""
+
 MISSING: Final = object()
 """What an object does not say at all, which is not null."""
 
@@ -64,6 +67,9 @@ def read_events(path: Path, columns: Sequence[str] = EVENTS) -> pd.DataFrame:
             events[name] = events[name].astype("category")
     for name in events.columns.intersection(["session", "at_ns", "at_err_ns", "nbytes"]):
         events[name] = events[name].to_numpy(np.int64)
+    if "audio_ms" in events:
+        odd = (events["audio_ms"].abs() > MOST_MS).fillna(value=False)
+        events["audio_ms"] = events["audio_ms"].mask(odd) if odd.any() else events["audio_ms"]
     session, at = events["session"].to_numpy(), events["at_ns"].to_numpy()
     step = np.diff(session)
     if ((step < 0) | ((step == 0) & (np.diff(at) < 0))).any():
@@ -156,6 +162,13 @@ def integers(column: pd.Series, missing: int) -> Ints:
     if isinstance(column.dtype, np.dtype) and column.dtype.kind == "i":
         return column.to_numpy(np.int64)
     return column.to_numpy(dtype=np.int64, na_value=missing)
+
+
+def milliseconds(said: Any) -> int | None:
+    """What was said in ms, as ns; None where it is no number, or none that can be (`MOST_MS`)."""
+    if isinstance(said, bool) or not isinstance(said, int | float) or not abs(said) <= MOST_MS:
+        return None
+    return round(said * 1_000_000)
 
 
 def nullable(values: Ints, present: NDArray[np.bool_]) -> pd.arrays.IntegerArray:

@@ -23,7 +23,7 @@ _CALLS: Final = (_ARGUMENTS, "response.output_item.added", "response.output_item
 def tool_rounds(
     events: pd.DataFrame, responses: pd.DataFrame, replies: pd.DataFrame
 ) -> pd.DataFrame:
-    """By turn that called: `call_done_ns`, `output_sent_ns`, `after_output_audio_ns`.
+    """By turn that called: `call_done_ns`, `output_sent_ns`, `after_output_audio_ns`, `…_text_ns`.
 
     `continued_row` is the row after which the turn went on, that of its last output (NA: none).
     """
@@ -38,7 +38,9 @@ def tool_rounds(
     outputs = _outputs(events, calls)
     first = outputs[outputs["response"] == outputs["turn"].map(done["response"])]
     table["output_sent_ns"] = first.groupby("turn")["sent_ns"].max().astype("Int64")
-    table["after_output_audio_ns"] = _reply(replies, table["output_sent_ns"])
+    for kind in ("audio", "text"):
+        first_of = _reply(replies, table["output_sent_ns"], f"first_{kind}_ns")
+        table[f"after_output_{kind}_ns"] = first_of
     table["continued_row"] = outputs.groupby("turn")["row"].max().astype("Int64")
     return table
 
@@ -60,10 +62,10 @@ def _outputs(events: pd.DataFrame, calls: pd.DataFrame) -> pd.DataFrame:
     return sent.merge(known[["session", "call_id", "turn", "response"]], on=["session", "call_id"])
 
 
-def _reply(replies: pd.DataFrame, output_sent: pd.Series) -> pd.Series:
-    """By turn: the first audio of a response of it that began after its outputs were sent."""
+def _reply(replies: pd.DataFrame, output_sent: pd.Series, column: str) -> pd.Series:
+    """By turn: what came first in a response of it that began after its outputs were sent."""
     mine = replies[replies["turn"].isin(output_sent.dropna().index)]
-    mine = mine[mine["first_audio_ns"].notna()]
+    mine = mine[mine[column].notna()]
     sent = integers(mine["turn"].map(output_sent).astype("Int64"), 0)
     after = mine[np.asarray(mine["begin_ns"] > sent, bool)].drop_duplicates("turn")
-    return after.set_index("turn")["first_audio_ns"]
+    return after.set_index("turn")[column]

@@ -11,15 +11,16 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import pandas as pd
 
+from bench.analysis.acks import acknowledgements
 from bench.analysis.asks import answered_turns, ask_instants, belonging, sent_asks, who_answers
 from bench.analysis.bargein import interruptions
 from bench.analysis.clock import appends, samples_sent
-from bench.analysis.deltas import deltas_played
+from bench.analysis.deltas import deltas_played, first_interjections
 from bench.analysis.disturb import disturbances
 from bench.analysis.ear import Ear
 from bench.analysis.effective import Effective
-from bench.analysis.interjections import first_interjections
 from bench.analysis.outcomes import error_texts, judge_turns, never_reached, patience
+from bench.analysis.peers import like_their_peers
 from bench.analysis.playing import windows
 from bench.analysis.replies import answers, earliest, replies_table, responses_said
 from bench.analysis.responses import begun
@@ -37,7 +38,8 @@ TURN_INSTANTS: Final = tuple(name for name in INSTANTS if name not in SESSION_IN
 
 _LENGTHS: Final = (
     "queued_ns", "jitter_buffer_ns", "underrun_before_onset_ns", "leading_silence_ns",
-    "reply_audio_ns", "first_audio_err_ns", "waited_until_ns",
+    "reply_audio_ns", "first_audio_err_ns", "first_created_ns", "waited_until_ns",
+    "cancel_waited_ns", "truncate_waited_ns",
 )  # fmt: skip
 _NUMBERS: Final = (
     "min_buffer", "delta_gap", "realtime_factor", "underrun_time", "stale_audio", "text_rate",
@@ -68,15 +70,18 @@ class Told(NamedTuple):
     turns:         see `COLUMNS`
     disturbances:  of replies, see `disturb`
     said:          everything, see `speech.utterances`
+    acks:          what the caller asked of the server, see `acks.acknowledgements`
     """
 
     turns: pd.DataFrame
     disturbances: pd.DataFrame
     said: pd.DataFrame
+    acks: pd.DataFrame
 
 
-def turns_table(events: pd.DataFrame, sessions: pd.DataFrame, plan: dict[str, Any]) -> Told:
-    """Every attempted turn of the run, ordered by session and turn."""
+def turns_table(events: pd.DataFrame, sessions: pd.DataFrame, run: dict[str, Any]) -> Told:
+    """Every attempted turn of the run, ordered by session and turn. `run` is its run.json."""
+    plan, acks = run["plan"], acknowledgements(events)
     effective, appended = Effective(events), appends(events)
     said = utterances(events, sessions)
     turns = turns_said(said)
@@ -103,7 +108,7 @@ def turns_table(events: pd.DataFrame, sessions: pd.DataFrame, plan: dict[str, An
     turns = turns.join(tool_rounds(events, responses, replies))
     turns = turns.join(stops(events, turns, responses, replies, deltas))
     turns["emptied"] = turns["emptied"].astype("boolean").fillna(value=False)
-    turns = turns.join(truncations(events, turns)).join(patience(events, turns))
+    turns = turns.join(truncations(turns, acks, sessions)).join(patience(events, turns))
     turns["error"] = error_texts(events, turns)
     turns["last_said"] = turns["next_ns"] == NEVER
     turns = turns.join(judge_turns(turns, session))
@@ -112,7 +117,7 @@ def turns_table(events: pd.DataFrame, sessions: pd.DataFrame, plan: dict[str, An
     talked_into = [turns.loc[turns["role"] == "interruption", "session"], aside["session"]]
     # Windows are many: only those of sessions where somebody talked into a reply are looked at.
     spans = windows(deltas[deltas["session"].isin(pd.concat(talked_into))])
-    cut = interruptions(turns, replies, deltas, spans)
+    cut = interruptions(turns, replies, deltas, spans, effective)
     turns = turns.join(cut.drop(columns="cut_reply"))
     turns["stale_audio"] = turns["stale_audio"].fillna(turns["late_audio"])
     turns["interrupted_by_caller"] = turns["response"].isin(cut["cut_reply"].dropna())
@@ -121,12 +126,14 @@ def turns_table(events: pd.DataFrame, sessions: pd.DataFrame, plan: dict[str, An
     turns["waited_until_ns"] = _waited(turns)
     turns["as_of_ns"] = turns["begin_ns"]
     # Typed before they meet: a missing instant would turn a column of them into floats.
-    missing = _like_their_peers(never_reached(sessions, turns), turns)
+    scenario = (run.get("scenario") or {}).get("effective") or {}
+    missing = like_their_peers(never_reached(sessions, turns), turns, scenario)
     table = pd.concat([_tidy(turns, plan), _tidy(missing, plan)])
     return Told(
         table.sort_values(["session", "turn"], kind="stable", ignore_index=True),
         disturbances(events, aside, said, ear, replies, deltas, spans),
         said,
+        acks,
     )
 
 
@@ -171,16 +178,6 @@ def _waited(turns: pd.DataFrame) -> pd.Series:
         ]
     )
     return pd.Series(until, turns.index).where(until != NEVER).astype("Int64")
-
-
-def _like_their_peers(missing: pd.DataFrame, turns: pd.DataFrame) -> pd.DataFrame:
-    """Turns that were never come to, told apart as all others of their script and setting are."""
-    keys = ["script", "setting"]
-    told = turns.assign(written=turns["role"] == WRITTEN)
-    alike = told.groupby(keys)[["manual", "textual", "written"]].all()
-    missing = missing.join(alike, on=keys)
-    written = missing["written"].astype("boolean").fillna(value=False)
-    return missing.assign(role=missing["role"].where(~written, WRITTEN))
 
 
 def _tidy(turns: pd.DataFrame, plan: dict[str, Any]) -> pd.DataFrame:

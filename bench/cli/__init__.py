@@ -169,6 +169,48 @@ def judge(
     raise typer.Exit(_print_verdict(folder, verdict, as_json=as_json))
 
 
+@app.command(epilog="Example: bench calibrate --sessions 1,20,100 --json")
+def calibrate(
+    scenario: Annotated[Path, typer.Argument(help="A scenario file (TOML).")] = Path(
+        "scenarios/demo.toml"
+    ),
+    sessions: Annotated[
+        str, typer.Option(help="Concurrencies, as in 1,20,100; of one worker each.")
+    ] = "1,20,100,200",
+    duration: Annotated[str, typer.Option(help="Measured time of each run.")] = "20s",
+    profile: Annotated[
+        Path | None, typer.Option(help="How the reference server behaves (TOML).")
+    ] = None,
+    truths: Annotated[
+        bool, typer.Option("--truths", help="The first concurrency also with six other truths.")
+    ] = False,
+    out_: Annotated[Path, typer.Option("--out", help="Write the calibration here.")] = Path(
+        "reports/calibration.json"
+    ),
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the run folders in reports/.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Measure this harness's own error on this machine, and up to where to trust it.
+
+    Exit code 3 where not even the least concurrency can be trusted.
+    """
+    from bench.cli.calibrate import Interrupted, Options, print_calibration  # noqa: PLC0415
+    from bench.cli.calibrate import calibrate as calibrate_machine  # noqa: PLC0415
+
+    options = Options(scenario, sessions, duration, out_, profile, truths, keep)
+    try:
+        results = calibrate_machine(options, talk)
+    except Interrupted:
+        raise typer.Exit(130) from None
+    from bench.analysis.calibration import trusted  # noqa: PLC0415
+
+    if as_json:
+        print(json.dumps(results, indent=2))
+    else:
+        print_calibration(results, out)
+    raise typer.Exit(0 if trusted(results) else 3)
+
+
 @app.command(epilog="Example: bench probe ws://127.0.0.1:8765/v1/realtime --dialect openai")
 def probe(
     target: Annotated[str, typer.Argument(help="reference, inworld, openai, or a URL.")],

@@ -11,6 +11,7 @@ from bench.cli.processes import Reference
 from bench.errors import UsageError
 from bench.probe.findings import FILE_NAME, Probe, keep
 from bench.probe.run import estimate, run_probe
+from bench.probe.sittings import sittings_for
 from bench.reference.profile import load_profile
 from bench.runs.folder import RunFolder
 from bench.runs.job import Target, credential, read_target
@@ -35,7 +36,11 @@ def probe(
         raise UsageError("--profile is for the reference server, which this target is not")
     if profile is not None:
         load_profile(profile)
-    talk.print(f"probe     {target.name}: {estimate(corpus)}", highlight=False, soft_wrap=True)
+    talk.print(
+        f"probe     {target.name}: {estimate(corpus, only=sittings_for(target.dialect))}",
+        highlight=False,
+        soft_wrap=True,
+    )
     if not target.loopback and not yes:
         raise UsageError("this is no loopback target: add --yes to start")
     with _reachable(target, corpus, profile) as reachable, talk.status("probing"):

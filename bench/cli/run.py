@@ -18,6 +18,8 @@ from bench.errors import BenchError, UsageError
 from bench.plan.arrivals import arrivals
 from bench.plan.metrics import VERSION
 from bench.plan.scenario import gates_of
+from bench.probe.run import estimate
+from bench.probe.sittings import sittings_for
 from bench.reference.profile import load_profile
 from bench.runs.folder import RunFolder, fault
 from bench.runs.job import (
@@ -163,6 +165,9 @@ def _warn(job: Job, options: Options, talk: Console) -> None:
     upper = "" if load.sessions else " in all, were they all open at once"
     price = options.price_per_minute
     cost = f"about {held * price:.2f}" if price is not None else "give --price-per-minute to see it"
+    if options.probe:
+        first = estimate(str(job.corpus.folder), only=sittings_for(job.target.dialect))
+        talk.print(f"probe     {first}, before the run", highlight=False, soft_wrap=True)
     talk.print(
         f"target    {job.target.name}\nsessions  {sessions}{upper}\nminutes   {minutes:.1f} "
         f"({held:.0f} session-minutes at most)\npackets   {packets:.0f} a second sent "

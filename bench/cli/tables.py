@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.plan.metrics import METRICS
+from bench.report.words import clip
 from bench.runs.folder import RunFolder
 
 HEADLINE = (
@@ -46,6 +47,7 @@ SHARES = (
 COMPARED = ("endpointing_delay", "first_audio_latency", "split_turn", "talked_over", "answered")
 """What settings of a sweep are compared by: medians and shares."""
 MOST_LEAKS = 5
+_LONGEST = 200
 COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow", "invalid": "magenta"}
 
 
@@ -100,26 +102,37 @@ def _shares(rows: dict[tuple[str, str], dict[str, Any]], summary: dict[str, Any]
         if row is not None and row["n"]:
             told.append(f"{share} {row['value']:.1f} %")
     outcomes = ", ".join(f"{count} {name}" for name, count in summary["outcomes"].items() if count)
-    return "\n".join(
-        ["  ".join(told), f"outcomes  {outcomes or 'none'}", f"tokens    {_tokens(summary)}"]
-    )
+    lines = ["  ".join(told), f"outcomes  {outcomes or 'none'}", f"tokens    {_tokens(summary)}"]
+    settings = len(summary.get("settings") or ())
+    if settings > 1:
+        lines.append(f"settings  all of this is over {settings} together; compared below")
+    return "\n".join(lines)
 
 
 def _findings(summary: dict[str, Any]) -> Iterator[str]:
     """What was found wrong, each by its name; nothing where nothing was."""
     for found in summary.get("violations") or ():
         words = [example["text"] for example in found["examples"]] or [found["about"]]
-        yield f"violation {found['rule']}: {found['count']} times; {words[0]}"
+        yield f"violation {found['rule']}: {found['count']} times; {_inert(words[0])}"
     for leak in (summary.get("leaks") or ())[:MOST_LEAKS]:
         yield (
-            f"leak      session {leak['session']} got {leak['words']!r} of session "
-            f"{leak['of_session']} ({leak['what']})"
+            f"leak      session {leak['session']} got “{_inert(leak['words'])}” of session "
+            f"{leak['of_session']} ({_inert(leak['what'])})"
         )
     for change in summary.get("unhonoured") or ():
+        got = f"got {_inert(change['got'])}" if change.get("echoed", True) else "not echoed"
         yield (
-            f"setting   {change['path']}: asked {change['asked']}, got {change['got']} "
+            f"setting   {_inert(change['path'])}: asked {_inert(change['asked'])}, {got} "
             f"({change['sessions']} sessions)"
         )
+
+
+def _inert(value: object) -> str:
+    """What a server said, as one short line that does nothing to a terminal."""
+    # What is no printable character (escape sequences, other directions of text) is written out.
+    line = " ".join(str(value).split())
+    shown = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in line)
+    return clip(shown, _LONGEST)
 
 
 def _settings(summary: dict[str, Any]) -> Table:
@@ -128,7 +141,7 @@ def _settings(summary: dict[str, Any]) -> Table:
     table = Table(title="settings", box=box.SIMPLE_HEAD, title_justify="left")
     table.add_column("setting", no_wrap=True)
     for name in COMPARED:
-        table.add_column(name.replace("_", " "), justify="right")
+        table.add_column(name.replace("_", "\n"), justify="right")
     for label in summary["settings"]:
         cells = []
         for name in COMPARED:

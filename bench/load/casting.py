@@ -9,11 +9,12 @@ changing one leaves the others as they were.
 
 from collections.abc import Iterator, Mapping
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bench.plan.scenario import Ingredient
-from bench.plan.session import session_object
+from bench.plan.session import first_session, session_object, suited
 from bench.plan.sweep import Setting
+from bench.protocol.objects import Session
 from bench.runs.job import Job, find_script, line_ids, tagged_ids
 from bench.voice.directions import Part, Script
 from bench.voice.scripts import SCRIPTS, marked
@@ -24,6 +25,7 @@ class Role(NamedTuple):
     """What one session does: its kind, the setting it asks for, and what it has to say.
 
     `turns` is how many turns that makes, `marker` words that only this session says, or "".
+    `asked` is its session.update, `model` what goes into the URL where the service wants it there.
     """
 
     kind: Ingredient
@@ -31,6 +33,8 @@ class Role(NamedTuple):
     part: Part
     turns: int
     marker: str
+    asked: Session
+    model: str
 
     def script(self, number: int) -> Script:
         """The script to be played by session `number`."""
@@ -43,6 +47,7 @@ class Casting:
 
     def __init__(self, job: Job, utterances: Mapping[str, Utterance], name: str) -> None:
         self._scenario = job.scenario
+        self._dialect = job.target.dialect
         self._utterances = utterances
         self._name = name
         self._lines = line_ids(job.scenario, job.corpus)
@@ -55,7 +60,16 @@ class Casting:
         kind, part = self._kind(slot, lap), self._part(slot, lap)
         setting = self._settings[(slot + lap) % len(self._settings)]
         turns = SCRIPTS[kind.script].turns(part) if kind.script in SCRIPTS else len(part.lines)
-        return Role(kind, setting, part, turns, self._marker(number))
+        session = {**setting.session, **kind.session}
+        return Role(
+            kind,
+            setting,
+            part,
+            turns,
+            self._marker(number),
+            first_session(session, self._dialect),
+            str(session.get("model", "")),
+        )
 
     def _kind(self, slot: int, lap: int) -> Ingredient:
         """The kind of conversation: drawn from the slot's own stream where there are several."""
@@ -83,9 +97,14 @@ class Casting:
             caller.gap,
             caller.hear,
             caller.tool_time,
-            tuple(session_object(change) for change in caller.changes),
-            tuple(session_object(change) for change in caller.refused_changes),
+            self._sessions(caller.changes),
+            self._sessions(caller.refused_changes),
         )
+
+    def _sessions(self, changes: tuple[dict[str, Any], ...]) -> tuple[Session, ...]:
+        """Those of the changes that this service has at all."""
+        mine = [suited(change, self._dialect) for change in changes]
+        return tuple(session_object(change) for change in mine if change)
 
     def _said_into(self, random: Random, count: int) -> Iterator[Utterance]:
         """What is said into `count` replies: the tags of `into` take turns."""

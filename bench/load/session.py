@@ -184,7 +184,8 @@ class Session:
             in_row(self._number, message, len(text.data), text.at_ns, text.at_err_ns, text.read_ns)
         )
         if isinstance(message, UnknownMessage):
-            self._note(Note("bench.unknown", text.at_ns, detail={"type": message.type}))
+            why = {"type": message.type, "reason": message.reason}
+            self._note(Note("bench.unknown", text.at_ns, detail=why))
             return
         if type(message) not in self._types:
             self._types.add(type(message))

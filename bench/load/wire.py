@@ -224,10 +224,13 @@ class Wire:
 
     def _read(self) -> None:
         while not self.ended:
+            # The socket was empty before the call that found nothing more: what comes while the
+            # call lasts came after that, and its bar must reach back so far.
+            asked_ns = monotonic_ns()
             try:
                 data, ancillary, _flags, _from = self._socket.recvmsg(_READ_SIZE, _ANCILLARY)
             except _WOULD_BLOCK:
-                self._drained_ns = monotonic_ns()
+                self._drained_ns = asked_ns
                 return
             read_ns = monotonic_ns()
             at_ns = read_ns
@@ -243,7 +246,7 @@ class Wire:
                 return
             self._received(data, at_ns, read_ns)
             if len(data) < _READ_SIZE:
-                self._drained_ns = read_ns
+                self._drained_ns = asked_ns
                 return
 
     def _received(self, data: bytes, at_ns: int, read_ns: int) -> None:

@@ -25,7 +25,6 @@ from bench.load.loop import Loop
 from bench.load.session import Session, Start
 from bench.load.wire import Wire, resolve
 from bench.plan.arrivals import arrivals
-from bench.plan.session import session_object
 from bench.protocol.dialects import session_url
 from bench.runs.folder import RunFolder
 from bench.runs.job import (
@@ -67,7 +66,6 @@ class Worker:
         self._headers = credential(job.target)
         self._address = resolve(job.target.url)
         self._context = ssl.create_default_context() if self._address.secure else None
-        self._model = str(job.scenario.session.get("model", ""))
         self._utterances = self._load(PCM16_24K)
         self._recordings: dict[tuple[str, AudioFormat], Recording] = {}
         self._formats = {PCM16_24K: self._utterances}
@@ -158,7 +156,7 @@ class Worker:
         )
         session = Session(
             start,
-            self._wire(number),
+            self._wire(number, role.model),
             self._conversation(number, role),
             self._log,
             self._levels,
@@ -183,25 +181,17 @@ class Worker:
         if wait > 0:
             gevent.sleep(wait / NS_PER_S)
 
-    def _wire(self, number: int) -> Wire:
+    def _wire(self, number: int, model: str) -> Wire:
         target = self._job.target
         key = f"bench-{os.getpid()}-{number}-{time.time_ns() // NS_PER_MS}"
-        url = session_url(target.dialect, target.url, key=key, model=self._model)
+        url = session_url(target.dialect, target.url, key=key, model=model)
         return Wire(self._address, url, self._headers, self._context)
 
     def _conversation(self, number: int, role: Role) -> Conversation:
-        scenario, dialect = self._job.scenario, self._job.target.dialect
-        asked = {**role.setting.session, **role.kind.session}
-        if dialect.model_in_url:
-            asked.pop("model", None)  # it is in the URL, and cannot be changed (protocol.md 2)
-        if not dialect.provider_data:
-            asked.pop("providerData", None)
-        if dialect.session_type is not None:
-            asked.setdefault("type", dialect.session_type)
-        caller = scenario.caller
+        scenario, caller = self._job.scenario, self._job.scenario.caller
         return Conversation(
             role.script(number),
-            session_object(asked),
+            role.asked,
             self._record,
             Manners(
                 chunk_ns=scenario.chunk_ms * NS_PER_MS,

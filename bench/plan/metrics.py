@@ -77,7 +77,7 @@ INSTANTS = {
             "asks for answers itself",
         ),
         Instant("transcribed", "arrival of the last input transcription completed"),
-        Instant("response_created", "arrival of response.created"),
+        Instant("response_created", "arrival of the answer's response.created"),
         Instant("first_text", "arrival of the first non-empty output text delta"),
         Instant("first_transcript", "arrival of the first non-empty output transcript delta"),
         Instant("first_audio", "arrival of the first non-empty output audio delta"),
@@ -88,9 +88,9 @@ INSTANTS = {
         Instant("call_done", "arrival of the first response.function_call_arguments.done"),
         Instant("output_sent", "send of the last output of the turn's first tool calls"),
         Instant("after_output_audio", "first audio delta of the response to those outputs"),
-        Instant("cancel_sent", "send of the response.cancel that stopped the reply"),
-        Instant("cancelled", "arrival of the response.done of the reply that was stopped"),
-        Instant("cancelled_last_audio", "last audio delta of the reply that was stopped"),
+        Instant("cancel_sent", "send of the response.cancel of the reply"),
+        Instant("cancelled", "arrival of the response.done of the reply that the cancel stopped"),
+        Instant("cancelled_last_audio", "last audio delta of the reply that was to be cancelled"),
         Instant("filler", "first audible delta of a filler: audio before any word of the reply"),
         Instant("backchannel", "first chunk of an interjection while the caller spoke"),
         Instant("interrupted_last_audio", "last delta of the reply that was interrupted"),
@@ -193,20 +193,22 @@ _ALL = (
         "response_start_delay",
         "answer_asked",
         "response_created",
-        "From committed (or the send of response.create) to response.created.",
+        "From committed (or the send of response.create) to the response.created of the first "
+        "response to it.",
     ),
     _ms(
         "generation_delay",
         "response_created",
         "first_audio",
-        "From response.created to the first audio delta.",
+        "From the answer's response.created to its first audio delta.",
     ),
     _ms(
         "response_latency",
         "turn_closed",
         "first_audio",
         "From speech_stopped (or the send of commit or of response.create) to the first audio "
-        "delta: what the model takes.",
+        "delta: what the model takes. An answer to the outputs of tools has none "
+        "(see tool_answer_latency).",
     ),
     _ms(
         "transcription_delay",
@@ -264,23 +266,25 @@ _ALL = (
     _value(
         "stale_audio",
         "ms",
-        "Audio of the old reply that still came after the server had noticed the interruption, or "
-        "after the caller's cancel was sent.",
+        "Audio of a reply still being generated that came after the server had noticed the "
+        "interruption, or after the caller's cancel was sent; not where the server is not to be "
+        "interrupted.",
         needs="cut",
     ),
     _ms(
         "cancel_delay",
         "cancel_sent",
         "cancelled",
-        "From the send of response.cancel to the response.done of the reply.",
+        "From the send of response.cancel to the response.done of the reply; of a cancel that was "
+        "ignored a wait without an end.",
         needs="cancel",
     ),
     _ms(
         "cancel_last_audio",
         "cancel_sent",
         "cancelled_last_audio",
-        "From the send of response.cancel to the reply's last audio delta; negative where all of "
-        "it had come.",
+        "From the send of response.cancel to the reply's last audio delta, whether or not it was "
+        "heeded; negative where all of it had come.",
         needs="cancel",
     ),
     # ── text and tools ──
@@ -314,11 +318,22 @@ _ALL = (
     ),
     # ── acknowledgements ──
     *(
-        _value(name, "ms", f"From the send of {asked} to {answer}.", of="event", needs=needs)
+        _value(
+            name,
+            "ms",
+            f"From the send of {asked} to {answer}; unanswered, a wait.",
+            of="event",
+            needs=needs,
+        )
         for name, asked, answer, needs in (
             ("update_ack", "session.update", "session.updated", ""),
             ("item_ack", "conversation.item.create", "conversation.item.added", "item"),
-            ("retrieve_ack", "conversation.item.retrieve", "conversation.item.retrieved", "item"),
+            (
+                "retrieve_ack",
+                "conversation.item.retrieve",
+                "conversation.item.retrieved",
+                "retrieval",
+            ),
             ("delete_ack", "conversation.item.delete", "conversation.item.deleted", "deletion"),
             ("clear_ack", "input_audio_buffer.clear", "input_audio_buffer.cleared", "clear"),
         )
@@ -377,6 +392,7 @@ _ALL = (
         "%",
         "lower",
         "Words of the input transcription that are wrong, of the words that were said.",
+        needs="speech",
     ),
     # ── counts ──
     Metric("turns", "count", "turn", "1", "higher", "Turns attempted in the measured phase."),
@@ -384,7 +400,9 @@ _ALL = (
     Metric(
         "failed_turns", "count", "turn", "1", "lower", "Turns whose outcome is neither ok nor cut."
     ),
-    Metric("errors", "count", "event", "1", "lower", "error messages received."),
+    Metric(
+        "errors", "count", "event", "1", "lower", "error messages received in the measured phase."
+    ),
     Metric("unknown_messages", "count", "event", "1", "lower", "Messages of no known type."),
     Metric(
         "violations", "count", "event", "1", "lower", "Breaches of the protocol's message grammar."

@@ -30,7 +30,7 @@ from bench.plan.scenario import (
     Seeds,
     yields_of,
 )
-from bench.plan.session import SESSION_SHORTHANDS, session_object
+from bench.plan.session import SESSION_SHORTHANDS, WORDS, session_object, unknown_keys
 from bench.plan.sweep import MOST_SETTINGS
 from bench.protocol.objects import Session
 from bench.voice.scripts import SCRIPTS
@@ -156,6 +156,11 @@ def _rules(scenario: Scenario) -> list[tuple[str, bool, str]]:
         ),
         (
             "sweep",
+            len({setting.label for setting in scenario.settings}) < max(points, 1),
+            "two settings are the same; give each once",
+        ),
+        (
+            "sweep",
             load.sessions is not None and points > 1 and load.sessions < points,
             f"{load.sessions} sessions cannot hold {points} settings; raise load.sessions",
         ),
@@ -216,32 +221,45 @@ def _rules(scenario: Scenario) -> list[tuple[str, bool, str]]:
 
 def _check_session(scenario: Scenario, text: str, name: str) -> None:
     """Every session that the scenario can ask for, and what its script needs of it."""
-    for setting in scenario.settings:
-        for kind in scenario.kinds:
-            asked = {**setting.session, **kind.session}
-            session = _session(asked, text, name)
-            _check_detection(kind.script, session, text, name)
+    _session(scenario.session, text, name)
+    for key, values in scenario.sweep.items():
+        for value in values:
+            _session({key: value}, text, name, table="sweep", key=key)
+    for kind in scenario.mixture:
+        _session(kind.session, text, name, table="mixture", key="session")
     for key in ("changes", "refused_changes"):
         for change in getattr(scenario.caller, key):
             _session(change, text, name, table="caller", key=key)
+    for setting in scenario.settings:
+        for kind in scenario.kinds:
+            session = session_object({**setting.session, **kind.session})
+            _check_detection(kind.script, session, text, name)
 
 
 def _session(
     asked: dict[str, Any], text: str, name: str, *, table: str = "session", key: str = ""
 ) -> Session:
     """The typed session of these tables, every key and type checked."""
-    valid = [*SESSION_SHORTHANDS, *(e.encode_name for e in msgspec.structs.fields(Session))]
-    for word in asked:
-        if word not in valid:
-            where = _line(text, key or word, table)
-            shown = f"{table}.{key or word}" + (f": {word}" if key else "")
-            raise ScenarioError(f"{name}:{where}: unknown key {shown!r}; {nearest(word, valid)}")
+    shown = f"{table}.{key}" if key else table
     try:
-        return session_object(asked)
+        session = session_object(asked)
+        lost = unknown_keys(asked)
     except msgspec.ValidationError as error:
         where = _line(text, key, table)
-        shown = f"{table}.{key}" if key else table
         raise ScenarioError(f"{name}:{where}: {shown}: {str(error).replace('$.', '')}") from None
+    if lost:
+        path = lost[0]
+        last = path.rpartition(".")[2]
+        for short, steps in SESSION_SHORTHANDS.items():  # as it was written
+            if short in asked and path.startswith(".".join(steps) + "."):
+                path = short + path.removeprefix(".".join(steps))
+        where = _line(text, key or path.partition(".")[0], table)
+        if path.partition(".")[0] != key:
+            shown += f".{path}"
+        else:
+            shown += path.removeprefix(key)
+        raise ScenarioError(f"{name}:{where}: unknown key {shown!r}; {nearest(last, WORDS)}")
+    return session
 
 
 def _check_detection(script: str, session: Session, text: str, name: str) -> None:

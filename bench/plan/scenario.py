@@ -161,7 +161,7 @@ def yields_of(scenario: Scenario) -> tuple[str, ...]:
         found |= {"disturbance"} if into & DISTURBING else set()
         found -= {"interruption", "cut"} if into <= DISTURBING else set()
     found |= {"truncation"} if scenario.caller.truncate else set()
-    found |= {"item"} if scenario.caller.marker else set()
+    found |= {"item", "retrieval"} if scenario.caller.marker else set()
     return tuple(sorted(found))
 
 

@@ -4,7 +4,15 @@ from typing import Any
 
 import msgspec
 
-from bench.protocol.objects import Session
+from bench.protocol.dialects import Dialect
+from bench.protocol.objects import (
+    AudioInput,
+    AudioOutput,
+    Session,
+    SessionAudio,
+    TurnDetection,
+    WireFormat,
+)
 
 # What people write at the top of [session], and where the API wants it.
 SESSION_SHORTHANDS = {
@@ -25,6 +33,10 @@ def session_object(session: dict[str, Any]) -> Session:
     "none" stands for null, which TOML lacks. Raises ValueError (msgspec.ValidationError) where a
     value has the wrong type.
     """
+    return msgspec.convert(_nested(session), Session)
+
+
+def _nested(session: dict[str, Any]) -> dict[str, Any]:
     whole: dict[str, Any] = {}
     for key, value in session.items():
         place = whole
@@ -35,4 +47,57 @@ def session_object(session: dict[str, Any]) -> Session:
             place[last] = {**place[last], **value}
         else:
             place[last] = None if value == "none" else value
+    return whole
+
+
+WORDS = sorted(
+    {
+        field.encode_name
+        for struct in (Session, SessionAudio, AudioInput, AudioOutput, TurnDetection, WireFormat)
+        for field in msgspec.structs.fields(struct)
+    }
+    | set(SESSION_SHORTHANDS)
+)
+"""Every key that a session may have, at any depth."""
+
+
+def unknown_keys(session: dict[str, Any]) -> list[str]:
+    """Dotted keys of `session` that the API does not know, at any depth; it would never see them.
+
+    `session` is one that `session_object` takes.
+    """
+    return sorted(_lost(_nested(session), msgspec.to_builtins(session_object(session)), ""))
+
+
+def _lost(whole: dict[str, Any], held: dict[str, Any], prefix: str) -> list[str]:
+    lost = []
+    for key, value in whole.items():
+        if key not in held:
+            lost.append(prefix + key)
+        elif isinstance(value, dict) and isinstance(held[key], dict):
+            lost += _lost(value, held[key], f"{prefix}{key}.")
+    return lost
+
+
+_INWORLD_ALONE = ("providerData", "temperature", "tts_model")
+
+
+def suited(session: dict[str, Any], dialect: Dialect) -> dict[str, Any]:
+    """What of `session` can be asked of a service of that dialect: the rest it would refuse.
+
+    A model that stands in the URL cannot be changed (protocol.md 2).
+    """
+    without = {"model"} if dialect.model_in_url else set()
+    without |= set() if dialect.provider_data else set(_INWORLD_ALONE)
+    return {key: value for key, value in session.items() if key not in without}
+
+
+def first_session(session: dict[str, Any], dialect: Dialect) -> Session:
+    """What the first session.update asks: `suited`, with what the service wants said besides."""
+    whole = _nested(suited(session, dialect))
+    if dialect.session_type is not None:
+        whole.setdefault("type", dialect.session_type)
+    if dialect.transcriber is not None:
+        heard = whole.setdefault("audio", {}).setdefault("input", {})
+        heard.setdefault("transcription", {"model": dialect.transcriber})
     return msgspec.convert(whole, Session)

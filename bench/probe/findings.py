@@ -15,7 +15,7 @@ A `state` is `seen`, `refused (code)` or `not seen`, and nothing else.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -41,6 +41,13 @@ def told(group: str, name: str, value: str, detail: str = "") -> Row:
     """The row of something that was seen if there is a value for it."""
     state = SEEN if value else NOT_SEEN
     return Row(group=group, name=name, state=state, value=value, detail=detail)
+
+
+class Sighting(NamedTuple):
+    """Something was observed: what it amounts to, and where or how."""
+
+    value: str = ""
+    detail: str = ""
 
 
 class Cost(Struct, frozen=True, kw_only=True):
@@ -114,32 +121,9 @@ class Probe(Struct, frozen=True, kw_only=True):
                 yield f"  {row.name:<{name}}  {row.state:<{state}}  {told}".rstrip()
 
 
-def support(probe: Probe, message_type: str) -> str:
-    """Whether the target knows a message: `seen`, `refused (code)` or `not seen`."""
-    return probe.messages.get(message_type, NOT_SEEN)
-
-
 def keep(probe: Probe, path: Path) -> None:
     """Write the findings. RunFolderError where that cannot be."""
     try:
         path.write_text(probe.to_json() + "\n", "utf-8")
     except OSError as error:
         raise RunFolderError(f"{path}: cannot be written: {error.strerror or error}") from None
-
-
-def read_probe(path: Path) -> Probe:
-    """The findings in a file, or in a run folder's `probe.json`. RunFolderError says why not."""
-    path = path / FILE_NAME if path.is_dir() else path
-    try:
-        probe = msgspec.json.decode(path.read_bytes(), type=Probe)
-    except OSError as error:
-        raise RunFolderError(
-            f"{path}: cannot be read: {error.strerror or error}; make one with `bench probe`"
-        ) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RunFolderError(f"{path}: holds no findings: {error}; probe again") from None
-    if probe.format != FORMAT:
-        raise RunFolderError(
-            f"{path}: format {probe.format}; this version reads {FORMAT}: probe again"
-        )
-    return probe

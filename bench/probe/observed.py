@@ -6,11 +6,11 @@ from statistics import median
 
 from msgspec.structs import replace
 
-from bench.corpus.codec import decode
-from bench.corpus.energy import AUDIBLE_DBFS, WINDOW_MS, envelope, first_audible
+from bench.corpus.energy import AUDIBLE_DBFS, WINDOW_MS
 from bench.probe.findings import Row, told
-from bench.probe.replies import Reply, is_padding, replies
+from bench.probe.replies import Reply, is_padding, replies, silence_ms
 from bench.probe.sittings import IDLE_S, NOT_KEPT
+from bench.probe.talking import ASIDE
 from bench.probe.tape import (
     NOT_SEEN,
     SEEN,
@@ -86,7 +86,8 @@ def tool_rows(tapes: Sequence[Tape]) -> Iterator[Row]:
 
 def audio_rows(tapes: Sequence[Tape]) -> Iterator[Row]:
     """How speech arrives: pace, sizes, silence before the voice; of the longest reply."""
-    spoken = [reply for tape in tapes for reply in replies(tape) if len(reply.deltas) > 1]
+    usual = [tape for tape in tapes if tape.name not in ASIDE]
+    spoken = [reply for tape in usual for reply in replies(tape) if len(reply.deltas) > 1]
     reply = max(spoken, key=lambda reply: len(reply.deltas), default=None)
     if reply is None:
         for name in ("pace", "delta size", "leading silence"):
@@ -107,12 +108,10 @@ def audio_rows(tapes: Sequence[Tape]) -> Iterator[Row]:
 
 
 def _leading(reply: Reply) -> tuple[str, str]:
-    audio = b"".join(delta.audio for delta in reply.deltas)
-    whole = audio[: len(audio) // reply.format.bytes_per_sample * reply.format.bytes_per_sample]
-    heard = first_audible(envelope(decode(whole, reply.format.type), reply.format.rate))
-    if heard is None:
+    silent = silence_ms(reply.format, b"".join(delta.audio for delta in reply.deltas))
+    if silent is None:
         return "", "nothing audible"
-    return f"{heard * WINDOW_MS} ms", f"to the first {WINDOW_MS} ms above {AUDIBLE_DBFS:.0f} dBFS"
+    return f"{silent} ms", f"to the first {WINDOW_MS} ms above {AUDIBLE_DBFS:.0f} dBFS"
 
 
 def error_rows(tapes: Sequence[Tape]) -> Iterator[Row]:

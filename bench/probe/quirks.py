@@ -8,9 +8,10 @@ its first line; the quirks are those of `protocol.md` sections 5, 12 and 13.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from bench.probe.findings import Row
+from bench.probe.findings import Row, Sighting
+from bench.probe.overlap import backchannel_skipped, filler, late_audio
 from bench.probe.replies import is_padding, replies
 from bench.probe.tape import (
     BINARY,
@@ -29,13 +30,6 @@ from bench.voice.audio import NS_PER_MS
 
 QUIRKS: Final = "quirks"
 _INPUT_TRANSCRIPTION: Final = "conversation.item.input_audio_transcription"
-
-
-class Sighting(NamedTuple):
-    """A quirk was observed: what it amounts to, and where."""
-
-    value: str = ""
-    detail: str = ""
 
 
 def _field(frame: Frame, name: str) -> str:
@@ -268,6 +262,9 @@ DETECTORS: Final[dict[str, Callable[[Tape], Sighting | None]]] = {
     "flat_error": flat_error,
     "both_streams": both_streams,
     "zero_padding": zero_padding,
+    "filler": filler,
+    "late_audio": late_audio,
+    "backchannel_skipped": backchannel_skipped,
     "beta_names": beta_names,
     "refuse_g711": refuse_g711,
     "g711_truncate_thirds": g711_truncate_thirds,

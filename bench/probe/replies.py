@@ -1,7 +1,9 @@
 """Responses put together from the frames of a tape: what was streamed, called and said, and how.
 
-A response takes the output format that was in force when it was first heard of, by what the server
-said, never by what was asked.
+A response takes the output format, and the wish for fillers, that were in force when it was first
+heard of, by what the server said, never by what was asked. A *filler* is audible and comes before
+the first word of its reply; nothing else tells it from the answer (`protocol.md` 2.4). A *cut* is
+a reply that the caller's speech ended.
 """
 
 import base64
@@ -9,6 +11,8 @@ import binascii
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
+from bench.corpus.codec import decode
+from bench.corpus.energy import WINDOW_MS, envelope, first_audible
 from bench.probe.tape import Frame, Tape, format_at, ga, table
 from bench.voice.audio import PCM16_24K, AudioFormat, ms
 
@@ -21,7 +25,12 @@ class Delta(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """One response put together from its frames. `done` is {} where it never ended."""
+    """One response put together from its frames. `done` is {} where it never ended.
+
+    `responsive` is `providerData.responsiveness` where the session has that on, else {}. `filler`
+    is what was said before the first word, b"" where fillers are off or nothing was audible;
+    `waited_ns` is from the creation to the first word, None where there is none.
+    """
 
     id: str
     item_id: str
@@ -31,6 +40,9 @@ class Reply(NamedTuple):
     deltas: tuple[Delta, ...]
     streams: tuple[str, ...]
     calls: tuple[tuple[str, str], ...]
+    responsive: dict[str, Any]
+    filler: bytes
+    waited_ns: int | None
 
     @property
     def modalities(self) -> frozenset[str]:
@@ -50,26 +62,32 @@ _STREAMS: Final = {
     "response.function_call_arguments.delta": "arguments",
     "response.function_call_arguments.done": "arguments",
 }
+_WORDS: Final = frozenset({"transcript", "text"})
 
 
 def replies(tape: Tape) -> list[Reply]:
     """The responses of a session, in the order of their first frame."""
     parts: dict[str, list[Frame]] = {}
-    formats: dict[str, AudioFormat] = {}
-    fmt = PCM16_24K
+    began_in: dict[str, tuple[AudioFormat, dict[str, Any]]] = {}
+    fmt: AudioFormat = PCM16_24K
+    responsive: dict[str, Any] = {}
     for frame in tape.heard:
         if frame.type in {"session.created", "session.updated"}:
             fmt = format_at(table(frame.body, "session"), "output") or fmt
+            branch = table(frame.body, "session", "providerData", "responsiveness")
+            responsive = branch if branch.get("enabled") is True else {}
         owner = frame.body.get("response_id") or table(frame.body, "response").get("id")
         if isinstance(owner, str) and owner:
             parts.setdefault(owner, []).append(frame)
-            formats.setdefault(owner, fmt)
-    return [_reply(owner, frames, formats[owner]) for owner, frames in parts.items()]
+            began_in.setdefault(owner, (fmt, responsive))
+    return [_reply(owner, frames, *began_in[owner]) for owner, frames in parts.items()]
 
 
-def _reply(owner: str, frames: list[Frame], fmt: AudioFormat) -> Reply:
+def _reply(owner: str, frames: list[Frame], fmt: AudioFormat, responsive: dict[str, Any]) -> Reply:
     bodies: dict[str, dict[str, Any]] = {}
-    deltas, streams, item_id = [], [], ""
+    deltas: list[Delta] = []
+    streams: list[str] = []
+    item_id = ""
     for frame in frames:
         kind = ga(frame.type)
         if kind in {"response.created", "response.done"}:
@@ -88,7 +106,28 @@ def _reply(owner: str, frames: list[Frame], fmt: AudioFormat) -> Reply:
         tuple(deltas),
         tuple(streams),
         tuple(_calls(frames)),
+        responsive,
+        _filler(frames, fmt) if responsive else b"",
+        _waited_ns(frames),
     )
+
+
+def _is_word(frame: Frame) -> bool:
+    return _STREAMS.get(ga(frame.type)) in _WORDS and bool(frame.body.get("delta"))
+
+
+def _waited_ns(frames: list[Frame]) -> int | None:
+    created = next((f.at_ns for f in frames if f.type == "response.created"), None)
+    word = next((f.at_ns for f in frames if _is_word(f)), None)
+    return None if created is None or word is None else word - created
+
+
+def _filler(frames: list[Frame], fmt: AudioFormat) -> bytes:
+    """What was said before the first word; nothing where no word ever comes."""
+    first = next((n for n, frame in enumerate(frames) if _is_word(frame)), 0)
+    early = [frame for frame in frames[:first] if _STREAMS.get(ga(frame.type)) == "audio"]
+    said = b"".join(_sound(frame.body.get("delta")) for frame in early)
+    return said if silence_ms(fmt, said) is not None else b""
 
 
 def _sound(delta: Any) -> bytes:
@@ -108,6 +147,47 @@ def _calls(frames: list[Frame]) -> Iterator[tuple[str, str]]:
         if isinstance(call_id, str) and call_id:
             named[call_id] = named.get(call_id) or str(called.get("name") or "")
     yield from named.items()
+
+
+def silence_ms(fmt: AudioFormat, audio: bytes) -> int | None:
+    """How long it is until something is audible, in ms; None where nothing is."""
+    whole = audio[: len(audio) // fmt.bytes_per_sample * fmt.bytes_per_sample]
+    heard = first_audible(envelope(decode(whole, fmt.type), fmt.rate))
+    return None if heard is None else heard * WINDOW_MS
+
+
+class Cut(NamedTuple):
+    """A reply that speech ended: when that was said to begin, and the deltas that still came."""
+
+    started_ns: int
+    done_ns: int
+    late: tuple[Frame, ...]
+
+
+def cuts(tape: Tape) -> list[Cut]:
+    """The replies that were cancelled after the caller had begun to speak into them."""
+    heard = list(tape.heard)
+    born: dict[str, int] = {}
+    found = []
+    for at, frame in enumerate(heard):
+        owner = str(table(frame.body, "response").get("id"))
+        if frame.type == "response.created":
+            born[owner] = at
+        said = table(frame.body, "response").get("status")
+        if frame.type != "response.done" or said != "cancelled" or owner not in born:
+            continue
+        spoke = [n for n in range(born[owner], at) if heard[n].type == _STARTED]
+        if spoke:
+            late = tuple(f for f in heard[spoke[-1] :] if _sounds(f, owner))
+            found.append(Cut(heard[spoke[-1]].at_ns, frame.at_ns, late))
+    return found
+
+
+_STARTED: Final = "input_audio_buffer.speech_started"
+
+
+def _sounds(frame: Frame, owner: str) -> bool:
+    return _STREAMS.get(ga(frame.type)) == "audio" and frame.body.get("response_id") == owner
 
 
 _PADDING_NS: Final = ms(60)

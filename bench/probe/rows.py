@@ -10,6 +10,7 @@ from typing import Final
 from bench.probe.findings import Row, told
 from bench.probe.messages import message_rows
 from bench.probe.observed import audio_rows, detection_rows, error_rows, modality_rows, tool_rows
+from bench.probe.overlap import interjection_rows, interruption_row
 from bench.probe.quirks import quirk_rows
 from bench.probe.tape import ABSENT, NOT_SEEN, SEEN, UPGRADED, Tape, look, refused, table
 from bench.probe.wishes import ALL, CHANGE_WISHES, INPUT, OUTPUT, short, wish_row
@@ -26,6 +27,8 @@ def all_rows(tapes: Sequence[Tape], dialect: str, opened_s: float) -> tuple[Row,
         *(wish_row(wish, tapes) for wish in ALL if wish.group in {INPUT, OUTPUT}),
         *modality_rows(tapes),
         *detection_rows(tapes),
+        interruption_row(tapes),
+        *interjection_rows(tapes),
         *tool_rows(tapes),
         *(wish_row(wish, tapes) for wish in CHANGE_WISHES[dialect]),
         *audio_rows(tapes),

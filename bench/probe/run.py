@@ -27,7 +27,7 @@ from bench.probe.line import CHUNK_NS, Gone, Line
 from bench.probe.messages import message_states
 from bench.probe.replies import replies
 from bench.probe.rows import all_rows
-from bench.probe.sittings import SITTINGS
+from bench.probe.sittings import SITTINGS, sittings_for
 from bench.probe.steps import Kit
 from bench.probe.tape import APPEND, Tape
 from bench.protocol.dialects import session_url
@@ -46,7 +46,10 @@ def estimate(
     limit_s: float = LIMIT_S,
     only: Iterable[str] = tuple(SITTINGS),
 ) -> Cost:
-    """What a probe may cost, to be stated before it starts. CorpusError where it cannot speak."""
+    """What a probe may cost, to be stated before it starts; of every sitting, where none are named.
+
+    CorpusError where it cannot speak.
+    """
     says_s = _line(load_corpus(find_corpus(str(corpus)))).duration_ms / 1000
     sittings = [SITTINGS[name] for name in only]
     audio_s = sum(sitting.says * says_s + sitting.silence_s for sitting in sittings)
@@ -77,9 +80,11 @@ async def probe(
     *,
     corpus: Path | str = "everyday",
     limit_s: float = LIMIT_S,
-    only: Iterable[str] = tuple(SITTINGS),
+    only: Iterable[str] | None = None,
 ) -> Probe:
-    """What `target` can do. `only` names the sittings; rows that need others say `not seen`.
+    """What `target` can do. `only` names the sittings (None: all that are for its dialect).
+
+    Rows that need others say `not seen`.
 
     TargetError where it cannot be reached; CorpusError where the corpus has nothing to say;
     UsageError for a target without a URL (the reference server must have been started).
@@ -88,6 +93,7 @@ async def probe(
         raise UsageError(f"target {target.name!r} has no URL: start the reference server first")
     found = load_corpus(find_corpus(str(corpus)))
     kit = Kit(target.dialect, _speech(found, _line(found)))
+    only = sittings_for(target.dialect) if only is None else tuple(only)
     cost = estimate(corpus, limit_s=limit_s, only=only)
     when, begun = datetime.now(UTC), monotonic()
     lines = [_new_line(name, target, headers) for name in only]

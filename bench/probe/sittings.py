@@ -11,6 +11,7 @@ do costs seconds and not the rest. What is found is not said here: it is read of
 * `tools`: calls, outputs, and whether the server goes on by itself
 * `semantic`: one spoken turn with semantic_vad
 * `g711`: a reply in mu-law, and where it may be truncated
+* `interrupt`, `interjections`: both talk at once (`bench.probe.talking`)
 """
 
 from collections.abc import Awaitable, Callable
@@ -18,7 +19,20 @@ from typing import Any, Final, NamedTuple
 
 from bench.probe.line import ANSWER_S, Line, Unheard
 from bench.probe.replies import replies
-from bench.probe.steps import ADDED, REPLY_S, Kit, begin, grant, respond, speak
+from bench.probe.steps import (
+    ADDED,
+    LONG_REQUEST,
+    REPLY_S,
+    STRAGGLERS_S,
+    TURN_S,
+    Kit,
+    begin,
+    grant,
+    request,
+    respond,
+    speak,
+)
+from bench.probe.talking import interjections, interrupt
 from bench.probe.tape import ABSENT, SEEN, format_at, look, table
 from bench.probe.wishes import (
     AUDIO,
@@ -43,14 +57,11 @@ from bench.protocol.client import (
     ResponseCancel,
     ResponseCreate,
 )
-from bench.protocol.objects import Item, Part, ResponseParams
+from bench.protocol.dialects import Dialect
+from bench.protocol.objects import Item, ResponseParams
 from bench.voice.audio import NS_PER_MS
 
-TURN_S: Final = 10.0
-"""From the end of speech to the end of the turn: semantic_vad may wait 8 s (`protocol.md` 2.3)."""
 TRANSCRIPTION_S: Final = 3.0
-STRAGGLERS_S: Final = 1.2
-"""Recorded servers send rate limits 30 ms after response.done; repeats come later."""
 PROVOKED_S: Final = 2.0
 IDLE_S: Final = 8.0
 _STARTED: Final = 2.0
@@ -101,11 +112,8 @@ async def _items(line: Line) -> None:
 
 async def _cancel(line: Line) -> None:
     """Have a response begun and cancel it by name."""
-    text = "Please count slowly from one to thirty."
-    item = Item(type="message", role="user", content=[Part(type="input_text", text=text)])
-    await line.ask("written item", ConversationItemCreate(item=item), *ADDED)
     since = len(line.frames)
-    created = await line.ask("written response", ResponseCreate(), "response.created")
+    created = await request(line, "written", LONG_REQUEST)
     if created.state != SEEN:
         return
     first = ("response.output_audio.delta", "response.output_text.delta")
@@ -241,7 +249,7 @@ async def g711(line: Line, kit: Kit) -> None:
     if fmt is None or fmt.type != "audio/pcmu":
         return
     await grant(line, kit, AUDIO)
-    reply = await respond(line, "mu-law", "Please count from one to ten.", None)
+    reply = await respond(line, "mu-law", "Please count from one to ten.")
     if reply is None or not reply.item_id:
         return
     # A clock of 24 000 bytes a second ends at a third of the true length (`protocol.md` 13.10).
@@ -254,20 +262,31 @@ async def g711(line: Line, kit: Kit) -> None:
 
 
 class Sitting(NamedTuple):
-    """One session of a probe. `says`: how often the utterance is said; `silence_s`: beside it."""
+    """One session of a probe. `says`: how often the utterance is said; `silence_s`: beside it.
+
+    `vendor`: it is about Inworld's own keys of the session, and refused elsewhere.
+    """
 
     play: Callable[[Line, Kit], Awaitable[None]]
     says: int
     silence_s: float
     messages: int
     responses: int
+    vendor: bool = False
 
 
 SITTINGS: Final = {
     "call": Sitting(call, 1, 10.0, 12, 2),
     "settings": Sitting(settings, 1, IDLE_S, 28, 2),
+    "interjections": Sitting(interjections, 2, 5.0, 3, 1, vendor=True),
     "tools": Sitting(tools, 0, 0.0, 20, 7),
     "semantic": Sitting(semantic, 1, 3.0, 1, 1),
+    "interrupt": Sitting(interrupt, 3, 6.0, 8, 3),
     "g711": Sitting(g711, 0, 0.0, 7, 1),
 }
 """By name, the first first. Messages are those beside the appends."""
+
+
+def sittings_for(dialect: Dialect) -> tuple[str, ...]:
+    """The names of those that have something to ask of a target of this dialect."""
+    return tuple(n for n, s in SITTINGS.items() if dialect.provider_data or not s.vendor)

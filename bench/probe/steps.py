@@ -20,6 +20,11 @@ from bench.voice.audio import NS_PER_S, AudioFormat
 from bench.voice.microphone import Recording
 
 REPLY_S: Final = 15.0
+TURN_S: Final = 10.0
+"""From the end of speech to the end of the turn: semantic_vad may wait 8 s (`protocol.md` 2.3)."""
+STRAGGLERS_S: Final = 1.2
+"""Recorded servers send rate limits 30 ms after response.done; repeats come later."""
+LONG_REQUEST: Final = "Please count slowly from one to thirty."
 ADDED: Final = ("conversation.item.added", "conversation.item.done")
 
 
@@ -55,14 +60,20 @@ async def speak(line: Line, kit: Kit) -> None:
     await asyncio.sleep(recording.utterance.duration_ns / NS_PER_S + 0.2)
 
 
-async def respond(line: Line, label: str, text: str, params: ResponseParams | None) -> Reply | None:
-    """Write something to the agent and have it answered; the reply, None where none ended."""
+async def request(line: Line, label: str, text: str, params: ResponseParams | None = None) -> Ask:
+    """Write something to the agent and ask for a response; what came of that."""
     item = Item(type="message", role="user", content=[Part(type="input_text", text=text)])
     await line.ask(f"{label}: item", ConversationItemCreate(item=item), *ADDED)
-    since = len(line.frames)
     create = ResponseCreate(response=UNSET if params is None else params)
-    ask = await line.ask(f"{label}: response", create, "response.created")
-    if ask.state != SEEN:
+    return await line.ask(f"{label}: response", create, "response.created")
+
+
+async def respond(
+    line: Line, label: str, text: str, params: ResponseParams | None = None
+) -> Reply | None:
+    """Write something to the agent and have it answered; the reply, None where none ended."""
+    since = len(line.frames)
+    if (await request(line, label, text, params)).state != SEEN:
         return None
     if await line.hear("response.done", within_s=REPLY_S, since=since) is None:
         return None

@@ -68,6 +68,7 @@ FORMATS: Final = {
 }
 INPUT, OUTPUT, DETECTION = "input formats", "output formats", "turn detection"
 MODALITIES, TOOLS, CHANGES = "modalities", "tools", "changes in mid-session"
+INTERJECTIONS: Final = "interjections"
 _TURN: Final = "audio.input.turn_detection"
 
 
@@ -107,6 +108,20 @@ TEXT: Final = Wish(MODALITIES, "text", "output_modalities", ["text"])
 AUDIO: Final = Wish(MODALITIES, "audio", "output_modalities", ["audio"])
 BOTH: Final = Wish(MODALITIES, "audio and text", "output_modalities", ["audio", "text"])
 AUTO_TOOL: Final = Wish(TOOLS, "auto_tool_response", "providerData.auto_tool_response", value=True)
+FILLERS: Final = Wish(
+    INTERJECTIONS,
+    "fillers",
+    "providerData.responsiveness",
+    # The wait is stated, so that it is known which replies owe a filler.
+    {
+        "enabled": True,
+        "initial_wait_timeout_ms": 100,
+        "enable_filler_on_first_assistant_reply": True,
+    },
+)
+BACKCHANNELS: Final = Wish(
+    INTERJECTIONS, "backchannels", "providerData.backchannel", {"enabled": True}
+)
 CHANGE_WISHES: Final = {
     "inworld": (
         Wish(CHANGES, "voice", "audio.output.voice", "Sarah"),

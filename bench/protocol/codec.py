@@ -57,6 +57,21 @@ def type_of(message: ClientMessage | ServerMessage | UnknownMessage) -> str:
 
 
 @cache
+def _names(kind: type[Struct]) -> frozenset[str]:
+    tags = {_tag(base) for base in kind.__mro__ if issubclass(base, ServerMessage | ClientMessage)}
+    if "conversation.item.created" in tags:
+        tags.add("conversation.item.added")  # which replaced it
+    return frozenset(tags)
+
+
+def names_of(message: ClientMessage | ServerMessage | UnknownMessage) -> frozenset[str]:
+    """A message's type in every spelling: the wire's own, and that of today."""
+    if isinstance(message, UnknownMessage):
+        return frozenset({message.type})
+    return _names(type(message))
+
+
+@cache
 def _tag(kind: type[Struct]) -> str:
     return str(kind.__struct_config__.tag)
 

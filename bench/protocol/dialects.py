@@ -24,7 +24,9 @@ class Dialect(NamedTuple):
     default_model: str
     session_type: str | None
     provider_data: bool
-    """Whether the session has `providerData`; elsewhere an unknown key is refused."""
+    """Whether the session has Inworld's own keys; elsewhere an unknown key is refused."""
+    transcriber: str | None
+    """What to transcribe the caller with where the scenario does not say; None: it does anyway."""
 
 
 INWORLD = Dialect(
@@ -38,6 +40,7 @@ INWORLD = Dialect(
     default_model="google-ai-studio/gemini-2.5-flash",
     session_type="realtime",
     provider_data=True,
+    transcriber=None,
 )
 OPENAI = Dialect(
     name="openai",
@@ -50,6 +53,7 @@ OPENAI = Dialect(
     default_model="gpt-realtime",
     session_type="realtime",
     provider_data=False,
+    transcriber="gpt-4o-mini-transcribe",
 )
 DIALECTS = {dialect.name: dialect for dialect in (INWORLD, OPENAI)}
 

@@ -13,16 +13,21 @@ Where two spellings of one thing exist (`output_audio` and `audio` parts, format
 strings) both are accepted and neither is preferred.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+Ms = Annotated[int, Meta(ge=-(2**40), le=2**40)]
+Count = Annotated[int, Meta(ge=-(2**53), le=2**53)]
+"""Beyond these bounds (35 years; what a float holds) no server means it: left out, like any odd
+field."""
 
 
 class WireFormat(Struct, kw_only=True):
     """An audio format as an object: `{type: audio/pcm, rate: 24000}`. G.711 carries no rate."""
 
     type: str
-    rate: int | UnsetType | None = UNSET
+    rate: Count | UnsetType | None = UNSET
 
 
 class TurnDetection(Struct, kw_only=True):
@@ -30,9 +35,9 @@ class TurnDetection(Struct, kw_only=True):
 
     type: str
     threshold: float | UnsetType = UNSET
-    prefix_padding_ms: int | UnsetType = UNSET
-    silence_duration_ms: int | UnsetType = UNSET
-    idle_timeout_ms: int | UnsetType | None = UNSET
+    prefix_padding_ms: Ms | UnsetType = UNSET
+    silence_duration_ms: Ms | UnsetType = UNSET
+    idle_timeout_ms: Ms | UnsetType | None = UNSET
     eagerness: str | UnsetType = UNSET
     create_response: bool | UnsetType = UNSET
     interrupt_response: bool | UnsetType = UNSET
@@ -78,11 +83,11 @@ class Session(Struct, kw_only=True, rename={"provider_data": "providerData"}):
     temperature: float | UnsetType | None = UNSET
     tools: list[dict[str, Any]] | UnsetType = UNSET
     tool_choice: str | dict[str, Any] | UnsetType = UNSET
-    max_output_tokens: int | str | UnsetType | None = UNSET
+    max_output_tokens: Count | str | UnsetType | None = UNSET
     tracing: str | dict[str, Any] | UnsetType | None = UNSET
     truncation: str | dict[str, Any] | UnsetType | None = UNSET
     prompt: str | dict[str, Any] | UnsetType | None = UNSET
-    expires_at: int | UnsetType | None = UNSET
+    expires_at: Count | UnsetType | None = UNSET
     audio: SessionAudio | UnsetType = UNSET
     include: list[str] | UnsetType | None = UNSET
     provider_data: dict[str, Any] | UnsetType | None = UNSET
@@ -133,7 +138,7 @@ class Response(Struct, kw_only=True):
     output: list[Item] | UnsetType = UNSET
     conversation_id: str | UnsetType | None = UNSET
     output_modalities: list[str] | UnsetType = UNSET
-    max_output_tokens: int | str | UnsetType | None = UNSET
+    max_output_tokens: Count | str | UnsetType | None = UNSET
     audio: dict[str, Any] | UnsetType | None = UNSET
     usage: dict[str, Any] | UnsetType | None = UNSET
     metadata: dict[str, Any] | UnsetType | None = UNSET
@@ -169,7 +174,7 @@ class ResponseParams(Struct, kw_only=True):
     voice: str | UnsetType = UNSET
     tools: list[dict[str, Any]] | UnsetType = UNSET
     tool_choice: str | dict[str, Any] | UnsetType = UNSET
-    max_output_tokens: int | str | UnsetType = UNSET
+    max_output_tokens: Count | str | UnsetType = UNSET
     metadata: dict[str, str] | UnsetType = UNSET
 
 

@@ -20,13 +20,13 @@ _MISSING: Final = re.compile(r"missing required field `(?P<field>[^`]*)`")
 
 
 def error(
-    message: ClientMessage | UnknownMessage | None, invalid: Invalid, code: str = "invalid_value"
+    message: ClientMessage | UnknownMessage | None, invalid: Invalid, code: str = ""
 ) -> ErrorMessage:
     """One error; `message` is at fault, unless it is None: the server did it of its own accord."""
     event_id = None if message is None else message.event_id
     detail = ErrorDetail(
         type="invalid_request_error",
-        code=code,
+        code=code or invalid.code,
         message=invalid.message,
         param=invalid.param or None,
         event_id=event_id[:LONGEST_EVENT_ID] if isinstance(event_id, str) and event_id else None,

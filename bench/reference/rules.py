@@ -22,10 +22,11 @@ _PCM: Final = frozenset({"audio/pcm", "pcm16"})
 
 
 class Invalid(NamedTuple):
-    """A value that cannot be: the path that real servers give as `param`, and a sentence."""
+    """A value that cannot be: the path that real servers give as `param`, a sentence, a code."""
 
     param: str
     message: str
+    code: str = "invalid_value"
 
 
 Rule = Callable[[Any], str | None]

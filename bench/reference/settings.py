@@ -50,6 +50,25 @@ class Detection(NamedTuple):
     idle_timeout_ms: int | None = None
 
 
+def _strange(change: dict[str, Any]) -> Invalid | None:
+    """What OpenAI misses in an update, or does not know in it."""
+    if "type" not in change:
+        text = "Missing required parameter: 'session.type'."
+        return Invalid("session.type", text, "missing_required_parameter")
+    for path in _INWORLD_ALONE:
+        place: Any = change
+        for name in path.split("."):
+            place = place.get(name) if isinstance(place, dict) else None
+        if place is not None:
+            param = f"session.{path}"
+            return Invalid(param, f"Unknown parameter: '{param}'.", "unknown_parameter")
+    return None
+
+
+_INWORLD_ALONE: Final = ("providerData", "temperature", "audio.output.model")
+"""What OpenAI refuses as unknown (`protocol.md` section 2)."""
+
+
 class Settings:
     """The effective session of one session. Reading gives values; `update` is all or nothing.
 
@@ -200,6 +219,12 @@ class Settings:
         """What is well formed and yet not to be had of OpenAI; Inworld takes it all."""
         if self.manners.model_changes:
             return None
+        if (strange := _strange(change)) is not None:
+            return strange
+        return self._fixed(change, spoken=spoken)
+
+    def _fixed(self, change: dict[str, Any], *, spoken: bool) -> Invalid | None:
+        """What OpenAI does not let change."""
         if len(change.get("output_modalities", ())) > 1:
             return Invalid("session.output_modalities", "One modality at a time: text or audio.")
         if change.get("model", self.model) != self.model:

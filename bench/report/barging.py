@@ -47,10 +47,10 @@ def barge_in(run: Run) -> Panel | None:
         answer = " ".join(part for part in said if part)
         return Panel(key, question, answer) if answer else None
     figures, notes = _curves(run, interruptions)
-    if figures:
+    if figures or _judged(interruptions).any():
         silence = run.statistics("barge_in_silence")
         answer = half_and_most(silence, "the interrupted agents were silent")
-        answer = f"{answer} {_yielding(interruptions)}"
+        answer = f"{answer} {_yielding(interruptions)}".strip()
     else:
         answer = (
             f"{count(len(interruptions), 'interruption')}, but the agent was audible at the onset "
@@ -103,21 +103,38 @@ def _curves(run: Run, interruptions: pd.DataFrame) -> tuple[list[Plot], list[str
 
 
 def _yielding(interruptions: pd.DataFrame) -> str:
-    known = (
-        interruptions["yielded"].dropna() if "yielded" in interruptions else pd.Series(dtype=bool)
-    )
-    if known.empty:
-        return "Whether the agent yielded is not known."
-    yielded = int(known.astype(bool).sum())
-    nothing = len(interruptions) - len(known)
-    text = f"The agent yielded at {yielded} of {count(len(known), 'interruption')}"
-    text += f" ({share(yielded, len(known))})"
-    if nothing:
-        text += f"; at {nothing} more it was not speaking when the caller began"
-    never = len(known) - len(sampled(interruptions, "barge_in_silence"))
+    known = interruptions[_judged(interruptions)]
+    text = "Whether the agent yielded is not known"
+    if len(known):
+        yielded = int(flag(known, "yielded").sum())
+        text = f"The agent yielded at {yielded} of {count(len(known), 'interruption')}"
+        text += f" ({share(yielded, len(known))})"
+    text += _unjudged(interruptions)
+    never = len(known) - len(sampled(known, "barge_in_silence"))
     if never > 0:
         text += f"; {never} never fell silent and {'is' if never == 1 else 'are'} not on the curve"
     return f"{text}."
+
+
+def _judged(interruptions: pd.DataFrame) -> pd.Series:
+    """At which interruptions the agent either yielded or did not; of the others nobody can tell."""
+    if "yielded" not in interruptions:
+        return pd.Series(data=False, index=interruptions.index)
+    return interruptions["yielded"].notna()
+
+
+def _unjudged(interruptions: pd.DataFrame) -> str:
+    """Why the others show nothing; empty where there are none, or their folder does not say."""
+    others = interruptions[~_judged(interruptions)]
+    if "interrupted_while" not in others:
+        return ""
+    idle = int((texts(others, "interrupted_while") == "").sum())
+    ran_out = len(others) - idle
+    more = " more" if len(others) < len(interruptions) else ""
+    text = f"; at {idle}{more} it was not speaking when the caller began" if idle else ""
+    if ran_out:
+        text += f"; at {ran_out}{more} the reply ran out by itself, which shows nothing"
+    return text
 
 
 def _false(run: Run) -> str:
@@ -139,12 +156,13 @@ def _phases(interruptions: pd.DataFrame) -> Table | None:
         part = interruptions[phase == word]
         if not word or part.empty:
             continue
+        known = int(_judged(part).sum())
         yielded = int(flag(part, "yielded").sum())
         rows.append(
             [
                 _WHILE.get(word, word),
                 str(len(part)),
-                f"{yielded} ({share(yielded, len(part))})",
+                f"{yielded} of {known} ({share(yielded, known)})" if known else NOTHING,
                 *(_median(part, metric) for metric in ("barge_in_silence", "stale_audio")),
             ]
         )

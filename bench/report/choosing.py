@@ -26,6 +26,7 @@ _CAPTION: Final = (
     "both"
 )
 # What labels name where the VAD is what is swept; anything else trades nothing off.
+_QUESTION: Final = "Which setting should you choose?"
 _VAD: Final = "_vad"
 _COLUMNS: Final = (
     ("endpointing_delay", "p50", "endpointing p50"),
@@ -43,9 +44,7 @@ _COLUMNS: Final = (
 
 def choosing(run: Run) -> Panel | None:
     """The trade-off of the settings and their table; none without a sweep."""
-    labels = sorted(
-        (str(label) for label in run.summary.get("settings") or [] if str(label)), key=_naturally
-    )
+    labels = sorted(_labels(run), key=_naturally)
     if len(labels) < 2:
         return None
     keys = [str(key) for key in run.scenario.get("sweep") or {}]
@@ -72,12 +71,22 @@ def choosing(run: Run) -> Panel | None:
     )
     return Panel(
         "choosing",
-        "Which setting should you choose?",
+        _QUESTION,
         answer,
         figures,
         [_table(run, choices, keys)],
         notes,
     )
+
+
+def pooled(run: Run) -> str:
+    """That a figure is over all settings of a sweep together; empty without a sweep."""
+    number = len(_labels(run))
+    return f"Over all {number} settings together; see “{_QUESTION}”." if number > 1 else ""
+
+
+def _labels(run: Run) -> list[str]:
+    return [str(label) for label in run.summary.get("settings") or [] if str(label)]
 
 
 def names(labels: Sequence[str], keys: Sequence[str]) -> list[str]:

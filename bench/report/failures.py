@@ -6,11 +6,12 @@ from typing import Final
 import pandas as pd
 import plotly.graph_objects as go
 
-from bench.analysis.errors import BENIGN
+from bench.analysis.errors import BENIGN, PROVOKED_MARK
 from bench.report.panel import Panel, Table
 from bench.report.run import Run, texts
 from bench.report.theme import OUTCOME_COLOURS, blank, colour
 from bench.report.words import NOTHING, clip, count, listing, plain, share
+from bench.voice.conversation import PROVOKED
 
 _ABOUT: Final = {
     "ok": "answered while the caller waited",
@@ -198,6 +199,8 @@ def _errors(run: Run) -> Table | None:
 
 def _code(detail: dict[str, object]) -> str:
     code = str(detail.get("code") or "no code")
+    if str(detail.get("event_id") or "").endswith(PROVOKED):
+        return f"{code}{PROVOKED_MARK}: the right answer"
     return f"{code} (a race, no failure)" if code in BENIGN else code
 
 
@@ -211,7 +214,7 @@ def _unknown(run: Run) -> Table | None:
         {
             "session": events["session"].to_numpy(),
             "type": [str(detail.get("type") or "no type") for detail in details],
-            "message": [str(detail.get("reason") or "not in the protocol") for detail in details],
+            "message": [str(detail.get("reason") or "not recorded") for detail in details],
         }
     )
     return _grouped(table, "type", "message", "Messages of no known type", "type", "why")

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from bench.report.choosing import pooled
 from bench.report.marks import (
     TURN_HOVER,
     curve,
@@ -81,7 +82,7 @@ def waiting(run: Run) -> Panel | None:
         values += [float(value) for value in trace.x]
         notes.append(note)
     if not values:
-        return Panel(key, question, _unheard(run))
+        return Panel(key, question, _unheard(run), notes=remarks(pooled(run)))
     for metric, position in zip(_WAITS, ("bottom right", "top left"), strict=True):
         if trace := marks(run.statistics(metric), metric, position=position):
             figure.add_trace(trace)
@@ -100,7 +101,7 @@ def waiting(run: Run) -> Panel | None:
         if part
     )
     caption = "Share of turns answered within a time; bars are 95 % intervals"
-    notes += [beyond, _fillers(run), _backchannels(run)]
+    notes += [beyond, pooled(run), _fillers(run), _backchannels(run)]
     return Panel(key, question, answer, [(caption, figure)], notes=remarks(*notes))
 
 

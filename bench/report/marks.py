@@ -152,7 +152,7 @@ def marks(statistics: Mapping[str, Statistic], metric: str, *, position: str) ->
         },
         mode="markers+text",
         text=[
-            f"{row.statistic} {plain(value, 'ms')}"
+            "" if _crowded(row, statistics.get("p95")) else f"{row.statistic} {plain(value, 'ms')}"
             for row, value in zip(known, values, strict=True)
         ],
         textposition=position,
@@ -172,6 +172,13 @@ def marks(statistics: Mapping[str, Statistic], metric: str, *, position: str) ->
         "<extra></extra>",
         showlegend=False,
     )
+
+
+def _crowded(row: Statistic, p95: Statistic | None) -> bool:
+    """Whether a p99 has no room for its label beside that of p95, nor clear of the bar of p95."""
+    if row.statistic != "p99" or row.value is None or p95 is None or p95.value is None:
+        return False
+    return row.value < max(1.1 * p95.value, p95.high or 0.0)
 
 
 def gates(run: Run) -> list[Gate]:

@@ -109,6 +109,7 @@ def context(run: Run) -> dict[str, Any]:
         "validity": tables.validity(run),
         "broken": tables.broken_rules(run),
         "headlines": tables.headlines(run),
+        "headline_note": tables.headline_note(run),
         "panels": panels(run),
         "metrics": metric_tables(run),
         "provenance": provenance.provenance(run),

@@ -47,7 +47,7 @@ def _run(run: Run) -> list[list[str]]:
             f"{_plain(sum(written.values()))} written, {_plain(about.get('rows_sealed'))} sealed",
         ],
         ["interrupted", "yes" if about.get("interrupted") else "no"],
-        ["definitions of metrics", f"version {_plain(about.get('metric_version'))}"],
+        ["definitions of metrics", f"version {_plain(run.summary.get('metric_version'))}"],
     ]
     if about.get("baseline"):
         rows.append(["baseline", _last_part(str(about["baseline"]))])

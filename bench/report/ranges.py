@@ -21,7 +21,6 @@ from bench.report.words import (
     measured,
     missing,
     plain,
-    quantity,
     sample_size,
     with_interval,
 )
@@ -43,14 +42,18 @@ class Range(NamedTuple):
 
 
 def ranges(lines: Sequence[Range], title: str) -> go.Figure | None:
-    """A line per range that has a p50, in order from the top; None without any."""
-    shown = [line for line in lines if line.n and not missing(line.statistics["p50"].value)]
-    if not shown:
+    """A line per range that has samples, in order from the top; None without any p50.
+
+    Of a p50 beyond every wait there are words and no dot.
+    """
+    shown = [line for line in lines if line.n]
+    if all(missing(line.statistics["p50"].value) for line in shown):
         return None
     figure = blank(58 + 62 * len(shown), showlegend=False, margin={"l": 12, "r": 16, "t": 8})
     for position, line in enumerate(shown):
         row = len(shown) - 1 - position
-        _line(figure, line, float(row))
+        if not missing(line.statistics["p50"].value):
+            _line(figure, line, float(row))
         figure.add_annotation(
             x=0, xref="paper", xanchor="left", y=row + 0.48, yanchor="middle",
             text=f"<b>{safe(line.name, 40)}</b><br>{_said(line)}", align="left", showarrow=False,
@@ -65,7 +68,7 @@ def ranges(lines: Sequence[Range], title: str) -> go.Figure | None:
 
 def _said(line: Range) -> str:
     half, most = line.statistics["p50"], line.statistics.get("p95")
-    said = f"p50 {quantity(half.value, half.unit)}"
+    said = f"p50 {measured(half.value, half.n, half.unit)}"
     if most is not None:
         said += f" · p95 {measured(most.value, most.n, most.unit)}"
     return f"{said} · {sample_size(line.n)}"

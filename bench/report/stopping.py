@@ -2,13 +2,15 @@
 
 from typing import Final
 
+import pandas as pd
+
 from bench.analysis.errors import BENIGN
 from bench.report.marks import half_and_most, remarks
 from bench.report.panel import Panel, Plot
-from bench.report.run import Run
+from bench.report.run import Run, numbers, texts
 from bench.report.strips import strips
 from bench.report.theme import colour
-from bench.report.words import count, listing, quantity, with_interval
+from bench.report.words import count, listing, plain, quantity, with_interval
 
 _TIMES: Final = {
     "cancel_delay": "until the reply's response.done",
@@ -19,9 +21,9 @@ _TIMES: Final = {
 
 def stopping(run: Run) -> Panel | None:
     """Times from the send of a cancel, and audio that came too late; none without a cancel."""
-    half = run.statistics("cancel_delay").get("p50")
-    last = run.statistics("cancel_last_audio").get("p50")
-    if not (half and half.n) and not (last and last.n):
+    # Measured, not counted: a turn that is stopped before its answer begins is cut.
+    cancels = run.measured[numbers(run.measured, "cancel_sent_ns").notna()]
+    if cancels.empty:
         return None
     times, notes = strips(run, _TIMES, title="ms after the send")
     stale, more = strips(
@@ -36,6 +38,8 @@ def stopping(run: Run) -> Panel | None:
         figures.append(("Late audio a player must drop, one point a reply", stale))
     said = [
         half_and_most(run.statistics("cancel_delay"), "the cancelled replies were over"),
+        _ignored(cancels),
+        _early(cancels),
         stale_words(run),
         _races(run),
     ]
@@ -45,6 +49,28 @@ def stopping(run: Run) -> Panel | None:
         " ".join(part for part in said if part),
         figures,
         notes=remarks(*notes, *more),
+    )
+
+
+def _ignored(cancels: pd.DataFrame) -> str:
+    """The cancels of replies that were still open and were not stopped by them."""
+    vain = int(numbers(cancels, "cancel_waited_ns").notna().sum())
+    if not vain:
+        return ""
+    return (
+        f"{plain(vain, '1')} of {count(len(cancels), 'cancel')} did nothing: the reply was still "
+        "open, and went on."
+    )
+
+
+def _early(cancels: pd.DataFrame) -> str:
+    """The cancels that stopped a reply before its caller heard any of it."""
+    early = int((texts(cancels, "outcome") == "cut").sum())
+    if not early:
+        return ""
+    return (
+        f"{plain(early, '1')} of {count(len(cancels), 'cancel')} came before any of the reply was "
+        "heard: such turns are cut, and in no figure."
     )
 
 

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from bench.report.marks import TURN_HOVER, remarks, sampled, thin, turn_ids
 from bench.report.run import Run, Statistic
 from bench.report.theme import blank, colour, metric_colour
-from bench.report.words import quantity
+from bench.report.words import measured
 
 
 def _strip(table: pd.DataFrame, metric: str, name: str, *, row: float, unit: str) -> go.Scatter:
@@ -78,7 +78,9 @@ def strips(
             figure.add_trace(trace)
         half, most = statistics.get("p50"), statistics.get("p95")
         said = " · ".join(
-            f"{row_.statistic} {quantity(row_.value, unit)}" for row_ in (half, most) if row_
+            f"{row_.statistic} {measured(row_.value, row_.n, unit)}"
+            for row_ in (half, most)
+            if row_
         )
         figure.add_annotation(
             x=0, xref="paper", xanchor="left", y=row + 0.62, yanchor="top",

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 from bench.errors import GateError
 from bench.plan.gates import parse_gate
 from bench.plan.metrics import METRICS
+from bench.report.choosing import pooled
 from bench.report.panel import Table
 from bench.report.run import Run, Statistic, texts
 from bench.report.theme import VERDICT_COLOURS
@@ -30,6 +31,9 @@ _WAITS: Final = {
     "first_text_latency": "First text",
     "first_transcript_latency": "First transcript",
 }
+# Units of validity that are things, and may be one.
+_THINGS: Final = frozenset({"workers", "rows", "turns"})
+_WHOLE: Final = "whole run"
 
 
 class Bullet(NamedTuple):
@@ -136,7 +140,7 @@ def validity(run: Run) -> Table:
                 _amount(rule.get("value"), unit),
                 _amount(rule.get("bound"), unit),
                 _span(rule),
-                str(rule.get("text") or "")
+                _sentence(rule.get("text"))
                 + ("" if good or not rule.get("remedy") else f" Remedy: {rule['remedy']}"),
             ]
         )
@@ -154,14 +158,21 @@ def validity(run: Run) -> Table:
 def _amount(value: object, unit: str) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return NOTHING if value is None else str(value)
-    return quantity(float(value), unit)
+    one = value == 1 and unit in _THINGS
+    return quantity(float(value), unit.removesuffix("s") if one else unit)
+
+
+def _sentence(text: object) -> str:
+    """A text of a rule as a sentence; empty where there is none."""
+    words = str(text or "").rstrip(".")
+    return f"{capital(words)}." if words else ""
 
 
 def _span(rule: dict[str, Any]) -> str:
     start, end = rule.get("from_s"), rule.get("to_s")
     if start is None and end is None:
         return NOTHING
-    return f"{plain(start)} s … {plain(end)} s"
+    return f"{quantity(start, 's')}\u00a0…\u00a0{quantity(end, 's')}"
 
 
 def broken_rules(run: Run) -> list[dict[str, str]]:
@@ -169,8 +180,8 @@ def broken_rules(run: Run) -> list[dict[str, str]]:
     return [
         {
             "rule": str(rule.get("rule", "")).replace("_", " "),
-            "text": str(rule.get("text") or ""),
-            "remedy": str(rule.get("remedy") or ""),
+            "text": _sentence(rule.get("text")),
+            "remedy": _sentence(rule.get("remedy")),
             "when": "" if _span(rule) == NOTHING else _span(rule),
         }
         for rule in run.verdict.get("validity") or []
@@ -198,11 +209,16 @@ def headlines(run: Run) -> list[Headline]:
         row = run.statistics(metric).get("count")
         if row is not None and row.value:
             found.append(
-                Headline(
-                    name, plain(row.value, "1"), "whole run", METRICS[metric].about, role="limit"
-                )
+                Headline(name, plain(row.value, "1"), _WHOLE, METRICS[metric].about, role="limit")
             )
     return found
+
+
+def headline_note(run: Run) -> str:
+    """What the headline numbers are over."""
+    whole = any(line.more == _WHOLE for line in headlines(run))
+    phase = f"Measured phase only{f', but for what says {_WHOLE}' if whole else ''}."
+    return " ".join(part for part in (phase, "Brackets are 95 % intervals.", pooled(run)) if part)
 
 
 def _leading(run: Run) -> list[str]:

@@ -4,7 +4,7 @@ from typing import Final
 
 from bench.report.marks import half_and_most, remarks, sampled
 from bench.report.panel import Panel
-from bench.report.run import Run, numbers
+from bench.report.run import Run, flag, numbers
 from bench.report.strips import strips
 from bench.report.words import count
 
@@ -36,8 +36,8 @@ def tools(run: Run) -> Panel | None:
 
 
 def _unanswered(run: Run) -> str:
-    """Turns whose outputs were sent and never spoken about."""
-    turns = run.counted
+    """Turns whose outputs were sent and never spoken about; answers in writing have no audio."""
+    turns = run.counted[~flag(run.counted, "textual")]
     sent = numbers(turns, "output_sent_ns").notna()
     mute = int((sent & numbers(turns, "tool_answer_latency").isna()).sum())
     if not mute:

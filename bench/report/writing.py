@@ -1,5 +1,6 @@
 """Figures on text: how long until an answer in writing begins, and how fast it flows."""
 
+from bench.report.choosing import pooled
 from bench.report.marks import (
     curve,
     gate_limits,
@@ -11,19 +12,24 @@ from bench.report.marks import (
     share_axis,
 )
 from bench.report.panel import Panel, Plot
-from bench.report.run import Run
+from bench.report.run import Run, flag
 from bench.report.strips import strips
 from bench.report.theme import blank
-from bench.report.words import quantity, sample_size, with_interval
+from bench.report.words import count, quantity, sample_size, with_interval
 
 _METRIC = "first_text_latency"
 
 
 def writing(run: Run) -> Panel | None:
-    """First text as a curve and text deltas a second as a strip; none where nothing was written."""
+    """First text as a curve and text deltas a second as a strip.
+
+    None where nothing was written, nor was to be.
+    """
+    key, question = "writing", "How fast does it write?"
     trace, note = curve(run.counted, _METRIC, "first text: the first delta arrives")
     if trace is None:
-        return None
+        asked = int(flag(run.counted, "textual").sum())
+        return Panel(key, question, _unread(asked)) if asked else None
     statistics = run.statistics(_METRIC)
     figure = blank(360)
     figure.add_trace(trace)
@@ -43,11 +49,18 @@ def writing(run: Run) -> Panel | None:
         figures.append(("Each point is one reply; bars run from p50 to p95", rate))
     said = [half_and_most(statistics, "the answers in writing had begun"), _rate(run)]
     return Panel(
-        "writing",
-        "How fast does it write?",
+        key,
+        question,
         " ".join(part for part in said if part),
         figures,
-        notes=remarks(note, beyond, *notes),
+        notes=remarks(note, beyond, pooled(run), *notes),
+    )
+
+
+def _unread(asked: int) -> str:
+    return (
+        f"Nobody got an answer in writing: {count(asked, 'measured turn')} asked for one, and "
+        "waited in vain. The outcomes below say what became of them."
     )
 
 

@@ -23,7 +23,7 @@ bench.flush           the caller emptied its player; detail: heard_ms of the ite
                       (it heard an interruption) or "caller" (who stopped the agent)
 bench.gave_up         the caller stopped waiting for an answer; detail: turn
 bench.heard_out       the caller has heard the answer to the end; detail: turn
-bench.unknown         a message of an unknown type came; detail: type
+bench.unknown         a message of an unknown type came; detail: type, reason
 bench.unknown_fields  the session's first message of a known type had fields that are unknown or
                       misshapen; detail: type, fields (dotted names)
 bench.end             the session's last row; detail: outcome, reason, close_code

@@ -33,7 +33,7 @@ from typing import Any, NamedTuple
 from msgspec import UNSET
 
 from bench.protocol import client, server
-from bench.protocol.codec import UnknownMessage, encode, type_of
+from bench.protocol.codec import UnknownMessage, encode, names_of, type_of
 from bench.protocol.objects import Item, Part, Session
 from bench.voice.agent import Agent
 from bench.voice.audio import NS_PER_MS, NS_PER_S, AudioFormat
@@ -60,6 +60,8 @@ GREETING_TIMEOUT_NS = 10 * NS_PER_S
 """How long a server may take from upgrade to session.updated: what OpenClaw allows live."""
 UNGREETED_NS = 2 * NS_PER_S
 """After this long without session.created, session.update is sent all the same (older servers)."""
+ALREADY_ACTIVE = "conversation_already_has_active_response"
+"""No other response can begin: what was owed will not come."""
 PROVOKED = "-provoked"
 """How the event_id of a message ends that is wrong on purpose."""
 
@@ -226,6 +228,8 @@ class Conversation:
         effective = self._effective
         effective.obey(message.session)
         self._agent.answers = effective.answers
+        if self._microphone is not None:
+            self._microphone.switch(effective.input)
         if self._microphone is None and self._updated:
             self._microphone = Microphone(at_ns, self._manners.chunk_ns, effective.input)
             self._began_ns = self._ends_ns = at_ns
@@ -410,7 +414,10 @@ class Conversation:
             return False
         if isinstance(message, server.ErrorMessage):
             return direction.type == "error" or message.about == self._sent_id
-        if type_of(message) != direction.type:
+        names = names_of(message)
+        if direction.instead in names:
+            return True
+        if direction.type not in names:
             return False
         item = getattr(message, "item", None)
         item_id = getattr(message, "item_id", None) or getattr(item, "id", None)
@@ -465,7 +472,8 @@ class Conversation:
     def _on_error(self, message: server.ErrorMessage, at_ns: int) -> None:
         if self._microphone is None:
             self._end("refused", f"{message.code}: {message.text}", at_ns)
-        elif message.about and message.about == self._create_id:
+        elif message.about == self._create_id or message.code == ALREADY_ACTIVE:
+            # What the server itself could not begin names no message of ours.
             self._agent.refused()
 
     # ── small things ─────────────────────────────────────────────────────────────────────────

@@ -96,11 +96,13 @@ class Send(NamedTuple):
 class Await(NamedTuple):
     """Wait for a message of that type (about that item); gives the message, or None.
 
-    Over also with an error about what was sent last (which it gives), or at the end of patience.
+    Over also with an error about what was sent last or a message of the type `instead`, either of
+    which it gives, or at the end of patience.
     """
 
     type: str
     item_id: str = ""
+    instead: str = ""
 
 
 class Stop(NamedTuple):

@@ -65,12 +65,13 @@ def _silence(fmt: AudioFormat, nbytes: int) -> bytes:
 
 
 class Microphone:
-    """One caller's open microphone. `format` and `chunk_ns` are fixed for its life."""
+    """One caller's open microphone. `chunk_ns` is fixed for its life."""
 
     def __init__(self, opened_ns: int, chunk_ns: int, fmt: AudioFormat) -> None:
         self.opened_ns = opened_ns
         self.chunk_ns = chunk_ns
         self.chunk_bytes = fmt.nbytes(chunk_ns)
+        self._format = fmt
         self._silence = _silence(fmt, self.chunk_bytes)
         self.due_ns = opened_ns + chunk_ns
         """When the next chunk may be sent: the instant at which its last sample is captured."""
@@ -90,6 +91,14 @@ class Microphone:
             self._speech[start + offset] = payload
         self._free = start + len(recording.payloads)
         return start * self.chunk_ns
+
+    def switch(self, fmt: AudioFormat) -> None:
+        """From the next chunk on the server hears in this format; what was to be said is lost."""
+        if fmt != self._format:
+            self._format = fmt
+            self.chunk_bytes = fmt.nbytes(self.chunk_ns)
+            self._silence = _silence(fmt, self.chunk_bytes)
+            self._speech.clear()
 
     def take(self) -> Chunk:
         """The next chunk; the timeline moves on by one."""

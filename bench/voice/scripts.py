@@ -6,7 +6,7 @@ script has the same shape and is named `package.module:function` in the scenario
 """
 
 import json
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from itertools import cycle
 from typing import Any, NamedTuple
 
@@ -44,6 +44,7 @@ from bench.voice.directions import (
     Send,
     Stop,
     Write,
+    play_of,
 )
 from bench.voice.utterance import Utterance
 
@@ -136,7 +137,7 @@ def interrupt_client(part: Part) -> Script:
 def long_call(part: Part) -> Script:
     """Talk for long and keep house in between: fetch, insert, forget, and err once."""
     notes: list[str] = []
-    middle = ""
+    middle = ""  # an item that is certainly there
     for number, line in enumerate(part.lines):
         yield Pause(part.gap_ns)
         yield Say(line)
@@ -147,23 +148,32 @@ def long_call(part: Part) -> Script:
                 yield Send(ConversationItemRetrieve(item_id=middle))
                 yield Await("conversation.item.retrieved", middle)
             case 1 | 2:
-                notes.append(f"note_{number}")
                 after = "root" if number % 5 == 1 or not middle else middle
-                yield Send(_note(notes[-1], f"Note {number} of this call.", after))
-                yield Await("conversation.item.added", notes[-1])
+                added = yield from _add(f"Note {number} of this call.", after)
+                notes += [added] if added else []
             case 3 if notes:
                 yield Send(ConversationItemDelete(item_id=notes[0]))
                 yield Await("conversation.item.deleted", notes.pop(0))
             case 4:
-                yield Send(_note(f"lost_{number}", "Nowhere.", "item_unknown"), provokes=True)
-                yield Await("error")
+                yield Send(_note("Nowhere.", after="item_unknown"), provokes=True)
+                yield Await("error", instead="conversation.item.added")
             case _:
                 pass
 
 
-def _note(item_id: str, text: str, after: str | None = None) -> ConversationItemCreate:
+def _add(text: str, after: str | None = None) -> Generator[Direction, Any, str]:
+    """Insert a note; gives the id that the server gave it, "" where it did not take it."""
+    yield Send(_note(text, after))
+    added = yield Await("conversation.item.added")
+    item_id = getattr(getattr(added, "item", None), "id", None)
+    return item_id if isinstance(item_id, str) else ""
+
+
+def _note(text: str, after: str | None = None, item_id: str = "") -> ConversationItemCreate:
     part = ContentPart(type="input_text", text=text)
-    item = Item(type="message", role="user", id=item_id, content=[part])
+    item = Item(type="message", role="user", content=[part])
+    if item_id:
+        item.id = item_id
     message = ConversationItemCreate(item=item)
     if after is not None:
         message.previous_item_id = after
@@ -179,11 +189,10 @@ def reconfigure(part: Part) -> Script:
         yield Say(line)
         yield HearOut()
         if changes is not None:
-            yield Send(SessionUpdate(session=next(changes)))
-            yield Await("session.updated")
+            yield from _change(next(changes))
         if refused is not None:
             yield Send(SessionUpdate(session=next(refused)), provokes=True)
-            yield Await("error")
+            yield Await("error", instead="session.updated")
             yield Send(SessionUpdate(session=Session()))  # what is in force now?
             yield Await("session.updated")
 
@@ -215,28 +224,27 @@ def tour(part: Part) -> Script:
         yield Await("conversation.item.truncated", reply.item_id)
         yield Send(ConversationItemRetrieve(item_id=reply.item_id))
         yield Await("conversation.item.retrieved", reply.item_id)
-    yield Send(_note("tour_note", "This is a note."))
-    yield Await("conversation.item.added", "tour_note")
-    yield Send(ConversationItemDelete(item_id="tour_note"))
-    yield Await("conversation.item.deleted", "tour_note")
-    yield Send(ConversationItemRetrieve(item_id="tour_note"), provokes=True)
-    yield Await("error")
+    note = yield from _add("This is a note.")
+    yield Send(ConversationItemDelete(item_id=note))
+    yield Await("conversation.item.deleted", note)
+    yield Send(ConversationItemRetrieve(item_id="item_unknown"), provokes=True)
+    yield Await("error", instead="conversation.item.retrieved")
     yield Write("Please answer this in writing.")
     yield Send(ResponseCreate(response=ResponseParams(output_modalities=["text"])))
     yield HearOut()
+    # By session.update, as not every service lets a response have tools of its own.
+    yield from _change(Session(tools=[_TOUR_TOOL], tool_choice="required"))
     yield Write("Where is order four one seven?")
-    tools = ResponseParams(tools=[_TOUR_TOOL], tool_choice="required")
-    yield Send(ResponseCreate(response=tools))
+    yield Send(ResponseCreate())
     reply = yield HearOut()
+    yield from _change(Session(tool_choice="none"))
     yield from _use_tools(reply, part)
     yield Write("Tell me a long story.")
     yield Send(ResponseCreate())
     yield Await("response.created")
     yield Stop(truncate=False)
     yield Await("response.done")
-    manual = SessionAudio(input=AudioInput(turn_detection=None))
-    yield Send(SessionUpdate(session=Session(audio=manual)))
-    yield Await("session.updated")
+    yield from _change(Session(audio=SessionAudio(input=AudioInput(turn_detection=None))))
     yield Send(InputAudioBufferClear())
     yield Await("input_audio_buffer.cleared")
     yield Say(spoken)
@@ -245,16 +253,21 @@ def tour(part: Part) -> Script:
     yield HearOut()
 
 
-def marked(play: Script, words: str, item_id: str) -> Script:
+def _change(session: Session) -> Script:
+    yield Send(SessionUpdate(session=session))
+    yield Await("session.updated")
+
+
+def marked(play: Iterator[Direction], words: str, item_id: str) -> Script:
     """`play`, with words that no other session says.
 
     They are in an item of their own, which is fetched at the end, and in everything typed.
     """
-    yield Send(_note(item_id, f"The reference of this call is {words}."))
-    given = None
+    yield Send(_note(f"The reference of this call is {words}.", item_id=item_id))
+    resume, given = play_of(play), None
     while True:
         try:
-            direction = play.send(given)
+            direction = resume(given)
         except StopIteration:
             break
         if isinstance(direction, Write):
@@ -282,17 +295,28 @@ def _with_interruptions(part: Part) -> int:
 
 
 SCRIPTS = {
-    "turn_taking": Stock(turn_taking),
-    "barge_in": Stock(barge_in, ("interruption", "cut"), turns=_with_interruptions),
-    "push_to_talk": Stock(push_to_talk, ("clear",), "manual"),
-    "text_chat": Stock(text_chat, detection="any"),
-    "tool_call": Stock(tool_call, ("tool", "item")),
-    "interrupt_client": Stock(interrupt_client, ("cancel", "cut", "truncation")),
-    "long_call": Stock(long_call, ("item", "deletion")),
-    "reconfigure": Stock(reconfigure),
+    "turn_taking": Stock(turn_taking, ("speech",)),
+    "barge_in": Stock(barge_in, ("speech", "interruption", "cut"), turns=_with_interruptions),
+    "push_to_talk": Stock(push_to_talk, ("speech", "clear"), "manual"),
+    "text_chat": Stock(text_chat, ("item",), "any"),
+    "tool_call": Stock(tool_call, ("speech", "tool", "item")),
+    "interrupt_client": Stock(interrupt_client, ("speech", "cancel", "cut", "truncation")),
+    "long_call": Stock(long_call, ("speech", "item", "retrieval", "deletion")),
+    "reconfigure": Stock(reconfigure, ("speech",)),
     "tour": Stock(
         tour,
-        ("tour", "cancel", "cut", "truncation", "tool", "item", "deletion", "clear"),
+        (
+            "speech",
+            "tour",
+            "cancel",
+            "cut",
+            "truncation",
+            "tool",
+            "item",
+            "retrieval",
+            "deletion",
+            "clear",
+        ),
         turns=lambda _: 5,
     ),
 }

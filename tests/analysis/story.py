@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.analysis.pipeline import analyse
+from bench.analysis.tables import read_events
 from bench.plan.metrics import VERSION
 from bench.runs.log import HealthRow
 from bench.runs.rows import Row
@@ -343,6 +344,11 @@ def write_health(folder: Path, health: list[HealthRow]) -> None:
     columns = list(zip(*health, strict=True)) or [[] for _ in HealthRow._fields]
     arrays = [pa.array(list(c), f.type) for c, f in zip(columns, HEALTH, strict=True)]
     pq.write_table(pa.table(arrays, schema=HEALTH), folder / "health.parquet")
+
+
+def events_of(folder: Path, *stories: Story) -> pd.DataFrame:
+    """The events of a run, read back: for what needs no turns."""
+    return read_events(write_run(folder, *stories) / "events.parquet")
 
 
 def analysed(folder: Path, *stories: Story, **facts: Any) -> Any:

@@ -212,14 +212,3 @@ def test_what_the_servers_idle_timer_commits_is_nobodys(tmp_path):
     story.committed(9010, "idle").created(9020, "r2").delta(9300, response="r2").done(9310, "r2")
     turns, _, _, _ = analysed(tmp_path, story.finish())
     assert turns.loc[0, ["response_id", "commit_delay"]].tolist() == ["resp1", 10]
-
-
-def test_turns_that_were_never_come_to_are_taken_for_what_their_peers_are(tmp_path):
-    chat = Story(0).begin(script="text_chat", session=IN_TEXT).microphone().write(100)
-    chat.created(150).text(300).done(400).heard_out(410)
-    refused = Story(1).begin(script="text_chat")
-    refused.rows = refused.rows[:1]
-    turns, _, rows, _ = analysed(tmp_path, chat.finish(), refused.end(-30, "refused"))
-    assert turns["role"].tolist() == ["text", "text"]
-    assert rows["first_text_latency", "p50"]["n"] == 2
-    assert rows["first_audio_latency", "p50"]["n"] == 0

@@ -1,6 +1,18 @@
 """What is no answer: fillers, padding, and the agent's own backchannels."""
 
-from tests.analysis.story import LOUD, NOTHING, SOFT, Answer, Story, analysed, conversation
+import pytest
+
+from bench.analysis.effective import Effective
+from tests.analysis.story import (
+    LOUD,
+    NOTHING,
+    SOFT,
+    Answer,
+    Story,
+    analysed,
+    conversation,
+    events_of,
+)
 
 RESPONSIVE = {"providerData": {"responsiveness": {"enabled": True}}}
 
@@ -103,3 +115,30 @@ def test_an_interjection_after_the_end_of_speech_is_no_backchannel_of_the_turn(t
     story.hear(1500, "response.backchannel.audio.delta", nbytes=480, audio_ns=1, detail="b1")
     turns, _, _, _ = analysed(tmp_path, story.finish())
     assert turns["backchannel_delay"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("asked", "said", "filler"),
+    [
+        (RESPONSIVE, {"model": "m"}, True),
+        (RESPONSIVE, {"providerData": None}, False),
+        (RESPONSIVE, {"providerData": {"responsiveness": {"enabled": False}}}, False),
+        ({"providerData": {"responsiveness": {"enabled": False}}}, {}, False),
+        ({"instructions": "be kind"}, RESPONSIVE, True),
+    ],
+)
+def test_what_the_server_does_not_say_of_fillers_is_as_the_caller_asked(
+    tmp_path, asked, said, filler
+):
+    story = filled(said).update(-20, asked)
+    assert Effective(events_of(tmp_path, story)).states[-1].responsive is filler
+
+
+def test_where_the_server_does_not_say_fillers_that_were_asked_for_are_told_apart(tmp_path):
+    _, _, rows, _ = analysed(tmp_path, filled({"model": "m"}).update(-20, RESPONSIVE))
+    assert rows["filler_latency", "p50"]["n"] == 1
+
+
+def test_fillers_that_were_asked_for_and_refused_are_none(tmp_path):
+    story = filled({}).update(-20, RESPONSIVE, "bad").error(-10, "invalid_value", "bad")
+    assert not Effective(events_of(tmp_path, story)).states[-1].responsive

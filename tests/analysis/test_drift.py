@@ -1,9 +1,13 @@
 """Drift is the slope of latency over a session's turns, which no single turn moves."""
 
+import tracemalloc
+
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
+from bench.analysis.drift import latency_drift
 from tests.analysis.story import Answer, Story, analysed
 
 
@@ -41,3 +45,29 @@ def test_fewer_than_five_answered_turns_say_nothing_of_a_trend(tmp_path):
     _, sessions, rows, _ = analysed(tmp_path, call(0, [300] * 5, silent={1}))
     assert sessions["latency_drift"].isna().all()
     assert rows["latency_drift", "p50"]["n"] == 0
+
+
+def answered(session, count, slope):
+    """A session of so many turns whose latency grows by `slope` a turn, every seventh slow."""
+    turn = np.arange(1, count + 1)
+    latency = 300 + slope * turn + np.where(turn % 7 == 0, 2000.0, 0.0)
+    return pd.DataFrame(
+        {"session": session, "turn": turn, "outcome": "ok", "first_audio_latency": latency}
+    )
+
+
+def test_a_call_of_thousands_of_turns_costs_no_square_of_them():
+    turns = pd.concat([answered(n, 5000, 1 + n) for n in range(3)])
+    tracemalloc.start()
+    try:
+        slopes = latency_drift(turns)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert slopes.tolist() == pytest.approx([1, 2, 3])
+    assert most < 20_000_000
+
+
+def test_sessions_of_different_lengths_have_each_its_own_slope():
+    turns = pd.concat([answered(n, count, n) for n, count in enumerate((5, 300, 301, 4, 6))])
+    assert latency_drift(turns).round(9).to_dict() == {0: 0, 1: 1, 2: 2, 4: 4}

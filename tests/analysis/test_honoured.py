@@ -2,7 +2,9 @@
 
 import pytest
 
-from tests.analysis.story import Story, analysed
+from bench.analysis.acks import acknowledgements
+from bench.analysis.honoured import count_unhonoured, differences, unhonoured
+from tests.analysis.story import Story, analysed, events_of
 
 PCM = {"type": "audio/pcm", "rate": 24000}
 
@@ -12,8 +14,9 @@ def reconfigured(tmp_path, asked, got, *more):
     story.update(4000, asked).updated(4020, got)
     for step in more:
         step(story)
-    _, _, rows, summary = analysed(tmp_path, story.finish())
-    return rows["unhonoured", "count"]["value"], summary["unhonoured"]
+    events = events_of(tmp_path, story.finish())
+    found = differences(events, acknowledgements(events))
+    return count_unhonoured(found), unhonoured(found)
 
 
 def sound(way, **fields):
@@ -41,6 +44,8 @@ def sound(way, **fields):
         ({"tools": [{"name": "t"}]}, {"tools": [{"name": "t", "strict": False}]}),
         ({"type": "realtime"}, {}),
         ({"speed": 1}, {"speed": 1.0}),
+        ({"speed": 0.8}, {"speed": 0.800000011920929}),  # through a float of 32 bits
+        ({"tools": [{"limit": 0.1}]}, {"tools": [{"limit": 0.10000000149011612}]}),
     ],
 )
 def test_two_spellings_of_one_thing_are_the_same(tmp_path, asked, got):
@@ -58,6 +63,8 @@ def test_two_spellings_of_one_thing_are_the_same(tmp_path, asked, got):
         ("output_modalities", ["text"], ["audio"]),
         ("tools", [{"name": "t"}], []),
         ("model", "a/b", "c/d"),
+        ("speed", 0.8, 0.80001),
+        ("tracing", True, 1.0000001),
     ],
 )
 def test_what_the_server_has_instead_is_named(tmp_path, path, asked, got):
@@ -139,6 +146,34 @@ def test_an_update_that_was_refused_and_applied_is_named(tmp_path):
     assert count == 1
     assert found[0]["path"] == "invalid update applied"
     assert found[0]["got"] == {"model": "bad"}
+
+
+@pytest.mark.parametrize(("event_id", "count"), [("bad-provoked", 1), ("u9", 0)])
+def test_an_error_that_names_nothing_is_held_to_be_about_an_update_only_where_it_was_provoked(
+    tmp_path, event_id, count
+):
+    """Else it may have been about something else, and the update is rightly in force."""
+    good, bad = {"model": "good"}, {"model": "bad"}
+
+    def ask(story):
+        story.update(5000, bad, event_id).error(5010, "server_error").updated(5020, bad)
+
+    assert reconfigured(tmp_path, good, good, ask)[0] == count
+
+
+def test_an_update_that_was_never_answered_is_not_held_against_the_next_ones(tmp_path):
+    """Acknowledgements are taken in their order, and one that never came must shift none."""
+    asked, last = {"model": "a"}, {"model": "d"}
+
+    def ask(story):
+        story.update(5000, {"model": "b"}).error(5020, "invalid_value")  # which names no message
+        story.update(6000, {"model": "c"}).update(20_000, last).updated(20_050, last)
+
+    assert reconfigured(tmp_path, asked, asked, ask) == (0, [])
+
+
+def test_a_number_beyond_all_floats_is_another_one(tmp_path):
+    assert reconfigured(tmp_path, {"speed": 0.8}, {"speed": 10**400})[0] == 1
 
 
 def test_a_long_value_is_shown_by_its_beginning(tmp_path):

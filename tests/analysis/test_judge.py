@@ -196,6 +196,15 @@ def test_a_baseline_of_other_definitions_is_refused(run, tmp_path):
         judge(run, "p50(first_audio_latency) < 1 s", baseline=tmp_path / "old.json")
 
 
+@pytest.mark.parametrize("version", [{"metric_version": 1}, {}])
+def test_figures_of_other_definitions_are_not_judged_before_they_are_made_anew(run, version):
+    document = json.loads((run / "summary.json").read_text())
+    document.pop("metric_version")
+    (run / "summary.json").write_text(json.dumps({**document, **version}))
+    with pytest.raises(RunFolderError, match=rf"^run: .* run 'bench report {run}' on it first"):
+        judge(run, "p50(first_audio_latency) < 1 s")
+
+
 @pytest.mark.parametrize("text", ["{", "[]", '{"format": 1}', '{"rows": []}'])
 def test_what_is_no_summary_is_refused_as_a_baseline(run, tmp_path, text):
     (tmp_path / "no.json").write_text(text)

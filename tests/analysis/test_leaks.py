@@ -14,12 +14,10 @@ from tests.analysis.test_grammar import tables
 ASR = "conversation.item.input_audio_transcription"
 
 
-def found(folder, *stories, change=None):
+def found(folder, *stories):
     rows = [row for s in stories for row in sorted(s.rows, key=lambda row: row.at_ns)]
     events, _ = tables(folder, rows)
     sessions = sessions_table(events, {})
-    if change:
-        change(events)
     return leaks(events, sessions, utterances(events, sessions), start_ns=ORIGIN_NS)
 
 
@@ -115,22 +113,26 @@ def test_ids_that_the_caller_gave_are_its_own(tmp_path):
     assert found(tmp_path, *stories) == []
 
 
-def test_a_message_that_came_twice_is_known_by_its_event_id(tmp_path):
-    def named(events):
-        events["event_id"] = [f"event_{n}" for n in range(len(events))]
+def test_ids_that_callers_chose_alike_do_not_hide_a_leak_of_the_servers_own(tmp_path):
+    """Every caller names its items alike, more often than the server names its own."""
+    stories = [owned(n, 4) for n in range(3)]
+    for story in stories:
+        for n in range(10):
+            story.row(100 + n, "out", "conversation.item.create", item_id=f"mine{n}", detail={})
+            story.hear(110 + n, "conversation.item.added", item_id=f"mine{n}")
+    assert found(tmp_path, *stories) == []
+    stories[1].hear(9000, "conversation.item.added", item_id="i0.3")
+    (leak,) = found(tmp_path, *stories)
+    assert (leak["session"], leak["of_session"], leak["words"]) == (1, 0, "i0.3")
 
-    def doubled(events):
-        named(events)
-        events.loc[events.index[-2], "event_id"] = "event_5"
 
-    def numbered(events):
-        events["event_id"] = events.groupby("session").cumcount().astype(str)
-
+def test_an_id_that_another_caller_chose_is_a_leak_all_the_same(tmp_path):
     stories = [owned(n) for n in range(2)]
-    assert found(tmp_path, *stories, change=named) == []
-    assert found(tmp_path, *stories, change=numbered) == []
-    (leak,) = found(tmp_path, *stories, change=doubled)
-    assert (leak["session"], leak["what"], leak["words"]) == (1, "event id", "event_5")
+    stories[0].row(100, "out", "conversation.item.create", item_id="mine", detail={})
+    stories[0].hear(101, "conversation.item.added", item_id="mine")
+    stories[1].hear(9000, "conversation.item.retrieved", item_id="mine")
+    (leak,) = found(tmp_path, *stories)
+    assert (leak["session"], leak["of_session"], leak["words"]) == (1, 0, "mine")
 
 
 # ── markers ──────────────────────────────────────────────────────────────────────────────────────
@@ -265,6 +267,50 @@ def test_what_an_agent_says_is_no_utterance(tmp_path):
     two.hear(9000, "conversation.item.done", item_id="i7",
              detail={"role": "assistant", "text": "You may ask: what time is it?"})  # fmt: skip
     assert found(tmp_path, one, two) == []
+
+
+ADVICE = "The train to Rome leaves at nine"
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "response.output_audio_transcript.done", "response.audio_transcript.done",
+        "response.output_text.done", "response.text.done",
+    ],
+)  # fmt: skip
+def test_a_reply_in_which_another_session_is_quoted_is_a_leak(tmp_path, kind):
+    one, two = session(0, ADVICE), session(1, "Good morning to you.")
+    two.hear(9000, kind, item_id="i7", detail=f"Well. {ADVICE}, I hear!")
+    assert found(tmp_path, one, two) == [
+        {
+            "session": 1, "of_session": 0, "at_s": 10.0, "what": f"{kind} of i7",
+            "words": "the train to rome leaves at nine",
+        }
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("theirs", "mine", "reply"),
+    [
+        ("What time is it?", "Good morning to you.", "What time is it?"),  # four words
+        ("Good evening", "Good morning to you.", "Good evening"),
+        (ADVICE, f"Is it true that {ADVICE}?", f"{ADVICE}, yes."),
+        (ADVICE, "Good morning to you.", "The train to Rome leaves at ten"),
+    ],
+)
+def test_what_an_agent_may_say_by_itself_is_no_leak(tmp_path, theirs, mine, reply):
+    one, two = session(0, theirs), session(1, mine)
+    two.hear(9000, "response.output_audio_transcript.done", item_id="i7", detail=reply)
+    assert found(tmp_path, one, two) == []
+
+
+def test_a_reply_quotes_only_who_has_spoken_and_is_still_there(tmp_path):
+    late = session(0, *["Hm."] * 20, ADVICE)  # says it at second 21, and is over at 61
+    for opens, at in ((1000, 9000), (62_000, 9000)):
+        two = session(1, "Good morning to you.", opens=opens)
+        two.hear(at, "response.output_text.done", item_id="i7", detail=ADVICE)
+        assert found(tmp_path, late, two) == []
 
 
 def test_a_leak_is_told_once_however_often_it_comes(tmp_path):

@@ -43,11 +43,13 @@ def test_errors_are_shown_by_code_and_those_that_are_nobodys_fault_are_not_count
     assert rows["errors", "count"]["value"] == 3
 
 
-def test_errors_by_code_are_those_of_the_measured_phase(tmp_path):
+def test_errors_by_code_are_those_of_the_whole_run_and_are_said_to_be(tmp_path):
     story = conversation(0, 2, opens=0).error(100, "early").error(5000, "later")
     plan = {"measured_from_ns": ORIGIN_NS + 4_000_000_000}
-    _, _, _, summary = analysed(tmp_path, story, plan=plan)
-    assert summary["errors_by_code"] == {"later": 1}
+    _, _, rows, summary = analysed(tmp_path, story, plan=plan)
+    assert summary["errors_by_code"] == {"early": 1, "later": 1}
+    assert "errors_by_code" in summary["about"]["whole_run"]
+    assert rows["errors", "count"]["value"] == 1  # of the measured phase
 
 
 def test_a_refusal_of_what_no_answer_hangs_on_is_no_reason_of_the_turn(tmp_path):

@@ -2,11 +2,13 @@
 
 import json
 from functools import cache
+from pathlib import Path
 
 import pandas as pd
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
+import bench.analysis
 from bench.analysis.outcomes import OUTCOMES
 from bench.analysis.pipeline import analyse
 from tests.analysis.story import MANUAL, ORIGIN_NS, Answer, Story, conversation, write_run
@@ -140,3 +142,15 @@ def _is_instant(name):
 
 def _plan(shift):
     return {"start_ns": ORIGIN_NS + shift, "measured_from_ns": ORIGIN_NS + shift}
+
+
+def test_the_way_of_the_data_names_every_module():
+    modules = {path.stem for path in Path(bench.analysis.__file__).parent.iterdir()}
+    named = set(
+        bench.analysis.__doc__.replace(",", " ")
+        .replace(":", " ")
+        .replace("(", " ")
+        .replace(")", " ")
+        .split()
+    )
+    assert {name for name in modules if not name.startswith("_")} - named == set()

@@ -15,8 +15,8 @@ def speaking(until=2700, session=None):
     return story
 
 
-def cancelled(story, at, reason="client_cancelled"):
-    return story.done(at, "resp1", "cancelled", reason)
+def cancelled(story, at, response="resp1", reason="client_cancelled"):
+    return story.done(at, response, "cancelled", reason)
 
 
 @pytest.mark.parametrize("named", ["resp1", None])
@@ -43,15 +43,55 @@ def test_a_cancel_that_comes_too_late_was_sent_and_cancelled_nothing(tmp_path):
 
 def test_a_reply_that_was_complete_when_the_cancel_came_was_not_cancelled(tmp_path):
     story = speaking().cancel(2590).done(2600, "resp1").heard_out(4100)
-    turns, _, _, _ = analysed(tmp_path, story.finish())
+    turns, _, rows, _ = analysed(tmp_path, story.finish())
     assert turns["cancel_delay"].isna().all()
     assert turns.loc[0, "stale_audio"] == 0
+    assert rows["cancel_delay", "p50"]["low"] == 10  # so long it waited, and it was not cancelled
 
 
 def test_what_the_server_cancelled_because_it_heard_somebody_is_not_the_cancels(tmp_path):
-    story = cancelled(speaking(2200).cancel(2200), 2260, "turn_detected")
-    turns, _, _, _ = analysed(tmp_path, story.finish())
+    story = cancelled(speaking(2200).cancel(2200), 2260, reason="turn_detected")
+    turns, _, rows, _ = analysed(tmp_path, story.finish())
     assert turns["cancel_delay"].isna().all()
+    assert rows["cancel_delay", "p50"]["n"] == 0
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_server_that_ignores_cancels_has_no_fast_median(tmp_path, ends):
+    """Flaw F12: one cancel in three is heeded, in 60 ms; the others are waited for in vain."""
+    stories = [cancelled(speaking(2200).cancel(2200), 2260).finish()]
+    for number in (1, 2):
+        story = speaking().cancel(2200)
+        story.done(2700, "resp1") if ends else None
+        story.rows = [row._replace(session=number) for row in story.rows]
+        story.number = number
+        stories.append(story.finish())
+    gates = ("p95(cancel_delay) < 1 s",)
+    turns, _, rows, _ = analysed(tmp_path, *stories, gates=gates)
+    assert turns["cancel_delay"].dropna().tolist() == [60]
+    ended = stories[1].rows[-1].at_ns if not ends else stories[1].zero + 2_700_000_000
+    assert turns["cancel_waited_ns"].dropna().tolist() == [ended] * 2
+    row = rows["cancel_delay", "p50"]
+    assert (row["value"], row["n"]) == (None, 3)
+    assert turns["cancel_last_audio"].tolist()[1:] == [325, 325]  # 2525, all the same
+    assert turns["good_turn"].tolist() == [True, False, False]
+
+
+def test_a_cancel_before_its_response_is_created_is_of_that_response(tmp_path):
+    """Protocol 7.6; the reply to the turn before was over."""
+    story = Story().begin(2).microphone().say(200).answered()
+    story.write(5000).cancel(5020).created(5050)
+    turns, _, _, _ = analysed(tmp_path, cancelled(story, 5100, "resp2").finish())
+    assert turns["cancel_delay"].isna().tolist() == [True, False]
+    assert turns.loc[1, "cancel_delay"] == 80
+
+
+def test_a_cancel_that_came_too_late_is_not_of_the_next_turns_reply(tmp_path):
+    story = speaking().done(2600, "resp1").cancel(2700)
+    story.write(5000).created(5050).delta(5200).cancel(5300)
+    turns, _, _, _ = analysed(tmp_path, cancelled(story, 5350, "resp2").finish())
+    assert turns["cancel_delay"].isna().tolist() == [True, False]
+    assert turns.loc[1, "cancel_delay"] == 50
 
 
 def test_a_server_that_talks_on_shows_in_the_audio_that_came_after(tmp_path):
@@ -97,7 +137,7 @@ def test_stragglers_after_an_interruption_are_the_interrupting_turns(tmp_path):
     story = speaking(3300).delta(3100).say(3000, 200, 700, "interruption")
     story.ear(Answer(start=200, stop=500))  # heard at 3400
     story.flush(3400).delta(3410, 30, "resp1").delta(3450, 50, "resp1")
-    cancelled(story, 3460, "turn_detected")
+    cancelled(story, 3460, reason="turn_detected")
     story.created(4230).delta(4500).done(4510).heard_out(4800)
     turns, _, rows, _ = analysed(tmp_path, story.finish())
     assert turns["stale_audio"].isna().tolist() == [True, False]
@@ -110,9 +150,31 @@ def test_an_interruption_of_what_was_generated_already_is_told_apart(tmp_path):
     story = speaking().done(2700, "resp1").say(3000, 200, 700, "interruption")
     story.ear(Answer(start=200, stop=500))
     story.flush(3400).created(4230).delta(4500).done(4510).heard_out(4800)
-    turns, _, _, _ = analysed(tmp_path, story.finish())
+    turns, _, rows, _ = analysed(tmp_path, story.finish())
     assert turns["interrupted_while"].isna().tolist() == [True, False]
-    assert turns.loc[1, ["interrupted_while", "stale_audio"]].tolist() == ["finished", 0]
+    assert turns.loc[1, "interrupted_while"] == "finished"
+    assert rows["stale_audio", "p50"]["n"] == 0  # all of it had come: there was nothing to stop
+
+
+@pytest.mark.parametrize(("interrupts", "stale"), [(True, 100), (False, None)])
+def test_a_server_that_is_not_to_be_interrupted_has_no_stale_audio(tmp_path, interrupts, stale):
+    detection = {"type": "server_vad", "interrupt_response": interrupts, "prefix_padding_ms": 300}
+    session = {"audio": {"input": {"turn_detection": detection}}}
+    story = speaking(3300, session).delta(3100).say(3000, 200, 700, "interruption")
+    story.ear(Answer(start=200, stop=500))  # heard at 3400
+    story.delta(3450, 100, "resp1").done(3460, "resp1")
+    story.created(4230).delta(4500).done(4510).heard_out(4800)
+    _, _, rows, _ = analysed(tmp_path, story.finish())
+    assert rows["stale_audio", "max"]["value"] == stale
+
+
+def test_a_truncation_that_is_never_acknowledged_waits_until_the_session_ends(tmp_path):
+    story = speaking().done(2600, "resp1").heard_out(4100)
+    story.send(4200, "conversation.item.truncate", item_id="a-resp1").end(5200)
+    turns, _, rows, _ = analysed(tmp_path, story)
+    assert turns["truncate_ack"].isna().all()
+    row = rows["truncate_ack", "p50"]
+    assert (row["value"], row["low"], row["n"]) == (None, 1000, 1)
 
 
 def test_a_good_turn_is_bound_by_an_objective_on_cancels_only_where_it_was_cancelled(tmp_path):

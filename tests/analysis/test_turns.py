@@ -226,3 +226,15 @@ def test_an_utterance_whose_speech_had_not_begun_when_the_session_ended_is_no_at
     story = Story().begin(3).microphone().say(200).answered().say(4000).end(4100, "drained")
     turns, _, _, _ = analysed(tmp_path, story)
     assert turns["turn"].tolist() == [1]
+
+
+def test_a_length_that_no_session_has_was_not_said(tmp_path):
+    """Of older folders: what the wire now leaves out as odd."""
+    huge = {"audio": {"input": {"turn_detection": {"type": "server_vad"}}}}
+    huge["audio"]["input"]["turn_detection"]["prefix_padding_ms"] = 2**61
+    story = Story().begin(session=huge).microphone(padding=2**61).say(200).answered()
+    story.started(9000, "odd", position=2**60)
+    turns, sessions, _, _ = analysed(tmp_path, story.finish())
+    assert turns.loc[0, ["outcome", "speech_start_delay"]].tolist() == ["ok", 150]
+    assert sessions["prefix_padding_ns"].isna().all()
+    assert turns["speech_start_error"].isna().all()  # nobody knows what was taken off

@@ -39,6 +39,9 @@ def reports(tmp_path_factory):
         "whole": write_report(make_run(root / "whole")),
         "rich": write_report(make_run(root / "rich", rich=True)),
         "written": write_report(make_run(root / "written", written=True, interruptions=False)),
+        "short": write_report(
+            make_run(root / "short", sessions=2, turns=3, written=True, interruptions=False)
+        ),
         "invalid": write_report(make_run(root / "invalid", verdict="invalid")),
     }
 
@@ -206,6 +209,17 @@ def test_a_phone_never_scrolls_sideways_and_figures_fit(visit, scheme, name):
         "[...document.querySelectorAll('.main-svg')].map(svg => svg.getBoundingClientRect().right)"
     )
     assert max(widths) <= PHONE["width"]
+
+
+def test_labels_of_quantiles_are_whole_on_a_phone(visit):
+    page = visit("short", viewport=PHONE)
+    edge = page.evaluate("document.querySelector('#writing .figure').getBoundingClientRect().right")
+    ends = page.evaluate(
+        """() => [...document.querySelectorAll('#writing .textpoint text')].map(
+            text => text.getBoundingClientRect().right)"""
+    )
+    assert len(ends) >= 2
+    assert max(ends) <= edge
 
 
 def test_figures_follow_the_window(visit):

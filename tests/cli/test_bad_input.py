@@ -329,5 +329,5 @@ def test_a_target_off_loopback_is_not_probed_without_yes(bench, monkeypatch):
     code, out, err = bench("probe", "inworld")
     assert code == 2
     assert not out
-    assert "5 sessions" in err  # the cost is stated first
+    assert "7 sessions" in err  # the cost is stated first
     assert "--yes" in err

@@ -17,10 +17,10 @@ from bench.errors import TargetError
 from bench.probe.line import Line
 from bench.probe.quirks import DETECTORS
 from bench.probe.run import probe
-from bench.probe.sittings import SITTINGS
 from bench.protocol.codec import message_table
 from bench.protocol.dialects import DIALECTS
 from bench.reference.admission import INWORLD_PATH, OPENAI_PATH
+from bench.reference.misbehaviour import Quirks
 from bench.reference.profile import Profile
 from bench.reference.server import _Reference, prepare
 from bench.reference.truth import TruthLog
@@ -52,7 +52,12 @@ QUIRKS = {
     "transcription_duplicate": "call",
     "transcription_failed": "call",
     "turn_suggestion": "call",
+    "filler": "interjections",
+    "late_audio": "interrupt",
+    "backchannel_skipped": "interjections",
 }
+# A server that does what it is asked to fills every wait: its quirk is not to.
+SWITCHED = dict.fromkeys(QUIRKS, 1.0) | {"filler": 0.0}
 FAILURES = {
     "refused": ({"refuse": 1.0, "refuse_status": 401}, ("call", "tools")),
     "turned away": ({"refuse": 1.0, "refuse_status": 429}, ("call",)),
@@ -89,7 +94,7 @@ async def listening(repertoire, behaviour, dialect="inworld"):
         yield Target("here", f"ws://127.0.0.1:{port}{path}", DIALECTS[dialect])
 
 
-async def probed(repertoire, behaviour, only=tuple(SITTINGS), dialect="inworld", limit_s=LIMIT_S):
+async def probed(repertoire, behaviour, only=None, dialect="inworld", limit_s=LIMIT_S):
     async with listening(repertoire, behaviour, dialect) as target:
         return await probe(target, [], corpus=CORPUS, limit_s=limit_s, only=only)
 
@@ -105,7 +110,9 @@ async def all_probes():
         ),
     }
     for name, sitting in QUIRKS.items():
-        odd = profile(quirks={name: 1.0}, tools={"one": 1.0, "parallel": 0.0, "mixed": 0.0})
+        odd = profile(
+            quirks={name: SWITCHED[name]}, tools={"one": 1.0, "parallel": 0.0, "mixed": 0.0}
+        )
         works[name] = probed(repertoire, odd, (sitting,))
     for name, (failures, only) in FAILURES.items():
         works[name] = probed(repertoire, profile(failures=failures), only)
@@ -174,10 +181,26 @@ def test_a_quirk_that_is_switched_on_is_found_and_no_other(results, quirk):
     assert results[quirk].troubles == ()
 
 
-def test_every_detected_quirk_that_the_reference_has_is_tried():
-    from bench.reference.misbehaviour import Quirks
+def test_every_quirk_of_the_reference_has_a_detector_and_is_tried():
+    assert set(Quirks.__struct_fields__) == set(QUIRKS)
+    assert set(QUIRKS) <= set(DETECTORS)
+    assert all(getattr(Quirks(), name) != value for name, value in SWITCHED.items())
 
-    assert set(Quirks.__struct_fields__) & set(DETECTORS) == set(QUIRKS)
+
+def test_interjections_are_a_wish_that_is_honoured_or_not(results):
+    def states(name):
+        return {key: row.state for key, row in results[name].group("interjections").items()}
+
+    assert states("plain") == {"fillers": "seen", "backchannels": "seen"}
+    assert states("filler") == {"fillers": "not seen", "backchannels": "seen"}
+    assert states("backchannel_skipped") == {"fillers": "seen", "backchannels": "not seen"}
+    assert results["openai"].group("interjections")["fillers"].detail == "not asked"
+    assert results["openai"].spent.sessions == results["openai"].cost.sessions == 6
+
+
+@pytest.mark.parametrize("name", ["plain", "openai", "late_audio"])
+def test_a_reply_is_cut_by_what_is_said_into_it(results, name):
+    assert results[name].group("turn detection")["interruption"].value == "the reply was cut"
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from msgspec import UNSET
 
 from bench.corpus.decode import utterance
 from bench.load.casting import Casting
@@ -20,11 +21,11 @@ def said():
     return {entry.id: utterance(job.corpus, entry, PCM16_24K) for entry in callers}
 
 
-def job_of(name, *assignments):
+def job_of(name, *assignments, target="reference"):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
         path = Path("scenarios") / f"{name}.toml"
-        return make_job(path, read_target("reference", None), assignments=assignments)
+        return make_job(path, read_target(target, None), assignments=assignments)
 
 
 def roles(job, said, slots, laps=1):
@@ -87,3 +88,25 @@ def test_a_marker_is_said_by_one_session_of_one_run(said):
     assert all(markers)
     assert Casting(job, said, "run-2").role(0, 0, 0).marker != markers[0]
     assert not roles(job_of("demo"), said, 1)[0].marker
+
+
+def test_a_model_that_is_swept_goes_where_the_service_wants_it(said):
+    sweep = 'sweep.model=["gpt-realtime", "gpt-realtime-mini"]'
+    job = job_of("demo", sweep, target="openai")
+    models = [(role.model, role.asked.model) for role in roles(job, said, 4)]
+    assert models == [("gpt-realtime", UNSET), ("gpt-realtime-mini", UNSET)] * 2
+    inworld = [role.asked.model for role in roles(job_of("demo", sweep), said, 2)]
+    assert inworld == ["gpt-realtime", "gpt-realtime-mini"]
+
+
+def test_openai_is_asked_to_transcribe_and_for_nothing_that_it_refuses(said):
+    asked = roles(job_of("reconfigure", target="openai"), said, 1)[0]
+    heard = asked.asked.audio.input.transcription
+    assert heard == {"model": "gpt-4o-mini-transcribe"}
+    assert all(change.model is UNSET for change in asked.part.changes)
+    assert len(asked.part.changes) == 6  # without the one of the model
+    tour = roles(job_of("tour", target="openai"), said, 1)[0].asked
+    assert tour.provider_data is UNSET
+    assert tour.type == "realtime"
+    mine = job_of("demo", "session.transcription='none'", target="openai")
+    assert roles(mine, said, 1)[0].asked.audio.input.transcription is None

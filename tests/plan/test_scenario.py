@@ -189,7 +189,7 @@ def test_a_mixture_satisfies_what_any_of_its_kinds_satisfies():
     assert [(kind.script, kind.weight) for kind in scenario.kinds] == [
         ("turn_taking", 3), ("push_to_talk", 1),
     ]  # fmt: skip
-    assert yields_of(scenario) == ("clear",)
+    assert yields_of(scenario) == ("clear", "speech")
 
 
 @pytest.mark.parametrize(
@@ -201,12 +201,19 @@ def test_a_mixture_satisfies_what_any_of_its_kinds_satisfies():
         (GOOD + MIXTURE.replace("= 3", "= 0"), "a weight must be above zero"),
         (GOOD + MIXTURE.replace('{ turn_detection = "none" }', "{}"), "commits its audio itself"),
         (GOOD + SWEEP.replace("semantic_vad", "semantic_vad").replace("speed", "spede"),
-         "unknown key 'session.spede'; did you mean 'speed'?"),
+         "unknown key 'sweep.spede'; did you mean 'speed'?"),
         (GOOD + "[sweep]\nspeed = [1.0]\n", "1 settings; give lists that make 2 to 24"),
         (GOOD.replace("= 20", "= 3") + SWEEP, "3 sessions cannot hold 4 settings"),
         (GOOD + '[caller]\nchanges = [{ voyce = "Clive" }]\n', "did you mean 'voice'?"),
         (GOOD + "[caller]\ninto = []\n", "caller.into: give one tag at least"),
         (GOOD.replace("turn_taking", "push_to_talk"), 'write turn_detection = "none"'),
+        (GOOD.replace("silence_duration_ms", "silence_duration"),
+         "demo.toml:7: unknown key 'session.turn_detection.silence_duration'; did you mean"),
+        (GOOD + '[sweep]\nturn_detection = [{ type = "server_vad", silence = 1 }, "none"]\n',
+         "demo.toml:17: unknown key 'sweep.turn_detection.silence'"),
+        (GOOD + "[caller]\nchanges = [{ audio = { input = { gain = 3 } } }]\n",
+         "demo.toml:17: unknown key 'caller.changes.audio.input.gain'"),
+        (GOOD + '[sweep]\nvoice = ["a", "a"]\n', "two settings are the same"),
     ],
 )  # fmt: skip
 def test_what_no_mixture_or_sweep_could_mean_is_refused(text, says):
@@ -215,8 +222,14 @@ def test_what_no_mixture_or_sweep_could_mean_is_refused(text, says):
 
 def test_what_is_said_into_replies_decides_what_can_be_gated():
     text = GOOD.replace("turn_taking", "barge_in")
-    assert yields_of(read(text)) == ("cut", "interruption")
+    assert yields_of(read(text)) == ("cut", "interruption", "speech")
     both = text + '[caller]\ninto = ["interruption", "backchannel"]\ntruncate = true\n'
-    assert yields_of(read(both)) == ("cut", "disturbance", "interruption", "truncation")
+    assert yields_of(read(both)) == (
+        "cut",
+        "disturbance",
+        "interruption",
+        "speech",
+        "truncation",
+    )
     only = text + '[caller]\ninto = ["nonspeech"]\nmarker = true\n'
-    assert yields_of(read(only)) == ("disturbance", "item")
+    assert yields_of(read(only)) == ("disturbance", "item", "retrieval", "speech")

@@ -4,6 +4,8 @@ import base64
 
 from bench.probe.tape import Ask, Frame, Tape
 
+AUDIBLE = (b"\x00\x30" + b"\x00\xd0") * 1200
+"""100 ms of a tone at 24 kHz: a constant would be silence."""
 PCM = {"type": "audio/pcm", "rate": 24_000}
 
 
@@ -45,6 +47,29 @@ def done(status="completed", response="r1", **more):
         "type": "response.done",
         "response": {"id": response, "status": status, **usage, **more},
     }
+
+
+def created(response="r1"):
+    return {"type": "response.created", "response": {"id": response, "status": "in_progress"}}
+
+
+def word(text="Fine.", response="r1"):
+    kind = "response.output_audio_transcript.delta"
+    return {"type": kind, "response_id": response, "delta": text}
+
+
+def started(item="u1"):
+    kind = "input_audio_buffer.speech_started"
+    return {"type": kind, "item_id": item, "audio_start_ms": 300}
+
+
+def skipped(reason):
+    return {"type": "response.backchannel.skipped", "reason": reason}
+
+
+def fillers_on(wait_ms=100):
+    wanted = {"enabled": True, "initial_wait_timeout_ms": wait_ms}
+    return session(providerData={"responsiveness": wanted})
 
 
 def completed(text, item="u1", **more):

@@ -5,9 +5,10 @@ import json
 import pytest
 
 from bench.errors import CorpusError, RunFolderError, UsageError
-from bench.probe.findings import Cost, Probe, Row, Spent, keep, read_probe, support
+from bench.probe.findings import Cost, Probe, Row, Spent, keep
 from bench.probe.run import estimate, run_probe
-from bench.probe.sittings import SITTINGS
+from bench.probe.sittings import SITTINGS, sittings_for
+from bench.protocol.dialects import DIALECTS
 from bench.runs.job import read_target
 
 COST = Cost(sessions=5, audio_s=25.0, messages=300, responses=9, limit_s=55.0)
@@ -37,15 +38,14 @@ def test_the_json_has_the_documented_shape():
     assert set(told["cost"]) == {"sessions", "audio_s", "messages", "responses", "limit_s"}
 
 
-def test_what_was_kept_is_read_back_from_the_file_or_the_run_folder(tmp_path):
+def test_what_is_kept_is_that_json(tmp_path):
     keep(FOUND, tmp_path / "probe.json")
-    assert read_probe(tmp_path) == read_probe(tmp_path / "probe.json") == FOUND
+    assert json.loads((tmp_path / "probe.json").read_text("utf-8")) == json.loads(FOUND.to_json())
 
 
-def test_support_tells_unsupported_from_unknown():
-    assert support(FOUND, "session.update") == "seen"
-    assert support(FOUND, "response.cancel") == "refused (no)"
-    assert support(FOUND, "never.heard.of") == "not seen"
+def test_findings_that_cannot_be_written_say_so(tmp_path):
+    with pytest.raises(RunFolderError, match="cannot be written"):
+        keep(FOUND, tmp_path / "no" / "probe.json")
 
 
 def test_lines_stand_in_columns_under_their_group():
@@ -61,31 +61,19 @@ def test_lines_stand_in_columns_under_their_group():
     ]
 
 
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [(None, "cannot be read"), ("{", "holds no findings"), ("{}", "holds no findings")],
-)
-def test_a_file_that_holds_no_findings_says_so(tmp_path, content, said):
-    path = tmp_path / "probe.json"
-    if content is not None:
-        path.write_text(content)
-    with pytest.raises(RunFolderError, match=said):
-        read_probe(path)
-
-
-def test_another_format_is_refused_by_name(tmp_path):
-    path = tmp_path / "probe.json"
-    path.write_text(FOUND.to_json().replace('"format": 1', '"format": 2'))
-    with pytest.raises(RunFolderError, match="format 2"):
-        read_probe(path)
-
-
 def test_the_cost_is_known_before_anything_is_opened():
     cost = estimate()
-    assert cost.sessions == len(SITTINGS) == 5
+    assert cost.sessions == len(SITTINGS) == 7
     assert cost.limit_s < 60
-    assert 10 * cost.audio_s <= cost.messages < 500
-    assert str(cost).startswith("5 sessions, 25 s of audio sent, about ")
+    assert 10 * cost.audio_s <= cost.messages < 600
+    assert str(cost).startswith("7 sessions, 44 s of audio sent, about ")
+
+
+def test_what_is_inworlds_own_is_not_asked_of_others():
+    everything, fewer = (sittings_for(DIALECTS[name]) for name in ("inworld", "openai"))
+    assert everything == tuple(SITTINGS)
+    assert set(everything) - set(fewer) == {"interjections"}
+    assert estimate(only=fewer).sessions == 6
 
 
 def test_a_corpus_that_is_not_there_is_named():

@@ -8,27 +8,33 @@ from bench.probe.quirks import DETECTORS, quirk_rows
 from bench.probe.tape import BINARY, NOT_JSON, Frame, Tape
 from bench.protocol.codec import message_table
 from tests.probe.tapes import (
+    AUDIBLE,
     PCM,
     ask,
     audio_delta,
     committed,
     completed,
+    created,
     done,
     error,
+    fillers_on,
     session,
+    skipped,
+    started,
     tape,
     transcribed,
+    word,
 )
 
 VOICE = b"\x11\x22" * 2400
 ADDED = {"type": "conversation.item.added", "item": {"id": "a1"}, "previous_item_id": "u1"}
 DONE = {"type": "conversation.item.done", "item": {"id": "a1"}, "previous_item_id": "u1"}
-STARTED = {"type": "input_audio_buffer.speech_started", "item_id": "u1", "audio_start_ms": 300}
+STARTED = started()
 STOPPED = {"type": "input_audio_buffer.speech_stopped", "item_id": "u1", "audio_end_ms": 2500}
 CALL = {"type": "response.function_call_arguments.done", "response_id": "r1", "call_id": "c1",
         "item_id": "f1", "name": "get_weather", "arguments": "{}"}  # fmt: skip
 TEXT = {"type": "response.output_text.delta", "response_id": "r1", "delta": "Fine."}
-WORDS = {"type": "response.output_audio_transcript.delta", "response_id": "r1", "delta": "Fine."}
+WORDS = word()
 PCMU = {"type": "audio/pcmu"}
 
 
@@ -57,7 +63,7 @@ PLAIN = [
     transcribed("Hello"),
     transcribed(" there."),
     completed("Hello there."),
-    {"type": "response.created", "response": {"id": "r1", "status": "in_progress"}},
+    created(),
     WORDS,
     audio_delta(VOICE),
     audio_delta(VOICE[:3000]),
@@ -79,6 +85,10 @@ CASES = {
     "flat_error": [{"type": "error", "message": "No."}],
     "both_streams": [WORDS, TEXT],
     "zero_padding": [audio_delta(VOICE), audio_delta(bytes(480))],
+    "filler": [fillers_on(0), created(), WORDS, audio_delta(VOICE), audio_delta(VOICE), done()],
+    "late_audio": [created(), WORDS, audio_delta(VOICE), STARTED, audio_delta(VOICE),
+                   done("cancelled")],
+    "backchannel_skipped": [skipped("no_phrase")],
     "beta_names": [audio_delta(VOICE, kind="response.audio.delta")],
     "transcription_failed": [
         {"type": "conversation.item.input_audio_transcription.failed", "item_id": "u1"}
@@ -163,6 +173,55 @@ def test_padding_in_g711_is_the_silence_of_its_law():
 def test_a_repeated_transcript_is_a_duplicate_and_not_late():
     recorded = tape(committed(), completed("Hello."), done(), completed("Hello there."))
     assert seen(recorded) == {"transcription_duplicate"}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        [created(), audio_delta(AUDIBLE), WORDS, audio_delta(VOICE), done()],  # it began with one
+        [created(), WORDS, done()],  # nothing was spoken
+        [created(), audio_delta(VOICE), done()],  # no word says where the answer begins
+    ],
+)
+def test_a_reply_that_has_its_filler_or_owes_none_is_no_quirk(told):
+    recorded = tape(fillers_on(0), *told)
+    assert seen(recorded._replace(frames=(UPDATE, *recorded.frames))) == set()
+
+
+def test_a_reply_that_came_before_a_filler_was_due_owes_none():
+    recorded = tape(fillers_on(100), created(), WORDS, audio_delta(VOICE), done())
+    assert seen(recorded._replace(frames=(UPDATE, *recorded.frames))) == set()
+
+
+def test_silence_before_the_first_word_is_no_filler():
+    told = [created(), audio_delta(bytes(4800)), WORDS, audio_delta(VOICE), done()]
+    recorded = tape(fillers_on(0), *told)
+    assert seen(recorded._replace(frames=(UPDATE, *recorded.frames))) == {"filler"}
+
+
+def test_sound_before_words_is_no_matter_where_fillers_are_off():
+    assert seen(tape(created(), audio_delta(AUDIBLE), WORDS, audio_delta(VOICE), done())) == set()
+
+
+def test_audio_after_the_end_of_a_cut_reply_is_late_too():
+    told = [created(), audio_delta(VOICE), STARTED, done("cancelled"), audio_delta(VOICE)]
+    assert seen(tape(*told)) == {"late_audio"}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        [STARTED, created(), audio_delta(VOICE), done("cancelled")],  # by the client
+        [created(), STARTED, audio_delta(VOICE), done()],  # it was let finish
+        [created(), audio_delta(VOICE), STARTED, done("cancelled"), audio_delta(VOICE, "r2")],
+    ],
+)
+def test_audio_that_no_speech_has_cut_is_not_late(told):
+    assert seen(tape(*told)) == set()
+
+
+def test_an_interjection_too_soon_after_the_last_is_rightly_skipped():
+    assert seen(tape(skipped("min_gap_not_elapsed"))) == set()
 
 
 def test_text_and_transcript_of_two_responses_are_not_both_streams():

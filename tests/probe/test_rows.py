@@ -7,10 +7,33 @@ from hypothesis import strategies as st
 from bench.probe.messages import message_states
 from bench.probe.rows import all_rows
 from bench.probe.tape import Frame, Link, Tape, format_at, read_text
-from bench.probe.wishes import ALL, CHANGE_WISHES, SERVER_VAD, Wish, update, wish_row
+from bench.probe.wishes import (
+    ALL,
+    BACKCHANNELS,
+    CHANGE_WISHES,
+    FILLERS,
+    SERVER_VAD,
+    Wish,
+    update,
+    wish_row,
+)
 from bench.protocol.codec import encode, message_table
 from bench.voice.audio import AudioFormat
-from tests.probe.tapes import ask, audio_delta, completed, done, error, heard, session, tape
+from tests.probe.tapes import (
+    AUDIBLE,
+    ask,
+    audio_delta,
+    completed,
+    created,
+    done,
+    error,
+    heard,
+    session,
+    skipped,
+    started,
+    tape,
+    word,
+)
 
 FORMAT = Wish("output formats", "G.711 mu-law", "audio.output.format", {"type": "audio/pcmu"})
 TEXT = next(wish for wish in ALL if wish.label == "modalities/text")
@@ -141,8 +164,7 @@ def test_pace_counts_what_was_delivered_when_the_last_delta_came():
 
 
 def test_leading_silence_ends_where_something_is_heard():
-    quiet, loud = bytes(2 * 24 * 150), (b"\x00\x30" + b"\x00\xd0") * 1200
-    found = rows(tape(audio_delta(quiet), audio_delta(loud)))
+    found = rows(tape(audio_delta(bytes(2 * 24 * 150)), audio_delta(AUDIBLE)))
     assert found["audio out", "leading silence"].value == "150 ms"
 
 
@@ -202,6 +224,74 @@ def test_a_part_of_a_refused_update_that_was_applied_is_found_out():
     assert kept.state == "seen"
     broken = tape(session(instructions="This must not be applied."), asks=[asked])
     assert rows(broken)["errors", "atomic update"].state == "not seen"
+
+
+# ── both at once ─────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_reply_that_speech_ends_is_an_interruption_and_how_fast():
+    found = rows(tape(created(), audio_delta(b"\x00\x20"), started(), done("cancelled")))
+    row = found["turn detection", "interruption"]
+    assert (row.state, row.value) == ("seen", "the reply was cut")
+    assert row.detail == "response.done 1 ms after speech_started"
+
+
+def test_talking_into_replies_in_vain_is_told_from_not_talking():
+    into = ask("into: response", "response.create", "seen")
+    row = rows(tape(asks=[into, into]))["turn detection", "interruption"]
+    assert (row.state, row.detail) == ("not seen", "2 × talked into a reply, none was cut")
+    assert rows(tape())["turn detection", "interruption"].detail == "not asked"
+
+
+def granted(wish):
+    *_, branch = wish.path.split(".")
+    return ask(wish.label, "session.update", "seen", session(providerData={branch: wish.value}))
+
+
+def test_a_filler_that_was_asked_for_is_a_wish_honoured():
+    on = session(providerData={"responsiveness": FILLERS.value})
+    told = [on, created(), audio_delta(AUDIBLE), word(), done()]
+    row = rows(tape(*told, asks=[granted(FILLERS)]))["interjections", "fillers"]
+    assert (row.state, row.value) == ("seen", "honoured")
+    assert row.detail == "100 ms of sound before the first word; in 1 of 1 replies"
+
+
+def test_fillers_that_are_granted_and_do_not_come_are_not_seen():
+    on = session(providerData={"responsiveness": FILLERS.value})
+    told = [on, created(), word(), audio_delta(AUDIBLE), done()]
+    row = rows(tape(*told, asks=[granted(FILLERS)]))["interjections", "fillers"]
+    assert (row.state, row.value) == ("not seen", "granted, and none came")
+    assert row.detail == "in 0 of 1 replies"
+
+
+@pytest.mark.parametrize("answer", [None, session()])
+def test_backchannels_that_are_heard_are_believed_whatever_was_said_of_them(answer):
+    asked = ask(BACKCHANNELS.label, "session.update", "seen", answer)
+    asked = granted(BACKCHANNELS) if answer is None else asked
+    heard_ = {"type": "response.backchannel.audio.done", "phrase": "mm-hmm"}
+    found = rows(tape(heard_, skipped("min_gap_not_elapsed"), asks=[asked]))
+    row = found["interjections", "backchannels"]
+    assert (row.state, row.value) == ("seen", "honoured")
+    assert row.detail == "1 × mm-hmm; skipped 1 × (min_gap_not_elapsed)"
+
+
+def test_backchannels_that_are_only_skipped_are_not_seen_and_say_why():
+    found = rows(tape(skipped("no_phrase"), asks=[granted(BACKCHANNELS)]))
+    row = found["interjections", "backchannels"]
+    assert (row.state, row.detail) == ("not seen", "skipped 1 × (no_phrase)")
+
+
+def test_interjections_that_were_refused_are_refused():
+    asked = ask(FILLERS.label, "session.update", "refused (plan)", error("plan"))
+    assert rows(tape(asks=[asked]))["interjections", "fillers"].state == "refused (plan)"
+    assert rows(tape())["interjections", "backchannels"].detail == "not asked"
+
+
+def test_slowed_cut_and_filled_replies_do_not_show_how_speech_comes():
+    deltas = [audio_delta(b"\x00\x30" * 2400)] * 2
+    assert rows(tape(*deltas))["audio out", "pace"].state == "seen"
+    for name in ("interrupt", "interjections"):
+        assert rows(tape(*deltas, name=name))["audio out", "pace"].detail == "no spoken reply"
 
 
 # ── messages ─────────────────────────────────────────────────────────────────────────────────

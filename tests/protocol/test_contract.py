@@ -89,6 +89,7 @@ def interrupted(dialect):
 def written(dialect):
     caller = Caller(dialect=dialect)
     caller.update(
+        type="realtime",
         output_modalities=["text"],
         audio={"input": {"turn_detection": {"type": "semantic_vad", "eagerness": "low"}}},
     )
@@ -101,7 +102,7 @@ def written(dialect):
 
 def by_hand(dialect):
     caller = Caller(dialect=dialect)
-    caller.update(audio={"input": {"turn_detection": None}})
+    caller.update(type="realtime", audio={"input": {"turn_detection": None}})
     caller.say(LINES[1].audio)
     caller.ask(ask.InputAudioBufferCommit())
     caller.ask(ask.InputAudioBufferClear())

@@ -89,7 +89,7 @@ def test_another_detector_starts_from_its_own_defaults():
 def test_a_transcription_object_is_filled_with_nulls():
     settings = fresh("openai")
     assert not settings.transcribes
-    ask(settings, audio={"input": {"transcription": {"model": "whisper-1"}}})
+    ask(settings, type="realtime", audio={"input": {"transcription": {"model": "whisper-1"}}})
     assert wire(settings)["audio"]["input"]["transcription"] == {
         "model": "whisper-1",
         "language": None,
@@ -164,11 +164,29 @@ def test_a_value_out_of_range_is_refused_by_its_path_and_nothing_is_applied(sess
 
 def test_openai_fixes_the_model_one_modality_and_after_speech_the_voice():
     settings = fresh("openai")
-    assert ask(settings, model="gpt-other").param == "session.model"
-    assert ask(settings, output_modalities=["audio", "text"]).param == "session.output_modalities"
-    voice = msgspec.convert({"audio": {"output": {"voice": "cedar"}}}, Session)
+    typed = {"type": "realtime"}
+    assert ask(settings, **typed, model="gpt-other").param == "session.model"
+    both = ask(settings, **typed, output_modalities=["audio", "text"])
+    assert both.param == "session.output_modalities"
+    voice = msgspec.convert({**typed, "audio": {"output": {"voice": "cedar"}}}, Session)
     assert settings.update(voice, spoken=True).param == "session.audio.output.voice"
     assert settings.update(voice) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "param", "code"),
+    [
+        ({"instructions": "x"}, "session.type", "missing_required_parameter"),
+        ({"type": "realtime", "temperature": 0.5}, "session.temperature", "unknown_parameter"),
+        ({"type": "realtime", "providerData": {}}, "session.providerData", "unknown_parameter"),
+        ({"type": "realtime", "audio": {"output": {"model": "tts"}}}, "session.audio.output.model",
+         "unknown_parameter"),
+    ],
+)  # fmt: skip
+def test_openai_refuses_an_update_without_a_type_and_what_only_inworld_has(change, param, code):
+    invalid = ask(fresh("openai"), **change)
+    assert (invalid.param, invalid.code) == (param, code)
+    assert ask(fresh(), **change) is None
 
 
 def test_inworld_changes_model_voice_and_speech_model_at_any_time():

@@ -41,7 +41,7 @@ def _profile_of(kind):
 
 def cut_call():
     caller = Caller(_profile_of("one"), dialect="openai")
-    caller.update(tools=[TOOL])
+    caller.update(type="realtime", tools=[TOOL])
     caller.ask(user_text("hello"))
     caller.ask(ask.ResponseCreate())
     caller.wait(225)
@@ -52,12 +52,13 @@ def cut_call():
 def left_idle():
     caller = Caller(dialect="openai")
     caller.update(
+        type="realtime",
         audio={
             "input": {
                 "transcription": {"model": "whisper-1"},
                 "turn_detection": {"type": "server_vad", "idle_timeout_ms": 5000},
             }
-        }
+        },
     )
     caller.typed_turn()
     caller.wait(9000)
@@ -67,7 +68,7 @@ def left_idle():
 
 def spoken(profile):
     caller = Caller(profile, dialect="openai")
-    caller.update(audio={"input": {"transcription": {"model": "whisper-1"}}})
+    caller.update(type="realtime", audio={"input": {"transcription": {"model": "whisper-1"}}})
     caller.spoken_turn()
     for item in ("root", None):
         message = user_text("again")
@@ -129,9 +130,9 @@ def test_together_they_say_all_of_the_seed():
         if isinstance(due.message, ServerMessage)
     }
     caller = Caller(dialect="openai")
-    caller.update(output_modalities=["text"])
+    caller.update(type="realtime", output_modalities=["text"])
     caller.typed_turn()
-    caller.update(output_modalities=["audio"])
+    caller.update(type="realtime", output_modalities=["audio"])
     caller.typed_turn()
     item_id = caller.last(say.ResponseDone).response.output[0].id
     caller.ask(ask.ConversationItemTruncate(item_id=item_id, audio_end_ms=100))

@@ -1,3 +1,4 @@
+import json
 import re
 from itertools import pairwise
 
@@ -11,11 +12,13 @@ from bench.report.fluency import fluency
 from bench.report.hearing import hearing
 from bench.report.honesty import honesty
 from bench.report.latency import STAGES, stages, waiting
-from bench.report.marks import MOST_POINTS, curve, thin
+from bench.report.marks import MOST_POINTS, curve, marks, thin
 from bench.report.page import QUESTIONS, panels
+from bench.report.run import Statistic
 from bench.report.slowest import slowest
 from bench.report.steadiness import holding, sessions_open
 from bench.report.writing import writing
+from bench.voice.conversation import PROVOKED
 
 # Words that need no figure to be believed.
 WORDS_ALONE = {"protocol"}
@@ -111,6 +114,24 @@ def test_the_marked_quantiles_lie_on_the_curve(runs):
             assert at == pytest.approx(float(row.statistic[1:]), abs=2.5)
 
 
+@pytest.mark.parametrize(
+    ("p95", "high", "p99", "labels"),
+    [
+        (1000.0, 1050.0, 1200.0, ["p50 500", "p95 1\u202f000", "p99 1\u202f200"]),
+        (1000.0, 1050.0, 1090.0, ["p50 500", "p95 1\u202f000", ""]),
+        (1000.0, 1300.0, 1200.0, ["p50 500", "p95 1\u202f000", ""]),
+    ],
+)
+def test_p99_has_a_label_only_where_that_of_p95_leaves_room(p95, high, p99, labels):
+    rows = {
+        word: Statistic("m", "", word, value, value, high if word == "p95" else None, 9, "ms")
+        for word, value in (("p50", 500.0), ("p95", p95), ("p99", p99))
+    }
+    trace = marks(rows, "first_audio_latency", position="bottom right")
+    assert list(trace.text) == labels
+    assert len(trace.x) == 3
+
+
 def test_a_fixed_limit_is_a_line_and_a_baseline_is_none(runs):
     (_, plot), *_ = waiting(runs["whole"]).figures
     lines = sorted(shape.x0 for shape in plot.layout.shapes)
@@ -187,6 +208,39 @@ def test_every_outcome_is_counted_and_failures_are_named(runs):
         list(row) for row in by_caption["Error messages from the server"].rows
     ]
     assert by_caption["Sessions that did not end in order"].rows[0][2] == "closed"
+
+
+def told(run, folder, events):
+    """The same run whose log has only these rows: (type, direction, detail)."""
+    rows = [(4, kind, way, json.dumps(detail)) for kind, way, detail in events]
+    table = pd.DataFrame(rows, columns=["session", "type", "direction", "detail"])
+    table.to_parquet(folder / "events.parquet")
+    return run._replace(events_file=folder / "events.parquet")
+
+
+def test_an_error_that_was_provoked_is_called_the_right_answer(runs, tmp_path):
+    errors = [
+        {"code": "unknown_item", "message": "none", "event_id": f"event_3{PROVOKED}"},
+        {"code": "unknown_item", "message": "none", "event_id": "event_4"},
+        {"code": "response_cancel_not_active", "message": "over", "event_id": None},
+    ]
+    run = told(runs["whole"], tmp_path, [("error", "in", error) for error in errors])
+    (table,) = [t for t in breaking(run).tables if t.caption == "Error messages from the server"]
+    assert sorted(row[0] for row in table.rows) == [
+        "response_cancel_not_active (a race, no failure)",
+        "unknown_item",
+        "unknown_item (provoked): the right answer",
+    ]
+
+
+def test_a_message_of_no_known_type_has_its_reason_where_the_log_has_one(runs, tmp_path):
+    notes = [{"type": "response.odd", "reason": "no such type"}, {"type": "response.old"}]
+    run = told(runs["whole"], tmp_path, [("bench.unknown", "note", note) for note in notes])
+    (table,) = [t for t in breaking(run).tables if t.caption == "Messages of no known type"]
+    assert [(row[0], row[3]) for row in table.rows] == [
+        ("response.odd", "no such type"),
+        ("response.old", "not recorded"),
+    ]
 
 
 def test_the_slowest_turns_lead_to_their_events(runs):

@@ -2,10 +2,12 @@ import pytest
 
 from bench.plan.metrics import METRICS
 from bench.report.catalogue import metric_tables
+from bench.report.latency import waiting
 from bench.report.provenance import provenance
 from bench.report.tables import (
     broken_rules,
     gate_lines,
+    headline_note,
     headlines,
     other_reasons,
     sessions_line,
@@ -58,11 +60,22 @@ def test_reasons_that_the_gate_table_gives_are_not_repeated(runs):
 
 def test_a_broken_rule_has_its_time_and_remedy(runs):
     (rule,) = broken_rules(runs["invalid"])
-    assert rule["when"] == "11 s … 15 s"
+    assert rule["when"] == "11\u202fs\u00a0…\u00a015\u202fs"
     assert "Use fewer sessions" in rule["remedy"]
     table = validity(runs["invalid"])
     assert table.tones == ["limit", ""]
     assert table.caption == "Validity: 1 of 2 rules kept"
+
+
+def test_rules_are_told_in_sentences_and_one_worker_is_no_workers(runs):
+    rule = {"rule": "workers", "ok": False, "value": 1, "bound": 2, "unit": "workers",
+            "text": "one worker of 2 drained", "remedy": "look into its log"}  # fmt: skip
+    run = runs["whole"]._replace(verdict={"validity": [rule]})
+    (row,) = validity(run).rows
+    assert row[2:4] == ["1\u202fworker", "2\u202fworkers"]
+    assert row[5] == "One worker of 2 drained. Remedy: look into its log"
+    (broken,) = broken_rules(run)
+    assert (broken["text"], broken["remedy"]) == ("One worker of 2 drained.", "Look into its log.")
 
 
 def test_headlines_say_no_data_rather_than_nothing(runs):
@@ -82,6 +95,21 @@ def test_faults_are_headlines_in_red_only_where_there_are_any(runs):
     assert {name: found[name].value for name in faults} == faults
     assert {found[name].role for name in faults} == {"limit"}
     assert not {headline.name for headline in headlines(runs["whole"])} & set(faults)
+
+
+def test_numbers_of_the_whole_run_are_not_called_measured_only(runs):
+    assert headline_note(runs["whole"]) == "Measured phase only. Brackets are 95 % intervals."
+    assert headline_note(runs["rich"]).startswith(
+        "Measured phase only, but for what says whole run."
+    )
+
+
+def test_numbers_over_all_settings_of_a_sweep_say_so(runs, pages):
+    said = "Over all 6 settings together; see “Which setting should you choose?”."
+    assert headline_note(runs["rich"]).endswith(said)
+    assert said in waiting(runs["rich"]).notes
+    assert said in pages["rich"].split('id="numbers"')[1].split("</section>")[0]
+    assert said not in pages["whole"]
 
 
 def test_every_metric_of_the_bench_is_listed_once_with_its_definition(runs):
@@ -104,3 +132,10 @@ def test_provenance_tells_seeds_hashes_and_rows_but_no_path(runs):
     for part in ("seed of arrivals", "SHA-256 abab", "9\u202f000 written", "3.11.9"):
         assert part in text
     assert "/opt/py" not in text
+
+
+def test_the_version_of_the_definitions_is_that_of_the_figures(runs):
+    run = runs["whole"]
+    again = run._replace(summary=run.summary | {"metric_version": 7})
+    rows = {row[0]: row[1] for row in provenance(again)[0].rows}
+    assert rows["definitions of metrics"] == "version 7"

@@ -1,13 +1,11 @@
-"""Panels on tools, writing, stopping, barge-in and what is no answer."""
+"""Panels on tools, writing and what is no answer."""
 
 import pandas as pd
 import pytest
 
-from bench.report.barging import barge_in
 from bench.report.hearing import hearing
 from bench.report.latency import stages, waiting
 from bench.report.slowest import slowest
-from bench.report.stopping import stopping
 from bench.report.tools import tools
 from bench.report.writing import writing
 
@@ -34,6 +32,14 @@ def test_outputs_that_nobody_spoke_about_are_counted(runs):
     assert "After the outputs of 2 turns no audio came." in tools(run._replace(turns=turns)).answer
 
 
+def test_outputs_answered_in_writing_owe_no_audio(runs):
+    run = runs["rich"]
+    sent = run.counted.index[run.counted["tool_answer_latency"].notna()]
+    turns = run.turns.assign(textual=run.turns.index.isin(sent[:2]))
+    turns.loc[sent[:3], "tool_answer_latency"] = float("nan")
+    assert "After the outputs of 1 turn no audio came." in tools(run._replace(turns=turns)).answer
+
+
 def test_a_chat_in_writing_is_timed_by_its_first_text_and_its_pace(runs):
     run = runs["written"]
     panel = writing(run)
@@ -46,6 +52,19 @@ def test_a_chat_in_writing_is_timed_by_its_first_text_and_its_pace(runs):
     assert "43.5 [43, 44] text deltas a second" in panel.answer
 
 
+def test_a_chat_in_which_nobody_got_an_answer_says_so(runs):
+    run = runs["written"]
+    silent = run.turns.assign(first_text_latency=float("nan"))
+    panel = writing(run._replace(turns=silent))
+    number = len(run.counted)
+    assert panel.answer.startswith(
+        f"Nobody got an answer in writing: {number} measured turns asked for one, and waited in "
+        "vain."
+    )
+    assert not panel.figures
+    assert writing(run._replace(turns=silent.assign(textual=False))) is None
+
+
 def test_the_slowest_answer_in_writing_is_told_from_when_it_was_asked_for(runs):
     panel = slowest(runs["written"])
     assert panel.tables[0].columns[1] == "first text"
@@ -53,45 +72,6 @@ def test_the_slowest_answer_in_writing_is_told_from_when_it_was_asked_for(runs):
     assert figure.layout.xaxis.title.text == "ms after the answer was asked for"
     names = [trace.customdata[0][0] for trace in figure.data]
     assert names == ["response.created", "response.output_text.delta", "response.done"]
-
-
-def test_cancels_are_timed_and_races_are_no_failures(runs):
-    run = runs["rich"]
-    panel = stopping(run)
-    times, stale = (figure for _, figure in panel.figures)
-    drawn = [trace for trace in times.data if trace.name]
-    for metric, trace in zip(
-        ("cancel_delay", "cancel_last_audio", "truncate_ack"), drawn, strict=True
-    ):
-        assert sorted(trace.x) == pytest.approx(sorted(run.counted[metric].dropna()))
-    assert sorted(stale.data[0].x) == pytest.approx(sorted(run.counted["stale_audio"].dropna()))
-    assert "4 cancels came when the reply was already over" in panel.answer
-    assert stopping(runs["whole"]) is None
-
-
-def test_interruptions_are_told_apart_by_what_the_server_was_doing(runs):
-    run = runs["rich"]
-    (table,) = barge_in(run).tables
-    part = run.counted[run.counted["interrupted_while"] == "finished"]
-    assert [row[0] for row in table.rows] == [
-        "while the reply was being generated",
-        "after its generation had finished: only playout had to stop",
-    ]
-    assert table.rows[1][1] == str(len(part))
-    assert table.rows[1][4].startswith(f"{part['stale_audio'].median():.1f}"[:3])
-
-
-def test_what_is_no_interruption_and_silenced_the_agent_is_counted(runs):
-    said = "Of 24 backchannels and other sounds said into a reply, 8.3\u202f% [1, 27] silenced it"
-    assert said in barge_in(runs["rich"]).answer
-    calm = runs["rich"].turns.assign(role="line")
-    panel = barge_in(runs["rich"]._replace(turns=calm))
-    assert said in panel.answer
-    assert not panel.figures
-
-
-def test_late_audio_of_interrupted_replies_is_told(runs):
-    assert any("of audio still came at p50" in note for note in barge_in(runs["rich"]).notes)
 
 
 def test_fillers_and_interjections_are_told_apart_and_are_on_no_curve(runs):

@@ -112,6 +112,18 @@ def test_a_p95_beyond_every_wait_is_said_and_not_drawn():
     assert "p95 beyond every wait" in figure.layout.annotations[0].text
 
 
+def test_a_p50_beyond_every_wait_has_words_and_no_dot():
+    beyond = line(None, None)._replace(name="slow")
+    figure = ranges([beyond, line(100.0, 250.0)], "ms")
+    slow, quick = figure.layout.annotations
+    assert slow.text.startswith("<b>slow</b><br>p50 beyond every wait · p95 beyond every wait")
+    assert {y for trace in figure.data for y in trace.y} == {0.0}
+    assert quick.y < slow.y
+    assert ranges([beyond], "ms") is None
+    table = range_table([beyond], "caption", "what")
+    assert table.rows[0][1][0] == "beyond every wait"
+
+
 def test_without_a_sample_there_is_neither_figure_nor_table():
     assert ranges([line(None, None, 0)], "ms") is None
     assert range_table([line(None, None, 0)], "caption", "what") is None

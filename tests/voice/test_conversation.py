@@ -8,7 +8,7 @@ from bench.protocol import client, server
 from bench.protocol.codec import UnknownMessage, decode_client
 from bench.protocol.objects import ErrorDetail, Item, Response, Session
 from bench.voice.audio import PCM16_24K, AudioFormat, ms
-from bench.voice.conversation import Conversation, Manners, Note, Outgoing
+from bench.voice.conversation import ALREADY_ACTIVE, Conversation, Manners, Note, Outgoing
 from bench.voice.directions import Await, HearOut, Part, Pause, Say, Send
 from bench.voice.microphone import record
 from bench.voice.scripts import SCRIPTS, barge_in, turn_taking
@@ -332,6 +332,57 @@ def test_a_script_that_raises_ends_its_session_and_says_how():
     run_until(talk, ms(100))
     assert talk.outcome == "crashed"
     assert "oops" in talk.reason
+
+
+def test_a_format_that_changes_in_mid_call_is_obeyed_from_the_next_chunk_on():
+    recorded = []
+    talk = conversation(turn_taking(Part((utterance(), utterance()))), recorded=recorded)
+    talk.open(0)
+    talk.receive(server.SessionCreated(session=Session()), 0)
+    talk.receive(server.SessionUpdated(session=session()), 0)
+    run_until(talk, ms(150))
+    talk.receive(server.SessionUpdated(session=session(input={"format": "g711_ulaw"})), ms(150))
+    said = [out for out in run_until(talk, ms(400)) if isinstance(out, Outgoing)]
+    assert {out.nbytes for out in said} == {800}
+    assert {len(decode_client(out.payload).audio) for out in said} == {800}
+    assert [out.media_ns for out in said] == [ms(100), ms(200), ms(300)]
+
+
+def test_an_answer_that_the_server_could_not_begin_costs_no_patience():
+    talk = opened(turn_taking(Part((utterance(),))))
+    run_until(talk, ms(700))
+    reply(talk, ms(750), audio_ms=2000)
+    talk.receive(server.InputAudioBufferSpeechStarted(item_id="i2"), ms(800))
+    talk.receive(server.InputAudioBufferSpeechStopped(item_id="i2"), ms(900))
+    refusal = ErrorDetail(type="invalid_request_error", code=ALREADY_ACTIVE)  # of nobody's message
+    talk.receive(server.ErrorMessage(error=refusal), ms(900))
+    done(talk, ms(1000))
+    said = run_until(talk, ms(9000))
+    assert "bench.gave_up" not in notes(said)
+    assert "bench.heard_out" in notes(said)
+
+
+def test_what_is_awaited_may_come_in_the_spelling_of_the_beta_or_be_refused_or_be_another():
+    given = []
+
+    def script(_):
+        for awaited in (
+            Await("conversation.item.added"),
+            Await("error", instead="session.updated"),
+            Await("response.output_audio.delta"),
+        ):
+            message = yield awaited
+            given.append(message)
+
+    talk = opened(script(None))
+    talk.receive(server.ConversationItemCreated(item=Item(type="message", id="i")), ms(100))
+    talk.receive(server.SessionUpdated(session=session()), ms(200))
+    talk.receive(server.BetaAudioDelta(response_id="r", item_id="a", delta=b"\0\0"), ms(300))
+    run_until(talk, ms(310))
+    assert talk.outcome == "finished"
+    assert [type(message).__name__ for message in given] == [
+        "ConversationItemCreated", "SessionUpdated", "BetaAudioDelta",
+    ]  # fmt: skip
 
 
 CALL = {"type": "function_call", "id": "f", "call_id": "c", "name": "look", "arguments": "{}"}

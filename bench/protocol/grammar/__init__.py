@@ -149,6 +149,8 @@ class Checker:
     def _session_created(self, fact: Fact) -> None:
         if self._created:
             self._breaches.tell("session_created_once", None, "session.created came again")
+        else:
+            self._ear.began_ns = fact.at_ns
         self._created = True
         self._outputs.session(fact)
 

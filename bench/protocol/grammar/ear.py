@@ -24,6 +24,8 @@ class Ear:
         self._breaches = breaches
         self._asked = asked
         self._items = items
+        self.began_ns: int | None = None
+        """When the session was created, if it was."""
         self._written_ns: int | None = 0
         self._chunk_ns = 0
         self._starts: dict[str, int | None] = {}
@@ -125,7 +127,9 @@ class Ear:
             self._breaches.tell("speech_order", key, text)
         self._latest[verb] = max(latest, position)
         written = self._written_ns
-        if written and position * _MS > written + self._chunk_ns:
+        # From the first audio, or from the session's start? Not every server says.
+        lasted = 0 if self.began_ns is None else fact.at_ns - self.began_ns
+        if written and position * _MS > max(written, lasted) + self._chunk_ns:
             text = f"speech {verb} at {position} ms, and {written // _MS} ms were written"
             self._breaches.tell("speech_clock", (key, verb), text)
 

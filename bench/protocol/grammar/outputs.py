@@ -208,9 +208,9 @@ class Outputs:
             self._breaches.tell("output_order", (fact.response_id, fact.item_id), text)
 
     def _compare(self, whose: str, said: str, final: str) -> None:
-        """Two accounts of a text, blanks around it apart; an empty one says nothing."""
-        said, final = said.strip(), final.strip()
-        if said and final and said != final:
+        """Two accounts of a text; an empty one says nothing, and blanks are nobody's."""
+        said, final = " ".join(said.split()), " ".join(final.split())
+        if said and final and said.replace(" ", "") != final.replace(" ", ""):
             pairs = enumerate(zip(said, final, strict=False))
             same = next((n for n, (a, b) in pairs if a != b), min(len(said), len(final)))
             text = f"{whose} ends as {_from(final, same)} and was {_from(said, same)}"

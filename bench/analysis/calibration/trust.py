@@ -1,0 +1,224 @@
+"""One calibrated concurrency, whether it is fit, up to where to trust a machine, and its file.
+
+A result is a plain dictionary, one per run::
+
+    sessions, truth        concurrency, and the name of the server's behaviour
+    fit, why               whether its figures can be trusted, and what speaks against it
+    events                 {n, lost, extra, covered (%), p1_ms, p50_ms, p99_ms, p99_abs_ms, max_ms,
+                           width_p99_ms}: errors of the stamps
+    metrics                {NAME: {n, bias_ms, p99_abs_ms, unpaired}}
+    sends                  {n, p50_ms, p99_ms}: how late chunks left
+    audio_clock_drift_ms   over a minute
+    cpu_per_session        seconds of worker CPU per session-second
+
+`calibration.json` holds the results of a machine and what machine that was (`fingerprint`).
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from bench.analysis.calibration.figures import at_the_truth, figure_errors, measured
+from bench.analysis.calibration.pace import audio_clock_drift, cpu_per_session, sends
+from bench.analysis.calibration.truth import (
+    extra_events,
+    join_truth,
+    lost_events,
+    read_truth,
+    stamp_errors,
+)
+from bench.analysis.pipeline import write_json
+from bench.analysis.sessions import sessions_table
+from bench.analysis.tables import EVENTS, read_events, read_health
+from bench.errors import RunFolderError
+from bench.runs.folder import RunFolder
+
+FORMAT: Final = 1
+BIAS_MS: Final = 0.3
+"""The most that the headline may be biased by, at the median."""
+ERROR_MS: Final = 2.0
+"""The most that a stamp, and the headline, may be off by, at the 99th percentile."""
+COVERED: Final = 99.0
+"""The least share in % of events whose own error bar covers the truth."""
+JUDGED: Final = "first_audio_latency"
+BEYOND: Final = "beyond what was calibrated"
+
+Result = dict[str, Any]
+
+
+class MetricError(NamedTuple):
+    """What the harness adds to a metric: the median, and how far a single turn may be off."""
+
+    n: int
+    bias_ms: float
+    p99_abs_ms: float
+
+
+class HarnessError(NamedTuple):
+    """The harness's own error at a load: measured with `sessions` a worker, at least as many.
+
+    `stamp_ms` is the 99th percentile of the absolute error of a single stamp.
+    """
+
+    sessions: int
+    stamp_ms: float
+    metrics: dict[str, MetricError]
+
+
+def calibrate_run(folder: Path, verdict: dict[str, Any], *, sessions: int, truth: str) -> Result:
+    """The result of a sealed and judged run against the embedded reference server.
+
+    RunFolderError where a file cannot be read.
+    """
+    place = RunFolder.open(folder)
+    run = place.read()
+    plan = run["plan"]
+    events = read_events(place.events, [*EVENTS, "event_id"])
+    events, sent = join_truth(events, read_truth(place.truth))
+    lost = lost_events(events, sent, sessions_table(events, plan))
+    result = {
+        "sessions": sessions,
+        "truth": truth,
+        "events": {**stamp_errors(events), "lost": lost, "extra": extra_events(events)},
+        "metrics": figure_errors(measured(events, run), measured(at_the_truth(events), run)),
+        "sends": sends(events),
+        "audio_clock_drift_ms": audio_clock_drift(events),
+        "cpu_per_session": cpu_per_session(read_health(place.health), plan),
+    }
+    why = [check["text"] for check in verdict["validity"] if not check["ok"]] + doubts(result)
+    return {**result, "fit": not why, "why": why}
+
+
+def doubts(result: Result) -> list[str]:
+    """What the comparison with the truth says against a result; empty: nothing."""
+    events, figure = result["events"], result["metrics"][JUDGED]
+    found = [
+        f"events {words}: {events[key]}"
+        for key, words in (("lost", "lost"), ("extra", "never sent"))
+        if events[key]
+    ]
+    if not events["n"] or not figure["n"]:
+        return [*found, "no turn was answered: a longer --duration is needed"]
+    if events["covered"] < COVERED:
+        found.append(f"error bars cover the truth in {events['covered']:.1f} % of events only")
+    if events["p99_abs_ms"] > ERROR_MS:
+        found.append(f"stamps are off by {events['p99_abs_ms']:.1f} ms at p99")
+    if abs(figure["bias_ms"]) > BIAS_MS:
+        found.append(f"{JUDGED} is biased by {figure['bias_ms']:+.2f} ms")
+    if figure["p99_abs_ms"] > ERROR_MS:
+        found.append(f"{JUDGED} is off by {figure['p99_abs_ms']:.1f} ms at p99")
+    found += [
+        f"turns with a {name} by one of the two stamps only: {metric['unpaired']}"
+        for name, metric in result["metrics"].items()
+        if metric["unpaired"]
+    ]
+    return found
+
+
+def trusted(results: Sequence[Result]) -> list[Result]:
+    """The results of all concurrencies below the first that is not fit, ascending."""
+    unfit = min((one["sessions"] for one in results if not one["fit"]), default=None)
+    kept = [one for one in results if unfit is None or one["sessions"] < unfit]
+    return sorted(kept, key=_sessions)
+
+
+def in_words(results: Sequence[Result]) -> str:
+    """What a person needs to know: up to how many sessions, at which error, and why not more."""
+    kept = trusted(results)
+    unfit = min((one for one in results if not one["fit"]), key=_sessions, default=None)
+    if not kept:
+        most, doubt = (unfit["sessions"], unfit["why"][0]) if unfit else (0, "nothing was measured")
+        return f"do not trust this machine with {most} session{_s(most)} a worker: {doubt}"
+    most, within = kept[-1]["sessions"], max(max(_errors(one)) for one in kept)
+    words = f"trust this machine up to {most} session{_s(most)} a worker, at ± {within:.1f} ms"
+    return words + (f"; not with {unfit['sessions']}: {unfit['why'][0]}" if unfit else "")
+
+
+def _sessions(result: Result) -> int:
+    return int(result["sessions"])
+
+
+def _s(count: int) -> str:
+    return "" if count == 1 else "s"
+
+
+def _errors(result: Result) -> list[float]:
+    """The 99th percentiles of absolute errors: of stamps and of every headline metric, in ms."""
+    figures = [metric["p99_abs_ms"] for metric in result["metrics"].values() if metric["n"]]
+    return [result["events"]["p99_abs_ms"], *figures]
+
+
+def harness_error(calibration: dict[str, Any], sessions: int) -> HarnessError | None:
+    """The harness's own error with so many sessions a worker; None: beyond what was calibrated.
+
+    It is that of the nearest calibrated concurrency that is no lower; of several runs there (one
+    for each truth) the worst. Only concurrencies below the first that was not fit count.
+    """
+    enough = [one for one in trusted(calibration["results"]) if one["sessions"] >= sessions]
+    nearest = [one for one in enough if one["sessions"] == enough[0]["sessions"]]
+    if not nearest:
+        return None
+    names = sorted({name for one in nearest for name in one["metrics"]})
+    metrics = {}
+    for name in names:
+        told = [one["metrics"][name] for one in nearest if name in one["metrics"]]
+        told = [metric for metric in told if metric["n"]]
+        if told:
+            metrics[name] = MetricError(
+                sum(metric["n"] for metric in told),
+                max((metric["bias_ms"] for metric in told), key=abs),
+                max(metric["p99_abs_ms"] for metric in told),
+            )
+    stamp = max(one["events"]["p99_abs_ms"] for one in nearest)
+    return HarnessError(nearest[0]["sessions"], stamp, metrics)
+
+
+# ── calibration.json ─────────────────────────────────────────────────────────────────────────────
+
+
+def fingerprint(run: dict[str, Any]) -> dict[str, Any]:
+    """What machine, program and chunk length a `run.json` is of: what calibrations hold for."""
+    host = run["host"]
+    return {
+        "machine": host.get("machine"),
+        "cores": host.get("cores"),
+        "memory_bytes": host.get("memory_bytes"),
+        "python": host.get("python"),
+        "kernel": host.get("system"),
+        "bench": run["bench_version"],
+        "chunk_ms": run["scenario"]["effective"].get("chunk_ms"),
+    }
+
+
+def write_calibration(
+    path: Path, results: Sequence[Result], *, host: dict[str, Any], scenario: str
+) -> None:
+    """Write calibration.json, replacing what was there. OSError where it cannot be."""
+    document = {
+        "format": FORMAT,
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "scenario": scenario,
+        "host": host,
+        "results": list(results),
+    }
+    write_json(document, path)
+
+
+def read_calibration(path: Path, host: dict[str, Any]) -> dict[str, Any] | None:
+    """The calibration at `path`; None where there is none, or one of another machine or version.
+
+    `host` is the `fingerprint` of the run that asks. RunFolderError where the file is broken.
+    """
+    try:
+        document = json.loads(path.read_text("utf-8"))
+        found, theirs = document["format"], document["host"]
+        sorted(one["sessions"] for one in document["results"])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunFolderError(
+            f"{path}: cannot be read ({error}); make it again with `bench calibrate`"
+        ) from None
+    return document if found == FORMAT and theirs == host else None
