@@ -28,6 +28,7 @@ import msgspec
 import numpy as np
 import pandas as pd
 
+from bench.analysis.responses import AUDIO
 from bench.analysis.sessions import WHOLE
 from bench.analysis.tables import (
     NEVER,
@@ -47,7 +48,6 @@ AROUND: Final = 2
 """How many events are shown on either side of a culprit."""
 _LONGEST: Final = 80
 _PLACED: Final = ("input_audio_buffer.speech_started", "input_audio_buffer.speech_stopped")
-_AUDIO: Final = tuple(name for name, kind in DELTAS.items() if kind == "audio")
 _TRUNCATED: Final = "conversation.item.truncated"
 _TEXTS: Final = frozenset(DELTAS) | frozenset(
     name.replace(".delta", ".done") for name, kind in DELTAS.items() if kind != "audio"
@@ -152,7 +152,7 @@ def delta_runs(events: pd.DataFrame, odd: Flags | None = None) -> Runs:
 
 def _joined_texts(deltas: pd.DataFrame, same: Ints, count: int) -> list[str | None]:
     """The words of each run; None where it has none (audio)."""
-    spoken = np.flatnonzero(~is_type(deltas, *_AUDIO))
+    spoken = np.flatnonzero(~is_type(deltas, *AUDIO))
     spoken = spoken[np.argsort(same[spoken], kind="stable")]
     words = texts(deltas["detail"].iloc[spoken]).tolist()
     found: list[str | None] = [None] * count
@@ -232,7 +232,7 @@ def _facts(events: pd.DataFrame, sessions: pd.DataFrame) -> tuple[list[Fact], In
 def _odd(events: pd.DataFrame, sessions: pd.DataFrame) -> Flags:
     """Which deltas carry half a sample of 16 bits, in sessions that speak PCM."""
     pcm = sessions.index[sessions["output_format"].str.startswith("audio/pcm ").to_numpy(bool)]
-    half: Flags = is_type(events, *_AUDIO) & (events["nbytes"].to_numpy() % 2 == 1)
+    half: Flags = is_type(events, *AUDIO) & (events["nbytes"].to_numpy() % 2 == 1)
     rows = np.flatnonzero(half)
     half[rows] = np.isin(events["session"].to_numpy()[rows], pcm.to_numpy())
     return half

@@ -24,6 +24,7 @@ import pandas as pd
 from bench.analysis.asks import CREATE
 from bench.analysis.effective import Effective
 from bench.analysis.tables import MISSING, bodies, dig, latest, of_type, places, texts
+from bench.voice.audio import FORMATS
 from bench.voice.conversation import PROVOKED
 
 APPLIED: Final = "invalid update applied"
@@ -38,8 +39,6 @@ _BETA: Final = {
     "turn_detection": ("audio", "input", "turn_detection"),
     "max_response_output_tokens": ("max_output_tokens",),
 }
-_RATES: Final = {"audio/pcm": 24_000, "audio/pcmu": 8_000, "audio/pcma": 8_000}
-_FORMATS: Final = {"pcm16": "audio/pcm", "g711_ulaw": "audio/pcmu", "g711_alaw": "audio/pcma"}
 
 
 class Difference(NamedTuple):
@@ -52,9 +51,8 @@ class Difference(NamedTuple):
     echoed: bool = True
 
 
-def differences(events: pd.DataFrame, acks: pd.DataFrame) -> list[Difference]:
+def differences(events: pd.DataFrame, acks: pd.DataFrame, effective: Effective) -> list[Difference]:
     """All of them, in every session of the run. `acks`: see `acks.acknowledgements`."""
-    effective = Effective(events)
     updates = acks[acks["metric"] == "update_ack"]
     return [*_updates(updates, effective), *_responses(events, effective)]
 
@@ -192,8 +190,10 @@ def _format(value: Any) -> tuple[Any, Any]:
     kind, rate = (
         (value.get("type"), value.get("rate")) if isinstance(value, dict) else (value, None)
     )
-    kind = _FORMATS.get(kind, kind) if isinstance(kind, str) else None
-    return kind, rate or _RATES.get(kind or "")
+    if not isinstance(kind, str):
+        return None, rate
+    named = FORMATS.get(kind)
+    return (named.type, rate or named.rate) if named else (kind, rate)
 
 
 def _voice(value: Any) -> Any:

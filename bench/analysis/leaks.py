@@ -42,7 +42,6 @@ from bench.analysis.tables import (
     integers,
     is_type,
     of_type,
-    parsed,
     texts,
 )
 from bench.analysis.words import spoken
@@ -108,7 +107,7 @@ def leaks(
     """
     if events.empty:
         return []
-    markers = _markers(events)
+    markers = _markers(sessions)
     own = _own(events, said, markers)
     found = [*_ids(events)]
     heard = list(_received(events, everything=bool(markers)))
@@ -208,11 +207,10 @@ def _strangers(
 # ── texts ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _markers(events: pd.DataFrame) -> dict[int, str]:
+def _markers(sessions: pd.DataFrame) -> dict[int, str]:
     """The words that only a session says, by session; sessions without any are left out."""
-    rows = of_type(events, "bench.start", direction="note")
-    said = parsed(rows, "marker")["marker"]
-    found = zip(rows["session"].tolist(), texts(said).map(spoken).tolist(), strict=True)
+    said = texts(sessions["marker"]).map(spoken)
+    found = zip(sessions.index.tolist(), said.tolist(), strict=True)
     return {session: words for session, words in found if words}
 
 

@@ -19,9 +19,8 @@ from bench.analysis.speech import WRITTEN
 from bench.plan.session import session_object
 from bench.plan.sweep import settings
 from bench.protocol.objects import AudioInput, Session, SessionAudio
+from bench.voice.scripts import SCRIPTS
 
-WRITING: Final = ("text_chat",)
-"""Stock scripts that type all their turns."""
 _FLAGS: Final = ["manual", "textual", "written"]
 
 
@@ -62,7 +61,7 @@ def _asked(scenario: dict[str, Any], script: str, setting: str) -> dict[str, boo
 
 
 def _flags(script: str, session: dict[str, Any]) -> dict[str, bool]:
-    written = script in WRITING
+    written = script in SCRIPTS and "speech" not in SCRIPTS[script].yields
     try:
         asked = session_object(session)
     except msgspec.ValidationError:  # of another version of this program

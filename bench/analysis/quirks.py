@@ -9,16 +9,12 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from bench.analysis.tables import codes, is_type, latest, of_type, parsed
+from bench.analysis.responses import AUDIO, TEXT, TRANSCRIPT
+from bench.analysis.tables import Ints, is_type, latest, of_type, parsed
 
 _COMPLETED: Final = "conversation.item.input_audio_transcription.completed"
 _SPEECH: Final = ("input_audio_buffer.speech_started", "input_audio_buffer.speech_stopped")
-_BETA: Final = (
-    "response.audio.delta",
-    "response.audio_transcript.delta",
-    "response.text.delta",
-    "conversation.item.created",
-)
+_BETA: Final = (AUDIO[1], TRANSCRIPT[1], TEXT[1], "conversation.item.created")
 _ABOUT: Final = {
     "transcription_duplicate": "input transcriptions that were completed again",
     "transcription_late": "input transcriptions completed after the whole answer to them was done",
@@ -58,23 +54,18 @@ def _late(events: pd.DataFrame, completed: pd.DataFrame, done: pd.DataFrame) -> 
 
     `done` are the ends of responses that were completed.
     """
-    first = completed.drop_duplicates(["session", "item_id"])
-    commits = of_type(events, "input_audio_buffer.committed")
-    keys = pd.MultiIndex.from_arrays([commits["session"], codes(commits["item_id"])])
-    keys, place = keys.drop_duplicates(), np.flatnonzero(~keys.duplicated())
-    found = keys.get_indexer(pd.MultiIndex.from_arrays([first["session"], codes(first["item_id"])]))
-    known = found >= 0
-    committed = commits["row"].to_numpy()[place[found[known]]] if known.any() else np.zeros(0, int)
-    # The last response.done before the transcription: late where it came after the commit.
-    last = latest(
-        first["session"].to_numpy()[known], first["row"].to_numpy()[known],
-        done["session"].to_numpy(), done["row"].to_numpy(),
-    )  # fmt: skip
-    ended = done["row"].to_numpy()[last] if len(done) else np.full(len(last), -1)
-    created = of_type(events, "response.created")
-    begun = latest(
-        first["session"].to_numpy()[known], first["row"].to_numpy()[known],
-        created["session"].to_numpy(), created["row"].to_numpy(),
-    )  # fmt: skip
-    began = created["row"].to_numpy()[begun] if len(created) else np.full(len(begun), -1)
-    return int(((last >= 0) & (begun >= 0) & (began > committed) & (ended > began)).sum())
+    key = ["session", "item_id"]
+    commits = of_type(events, "input_audio_buffer.committed").drop_duplicates(key)
+    first = completed.drop_duplicates(key).dropna(subset="item_id")
+    first = first.merge(commits, on=key, suffixes=("", "_committed"))
+    began = _before(first, of_type(events, "response.created"))
+    ended = _before(first, done)
+    late = (began > first["row_committed"].to_numpy()) & (ended > began)
+    return int(late.sum())
+
+
+def _before(rows: pd.DataFrame, others: pd.DataFrame) -> Ints:
+    """The row of the last of the others before each, in its session; -1 where there is none."""
+    of_session, of_row = (others[name].to_numpy() for name in ("session", "row"))
+    last = latest(rows["session"].to_numpy(), rows["row"].to_numpy(), of_session, of_row)
+    return np.append(of_row, -1)[last]

@@ -22,7 +22,7 @@ import pandas as pd
 from bench.analysis.acks import ack_samples
 from bench.analysis.counts import counts, is_counted, usage
 from bench.analysis.errors import errors_by_code
-from bench.analysis.grammar import violations
+from bench.analysis.grammar import total, violations
 from bench.analysis.honoured import count_unhonoured, differences, unhonoured
 from bench.analysis.leaks import leaks
 from bench.analysis.measure import PER_SESSION, PER_TURN, about, in_vain_until
@@ -42,6 +42,7 @@ from bench.analysis.quirks import quirks
 from bench.analysis.sessions import span
 from bench.analysis.speech import WRITTEN
 from bench.analysis.tables import NEVER, Floats, Ints, integers, is_type
+from bench.analysis.turns import Told
 from bench.analysis.words import pooled, tally, worst
 from bench.plan.gates import QUANTILES
 from bench.plan.metrics import METRICS, VERSION, Metric
@@ -73,16 +74,12 @@ _ABOUT: Final = {
 class Measured(NamedTuple):
     """The run's tables with their figures.
 
-    `turns`, `sessions` are the measured tables, `disturbances`, `said` and `acks` as `turns.Told`
-    has them, `breaches` the turns whose headline was checked, and those where it is not the sum of
-    its parts.
+    `told` has the measured turns, `sessions` is the measured table; `breaches` are the turns whose
+    headline was checked, and those where it is not the sum of its parts.
     """
 
-    turns: pd.DataFrame
+    told: Told
     sessions: pd.DataFrame
-    disturbances: pd.DataFrame
-    said: pd.DataFrame
-    acks: pd.DataFrame
     breaches: tuple[int, int]
 
 
@@ -90,21 +87,21 @@ def summarise(
     run: dict[str, Any], events: pd.DataFrame, health: pd.DataFrame, measured: Measured
 ) -> dict[str, Any]:
     """The whole document."""
-    plan, sessions = run["plan"], measured.sessions
+    plan, sessions, told = run["plan"], measured.sessions, measured.told
     begin, stop = span(plan)
-    counted = measured.turns[measured.turns["measured"]]
+    counted = told.turns[told.turns["measured"]]
     attempted = counted[counted["outcome"] != "cut"]
-    aside = measured.disturbances
+    aside = told.disturbances
     aside = aside[(aside["at_ns"] >= begin) & (aside["at_ns"] < stop)]
     at = events["at_ns"].to_numpy()
     rare = events[(at >= begin) & (at < stop) & is_counted(events)]
     by_number = sessions.set_index("session")
     broken = violations(events, by_number, plan.get("start_ns"))
-    leaked = leaks(events, by_number, measured.said, plan.get("start_ns"))
-    asked = differences(events, measured.acks)
+    leaked = leaks(events, by_number, told.said, plan.get("start_ns"))
+    asked = differences(events, told.acks, told.effective)
     messages = message_counts(events)
     found = {
-        "violations": sum(rule["count"] for rule in broken),
+        "violations": total(broken),
         "leaks": len(leaked),
         "unhonoured": count_unhonoured(asked),
         "unseen_messages": len(unseen(messages)),
@@ -113,7 +110,7 @@ def summarise(
         *_per_turn(attempted, aside, "", RESAMPLES),
         *_per_session(sessions),
         *_per_event(plan, events, health),
-        *_per_request(ack_samples(measured.acks, by_number, begin, stop)),
+        *_per_request(ack_samples(told.acks, by_number, begin, stop)),
         *_counts(counts(plan, events, rare, sessions, counted, found)),
         *_filtered(attempted, aside, sessions),
     ]
@@ -193,24 +190,26 @@ def _per_request(samples: dict[str, Sample]) -> Iterator[dict[str, Any]]:
 
 def turn_sample(metric: Metric, turns: pd.DataFrame) -> Sample:
     """The samples of a per-turn metric among attempted turns, failed waits censored."""
-    values = turns[metric.name].to_numpy(np.float64)
+    values = turns[metric.name].to_numpy(np.float64, copy=True)
     has = ~np.isnan(values)
-    until = integers(in_vain_until(metric, turns), NEVER)
-    waits = ~has & (until != NEVER)
-    if waits.any():
-        begin = integers(turns[f"{metric.start}_ns"], NEVER)
-        values = np.where(waits, (until - np.where(waits, begin, 0)) / 1e6, values)
-    elif metric.end in WAITED_FOR:
+    never = np.zeros(len(turns), bool)
+    if metric.end in WAITED_FOR:
         begin = integers(turns[f"{metric.start}_ns"], NEVER)
         until = integers(turns["waited_until_ns"], NEVER)
         lost = turns["outcome"].isin(FAILED).to_numpy(bool) & about(metric, turns).to_numpy(bool)
         if metric.end == "agent_silent":
             lost = turns["yielded"].notna().to_numpy(bool)
         waits = lost & ~has & (begin != NEVER) & (until != NEVER)
-        values = np.where(waits, (until - np.where(waits, begin, 0)) / 1e6, values)
         if not metric.needs:  # a caller who was turned away waits for ever (flaw F12)
             never = lost & ~has & (begin == NEVER)
-            values, waits = np.where(never, np.inf, values), waits | never
+    else:
+        until = integers(in_vain_until(metric, turns), NEVER)
+        waits = ~has & (until != NEVER)
+    if waits.any():
+        begin = integers(turns[f"{metric.start}_ns"], NEVER)
+        values[waits] = (until[waits] - begin[waits]) / 1e6
+    values[never] = np.inf
+    waits |= never
     kept = has | waits
     _, cluster = np.unique(turns["session"].to_numpy()[kept], return_inverse=True)
     return Sample(values[kept], waits[kept], cluster)

@@ -71,12 +71,14 @@ class Told(NamedTuple):
     disturbances:  of replies, see `disturb`
     said:          everything, see `speech.utterances`
     acks:          what the caller asked of the server, see `acks.acknowledgements`
+    effective:     what the server said the sessions are
     """
 
     turns: pd.DataFrame
     disturbances: pd.DataFrame
     said: pd.DataFrame
     acks: pd.DataFrame
+    effective: Effective
 
 
 def turns_table(events: pd.DataFrame, sessions: pd.DataFrame, run: dict[str, Any]) -> Told:
@@ -134,6 +136,7 @@ def turns_table(events: pd.DataFrame, sessions: pd.DataFrame, run: dict[str, Any
         disturbances(events, aside, said, ear, replies, deltas, spans),
         said,
         acks,
+        effective,
     )
 
 

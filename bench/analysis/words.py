@@ -24,13 +24,13 @@ import jiwer
 import numpy as np
 import pandas as pd
 
+from bench.analysis.bootstrap import draws_of
 from bench.analysis.quantile import CONFIDENCE, RESAMPLES, Estimate, per_attempt
 from bench.analysis.tables import Flags, nullable, texts
 
 COUNTS: Final = ("words", "word_errors", "substitutions", "deletions", "insertions")
 WORST: Final = 10
 """How many of the worst turns are shown."""
-_SEED: Final = 20_240_229
 _CUT: Final = ("cut", "dropped", "rejected")
 """Outcomes after which no transcription is owed."""
 _MARKS: Final = re.compile(r"[^\w']+|_")
@@ -90,8 +90,7 @@ def pooled(turns: pd.DataFrame) -> Estimate:
     count = int(cluster.max()) + 1 if len(cluster) else 0
     if count < 2 or exact.low is None or exact.high is None:
         return exact
-    rng = np.random.default_rng(_SEED)
-    draws = rng.multinomial(count, np.full(count, 1 / count), RESAMPLES)
+    draws = draws_of(count, RESAMPLES).astype(np.int64)
     shares = 100 * (draws @ np.bincount(cluster, wrong)) / (draws @ np.bincount(cluster, words))
     tail = 50 * (1 - CONFIDENCE)
     low, high = np.percentile(shares, (tail, 100 - tail))

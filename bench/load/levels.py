@@ -55,5 +55,4 @@ def _window_bytes(fmt: AudioFormat) -> int:
 
 
 def _levels(audio: bytes, fmt: AudioFormat) -> bytes:
-    whole = len(audio) // fmt.bytes_per_sample * fmt.bytes_per_sample
-    return envelope(decode(audio[:whole], fmt.type), fmt.rate)
+    return envelope(decode(fmt.whole(audio), fmt.type), fmt.rate)

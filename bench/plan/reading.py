@@ -30,7 +30,7 @@ from bench.plan.scenario import (
     Seeds,
     yields_of,
 )
-from bench.plan.session import SESSION_SHORTHANDS, WORDS, session_object, unknown_keys
+from bench.plan.session import WORDS, session_object, unknown_keys
 from bench.plan.sweep import MOST_SETTINGS
 from bench.protocol.objects import Session
 from bench.voice.scripts import SCRIPTS
@@ -221,45 +221,36 @@ def _rules(scenario: Scenario) -> list[tuple[str, bool, str]]:
 
 def _check_session(scenario: Scenario, text: str, name: str) -> None:
     """Every session that the scenario can ask for, and what its script needs of it."""
-    _session(scenario.session, text, name)
+    _check_keys(scenario.session, text, name)
     for key, values in scenario.sweep.items():
         for value in values:
-            _session({key: value}, text, name, table="sweep", key=key)
+            _check_keys({key: value}, text, name, table="sweep", key=key)
     for kind in scenario.mixture:
-        _session(kind.session, text, name, table="mixture", key="session")
+        _check_keys(kind.session, text, name, table="mixture", key="session")
     for key in ("changes", "refused_changes"):
         for change in getattr(scenario.caller, key):
-            _session(change, text, name, table="caller", key=key)
+            _check_keys(change, text, name, table="caller", key=key)
     for setting in scenario.settings:
         for kind in scenario.kinds:
             session = session_object({**setting.session, **kind.session})
             _check_detection(kind.script, session, text, name)
 
 
-def _session(
+def _check_keys(
     asked: dict[str, Any], text: str, name: str, *, table: str = "session", key: str = ""
-) -> Session:
-    """The typed session of these tables, every key and type checked."""
+) -> None:
+    """Every key and type of what is asked of a session there."""
     shown = f"{table}.{key}" if key else table
     try:
-        session = session_object(asked)
         lost = unknown_keys(asked)
     except msgspec.ValidationError as error:
         where = _line(text, key, table)
         raise ScenarioError(f"{name}:{where}: {shown}: {str(error).replace('$.', '')}") from None
     if lost:
-        path = lost[0]
-        last = path.rpartition(".")[2]
-        for short, steps in SESSION_SHORTHANDS.items():  # as it was written
-            if short in asked and path.startswith(".".join(steps) + "."):
-                path = short + path.removeprefix(".".join(steps))
-        where = _line(text, key or path.partition(".")[0], table)
-        if path.partition(".")[0] != key:
-            shown += f".{path}"
-        else:
-            shown += path.removeprefix(key)
+        first, last = lost[0].partition(".")[0], lost[0].rpartition(".")[2]
+        shown = f"{table if first == key else shown}.{lost[0]}"  # a sweep's key is what is asked
+        where = _line(text, key or first, table)
         raise ScenarioError(f"{name}:{where}: unknown key {shown!r}; {nearest(last, WORDS)}")
-    return session
 
 
 def _check_detection(script: str, session: Session, text: str, name: str) -> None:

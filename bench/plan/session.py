@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from bench.protocol.codec import left_out
 from bench.protocol.dialects import Dialect
 from bench.protocol.objects import (
     AudioInput,
@@ -62,21 +63,19 @@ WORDS = sorted(
 
 
 def unknown_keys(session: dict[str, Any]) -> list[str]:
-    """Dotted keys of `session` that the API does not know, at any depth; it would never see them.
+    """Dotted keys of `session`, as written, that the API does not know; it would never see them.
 
-    `session` is one that `session_object` takes.
+    Raises ValueError where `session_object` does.
     """
-    return sorted(_lost(_nested(session), msgspec.to_builtins(session_object(session)), ""))
-
-
-def _lost(whole: dict[str, Any], held: dict[str, Any], prefix: str) -> list[str]:
-    lost = []
-    for key, value in whole.items():
-        if key not in held:
-            lost.append(prefix + key)
-        elif isinstance(value, dict) and isinstance(held[key], dict):
-            lost += _lost(value, held[key], f"{prefix}{key}.")
-    return lost
+    held = {}
+    for key, value in session.items():
+        place = msgspec.to_builtins(session_object({key: value}))
+        *path, last = SESSION_SHORTHANDS.get(key, (key,))
+        for step in path:
+            place = place[step]
+        if last in place:
+            held[key] = place[last]
+    return left_out(session, held)
 
 
 _INWORLD_ALONE = ("providerData", "temperature", "tts_model")

@@ -151,8 +151,7 @@ def _calls(frames: list[Frame]) -> Iterator[tuple[str, str]]:
 
 def silence_ms(fmt: AudioFormat, audio: bytes) -> int | None:
     """How long it is until something is audible, in ms; None where nothing is."""
-    whole = audio[: len(audio) // fmt.bytes_per_sample * fmt.bytes_per_sample]
-    heard = first_audible(envelope(decode(whole, fmt.type), fmt.rate))
+    heard = first_audible(envelope(decode(fmt.whole(audio), fmt.type), fmt.rate))
     return None if heard is None else heard * WINDOW_MS
 
 

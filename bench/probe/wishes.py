@@ -72,16 +72,11 @@ INTERJECTIONS: Final = "interjections"
 _TURN: Final = "audio.input.turn_detection"
 
 
-def wire(fmt: AudioFormat) -> dict[str, Any]:
-    """A format as clients write it: G.711 carries no rate."""
-    return {"type": fmt.type, "rate": fmt.rate} if fmt.type == "audio/pcm" else {"type": fmt.type}
-
-
 def format_wishes() -> list[Wish]:
     """Every format each way, PCM16 at 24 kHz last, so that the session goes on in it."""
     order = sorted(FORMATS.items(), key=lambda pair: pair[0] == "PCM16 24 kHz")
     return [
-        Wish(group, name, f"audio.{side}.format", wire(fmt))
+        Wish(group, name, f"audio.{side}.format", fmt.wire)
         for group, side in ((INPUT, "input"), (OUTPUT, "output"))
         for name, fmt in order
     ]

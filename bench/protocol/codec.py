@@ -16,7 +16,7 @@ passes, is taken only by messages that the first refused.
 
 import re
 from functools import cache
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import msgspec
 from msgspec import Struct
@@ -74,6 +74,27 @@ def names_of(message: ClientMessage | ServerMessage | UnknownMessage) -> frozens
 @cache
 def _tag(kind: type[Struct]) -> str:
     return str(kind.__struct_config__.tag)
+
+
+_Entry = TypeVar("_Entry")
+
+
+def inherited(table: dict[type, _Entry | None], kind: type) -> _Entry | None:
+    """What `table` says of a kind, or of the nearest it is a kind of (a beta spelling's parent).
+
+    Remembered in the table, None included, so that the next of its kind costs one lookup.
+    """
+    if kind not in table:
+        table[kind] = next((table[base] for base in kind.__mro__[1:] if base in table), None)
+    return table[kind]
+
+
+def item_id_of(message: Any) -> str | None:
+    """The item that a message is about, by its own word or that of the item it holds."""
+    item_id = getattr(message, "item_id", None) or getattr(
+        getattr(message, "item", None), "id", None
+    )
+    return item_id if isinstance(item_id, str) else None
 
 
 def decode_server(text: bytes | str) -> ServerMessage | UnknownMessage:
@@ -155,17 +176,18 @@ def oddities(text: bytes | str, message: ServerMessage) -> list[str]:
     """
     whole = _object(text)
     held = {"type": whole.get("type"), **msgspec.to_builtins(message)}
-    return sorted(_missing(whole, held, ""))
+    return left_out(whole, held)
 
 
-def _missing(whole: dict[str, Any], held: dict[str, Any], prefix: str) -> list[str]:
+def left_out(whole: dict[str, Any], held: dict[str, Any], prefix: str = "") -> list[str]:
+    """Dotted names, sorted, of what `whole` has and `held` has not, at any depth."""
     names = []
     for key, value in whole.items():
         if key not in held:
             names.append(prefix + key)
         elif isinstance(value, dict) and isinstance(held[key], dict):
-            names += _missing(value, held[key], f"{prefix}{key}.")
-    return names
+            names += left_out(value, held[key], f"{prefix}{key}.")
+    return sorted(names)
 
 
 class MessageEntry(Struct, frozen=True):

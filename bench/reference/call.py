@@ -20,7 +20,7 @@ from websockets.protocol import State
 
 from bench.errors import ProtocolError
 from bench.protocol.client import ClientMessage
-from bench.protocol.codec import UnknownMessage, decode_client, encode, type_of
+from bench.protocol.codec import UnknownMessage, decode_client, encode, item_id_of, type_of
 from bench.protocol.server import ServerMessage
 from bench.reference.account import Account
 from bench.reference.admission import Admitted
@@ -170,7 +170,6 @@ def _decode(frame: str | bytes) -> ClientMessage | UnknownMessage:
 
 def _ids(message: Any) -> tuple[str, str]:
     """Response and item that a message is about, "" where it is about none."""
-    response, item = getattr(message, "response", None), getattr(message, "item", None)
+    response = getattr(message, "response", None)
     response_id = getattr(message, "response_id", None) or getattr(response, "id", None)
-    item_id = getattr(message, "item_id", None) or getattr(item, "id", None)
-    return response_id or "", item_id or ""
+    return response_id or "", item_id_of(message) or ""

@@ -88,14 +88,14 @@ class Composing:
         created_ns = now_ns + self._draws.ns("created_ms", self._profile.response.created_ms, n)
         leak = self._leak(n)
         scripts = self._scripts(n, ids, wanted, fmt, now_ns, created_ns, "" if to_speech else leak)
-        names = (f"item_{ids}_a" if s.call is None else f"item_{ids}_c{k}" for k, s in scripts)
         metadata = params.metadata
         failures = self._profile.failures
         return Answer(
             id=f"resp_{ids}",
             created_ns=created_ns,
             outputs=tuple(
-                Output(k, name, script) for (k, script), name in zip(scripts, names, strict=True)
+                Output(k, f"item_{ids}_{'a' if script.call is None else f'c{k}'}", script)
+                for k, script in enumerate(scripts)
             ),
             modalities=wanted.modalities,
             format=fmt,
@@ -105,7 +105,7 @@ class Composing:
             in_conversation=params.conversation != "none",
             input_tokens=self._history.tokens(),
             fate=self._fate(n),
-            wrong=self._wrong(n, calls=scripts[0][1].call is not None),
+            wrong=self._wrong(n, calls=scripts[0].call is not None),
             done_twice=self._draws.happens("duplicate_done", failures.duplicate_done, n),
             late_audio=self._draws.happens("late_audio", self._profile.quirks.late_audio, n),
             both_streams="both_streams" in self._habits and len(wanted.modalities) > 1,
@@ -121,8 +121,8 @@ class Composing:
         now_ns: int,
         created_ns: int,
         leak: str,
-    ) -> list[tuple[int, Script]]:
-        """The outputs of response `n`, numbered."""
+    ) -> list[Script]:
+        """The outputs of response `n`, in order."""
         profile = self._profile
         limit = wanted.max_output_tokens if isinstance(wanted.max_output_tokens, int) else None
         called = calls_of(
@@ -148,7 +148,7 @@ class Composing:
                     opening.first_ns, opening.first_ns + ms(profile.tools.stagger_ms)
                 )
             scripts.append(call_script(profile.tools, opening, call, limit))
-        return list(enumerate(scripts))
+        return scripts
 
     @property
     def _burden_ns(self) -> int:

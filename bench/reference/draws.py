@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from random import Random
 from typing import NamedTuple
 
-from bench.reference.spread import Chance, Choice, Lognormal, Rate, Spread, Uniform
+from bench.reference.spread import Chance, Choice, Lognormal, Rate, Spread, Uniform, share_of
 from bench.voice.audio import NS_PER_MS
 
 
@@ -46,7 +46,8 @@ class Draws:
 
     def happens(self, name: str, rate: Rate, n: int = 0) -> bool:
         """Whether something that befalls a share of all cases befalls this one."""
-        share, seed = (rate.rate, rate.seed) if isinstance(rate, Chance) else (rate, None)
+        share = share_of(rate)
+        seed = rate.seed if isinstance(rate, Chance) else None
         if share <= 0.0:
             return False
         answer = self.generator(name, n, seed).random() < share

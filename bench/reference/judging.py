@@ -41,8 +41,7 @@ class Judge:
     def wait_ms(self, eagerness: str, audio: bytes, fmt: AudioFormat) -> float:
         """How long this pause, `audio` before it, must last to end the turn."""
         pause, self._pauses = self._pauses, self._pauses + 1
-        whole = audio[: len(audio) // fmt.bytes_per_sample * fmt.bytes_per_sample]
-        said_all = self._repertoire.recogniser(fmt).said_whole(decode(whole, fmt.type))
+        said_all = self._repertoire.recogniser(fmt).said_whole(decode(fmt.whole(audio), fmt.type))
         profile = self._profile
         if said_all is None:
             wait = profile.unknown_ms

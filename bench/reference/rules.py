@@ -14,11 +14,9 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from bench.protocol.objects import ResponseParams
+from bench.voice.audio import FORMATS
 
 MAX_TOKENS: Final = 4096
-
-_G711: Final = frozenset({"audio/pcmu", "audio/pcma", "g711_ulaw", "g711_alaw"})
-_PCM: Final = frozenset({"audio/pcm", "pcm16"})
 
 
 class Invalid(NamedTuple):
@@ -65,10 +63,11 @@ def tokens(value: Any) -> str | None:
 def format_of(rates: tuple[int, ...], value: Any) -> str | None:
     """An audio format, as an object or a word."""
     kind, rate = (value, None) if isinstance(value, str) else (value["type"], value.get("rate"))
-    if kind in _G711:
-        return None if rate in {None, 8_000} else f"{kind} has 8000 samples a second, not {rate}."
-    if kind not in _PCM:
+    named = FORMATS.get(kind)
+    if named is None:
         return f"{kind!r} is none of 'audio/pcm', 'audio/pcmu', 'audio/pcma'."
+    if named.type != "audio/pcm":
+        return None if rate in {None, 8_000} else f"{kind} has 8000 samples a second, not {rate}."
     return None if (rate or 24_000) in rates else f"Rate {rate} is none of {rates}."
 
 

@@ -21,7 +21,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from bench.protocol.objects import Session
-from bench.reference.formats import audio_format, wire_format
+from bench.reference.formats import audio_format
 from bench.reference.manners import Manners
 from bench.reference.merging import DETECTION, merged, whole_transcription
 from bench.reference.rules import Invalid, check
@@ -212,7 +212,7 @@ class Settings:
             if "format" in side:
                 fmt = audio_format(side["format"])
                 refused = self._refuses_g711 and fmt.type != "audio/pcm"
-                side["format"] = wire_format(AudioFormat() if refused else fmt)
+                side["format"] = (AudioFormat() if refused else fmt).wire
         return change
 
     def _refused(self, change: dict[str, Any], *, spoken: bool) -> Invalid | None:

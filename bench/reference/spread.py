@@ -56,3 +56,8 @@ class Chance(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 Rate = Share | Chance
+
+
+def share_of(rate: Rate) -> float:
+    """The share of cases, whatever draws them."""
+    return rate.rate if isinstance(rate, Chance) else rate

@@ -8,7 +8,7 @@ from bench.protocol import server as say
 from bench.reference.draws import Draws
 from bench.reference.hearing import SpeechPaused
 from bench.reference.schedule import Schedule
-from bench.reference.spread import Chance, Rate
+from bench.reference.spread import Rate, share_of
 from bench.voice.audio import NS_PER_MS
 
 
@@ -26,7 +26,7 @@ class Suggesting:
     @property
     def listens(self) -> bool:
         """Whether pauses matter at all."""
-        return (self._rate.rate if isinstance(self._rate, Chance) else self._rate) > 0
+        return share_of(self._rate) > 0
 
     def forget(self) -> None:
         """A new utterance begins."""

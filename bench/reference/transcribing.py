@@ -60,8 +60,7 @@ class Transcribing:
             return
         n, quirks = self._count, self._profile.quirks
         self._count += 1
-        whole = audio[: len(audio) // fmt.bytes_per_sample * fmt.bytes_per_sample]
-        text = self._repertoire.recogniser(fmt).text(decode(whole, fmt.type))
+        text = self._repertoire.recogniser(fmt).text(decode(fmt.whole(audio), fmt.type))
         if text != UNRECOGNISED:
             self._board.write(self._session, text)
         due = self._schedule.now_ns + self._draws.ns(

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 from bench.protocol.objects import Item, Part, Response, ResponseParams
 from bench.reference.answer import TOKEN_LETTERS, TOKEN_NS, Answer, Output
-from bench.reference.formats import wire_format
 from bench.reference.settings import Settings
 
 
@@ -31,7 +30,7 @@ def wanted_by(params: ResponseParams, settings: Settings) -> Wanted:
     tools, choice = params.tools, params.tool_choice
     return Wanted(
         modalities=modalities if isinstance(modalities, list) else settings.modalities,
-        format=output.get("format") or wire_format(settings.output_format),
+        format=output.get("format") or settings.output_format.wire,
         voice=voice if isinstance(voice, str) else output.get("voice") or settings.voice,
         max_output_tokens=limit if isinstance(limit, int | str) else settings.max_output_tokens,
         tools=tools if isinstance(tools, list) else settings.tools,
@@ -83,7 +82,7 @@ def response_of(
         conversation_id=f"conv_{answer.id.split('_')[1]}" if answer.in_conversation else None,
         output_modalities=answer.modalities,
         max_output_tokens=answer.max_output_tokens,
-        audio={"output": {"format": wire_format(answer.format), "voice": answer.voice}},
+        audio={"output": {"format": answer.format.wire, "voice": answer.voice}},
         usage=usage,
         metadata=answer.metadata,
     )

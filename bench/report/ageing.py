@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from bench.report.marks import TURN_HOVER, remarks, sampled, thin, turn_ids
+from bench.report.marks import TURN_HOVER, remarks, sampled, scatter, thin, turn_ids
 from bench.report.panel import Panel
 from bench.report.run import Run, Statistic
 from bench.report.theme import blank, colour
@@ -76,11 +76,11 @@ def _answer(drift: Statistic | None, middle: pd.DataFrame) -> str:
 
 
 def _dots(figure: go.Figure, turns: pd.DataFrame) -> None:
-    """Every answer, moved sideways by a fixed irrational step so that none hides."""
-    spread = (np.arange(len(turns)) * 0.6180339887) % 1.0 - 0.5
+    """Every answer, moved sideways a little so that none hides."""
+    aside = scatter(len(turns))
     figure.add_trace(
         go.Scatter(
-            x=turns["turn"].to_numpy() + 0.3 * spread,
+            x=turns["turn"].to_numpy() + 0.3 * aside,
             y=turns["value"].to_numpy(),
             customdata=turn_ids(turns),
             mode="markers",

@@ -6,14 +6,11 @@ import pandas as pd
 
 from bench.report.marks import (
     curve,
-    gate_limits,
-    gate_lines,
     half_and_most,
     marks,
     remarks,
-    room,
     sampled,
-    share_axis,
+    share_axes,
 )
 from bench.report.panel import Panel, Plot, Table
 from bench.report.run import Run, flag, numbers, texts
@@ -88,10 +85,7 @@ def _curves(run: Run, interruptions: pd.DataFrame) -> tuple[list[Plot], list[str
         run.statistics("barge_in_silence"), "barge_in_silence", position="bottom right"
     ):
         figure.add_trace(trace)
-    upper, beyond = room(values, None)
-    upper = max([upper, *(1.08 * limit for limit in gate_limits(run, list(_BARGE)))])
-    gate_lines(figure, run, list(_BARGE), upper)
-    share_axis(figure, upper, "ms after the interruption begins")
+    beyond = share_axes(figure, run, list(_BARGE), values, None, "ms after the interruption begins")
     last = run.statistics("barge_in_last_audio").get("p50")
     if last is not None and last.value is not None:
         notes.append(

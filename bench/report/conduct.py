@@ -194,7 +194,7 @@ def _around(example: dict[str, Any]) -> Table:
                 {"in": "←", "out": "→"}.get(str(event.get("direction")), "·"),
                 clip(event.get("type") or "", 90),
                 clip(event.get("note") or "", 140) or NOTHING,
-                _ids(event.get("ids")),
+                clip(event.get("ids") or "", 120) or NOTHING,
             ]
         )
         tones.append("culprit" if culprit else "")
@@ -214,14 +214,6 @@ def _at(place: dict[str, Any]) -> str:
     return f"{float(at):.3f}\u202fs" if isinstance(at, int | float) else NOTHING
 
 
-def _ids(ids: Any) -> str:
-    if isinstance(ids, dict):
-        return clip(", ".join(str(value) for value in ids.values() if value), 120) or NOTHING
-    if isinstance(ids, list):
-        return clip(", ".join(str(value) for value in ids if value), 120) or NOTHING
-    return clip(ids or "", 120) or NOTHING
-
-
 def _leaks(run: Run) -> Table | None:
     leaks = listed(run.summary, "leaks")
     if not leaks:
@@ -232,7 +224,7 @@ def _leaks(run: Run) -> Table | None:
             str(leak.get("of_session")),
             _at(leak),
             clip(leak.get("what") or "", 60),
-            clip(_words(leak.get("words")), 120),
+            clip(leak.get("words") or "", 120),
         ]
         for leak in leaks[:_MOST_ROWS]
     ]
@@ -245,10 +237,6 @@ def _leaks(run: Run) -> Table | None:
         if len(leaks) > _MOST_ROWS
         else "",
     )
-
-
-def _words(words: Any) -> str:
-    return ", ".join(map(str, words)) if isinstance(words, list) else str(words or "")
 
 
 def _errors(run: Run) -> Table | None:
@@ -274,24 +262,12 @@ def _errors(run: Run) -> Table | None:
 
 def _quirks(run: Run) -> Table | None:
     """Manners of the target that no rule forbids, where the summary tells of any."""
-    known = run.summary.get("quirks") or {}
-    found = (
-        [(str(name), "", number_of(number)) for name, number in known.items()]
-        if isinstance(known, dict)
-        else [
-            (
-                str(entry.get("quirk") or entry.get("name") or ""),
-                str(entry.get("about") or ""),
-                number_of(entry.get("count")),
-            )
-            for entry in listed(run.summary, "quirks")
-        ]
-    )
-    rows = [
-        [(name.replace("_", " "), clip(about, 160)) if about else name.replace("_", " "), plain(n)]
-        for name, about, n in found
-        if n
-    ]
+    rows: list[list[Cell]] = []
+    for entry in listed(run.summary, "quirks"):
+        name, about = str(entry.get("quirk") or "").replace("_", " "), entry.get("about")
+        number = number_of(entry.get("count"))
+        if number:
+            rows.append([(name, clip(about, 160)) if about else name, plain(number)])
     if not rows:
         return None
     return Table(

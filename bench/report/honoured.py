@@ -106,8 +106,8 @@ def is_format(entry: dict[str, Any]) -> bool:
 
 
 def number_of(value: Any) -> int:
-    """How many: a number as it is, a list by its length."""
-    return len(value) if isinstance(value, list) else int(value or 0)
+    """How many; 0 where that is not said."""
+    return int(value or 0)
 
 
 def setting_text(value: Any) -> str:

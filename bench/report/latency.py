@@ -10,14 +10,11 @@ from bench.report.choosing import pooled
 from bench.report.marks import (
     TURN_HOVER,
     curve,
-    gate_limits,
-    gate_lines,
     half_and_most,
     marks,
     remarks,
-    room,
     sampled,
-    share_axis,
+    share_axes,
     thin,
     turn_ids,
 )
@@ -87,10 +84,7 @@ def waiting(run: Run) -> Panel | None:
         if trace := marks(run.statistics(metric), metric, position=position):
             figure.add_trace(trace)
     last = run.statistics("voice_to_voice_latency").get("p99")
-    upper, beyond = room(values, last.value if last else None)
-    upper = max([upper, *(1.08 * limit for limit in gate_limits(run, list(_WAITS)))])
-    gate_lines(figure, run, list(_WAITS), upper)
-    share_axis(figure, upper, "ms after the caller's last word")
+    beyond = share_axes(figure, run, list(_WAITS), values, last, "ms after the caller's last word")
     answer = " ".join(
         part
         for part in (

@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 from bench.analysis.summary import turn_sample
 from bench.errors import GateError
@@ -192,11 +193,6 @@ def gates(run: Run) -> list[Gate]:
     return found
 
 
-def gate_limits(run: Run, metrics: Sequence[str]) -> list[float]:
-    """The fixed limits that gates set on quantiles of `metrics`."""
-    return [gate.limit for gate in _limiting(run, metrics) if gate.limit is not None]
-
-
 def _limiting(run: Run, metrics: Sequence[str]) -> list[Gate]:
     return [
         gate
@@ -205,9 +201,35 @@ def _limiting(run: Run, metrics: Sequence[str]) -> list[Gate]:
     ]
 
 
-def gate_lines(figure: go.Figure, run: Run, metrics: Sequence[str], upper: float) -> None:
-    """An upright line at every fixed limit on a quantile of `metrics`; the axis ends at `upper`."""
-    for place, gate in enumerate(_limiting(run, metrics)):
+def share_axes(
+    figure: go.Figure,
+    run: Run,
+    metrics: Sequence[str],
+    values: Sequence[float],
+    p99: Statistic | None,
+    title: str,
+) -> str:
+    """Give a figure of curves its axes, ms by share of turns in %, and its gates' limits.
+
+    `values` are all that the curves of `metrics` go through; far beyond their `p99` the figure ends
+    (None: at the last of them), but never before a limit. The sentence about what lies beyond.
+    """
+    limiting = _limiting(run, metrics)
+    upper, beyond = _room(values, p99.value if p99 else None)
+    upper = max([upper, *(1.08 * (gate.limit or 0.0) for gate in limiting)])
+    _gate_lines(figure, limiting, upper)
+    figure.update_xaxes(range=[0, upper], title={"text": title}, ticksuffix="")
+    figure.update_yaxes(
+        range=[0, 104],
+        tickvals=[0, 25, 50, 75, 95],
+        ticktext=["0", "25 %", "50 %", "75 %", "95 %"],
+    )
+    return beyond
+
+
+def _gate_lines(figure: go.Figure, limiting: Sequence[Gate], upper: float) -> None:
+    """An upright line at every limit; the axis ends at `upper`."""
+    for place, gate in enumerate(limiting):
         limit = float(gate.limit or 0.0)
         figure.add_vline(x=limit, line={"color": colour("limit"), "width": 1.5, "dash": "dash"})
         figure.add_annotation(
@@ -224,17 +246,7 @@ def gate_lines(figure: go.Figure, run: Run, metrics: Sequence[str], upper: float
         )
 
 
-def share_axis(figure: go.Figure, upper: float, title: str) -> None:
-    """The axes of a figure of curves: ms from 0 to `upper`, share of turns in %."""
-    figure.update_xaxes(range=[0, upper], title={"text": title}, ticksuffix="")
-    figure.update_yaxes(
-        range=[0, 104],
-        tickvals=[0, 25, 50, 75, 95],
-        ticktext=["0", "25 %", "50 %", "75 %", "95 %"],
-    )
-
-
-def room(values: Sequence[float], p99: float | None) -> tuple[float, str]:
+def _room(values: Sequence[float], p99: float | None) -> tuple[float, str]:
     """How far an axis goes, and the sentence about what lies beyond: far outliers are cut off."""
     most = max(values, default=1.0)
     edge = 2.5 * p99 if p99 and p99 > 0 else most
@@ -242,6 +254,14 @@ def room(values: Sequence[float], p99: float | None) -> tuple[float, str]:
         return max(most, 1.0) * 1.06, ""
     beyond = sum(value > edge for value in values)
     return edge, f"{count(beyond, 'turn')} beyond the right edge, up to {quantity(most, 'ms')}."
+
+
+def scatter(points: int) -> NDArray[np.floating[Any]]:
+    """How far each of many points stands aside, from -0.5 to 0.5, so that none hides another.
+
+    A fixed irrational step spreads them evenly without randomness: the page is reproducible.
+    """
+    return (np.arange(points) * 0.6180339887) % 1.0 - 0.5
 
 
 def half_and_most(statistics: Mapping[str, Statistic], what: str) -> str:

@@ -5,11 +5,10 @@ For figures whose question is where samples lie, not how many lie below: errors 
 
 from collections.abc import Mapping
 
-import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from bench.report.marks import TURN_HOVER, remarks, sampled, thin, turn_ids
+from bench.report.marks import TURN_HOVER, remarks, sampled, scatter, thin, turn_ids
 from bench.report.run import Run, Statistic
 from bench.report.theme import blank, colour, metric_colour
 from bench.report.words import measured
@@ -17,11 +16,10 @@ from bench.report.words import measured
 
 def _strip(table: pd.DataFrame, metric: str, name: str, *, row: float, unit: str) -> go.Scatter:
     """Every row of `sampled` as a point at height `row`, spread a little so that none hides."""
-    # A fixed irrational step spreads points evenly without randomness: the page is reproducible.
-    spread = (np.arange(len(table)) * 0.6180339887) % 1.0 - 0.5
+    aside = scatter(len(table))
     return go.Scatter(
         x=table["value"].to_numpy(),
-        y=row - 0.02 + 0.38 * spread,
+        y=row - 0.02 + 0.38 * aside,
         customdata=turn_ids(table),
         mode="markers",
         name=name,

@@ -6,7 +6,15 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from bench.report.marks import TURN_HOVER, half_and_most, remarks, sampled, thin, turn_ids
+from bench.report.marks import (
+    TURN_HOVER,
+    half_and_most,
+    remarks,
+    sampled,
+    scatter,
+    thin,
+    turn_ids,
+)
 from bench.report.panel import Panel, Table
 from bench.report.run import Run, listed, numbers, texts
 from bench.report.theme import blank, colour
@@ -110,8 +118,8 @@ def _figure(run: Run) -> tuple[go.Figure | None, str]:
 
 
 def _points(figure: go.Figure, turns: pd.DataFrame, line: int, row: float) -> None:
-    """The turns of one line, spread a little by a fixed irrational step so that none hides."""
-    spread = (np.arange(len(turns)) * 0.6180339887) % 1.0 - 0.5
+    """The turns of one line, spread a little so that none hides."""
+    aside = scatter(len(turns))
     wrong = [
         f"{plain(float(errors), '1')} of {plain(float(words), '1')} words wrong"
         for errors, words in zip(turns["wrong"], numbers(turns, "words"), strict=True)
@@ -119,7 +127,7 @@ def _points(figure: go.Figure, turns: pd.DataFrame, line: int, row: float) -> No
     figure.add_trace(
         go.Scatter(
             x=turns["value"].to_numpy(),
-            y=row + 0.4 * spread - 0.06,
+            y=row + 0.4 * aside - 0.06,
             customdata=[[*ids, words] for ids, words in zip(turn_ids(turns), wrong, strict=True)],
             mode="markers",
             name=_LINES[line],

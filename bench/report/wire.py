@@ -20,7 +20,6 @@ ROUND_TRIPS: Final = {
     "truncate_ack": "conversation.item.truncate",
     "cancel_delay": "response.cancel",
 }
-_SENT: Final = frozenset({"client", "out"})
 _MOST_NAMED: Final = 6
 
 
@@ -70,7 +69,7 @@ def _number(row: Mapping[str, Any]) -> int:
 
 
 def _sent(row: Mapping[str, Any]) -> bool:
-    return row.get("direction") in _SENT
+    return row.get("direction") == "client"
 
 
 def refusal(row: Mapping[str, Any], probe: dict[str, Any] | None) -> str:

@@ -3,13 +3,10 @@
 from bench.report.choosing import pooled
 from bench.report.marks import (
     curve,
-    gate_limits,
-    gate_lines,
     half_and_most,
     marks,
     remarks,
-    room,
-    share_axis,
+    share_axes,
 )
 from bench.report.panel import Panel, Plot
 from bench.report.run import Run, flag
@@ -35,11 +32,9 @@ def writing(run: Run) -> Panel | None:
     figure.add_trace(trace)
     if points := marks(statistics, _METRIC, position="bottom right"):
         figure.add_trace(points)
-    last = statistics.get("p99")
-    upper, beyond = room([float(value) for value in trace.x], last.value if last else None)
-    upper = max([upper, *(1.08 * limit for limit in gate_limits(run, [_METRIC]))])
-    gate_lines(figure, run, [_METRIC], upper)
-    share_axis(figure, upper, "ms after the turn was said, or its answer asked for")
+    title = "ms after the turn was said, or its answer asked for"
+    values = [float(value) for value in trace.x]
+    beyond = share_axes(figure, run, [_METRIC], values, statistics.get("p99"), title)
     figures: list[Plot] = [("Share of turns whose answer had begun within a time", figure)]
     rate, notes = strips(
         run, {"text_rate": "text deltas a second"}, title="deltas a second", unit="/s"

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET
 
 from bench.protocol import server
-from bench.protocol.codec import UnknownMessage, type_of
+from bench.protocol.codec import UnknownMessage, inherited, item_id_of, type_of
 from bench.protocol.objects import ErrorDetail, Item
 from bench.runs.rows import Row
 from bench.voice.audio import PCM16_24K
@@ -80,11 +80,9 @@ def in_row(
     read_ns: int,
 ) -> Row:
     """The row of a received message that carries no audio."""
-    kind = type(message)
-    extract = _DETAILS[kind] if kind in _DETAILS else _inherited(kind)
+    extract = inherited(_DETAILS, type(message))
     response = getattr(message, "response", None)
     item = getattr(message, "item", None)
-    item_id = getattr(message, "item_id", None) or getattr(item, "id", None)
     audio_ms = getattr(message, "audio_start_ms", None)
     if audio_ms is None:
         audio_ms = getattr(message, "audio_end_ms", None)
@@ -97,7 +95,7 @@ def in_row(
         "in",
         type_of(message),
         message.event_id or None,
-        item_id if isinstance(item_id, str) else None,
+        item_id_of(message),
         getattr(message, "response_id", None) or getattr(response, "id", None),
         audio_ms=audio_ms,
         nbytes=nbytes,
@@ -113,18 +111,9 @@ def backchannel_row(
     session: int, message: server.BackchannelAudioDelta, at_ns: int, at_err_ns: int, read_ns: int
 ) -> Row:
     """The row of a chunk of an interjection: PCM16 at 24 kHz whatever the session's format."""
-    return Row(
-        session,
-        at_ns,
-        at_err_ns,
-        read_ns,
-        "in",
-        type_of(message),
-        message.event_id or None,
-        audio_ns=PCM16_24K.duration_ns(len(message.delta)),
-        nbytes=len(message.delta),
-        detail=message.backchannel_id,
-    )
+    nbytes = len(message.delta)
+    row = in_row(session, message, nbytes, at_ns, at_err_ns, read_ns)
+    return row._replace(audio_ns=PCM16_24K.duration_ns(nbytes))
 
 
 def audio_row(
@@ -262,6 +251,7 @@ _DETAILS: dict[type, Callable[[Any], str] | None] = {
     server.TurnSuggestion: lambda message: detail(
         {"probability": message.probability, "utterance_index": message.utterance_index}
     ),
+    server.BackchannelAudioDelta: lambda message: message.backchannel_id,
     server.BackchannelAudioDone: lambda message: message.phrase,
     server.BackchannelSkipped: lambda message: message.reason,
     server.ErrorMessage: _error,
@@ -270,9 +260,3 @@ _DETAILS: dict[type, Callable[[Any], str] | None] = {
         {"reason": message.reason, "text": message.text[:TEXT_KEPT]}
     ),
 }
-
-
-def _inherited(kind: type) -> Callable[[Any], str] | None:
-    """What is kept of a subclass (a beta spelling) is what is kept of its parent; remembered."""
-    _DETAILS[kind] = next((_DETAILS[base] for base in kind.__mro__[1:] if base in _DETAILS), None)
-    return _DETAILS[kind]

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bench.protocol import server
+from bench.protocol.codec import inherited
 from bench.protocol.objects import Item
 from bench.voice.directions import Call
 
@@ -100,8 +101,7 @@ class Agent:
 
     def receive(self, message: Any, at_ns: int) -> None:
         """A message came."""
-        kind = type(message)
-        react = _REACTIONS[kind] if kind in _REACTIONS else _inherited(kind)
+        react = inherited(_REACTIONS, type(message))
         if react is not None:
             react(self, message, at_ns)
 
@@ -190,11 +190,3 @@ _REACTIONS: dict[type, Callable[[Agent, Any, int], None] | None] = {
     server.ResponseFunctionCallArgumentsDone: Agent._on_arguments,  # noqa: SLF001
 }
 """What a message tells about the agent. A type that is not here tells nothing."""
-
-
-def _inherited(kind: type) -> Callable[[Agent, Any, int], None] | None:
-    """The reaction to a subclass (a beta spelling) is its parent's; remembered, None included."""
-    _REACTIONS[kind] = next(
-        (_REACTIONS[parent] for parent in kind.__mro__[1:] if parent in _REACTIONS), None
-    )
-    return _REACTIONS[kind]

@@ -10,7 +10,7 @@ always computed from the whole size and never summed.
 What it refuses to know: samples. Nothing here looks inside the bytes (`bench.corpus` does).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
@@ -46,8 +46,27 @@ class AudioFormat(NamedTuple):
             self.type
         ] * nbytes
 
+    def whole(self, audio: bytes) -> bytes:
+        """`audio` without the torn sample at its end, if there is one."""
+        return audio[: len(audio) // self.bytes_per_sample * self.bytes_per_sample]
+
+    @property
+    def wire(self) -> dict[str, Any]:
+        """The object that the API writes for it: G.711 carries no rate."""
+        pcm = self.type == "audio/pcm"
+        return {"type": self.type, "rate": self.rate} if pcm else {"type": self.type}
+
 
 PCM16_24K = AudioFormat()
+FORMATS = {
+    "audio/pcm": PCM16_24K,
+    "pcm16": PCM16_24K,
+    "audio/pcmu": AudioFormat("audio/pcmu", 8_000),
+    "g711_ulaw": AudioFormat("audio/pcmu", 8_000),
+    "audio/pcma": AudioFormat("audio/pcma", 8_000),
+    "g711_alaw": AudioFormat("audio/pcma", 8_000),
+}
+"""By the words of the API and of its beta; PCM16 may say another rate."""
 
 
 def ms(value: float) -> int:

@@ -33,7 +33,14 @@ from typing import Any, NamedTuple
 from msgspec import UNSET
 
 from bench.protocol import client, server
-from bench.protocol.codec import UnknownMessage, encode, names_of, type_of
+from bench.protocol.codec import (
+    UnknownMessage,
+    encode,
+    inherited,
+    item_id_of,
+    names_of,
+    type_of,
+)
 from bench.protocol.objects import Item, Part, Session
 from bench.voice.agent import Agent
 from bench.voice.audio import NS_PER_MS, NS_PER_S, AudioFormat
@@ -164,8 +171,7 @@ class Conversation:
         self._play(at_ns)
         self._spoken_to = True
         self._agent.receive(message, at_ns)
-        kind = type(message)
-        react = _REACTIONS[kind] if kind in _REACTIONS else _reaction(kind)
+        react = inherited(_REACTIONS, type(message))
         if react is not None:
             react(self, message, at_ns)
         direction = self._direction
@@ -230,7 +236,7 @@ class Conversation:
         self._agent.answers = effective.answers
         if self._microphone is not None:
             self._microphone.switch(effective.input)
-        if self._microphone is None and self._updated:
+        elif self._updated:
             self._microphone = Microphone(at_ns, self._manners.chunk_ns, effective.input)
             self._began_ns = self._ends_ns = at_ns
             self._agent.progress_ns = at_ns
@@ -419,9 +425,7 @@ class Conversation:
             return True
         if direction.type not in names:
             return False
-        item = getattr(message, "item", None)
-        item_id = getattr(message, "item_id", None) or getattr(item, "id", None)
-        return direction.item_id in {"", item_id}
+        return direction.item_id in {"", item_id_of(message)}
 
     def _leave(self, at_ns: int) -> None:
         direction, agent = self._direction, self._agent
@@ -493,7 +497,7 @@ class Conversation:
                 type_of(message),
                 due_ns,
                 event_id=self._sent_id,
-                item_id=_text(getattr(message, "item_id", None) or getattr(item, "id", None)),
+                item_id=item_id_of(message),
                 response_id=_text(getattr(message, "response_id", None)),
                 nbytes=len(payload),
                 detail=payload.decode(),
@@ -532,11 +536,3 @@ _REACTIONS: dict[type, Callable[[Conversation, Any, int], None] | None] = {
     server.ErrorMessage: Conversation._on_error,  # noqa: SLF001
 }
 """What the conversation does about a message, once its agent knows. Other types change nothing."""
-
-
-def _reaction(kind: type) -> Callable[[Conversation, Any, int], None] | None:
-    """The reaction to a subclass (a beta spelling) is its parent's; remembered, None included."""
-    _REACTIONS[kind] = next(
-        (_REACTIONS[parent] for parent in kind.__mro__[1:] if parent in _REACTIONS), None
-    )
-    return _REACTIONS[kind]

@@ -5,17 +5,7 @@ from typing import Any
 from msgspec import UNSET
 
 from bench.protocol.objects import Session, SessionAudio, TurnDetection, WireFormat
-from bench.voice.audio import AudioFormat
-
-_NAMED_FORMATS = {
-    "pcm16": AudioFormat("audio/pcm", 24_000),
-    "audio/pcm": AudioFormat("audio/pcm", 24_000),
-    "g711_ulaw": AudioFormat("audio/pcmu", 8_000),
-    "audio/pcmu": AudioFormat("audio/pcmu", 8_000),
-    "g711_alaw": AudioFormat("audio/pcma", 8_000),
-    "audio/pcma": AudioFormat("audio/pcma", 8_000),
-}
-
+from bench.voice.audio import FORMATS, AudioFormat
 
 RATES = range(4_000, 192_001)
 """Samples a second that speech may have; what a server says beyond them is no rate."""
@@ -76,10 +66,10 @@ class Effective:
 def format_of(wire: object, otherwise: AudioFormat) -> AudioFormat:
     """The audio format that a session object names (object or string), else `otherwise`."""
     if isinstance(wire, WireFormat):
-        named = _NAMED_FORMATS.get(wire.type)
+        named = FORMATS.get(wire.type)
         if named is None:
             return otherwise
         if isinstance(wire.rate, int) and wire.rate in RATES:
             return named._replace(rate=wire.rate)
         return named
-    return _NAMED_FORMATS.get(wire, otherwise) if isinstance(wire, str) else otherwise
+    return FORMATS.get(wire, otherwise) if isinstance(wire, str) else otherwise

@@ -3,6 +3,7 @@
 import pytest
 
 from bench.analysis.acks import acknowledgements
+from bench.analysis.effective import Effective
 from bench.analysis.honoured import count_unhonoured, differences, unhonoured
 from tests.analysis.story import Story, analysed, events_of
 
@@ -15,7 +16,7 @@ def reconfigured(tmp_path, asked, got, *more):
     for step in more:
         step(story)
     events = events_of(tmp_path, story.finish())
-    found = differences(events, acknowledgements(events))
+    found = differences(events, acknowledgements(events), Effective(events))
     return count_unhonoured(found), unhonoured(found)
 
 

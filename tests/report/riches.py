@@ -180,7 +180,7 @@ def document(summary: dict[str, Any], turns: pd.DataFrame) -> None:
         "leaks": LEAKS,
         "errors_by_code": {"rate_limit_exceeded": 1, "response_cancel_not_active": 4},
         "unhonoured": UNHONOURED,
-        "quirks": {"late_transcription": 3, "duplicate_transcription": 0},
+        "quirks": [{"quirk": "late_transcription", "about": "", "count": 3}],
         "words": {
             "words": said, "errors": wrong, "substitutions": wrong - 3, "deletions": 2,
             "insertions": 1, "turns": int(counted["words"].notna().sum()), "worst": WORST,
@@ -192,7 +192,7 @@ def document(summary: dict[str, Any], turns: pd.DataFrame) -> None:
 
 def _event(at_s: float, way: str, name: str, note: str = "", *, culprit: bool = False) -> dict:
     return {
-        "at_s": at_s, "direction": way, "type": name, "ids": {"response_id": "resp_9_2"},
+        "at_s": at_s, "direction": way, "type": name, "ids": "response resp_9_2",
         "note": note, "culprit": culprit,
     }  # fmt: skip
 

@@ -11,7 +11,7 @@ def tables(panel):
 
 
 def clean(run, **more):
-    keys = {"violations": [], "leaks": [], "errors_by_code": {}, "unhonoured": [], "quirks": {}}
+    keys = {"violations": [], "leaks": [], "errors_by_code": {}, "unhonoured": [], "quirks": []}
     return run._replace(summary=run.summary | keys | more)
 
 

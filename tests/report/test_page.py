@@ -168,7 +168,7 @@ def poisoned(summary):
         entry | {"path": HOSTILE, "asked": HOSTILE, "got": {"type": HOSTILE}}
         for entry in summary["unhonoured"]
     ]
-    summary["quirks"] = {HOSTILE: 1}
+    summary["quirks"] = [{"quirk": HOSTILE, "about": HOSTILE, "count": 1}]
     summary["messages"][-1]["type"] = HOSTILE
     summary["words"]["worst"] = [
         turn | {"said": HOSTILE, "heard": HOSTILE} for turn in summary["words"]["worst"]
