@@ -78,8 +78,12 @@ class Gate(NamedTuple):
 
 
 def nearest(word: str, valid: Collection[str]) -> str:
-    """The tail of an error: the nearest valid word, or all of them where none is near."""
-    close = get_close_matches(word, valid, n=1, cutoff=0.5)
+    """The tail of an error: the nearest valid word, or all of them where none is near.
+
+    Nearest are those that the word begins (`silence`, silence_duration_ms), the shortest first.
+    """
+    begun = [one for one in valid if len(word) > 2 and one.startswith(word)]
+    close = sorted(begun, key=len) or get_close_matches(word, valid, n=1, cutoff=0.5)
     return f"did you mean {close[0]!r}?" if close else f"valid are: {', '.join(sorted(valid))}"
 
 

@@ -13,8 +13,8 @@ from bench.report.theme import TEMPLATE, blank, colour, metric_colour
 from bench.report.words import capital, count, plain, quantity, sample_size, with_interval
 
 _LAGS: Final = {
-    "send_lateness": "send lateness: a chunk's send after its due instant",
-    "client_lag": "client lag: read by the program after the kernel had it",
+    "send_lateness": "send lateness: chunks sent after due",
+    "client_lag": "client lag: read after arrival",
     "hub_lag": "hub lag: the loop woke late",
 }
 _APPEND: Final = "input_audio_buffer.append"

@@ -476,7 +476,7 @@ class Conversation:
     def _on_error(self, message: server.ErrorMessage, at_ns: int) -> None:
         if self._microphone is None:
             self._end("refused", f"{message.code}: {message.text}", at_ns)
-        elif message.about == self._create_id or message.code == ALREADY_ACTIVE:
+        elif message.code == ALREADY_ACTIVE or (message.about and message.about == self._create_id):
             # What the server itself could not begin names no message of ours.
             self._agent.refused()
 

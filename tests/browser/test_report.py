@@ -222,6 +222,18 @@ def test_labels_of_quantiles_are_whole_on_a_phone(visit):
     assert max(ends) <= edge
 
 
+@pytest.mark.parametrize("name", ["whole", "rich", "written"])
+def test_names_in_legends_are_whole_on_a_phone(visit, name):
+    page = visit(name, viewport=PHONE)
+    edges = page.evaluate(
+        """() => [...document.querySelectorAll('.figure .legendtext')].map(text => [
+            text.textContent, text.getBoundingClientRect().right,
+            text.closest('.figure').getBoundingClientRect().right])"""
+    )
+    assert len(edges) >= 3
+    assert [text for text, right, edge in edges if right > edge + 0.5] == []
+
+
 def test_figures_follow_the_window(visit):
     page = visit()
     page.set_viewport_size(PHONE)

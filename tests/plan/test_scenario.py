@@ -210,6 +210,8 @@ def test_a_mixture_satisfies_what_any_of_its_kinds_satisfies():
         (GOOD.replace("silence_duration_ms", "silence_duration"),
          "demo.toml:7: unknown key 'session.turn_detection.silence_duration'; did you mean"),
         (GOOD + '[sweep]\nturn_detection = [{ type = "server_vad", silence = 1 }, "none"]\n',
+         "unknown key 'sweep.turn_detection.silence'; did you mean 'silence_duration_ms'?"),
+        (GOOD + '[sweep]\nturn_detection = [{ type = "server_vad", silence = 1 }, "none"]\n',
          "demo.toml:17: unknown key 'sweep.turn_detection.silence'"),
         (GOOD + "[caller]\nchanges = [{ audio = { input = { gain = 3 } } }]\n",
          "demo.toml:17: unknown key 'caller.changes.audio.input.gain'"),

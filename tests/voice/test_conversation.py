@@ -362,6 +362,25 @@ def test_an_answer_that_the_server_could_not_begin_costs_no_patience():
     assert "bench.heard_out" in notes(said)
 
 
+def test_an_error_that_names_no_message_takes_no_answer_away_that_nobody_asked_for():
+    manners = Manners(answer_timeout_ns=ms(2000))
+    talk = opened(turn_taking(Part((utterance(),))), manners)
+    said = run_until(talk, ms(700))
+    talk.receive(server.InputAudioBufferSpeechStarted(item_id="i"), ms(710))
+    talk.receive(server.InputAudioBufferCommitted(item_id="i"), ms(720))
+    reply(talk, ms(1000), response="earlier")
+    talk.receive(server.InputAudioBufferSpeechStarted(item_id="j"), ms(1010))
+    talk.receive(server.InputAudioBufferCommitted(item_id="j"), ms(1020))
+    talk.receive(server.ErrorMessage(error=ErrorDetail(type="server_error")), ms(1100))
+    done(talk, ms(1200), response="earlier")
+    said += run_until(talk, ms(2500))
+    assert "bench.heard_out" not in notes(said)  # the answer to the second is still owed
+    reply(talk, ms(2600))
+    done(talk, ms(2610))
+    said += run_until(talk, ms(5000))
+    assert notes(said)[-1] == "bench.heard_out"
+
+
 def test_what_is_awaited_may_come_in_the_spelling_of_the_beta_or_be_refused_or_be_another():
     given = []
 
