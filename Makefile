@@ -3,7 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 TOUR_SECONDS ?= 8s
 # What was said is judged there, and not when: so a busy machine voids nothing.
-CALM := --set health.share=100 --set 'health.server_lateness="5s"' --set health.cpu=100
+CALM := $(foreach bound,send_lateness client_lag hub_lag,--set 'health.$(bound)="1m"') \
+  $(foreach bound,cpu steal run_wait neighbours,--set health.$(bound)=100)
 
 .PHONY: setup dev demo tour-all test lint types imports check bench clean
 .DELETE_ON_ERROR:

@@ -24,11 +24,16 @@ improved without running again. The way of the data, one module a step::
     outcomes    what became of every attempt: exclusive, exhaustive
     peers       turns that nobody came to, told by those that were lived
     turns       all of it as one row per attempted turn, a column per instant
+    evidence    a run as rules see it
+    pace        rules on time: what every worker did in every second
+    trouble     turns that a bad second touched, set aside
+    slowness    who made a turn slow: generator, network or server
+    bars        the error bar of every latency, from its own two stamps
     measure     instants ▶ intervals in ms, shares (drift: over a session)
     quantile    the estimator, its intervals (bootstrap: sessions drawn again)
     words, grammar, leaks, honoured, messages, quirks   was all of it right
     summary     summary.json (counts: what is counted and not timed)
-    validity    was the generator honest (evidence: what rules see; pace: rules on time)
+    validity    was the generator honest: all rules, and remarks
     ruling      one gate against one statistic
     judge       gates and summary ▶ verdict.json, junit.xml (junit), exit code
     calibration the program's own error, against a server whose truth is known

@@ -20,12 +20,14 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import pandas as pd
 
+from bench.analysis.bars import Bars
 from bench.analysis.errors import BENIGN
 from bench.analysis.quantile import Sample
 from bench.analysis.sessions import WHOLE
 from bench.analysis.tables import (
     NEVER,
     Flags,
+    Floats,
     Ints,
     bodies,
     codes,
@@ -235,6 +237,15 @@ def refusals(events: pd.DataFrame) -> set[tuple[int, str]]:
         for session, name in zip(errors["session"], named, strict=True)
         if isinstance(name, str)
     }
+
+
+def ack_widths(acks: pd.DataFrame, bars: Bars) -> dict[str, Floats]:
+    """How wide the error bars of answered requests are, ms, by metric."""
+    known = acks[acks["answered_ns"].notna()]
+    session = known["session"].to_numpy(np.int64)
+    width = bars.of(session, known["sent_ns"].to_numpy(np.int64)) / 1e6
+    width += bars.of(session, integers(known["answered_ns"], 0)) / 1e6
+    return {name: width[(known["metric"] == name).to_numpy(bool)] for name in ACKS}
 
 
 def ack_samples(

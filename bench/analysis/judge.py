@@ -18,7 +18,7 @@ from bench.analysis.quantile import proportion
 from bench.analysis.ruling import Row, Rows, Ruling, rule_gate
 from bench.analysis.summary import FORMAT
 from bench.analysis.tables import read_events, read_health, read_table
-from bench.analysis.validity import check_run
+from bench.analysis.validity import check_run, remarks
 from bench.errors import RunFolderError, UsageError
 from bench.plan.gates import Gate
 from bench.plan.metrics import VERSION
@@ -47,18 +47,14 @@ def judge_run(folder: Path, gates: Sequence[Gate], baseline: Path | None) -> dic
         rows["good_turns", "share"] = _good(read_table(place.turns, None), gates)
     accepted, missing = _baseline(baseline, summary)
     rulings = [rule_gate(gate, rows, accepted, missing) for gate in gates]
-    checks = check_run(
-        Evidence(
-            place.read(),
-            read_events(
-                place.events, ["session", "at_ns", "read_ns", "direction", "type", "due_ns"]
-            ),
-            read_health(place.health),
-            read_table(place.sessions, ["session", "worker", "slot", "outcome"]),
-            summary,
-        )
+    evidence = Evidence(
+        place.read(),
+        read_events(place.events, ["session", "at_ns", "read_ns", "direction", "type", "due_ns"]),
+        read_health(place.health),
+        read_table(place.sessions, ["session", "worker", "slot", "outcome"]),
+        summary,
     )
-    verdict = conclude(rulings, checks, _decided(summary))
+    verdict = conclude(rulings, check_run(evidence), _decided(summary), remarks(evidence))
     _write(verdict, place)
     return verdict
 
@@ -68,8 +64,13 @@ def _decided(summary: dict[str, Any]) -> int:
     return sum(n for outcome, n in summary["outcomes"].items() if outcome != "cut")
 
 
-def conclude(rulings: Sequence[Ruling], checks: Sequence[Check], turns: int) -> dict[str, Any]:
-    """The verdict document: the worst of validity, gates and having measured anything."""
+def conclude(
+    rulings: Sequence[Ruling], checks: Sequence[Check], turns: int, said: Sequence[str] = ()
+) -> dict[str, Any]:
+    """The verdict document: the worst of validity, gates and having measured anything.
+
+    `said` are remarks: what must be known and decides nothing.
+    """
     broken = [check.text for check in checks if not check.ok]
     reasons = {
         word: [ruling.reason for ruling in rulings if ruling.verdict == word]
@@ -90,6 +91,7 @@ def conclude(rulings: Sequence[Ruling], checks: Sequence[Check], turns: int) -> 
         "format": FORMAT,
         "verdict": verdict,
         "reasons": why,
+        "remarks": list(said),
         "gates": [ruling._asdict() for ruling in rulings],
         "validity": [check._asdict() for check in checks],
     }

@@ -8,10 +8,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bench.analysis.evidence import Evidence
 from bench.analysis.measure import identity_breaches, measure_sessions, measure_turns
 from bench.analysis.sessions import sessions_table
+from bench.analysis.slowness import slowed
 from bench.analysis.summary import Measured, summarise
 from bench.analysis.tables import read_events, read_health
+from bench.analysis.trouble import set_aside
 from bench.analysis.turns import turns_table
 from bench.analysis.words import word_errors
 from bench.plan.gates import parse_gate
@@ -30,11 +33,16 @@ def analyse(folder: Path) -> None:
     sessions = sessions_table(events, run["plan"])
     told = turns_table(events, sessions, run)
     breaches = identity_breaches(told.turns)
-    turns = measure_turns(told.turns, gates)
+    seen = Evidence(run, events, health, sessions.reset_index(), {})
+    touched, aside = set_aside(seen, told.turns)
+    blamed = slowed(seen, told.turns)
+    turns = measure_turns(told.turns, gates).join(blamed)
+    turns["set_aside"] = touched.reindex(turns.index)
+    turns["measured"] &= ~turns["set_aside"]
     turns = turns.join(word_errors(turns))
     measured = measure_sessions(sessions, turns)
     told = told._replace(turns=turns)
-    summary = summarise(run, events, health, Measured(told, measured, breaches))
+    summary = summarise(run, events, health, Measured(told, measured, breaches, aside))
     write_table(measured, place.sessions)
     write_table(turns, place.turns)
     write_json(summary, place.summary)

@@ -41,7 +41,7 @@ _ORDER: Final = [
     "worker", "slot", "script", "setting", "marker", "outcome", "reason", "close_code",
     "scheduled_ns", "started_ns", "connected_ns", "secured_ns", "upgraded_ns", "created_ns",
     "ready_ns", "opened_ns", "ended_ns", "planned_turns", "input_format", "output_format",
-    "prefix_padding_ns", "jitter_ns", "measured",
+    "prefix_padding_ns", "jitter_ns", "reads", "stamped", "measured",
 ]  # fmt: skip
 
 
@@ -66,7 +66,11 @@ def sessions_table(events: pd.DataFrame, plan: dict[str, Any]) -> pd.DataFrame:
         table[column] = texts(start[column].reindex(index))
     table["planned_turns"] = start["turns"].astype("Int64")
 
-    end = parsed(_first(notes, "bench.end", "note"), "outcome", "reason", "close_code")
+    end = parsed(
+        _first(notes, "bench.end", "note"), "outcome", "reason", "close_code", "reads", "stamped"
+    )
+    for column in ("reads", "stamped"):
+        table[column] = end[column].astype("Int64")  # NA: a run that did not count them
     table["outcome"] = end["outcome"]
     table["outcome"] = table["outcome"].fillna("lost").astype("str")
     table["reason"] = texts(end["reason"])

@@ -10,7 +10,11 @@ cancel, an acknowledgement): a server that answers nine callers in ten fast and 
 no fast p95 (flaw F12). A quantile that lies beyond every wait has n and no value.
 
 Where a run has several settings or scripts, per-turn figures are given again for each (`filter`),
-their intervals from fewer resamples.
+their intervals from fewer resamples; the generator's own figures are, for each worker.
+
+Every latency says what its own stamps leave open (`bars`): `error_p50` and `error_p99` are of the
+widths of its samples' error bars, in its unit. Turns that were set aside (`trouble`) are in no
+figure.
 """
 
 from collections.abc import Iterator
@@ -19,7 +23,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import pandas as pd
 
-from bench.analysis.acks import ack_samples
+from bench.analysis.acks import ack_samples, ack_widths
+from bench.analysis.bars import Bars, error_of, widths
 from bench.analysis.counts import counts, is_counted, usage
 from bench.analysis.errors import errors_by_code
 from bench.analysis.grammar import total, violations
@@ -41,7 +46,7 @@ from bench.analysis.quantile import (
 from bench.analysis.quirks import quirks
 from bench.analysis.sessions import span
 from bench.analysis.speech import WRITTEN
-from bench.analysis.tables import NEVER, Floats, Ints, integers, is_type
+from bench.analysis.tables import NEVER, Flags, Floats, Ints, integers, is_type
 from bench.analysis.turns import Told
 from bench.analysis.words import pooled, tally, worst
 from bench.plan.gates import QUANTILES
@@ -66,6 +71,8 @@ _ABOUT: Final = {
     "intervals": "quantiles and means of turns, sessions and acknowledgements: bootstrap of whole "
     "sessions; of chunks and messages: Woodruff, by session (hub_lag: by worker-second); shares: "
     "Clopper-Pearson; spurious: Garwood",
+    "errors": "error_p50 and error_p99: how wide the error bars of the samples' own stamps are",
+    "set_aside": "measured turns that a bad second of their worker touched are in no figure",
     "whole_run": "messages, errors_by_code, quirks, violations, leaks and unhonoured are over the "
     "whole run, all else over its measured phase",
 }
@@ -75,12 +82,14 @@ class Measured(NamedTuple):
     """The run's tables with their figures.
 
     `told` has the measured turns, `sessions` is the measured table; `breaches` are the turns whose
-    headline was checked, and those where it is not the sum of its parts.
+    headline was checked, and those where it is not the sum of its parts; `set_aside` is what
+    `trouble` says.
     """
 
     told: Told
     sessions: pd.DataFrame
     breaches: tuple[int, int]
+    set_aside: dict[str, Any]
 
 
 def summarise(
@@ -106,13 +115,15 @@ def summarise(
         "unhonoured": count_unhonoured(asked),
         "unseen_messages": len(unseen(messages)),
     }
+    bars = Bars(events)
+    width = pd.DataFrame(widths(bars, attempted, PER_TURN), attempted.index)
     rows = [
-        *_per_turn(attempted, aside, "", RESAMPLES),
-        *_per_session(sessions),
-        *_per_event(plan, events, health),
-        *_per_request(ack_samples(told.acks, by_number, begin, stop)),
+        *_per_turn(attempted, width, aside, "", RESAMPLES),
+        *_per_session(sessions, bars),
+        *_per_event(plan, events, health, sessions),
+        *_per_request(ack_samples(told.acks, by_number, begin, stop), ack_widths(told.acks, bars)),
         *_counts(counts(plan, events, rare, sessions, counted, found)),
-        *_filtered(attempted, aside, sessions),
+        *_filtered(attempted, width, aside, sessions),
     ]
     checked, breached = measured.breaches
     outcomes = counted["outcome"].value_counts()
@@ -132,25 +143,31 @@ def summarise(
         "violations": broken,
         "leaks": leaked,
         "unhonoured": unhonoured(asked),
+        "set_aside": measured.set_aside,
+        "stamps": {
+            "reads": int(sessions["reads"].sum()),
+            "by_kernel": int(sessions["stamped"].sum()),
+        },
         "checks": {"identity_breaches": breached, "identity_checked": checked},
         "about": _ABOUT,
     }
 
 
 def _per_turn(
-    turns: pd.DataFrame, aside: pd.DataFrame, only: str, resamples: int
+    turns: pd.DataFrame, width: pd.DataFrame, aside: pd.DataFrame, only: str, resamples: int
 ) -> Iterator[dict[str, Any]]:
-    """Figures of turns, `only` those of a filter."""
+    """Figures of turns, `only` those of a filter; `width` is of their error bars."""
     for metric in PER_TURN:
         found = estimates(turn_sample(metric, turns), QUANTILES, resamples)
-        yield from _statistics(metric, found, only)
+        bar = width[metric.name].to_numpy() if metric.name in width else None
+        yield from _statistics(metric, found, only, bar)
     for metric in METRICS.values():
         if metric.kind == "share":
             yield _row(metric, "share", share(metric.name, turns, aside), only=only)
 
 
 def _filtered(
-    turns: pd.DataFrame, aside: pd.DataFrame, sessions: pd.DataFrame
+    turns: pd.DataFrame, width: pd.DataFrame, aside: pd.DataFrame, sessions: pd.DataFrame
 ) -> Iterator[dict[str, Any]]:
     """The figures of turns again, for every setting and every script of a run that has several."""
     for column in ("setting", "script"):
@@ -160,7 +177,10 @@ def _filtered(
         whose = aside["session"].map(sessions.set_index("session")[column])
         for name in names:
             mine = turns[turns[column] == name]
-            yield from _per_turn(mine, aside[whose == name], f"{column}={name}", FILTERED_RESAMPLES)
+            yield from _per_turn(
+                mine, width.loc[mine.index], aside[whose == name], f"{column}={name}",
+                FILTERED_RESAMPLES,
+            )  # fmt: skip
 
 
 def _names(sessions: pd.DataFrame, column: str) -> list[str]:
@@ -168,24 +188,37 @@ def _names(sessions: pd.DataFrame, column: str) -> list[str]:
     return [str(name) for name in sessions[column].unique() if name]
 
 
-def _per_session(sessions: pd.DataFrame) -> Iterator[dict[str, Any]]:
+def _per_session(sessions: pd.DataFrame, bars: Bars) -> Iterator[dict[str, Any]]:
+    counted = sessions[sessions["measured"]]
+    width = widths(bars, counted, PER_SESSION)
     for metric in PER_SESSION:
-        values = sessions.loc[sessions["measured"], metric.name].dropna()
+        values = counted[metric.name].dropna()
         none = np.zeros(len(values), bool)
         sample = Sample(values.to_numpy(np.float64), none, np.arange(len(values)))
-        yield from _statistics(metric, estimates(sample, QUANTILES))
+        found = estimates(sample, QUANTILES)
+        yield from _statistics(metric, found, width=width.get(metric.name))
 
 
 def _per_event(
-    plan: dict[str, Any], events: pd.DataFrame, health: pd.DataFrame
+    plan: dict[str, Any], events: pd.DataFrame, health: pd.DataFrame, sessions: pd.DataFrame
 ) -> Iterator[dict[str, Any]]:
-    for name, (values, cluster) in event_samples(plan, events, health).items():
-        yield from _statistics(METRICS[name], woodruff(values, cluster, QUANTILES))
+    """The generator's own figures: of the run, and of each worker."""
+    samples = event_samples(plan, events, health, sessions)
+    workers = sorted({int(one) for found in samples.values() for one in np.unique(found.worker)})
+    for name, found in samples.items():
+        estimated = woodruff(found.ms, found.cluster, QUANTILES)
+        yield from _statistics(METRICS[name], estimated, width=found.width)
+        for worker in workers:
+            mine = found.worker == worker
+            estimated = woodruff(found.ms[mine], found.cluster[mine], QUANTILES)
+            only = f"worker={worker}"
+            yield from _statistics(METRICS[name], estimated, only, found.width[mine])
 
 
-def _per_request(samples: dict[str, Sample]) -> Iterator[dict[str, Any]]:
+def _per_request(samples: dict[str, Sample], width: dict[str, Floats]) -> Iterator[dict[str, Any]]:
     for name, sample in samples.items():
-        yield from _statistics(METRICS[name], estimates(sample, QUANTILES))
+        found = estimates(sample, QUANTILES)
+        yield from _statistics(METRICS[name], found, width=width.get(name))
 
 
 def turn_sample(metric: Metric, turns: pd.DataFrame) -> Sample:
@@ -235,10 +268,19 @@ def share(name: str, turns: pd.DataFrame, aside: pd.DataFrame) -> Estimate:
     return proportion(known.to_numpy(bool), turns.loc[known.index, "session"].to_numpy())
 
 
+class Series(NamedTuple):
+    """Samples of the generator itself: what each belongs to, whose it is, its error bar in ms."""
+
+    ms: Floats
+    cluster: Ints
+    worker: Ints
+    width: Floats
+
+
 def event_samples(
-    plan: dict[str, Any], events: pd.DataFrame, health: pd.DataFrame
-) -> dict[str, tuple[Floats, Ints]]:
-    """The generator's own figures in the measured phase: (ms, cluster) by metric."""
+    plan: dict[str, Any], events: pd.DataFrame, health: pd.DataFrame, sessions: pd.DataFrame
+) -> dict[str, Series]:
+    """The generator's own figures in the measured phase, by metric."""
     begin, stop = span(plan)
     at = events["at_ns"].to_numpy()
     within = (at >= begin) & (at < stop)
@@ -246,13 +288,26 @@ def event_samples(
     sent &= events["due_ns"].notna().to_numpy()
     read = within & (events["direction"] == "in").to_numpy() & events["read_ns"].notna().to_numpy()
     session = events["session"].to_numpy()
+    number = sessions["session"].to_numpy(np.int64)
+    whose = np.append(integers(sessions["worker"], -1), -1)
+    bar = events["at_err_ns"].to_numpy(np.int64) / 1e6
     seconds = integers(health["at_ns"], NEVER)
     lag = health["hub_lag_ns"].notna().to_numpy() & (seconds >= begin) & (seconds < stop)
     hub = integers(health["hub_lag_ns"], 0)[lag] / 1e6
+
+    def of(rows: Flags, late: Floats) -> Series:
+        mine = session[rows]
+        return Series(late, mine, whose[np.searchsorted(number, mine)], bar[rows])
+
     return {
-        "send_lateness": ((at[sent] - integers(events["due_ns"][sent], 0)) / 1e6, session[sent]),
-        "client_lag": ((integers(events["read_ns"][read], 0) - at[read]) / 1e6, session[read]),
-        "hub_lag": (hub, np.arange(len(hub))),
+        "send_lateness": of(sent, (at[sent] - integers(events["due_ns"][sent], 0)) / 1e6),
+        "client_lag": of(read, (integers(events["read_ns"][read], 0) - at[read]) / 1e6),
+        "hub_lag": Series(
+            hub,
+            np.arange(len(hub)),
+            integers(health["worker"], -1)[lag],
+            np.zeros(len(hub)),
+        ),
     }
 
 
@@ -264,10 +319,12 @@ def _counts(found: Iterator[tuple[str, int, float, int]]) -> Iterator[dict[str, 
 
 
 def _statistics(
-    metric: Metric, found: dict[str, Estimate], only: str = ""
+    metric: Metric, found: dict[str, Estimate], only: str = "", width: Floats | None = None
 ) -> Iterator[dict[str, Any]]:
+    """The rows of a metric; where it is a latency, with the error of its own stamps."""
+    bar = {} if width is None else error_of(width)
     for statistic, estimate in found.items():
-        yield _row(metric, statistic, estimate, only=only)
+        yield {**_row(metric, statistic, estimate, only=only), **bar}
 
 
 def _row(
@@ -282,6 +339,8 @@ def _row(
         "high": _finite(estimate.high),
         "n": estimate.n,
         "unit": unit or metric.unit,
+        "error_p50": None,
+        "error_p99": None,
     }
 
 

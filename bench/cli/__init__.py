@@ -105,6 +105,9 @@ def run(
     probe_first: Annotated[
         bool, typer.Option("--probe", help="Probe the target first, and keep that with the run.")
     ] = False,
+    pin: Annotated[
+        bool, typer.Option("--pin", help="A core of its own for every worker (Linux).")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Run a scenario; print its result, write its folder, exit with its verdict."""
@@ -113,7 +116,7 @@ def run(
 
     options = Options(
         scenario, target, dialect, sessions, duration, workers, tuple(gate or ()), gates, baseline,
-        tuple(set_ or ()), out_, web_port if web else None, yes, price_per_minute, probe_first,
+        tuple(set_ or ()), out_, web_port if web else None, yes, price_per_minute, probe_first, pin,
     )  # fmt: skip
     if web:
         talk.print(f"Locust's web page: http://127.0.0.1:{web_port}", highlight=False)
@@ -188,6 +191,9 @@ def calibrate(
         "reports/calibration.json"
     ),
     keep: Annotated[bool, typer.Option("--keep", help="Keep the run folders in reports/.")] = False,
+    pin: Annotated[
+        bool, typer.Option("--pin", help="A core of its own for the generator (Linux).")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Measure this harness's own error on this machine, and up to where to trust it.
@@ -197,7 +203,7 @@ def calibrate(
     from bench.cli.calibrate import Interrupted, Options, print_calibration  # noqa: PLC0415
     from bench.cli.calibrate import calibrate as calibrate_machine  # noqa: PLC0415
 
-    options = Options(scenario, sessions, duration, out_, profile, truths, keep)
+    options = Options(scenario, sessions, duration, out_, profile, truths, keep, pin)
     try:
         results = calibrate_machine(options, talk)
     except Interrupted:

@@ -40,6 +40,7 @@ class Options(NamedTuple):
     profile: Path | None = None
     truths: bool = False
     keep: bool = False
+    pin: bool = False
 
 
 class _Plan(NamedTuple):
@@ -165,6 +166,7 @@ def _calibrate_one(
             duration=options.duration,
             assignments=plan.assignments,
             out=place,
+            pin=options.pin,
         ),
         talk,
     )

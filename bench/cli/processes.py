@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 import bench
+from bench.cli.cores import Cores
 from bench.errors import BenchError, TargetError
 from bench.runs.folder import RunFolder
 from bench.voice.audio import AudioFormat
@@ -64,6 +65,11 @@ class Reference:
     def alive(self) -> bool:
         return self._process.poll() is None
 
+    @property
+    def number(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
     def stop(self) -> dict[str, Any] | None:
         """End it; returns what it says about its own load, None where it said nothing."""
         _end(self._process)
@@ -79,7 +85,14 @@ class Reference:
 class Crew:
     """Locust: one master and its workers."""
 
-    def __init__(self, folder: RunFolder, users: int, workers: int, web_port: int | None) -> None:
+    def __init__(
+        self,
+        folder: RunFolder,
+        users: int,
+        workers: int,
+        web_port: int | None,
+        cores: Cores | None = None,
+    ) -> None:
         self._folder = folder
         self._reader, writer = os.pipe()
         os.set_blocking(self._reader, False)
@@ -106,6 +119,25 @@ class Crew:
             self._start(f"locust-{n}", joining, {**environment, "BENCH_PROCESS": str(n)}, ())
             for n in range(workers)
         ]
+        for core, worker in zip(cores.workers if cores else (), self.workers, strict=False):
+            os.sched_setaffinity(worker.pid, (core,))  # before it has a thread to leave behind
+
+    @property
+    def numbers(self) -> list[int]:
+        """Process ids."""
+        return [process.pid for process in (self.master, *self.workers)]
+
+    def cores(self) -> list[list[int]]:
+        """The cores that each worker process may use; nothing where the system does not tell."""
+        if not hasattr(os, "sched_getaffinity"):
+            return []
+        found = []
+        for process in self.workers:
+            try:
+                found.append(sorted(os.sched_getaffinity(process.pid)))
+            except OSError:
+                found.append([])  # it has ended
+        return found
 
     def _start(
         self, name: str, asked: list[str], environment: dict[str, str], descriptors: tuple[int, ...]

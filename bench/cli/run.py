@@ -11,7 +11,9 @@ from typing import Any, NamedTuple, Self
 import msgspec
 from rich.console import Console
 
+from bench.cli.cores import Cores, confined, share_out
 from bench.cli.live import Live
+from bench.cli.neighbours import Neighbours
 from bench.cli.probe import probe_for_run
 from bench.cli.processes import Crew, Reference, reach
 from bench.errors import BenchError, UsageError
@@ -55,11 +57,13 @@ class Options(NamedTuple):
     yes: bool = False
     price_per_minute: float | None = None
     probe: bool = False
+    pin: bool = False
 
 
 def run(options: Options, talk: Console) -> tuple[RunFolder, bool]:
     """Run a scenario; returns its folder, not yet sealed, and whether it was interrupted."""
     job = _job(options)
+    cores = share_out(options.workers) if options.pin else None
     credential(job.target)  # a missing one stops here; the workers read it again
     users = _users(job, options.workers)
     _need_files(-(-users // options.workers), closed=job.scenario.load.sessions is not None)
@@ -72,9 +76,19 @@ def run(options: Options, talk: Console) -> tuple[RunFolder, bool]:
         reach(job.target.url)
     folder = RunFolder.create(options.out or _default_folder(job))
     facts = describe(job, options.workers)
+    facts["pinned"] = cores is not None
     if options.baseline is not None:
         facts["baseline"] = str(options.baseline)
     folder.write(facts)
+    with confined(cores):
+        interrupted = _start(options, job, folder, users, cores, talk)
+    return folder, interrupted
+
+
+def _start(
+    options: Options, job: Job, folder: RunFolder, users: int, cores: Cores | None, talk: Console
+) -> bool:
+    """Start the processes of a run and see it through; returns whether it was interrupted."""
     reference = None
     try:
         if not job.target.url:
@@ -82,16 +96,15 @@ def run(options: Options, talk: Console) -> tuple[RunFolder, bool]:
             reference = Reference(
                 folder, str(job.corpus.folder), job.scenario.reference.profile, formats
             )
-            folder.update(target={**facts["target"], "url": reference.url})
+            folder.update(target={**folder.read()["target"], "url": reference.url})
         if options.probe:
             target = job.target._replace(url=folder.read()["target"]["url"])
             probe_for_run(folder, target, str(job.corpus.folder), talk)
-        crew = Crew(folder, users, options.workers, options.web)
-        interrupted = _watch(crew, reference, folder, job, talk)
+        crew = Crew(folder, users, options.workers, options.web, cores)
+        return _watch(crew, reference, folder, job, talk)
     finally:
         if reference is not None:
             folder.update(reference=reference.stop())
-    return folder, interrupted
 
 
 def _job(options: Options) -> Job:
@@ -219,8 +232,11 @@ def _watch(
     deadline = time.monotonic() + planned + END_MARGIN_S + 60
     lost: dict[int, int] = {}
     asked = False
+    folder.update(worker_cores=crew.cores())
+    neighbours = Neighbours([*crew.numbers, *([reference.number] if reference else ())])
     with _Interrupts() as interrupts, Live(job, talk) as live:
         while crew.master.poll() is None:
+            neighbours.look()
             if (word := crew.progress()) is not None:
                 live.show(word)
             if interrupts.count == 1 and not asked:
@@ -249,6 +265,7 @@ def _watch(
     # Processes that ended by themselves, before the rest are seen out.
     lost |= {index: code for index, code in crew.lost().items() if code}
     crew.close()
+    folder.update(neighbours=neighbours.told())
     _note_faults(crew, folder, lost, deadline)
     return interrupts.count > 0
 

@@ -11,12 +11,15 @@ from bench.plan.scenario import yields_of
 from bench.runs.folder import RunFolder
 from bench.runs.seal import seal
 
+CALIBRATION = "calibration.json"
+
 
 def settle(folder: RunFolder) -> dict[str, Any]:
     """Do all of it; returns the verdict. Logs are removed once they are sealed and in order."""
     from bench.analysis.pipeline import analyse  # noqa: PLC0415 - pandas is slow to import
 
     seal_logs(folder)
+    _take_up_calibration(folder)
     analyse(folder.path)
     return judge(folder, ())
 
@@ -47,6 +50,28 @@ def seal_logs(folder: RunFolder) -> None:
     if set(run["drained"]) == set(range(run["workers"])) and not run["faults"]:
         for log in logs:
             log.unlink()
+
+
+def _take_up_calibration(folder: RunFolder) -> None:
+    """Write down, once, what is known of this harness's own error at the load of this run.
+
+    The calibration is the one beside the run, else that of `reports/`.
+    """
+    from bench.analysis.calibration import read_calibration, take_up  # noqa: PLC0415
+    from bench.analysis.tables import read_health  # noqa: PLC0415
+
+    run = folder.read()
+    if "metrics" in (run.get("calibration") or {}):
+        return
+    places = (folder.path.parent / CALIBRATION, Path("reports") / CALIBRATION)
+    path = next((place for place in places if place.exists()), places[0])
+    health = read_health(folder.health)
+    held = int(health["sessions_open"].max()) if len(health) else 0
+    try:
+        told = take_up(run, held, read_calibration(path))
+    except RunFolderError as broken:  # no reason to lose a run
+        told = {"held": held, "why": str(broken)}
+    folder.update(calibration=told)
 
 
 def _distinct(gates: list[Gate]) -> list[Gate]:

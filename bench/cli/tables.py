@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.plan.metrics import METRICS
+from bench.report.harness import calibrated_at, fine, trust_lines
 from bench.report.words import clip
 from bench.runs.folder import RunFolder
 
@@ -57,7 +58,13 @@ def print_result(folder: RunFolder, verdict: dict[str, Any], out: Console) -> No
     run = folder.read()
     rows = {(row["metric"], row["statistic"]): row for row in summary["rows"] if not row["filter"]}
     out.print(_measures(rows, run))
+    lines = list(trust_lines(run, rows))
+    where = calibrated_at(run)
+    for said in [*lines, *([where] if where else [])]:
+        out.print(f"error     {said}", highlight=False, markup=False, soft_wrap=True)
     out.print(_shares(rows, summary))
+    for remark in verdict.get("remarks") or ():
+        out.print(f"remark    {remark}", highlight=False, markup=False, soft_wrap=True)
     for finding in _findings(summary):
         out.print(finding, highlight=False, markup=False, soft_wrap=True)
     if len(summary.get("settings") or ()) > 1:
@@ -73,9 +80,9 @@ def print_result(folder: RunFolder, verdict: dict[str, Any], out: Console) -> No
 
 def _measures(rows: dict[tuple[str, str], dict[str, Any]], run: dict[str, Any]) -> Table:
     title = f"{run['name']} against {run['target']['name']}"
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0))
     table.add_column("metric", overflow="fold")
-    for name in ("p50", "p95", "95 % interval", "p99", "n"):
+    for name in ("p50", "p95", "95 % interval", "p99", "error", "n"):
         table.add_column(name, justify="right", no_wrap=True)
     for metric in HEADLINE:
         middle = rows.get((metric, "p50"))
@@ -89,6 +96,7 @@ def _measures(rows: dict[tuple[str, str], dict[str, Any]], run: dict[str, Any]) 
             _number(tail["value"], unit),
             _interval(tail),
             _number(rows[metric, "p99"]["value"], unit),
+            _bar(middle),
             str(middle["n"]),
         )
     return table
@@ -175,6 +183,12 @@ def _number(value: float | None, unit: str) -> str:
     if value is None:
         return "beyond wait"  # so many turns were never answered that the quantile is not known
     return f"{value:.0f} {unit}" if abs(value) >= 100 else f"{value:.1f} {unit}"
+
+
+def _bar(row: dict[str, Any]) -> str:
+    """How far a sample's own two stamps leave it open, at the 99th percentile."""
+    width = row.get("error_p99")
+    return "–" if width is None else f"± {fine(width)}"
 
 
 def _interval(row: dict[str, Any]) -> str:

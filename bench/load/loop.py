@@ -13,12 +13,16 @@ and waits again.
   (measurement.md section 4).
 * Reading comes before sending in every round, so that nothing waits in the kernel longer than a
   round takes, and the kernel's stamp covers even that.
+* No error bar reaches back further than the sockets are known to have been silent (`Wire.ready`):
+  when the round before asked, and then for as long as the loop slept, for the first byte to any of
+  them would have ended that (`clock.Wakefulness`).
 * An exception in a session is a failure of this program: it ends that session alone, and is kept
   in `faults`, which make the run invalid.
 * A heap entry is stale when its session has since been given another deadline; it is skipped.
 
 The probe of the loop itself rides in the same heap: an absolute deadline every 50 ms whose lateness
-is `hub_lag`, the honest measure of whether this process had the time to do its work.
+is `hub_lag`, the honest measure of whether this process had the time to do its work. With every
+probe a twentieth of the sessions look at their connections, so each does once a second.
 """
 
 import heapq
@@ -31,7 +35,7 @@ import gevent
 from gevent.hub import Waiter
 from gevent.monkey import get_original
 
-from bench.load.clock import clock_pair
+from bench.load.clock import Wakefulness, clock_pair
 from bench.load.session import Session
 from bench.voice.audio import NS_PER_S
 
@@ -39,6 +43,10 @@ if TYPE_CHECKING:
     import select
 
 PROBE_NS = 50_000_000
+PROBES = NS_PER_S // PROBE_NS
+WAKING_NS = 200_000
+"""How long a core that idles may take until the thread that it wakes counts as waiting for it: tens
+of microseconds, a virtual one that its host has put aside some hundred."""
 READABLE, WRITABLE = 0x001, 0x004
 """EPOLLIN and EPOLLOUT, by value: gevent takes the names out of the select module."""
 
@@ -57,6 +65,9 @@ class Loop:
         self._stopping = False
         self._offset_ns = 0
         self._lag_ns = 0
+        self._quiet_ns = 0
+        self._wakefulness = Wakefulness()
+        self._probes = 0
         now = monotonic_ns()
         self._probe_ns = now + PROBE_NS
         self._second_ns = now + NS_PER_S
@@ -65,6 +76,10 @@ class Loop:
         self._libev = hub.loop
         self._io = hub.loop.io(self._epoll.fileno(), 1)
         self._waiter: Waiter | None = None
+        self._fell_ns = self._awake_ns = 0
+        self._prepare, self._check = hub.loop.prepare(ref=False), hub.loop.check(ref=False)
+        self._prepare.start(self._falls_asleep)
+        self._check.start(self._wakes)
 
     def add(self, session: Session) -> None:
         """A new session: it begins to connect now."""
@@ -94,21 +109,30 @@ class Loop:
 
     def _run(self) -> None:
         while not self._stopping:
-            for fd, mask in self._epoll.poll(0):
+            asked_ns, quiet_ns = monotonic_ns(), self._quiet_ns
+            # All at once: what is left over for the next round would be known too late.
+            for fd, mask in self._epoll.poll(0, len(self.sessions) + 1):
                 session = self.sessions.get(fd)
                 if session is not None:
                     try:
                         session.ready(
-                            readable=bool(mask & ~WRITABLE), writable=bool(mask & WRITABLE)
+                            readable=bool(mask & ~WRITABLE),
+                            writable=bool(mask & WRITABLE),
+                            quiet_ns=quiet_ns,
                         )
                     except Exception as error:  # noqa: BLE001 - one session must not end them all
                         self._fail(session, error)
                     self._after(fd, session)
+            self._quiet_ns = asked_ns
             now = monotonic_ns()
             self._run_due(now)
             self._run_probe(now)
             self._wait()
         self._epoll.close()
+        for watcher in (self._prepare, self._check):
+            watcher.stop()
+            watcher.close()
+        self._wakefulness.close()
 
     def _run_due(self, now: int) -> None:
         heap = self._heap
@@ -135,6 +159,10 @@ class Loop:
         if now >= self._probe_ns:
             self._lag_ns = max(self._lag_ns, now - self._probe_ns)
             self._probe_ns += ((now - self._probe_ns) // PROBE_NS + 1) * PROBE_NS
+            self._probes += 1
+            for fd, session in self.sessions.items():
+                if fd % PROBES == self._probes % PROBES:
+                    session.look(now)
         if now >= self._second_ns:
             self._second_ns += ((now - self._second_ns) // NS_PER_S + 1) * NS_PER_S
             self._offset_ns = _offset()
@@ -190,6 +218,25 @@ class Loop:
             self._io.stop()
             timer.stop()
             timer.close()
+
+    def _falls_asleep(self) -> None:
+        """The hub is about to wait, perhaps for our sockets."""
+        self._fell_ns = 0
+        if self._waiter is not None:
+            self._fell_ns, self._awake_ns = monotonic_ns(), self._wakefulness.awake_ns()
+
+    def _wakes(self) -> None:
+        """The hub has waited: until it woke, no socket had anything.
+
+        Unless it never slept, for something was there before it could. Sleep of any other kind (a
+        greenlet that blocks the whole process) is not listening, and is not looked at.
+        """
+        if not self._fell_ns:
+            return
+        after, now = self._wakefulness.awake_ns(), monotonic_ns()
+        awake = after - self._awake_ns + WAKING_NS
+        if after and now - self._fell_ns > awake:
+            self._quiet_ns = max(self._quiet_ns, now - awake)
 
     def _wake(self) -> None:
         if self._waiter is not None:

@@ -11,7 +11,9 @@ from time import monotonic_ns
 from typing import Any, NamedTuple, Protocol
 
 from bench.errors import ProtocolError
+from bench.load.health import Watch
 from bench.load.levels import Levels
+from bench.load.line import Line
 from bench.load.wire import Ended, Happening, Reached, Sent, Text, Wire
 from bench.protocol import server
 from bench.protocol.codec import UnknownMessage, decode_server, oddities, type_of
@@ -63,6 +65,7 @@ class Session:
         conversation: Conversation,
         log: Log,
         levels: Levels,
+        watch: Watch,
         tally: Tally,
         on_over: Callable[[], None],
     ) -> None:
@@ -75,6 +78,7 @@ class Session:
         self._conversation = conversation
         self._log = log
         self._levels = levels
+        self._watch = watch
         self._tally = tally
         self._on_over = on_over
         self._began_ns = 0
@@ -84,6 +88,7 @@ class Session:
         self._bytes_sent = 0
         self._output = AudioFormat()
         self._types: set[type] = set()
+        self._line: Line | None = None
         self._turn_offset_ns: int | None = None
         self._turn_answer_ns: int | None = None
         self._turn_bytes = 0
@@ -112,10 +117,20 @@ class Session:
         self._happened(self.wire.start())
         self._settle()
 
-    def ready(self, *, readable: bool, writable: bool) -> None:
-        """Its socket is ready."""
-        self._happened(self.wire.ready(readable=readable, writable=writable))
+    def ready(self, *, readable: bool, writable: bool, quiet_ns: int = 0) -> None:
+        """Its socket is ready; at `quiet_ns` it had nothing to read."""
+        self._happened(self.wire.ready(readable=readable, writable=writable, quiet_ns=quiet_ns))
         self._settle()
+
+    def look(self, now_ns: int) -> None:
+        """Once a second: how the connection is, as a row."""
+        line = self.wire.line() if self._upgraded else None
+        if line is not None:
+            self._watch.line(line, self._line or Line())
+            self._line = line
+            self._log.append(
+                note_row(self._number, Note("bench.line", now_ns, detail=line._asdict()))
+            )
 
     def woken(self, now_ns: int) -> None:
         """`due_ns` has come."""
@@ -150,6 +165,8 @@ class Session:
                 self._arrived(happening)
             elif isinstance(happening, Sent):
                 message, before_ns, at_ns = happening
+                if message.due_ns is not None:
+                    self._watch.sent(at_ns - message.due_ns)
                 self._log.append(out_row(self._number, message, at_ns, before_ns))
             elif isinstance(happening, Reached):
                 self._reached(*happening)
@@ -163,6 +180,7 @@ class Session:
             self._conversation.open(at_ns)
 
     def _arrived(self, text: Text) -> None:
+        self._watch.read(text.read_ns - text.at_ns)
         try:
             message = decode_server(text.data)
         except ProtocolError as error:
@@ -291,7 +309,13 @@ class Session:
             outcome, reason = self._conversation.outcome, self._conversation.reason
         if outcome not in {"finished", "drained"}:
             self._turn_over(f"session {outcome}")
-        detail = {"outcome": outcome, "reason": reason, "close_code": ended.close_code}
+        detail = {
+            "outcome": outcome,
+            "reason": reason,
+            "close_code": ended.close_code,
+            "reads": self.wire.reads,
+            "stamped": self.wire.stamped,
+        }
         self._log.append(note_row(self._number, Note("bench.end", ended.at_ns, detail=detail)))
         self._tally.ended(outcome)
         self._on_over()

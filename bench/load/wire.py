@@ -14,7 +14,9 @@ Arrival is stamped before anything looks at the bytes: by the kernel when the se
 on the line after the read beside it. Segments that wait unread in the kernel are handed over
 together with the stamp of the last, so of several messages in one read only the last is known to
 have arrived then, and only if it ends the read; the others arrived some time since the socket was
-last read empty, and that span is their `at_err_ns`.
+last known to be empty, and that span is their `at_err_ns`. Empty it was when a read took all there
+was, and when the loop last asked and was not told of it (`quiet_ns`). Where the kernel does not
+stamp, the program's own stamp stands for every message, with the same span.
 
 This is the only file that imports websockets' client.
 """
@@ -37,6 +39,7 @@ from websockets.protocol import OPEN
 from websockets.uri import parse_uri
 
 from bench.errors import TargetError
+from bench.load.line import Line, read_line
 from bench.voice.conversation import Outgoing
 
 MAX_MESSAGE = 16 << 20
@@ -95,7 +98,10 @@ Happening = Reached | Text | Sent | Ended
 
 
 class Wire:
-    """One connection. Its loop keeps `realtime_offset_ns` (realtime minus monotonic) current."""
+    """One connection. Its loop keeps `realtime_offset_ns` (realtime minus monotonic) current.
+
+    `reads` counts reads that brought something, `stamped` those of them that the kernel stamped.
+    """
 
     def __init__(
         self,
@@ -107,6 +113,8 @@ class Wire:
         self.realtime_offset_ns = 0
         self.ended = False
         self.bytes_sent = 0
+        self.reads = 0
+        self.stamped = 0
         self._happened: list[Happening] = []
         self._protocol = ClientProtocol(parse_uri(url), max_size=MAX_MESSAGE)
         self._headers = headers
@@ -114,6 +122,7 @@ class Wire:
         self._fragments: list[bytes] = []
         self._backlog: deque[tuple[memoryview, Outgoing | None]] = deque()
         self._drained_ns = 0
+        self._quiet_ns = 0
         self._address = address
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
@@ -141,13 +150,21 @@ class Wire:
             self._end("unreachable", OSError(code, errno.errorcode.get(code, "")).strerror or "")
         return self._take()
 
+    def line(self) -> Line | None:
+        """What the kernel knows of the connection; None where it does not tell."""
+        return None if self.ended or self._stage == "connecting" else read_line(self._socket)
+
     @property
     def wants_write(self) -> bool:
         """Whether to be told when the socket can be written."""
         return not self.ended and (self._stage == "connecting" or bool(self._backlog))
 
-    def ready(self, *, readable: bool, writable: bool) -> list[Happening]:
-        """The socket is ready: do all that can be done now, return what happened, in order."""
+    def ready(self, *, readable: bool, writable: bool, quiet_ns: int = 0) -> list[Happening]:
+        """The socket is ready: do all that can be done now, return what happened, in order.
+
+        `quiet_ns`: when it was last known to have nothing to read, by whoever watches it.
+        """
+        self._quiet_ns = quiet_ns
         try:
             if self._stage == "connecting":
                 if writable or readable:
@@ -233,23 +250,25 @@ class Wire:
                 self._drained_ns = asked_ns
                 return
             read_ns = monotonic_ns()
-            at_ns = read_ns
+            at_ns, exact = read_ns, False
             for level, kind, stamp in ancillary:
                 if level == socket.SOL_SOCKET and kind == _TIMESTAMPNS:
                     seconds, rest = _TIMESPEC.unpack_from(stamp)
                     kernel_ns = seconds * 1_000_000_000 + rest - self.realtime_offset_ns
-                    at_ns = min(read_ns, max(kernel_ns, self._drained_ns))
+                    at_ns, exact = min(read_ns, max(kernel_ns, self._drained_ns)), True
             if not data:
                 self._protocol.receive_eof()
                 self._pump(None)
                 self._gone("the server closed the connection")
                 return
-            self._received(data, at_ns, read_ns)
+            self.reads += 1
+            self.stamped += exact
+            self._received(data, at_ns, read_ns, exact=exact)
             if len(data) < _READ_SIZE:
                 self._drained_ns = asked_ns
                 return
 
-    def _received(self, data: bytes, at_ns: int, read_ns: int) -> None:
+    def _received(self, data: bytes, at_ns: int, read_ns: int, *, exact: bool) -> None:
         if self._tls is not None:
             self._incoming.write(data)
             if self._stage == "securing":
@@ -262,11 +281,14 @@ class Wire:
         self._pump(None)
         frames = self._protocol.events_received()
         # The stamp is that of the last byte read: of the last message only if nothing follows it.
-        whole = not self._protocol.reader.buffer and not self._incoming.pending
+        whole = exact and not self._protocol.reader.buffer and not self._incoming.pending
         last = len(frames) - 1 if whole else -1
+        # Whoever says that nothing was there when the kernel says that something was is mistaken.
+        since = self._quiet_ns if self._quiet_ns <= at_ns else 0
+        since = max(since, self._drained_ns)
         for index, event in enumerate(frames):
             if isinstance(event, Frame):
-                err_ns = 0 if index == last else max(0, at_ns - self._drained_ns)
+                err_ns = 0 if index == last else max(0, at_ns - since)
                 self._frame(event, at_ns, err_ns, read_ns)
             elif isinstance(event, Response):
                 self._answered(at_ns)

@@ -160,6 +160,7 @@ class Worker:
             self._conversation(number, role),
             self._log,
             self._levels,
+            self._health.watch,
             tally,
             over.set,
         )

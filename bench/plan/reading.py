@@ -184,7 +184,7 @@ def _rules(scenario: Scenario) -> list[tuple[str, bool, str]]:
                 not 0 <= getattr(scenario.health, name) <= 100,
                 "give 0 to 100 percent",
             )
-            for name in ("cpu", "steal", "share", "sessions")
+            for name in ("cpu", "steal", "run_wait", "neighbours", "share", "sessions")
         ),
         (
             "load.sessions",

@@ -82,8 +82,10 @@ class Health(Struct, frozen=True, forbid_unknown_fields=True):
 
     The bounds hold for each second of each worker: for the 99th percentile of its chunks and
     messages, for the worst lateness of its loop, for its use of a core (`cpu`) and for what the
-    host took away (`steal`), in percent. `server_lateness` bounds the embedded server's own 99th
-    percentile, over the whole run.
+    host took away (`steal`), in percent; for the time in which it could have run and had no core
+    (`run_wait`), and for what others took of the cores that it may run on (`neighbours`), in
+    percent. Turns that a bad second touches are set aside. `server_lateness` is how late the
+    embedded server may be at its 99th percentile without a remark: that is the server's affair.
     """
 
     send_lateness: Duration = Duration.parse("20ms")
@@ -91,6 +93,8 @@ class Health(Struct, frozen=True, forbid_unknown_fields=True):
     hub_lag: Duration = Duration.parse("20ms")
     cpu: float = 95.0
     steal: float = 25.0
+    run_wait: float = 20.0
+    neighbours: float = 60.0
     share: float = 5.0
     sessions: float = 90.0
     server_lateness: Duration = Duration.parse("10ms")

@@ -257,6 +257,10 @@ def _health(run: Run) -> Table | None:
                 quantity(100.0 * float(numbers(part, "cpu_share").max()), "%"),
                 quantity(float(numbers(part, "gc_pause_ns").max()) / 1e6, "ms"),
                 quantity(100.0 * float(numbers(part, "steal_share").max()), "%"),
+                quantity(_most(part, "run_wait_share", 100.0), "%"),
+                quantity(_most(part, "pressure_share", 100.0), "%"),
+                plain(_sum(part, "retransmits") + _sum(part, "disorder"), "1"),
+                plain(_most(part, "unread"), "1"),
                 plain(float(numbers(part, "involuntary_switches").sum()), "1"),
                 plain(float(numbers(part, "open_files").max()), "1"),
             ]
@@ -264,8 +268,21 @@ def _health(run: Run) -> Table | None:
     return Table(
         "Health of each worker",
         ("worker", "seconds", "worst hub lag", "mean CPU", "peak CPU", "longest collection",
-         "peak steal", "involuntary switches", "open files"),
+         "peak steal", "peak wait for a core", "peak pressure", "segments lost", "most unread",
+         "involuntary switches", "open files"),
         rows,
-        numeric=frozenset(range(9)),
-        note="CPU as a share of one core. A worker above 80 % has no room left to be on time.",
+        numeric=frozenset(range(13)),
+        note="CPU as a share of one core. A worker above 80 % has no room left to be on time. "
+        "Pressure is time in which anything on the host waited for a core; segments lost were sent "
+        "again by us or came out of order from the target; unread are bytes left in the kernel.",
     )  # fmt: skip
+
+
+def _most(table: pd.DataFrame, column: str, times: float = 1.0) -> float | None:
+    """The largest value of a column; None where older folders have none."""
+    known = numbers(table, column).dropna()
+    return times * float(known.max()) if len(known) else None
+
+
+def _sum(table: pd.DataFrame, column: str) -> float:
+    return float(numbers(table, column).sum())

@@ -24,11 +24,13 @@ from bench.errors import RunFolderError
 from bench.report import provenance, tables
 from bench.report.ageing import ageing
 from bench.report.barging import barge_in
+from bench.report.blame import blame
 from bench.report.catalogue import metric_tables
 from bench.report.choosing import choosing
 from bench.report.conduct import conduct
 from bench.report.failures import breaking
 from bench.report.fluency import fluency
+from bench.report.harness import calibrated_at, trust_lines
 from bench.report.hearing import hearing
 from bench.report.honesty import honesty
 from bench.report.honoured import changed_line, changes_format
@@ -50,7 +52,7 @@ _HERE: Final = Path(__file__).parent
 # The questions in the order they are asked; one that the run never asked yields no panel.
 QUESTIONS: Final = (
     choosing, kinds, waiting, writing, stages, holding, ageing, hearing, understanding, fluency,
-    barge_in, stopping, tools, conduct, wire, breaking, slowest, honesty,
+    barge_in, stopping, tools, conduct, wire, breaking, slowest, blame, honesty,
 )  # fmt: skip
 
 
@@ -108,6 +110,8 @@ def context(run: Run) -> dict[str, Any]:
         "gates": tables.gate_lines(run),
         "validity": tables.validity(run),
         "broken": tables.broken_rules(run),
+        "trust": _trust(run),
+        "remarks": [str(one) for one in run.verdict.get("remarks") or []],
         "headlines": tables.headlines(run),
         "headline_note": tables.headline_note(run),
         "panels": panels(run),
@@ -123,6 +127,17 @@ def context(run: Run) -> dict[str, Any]:
         "swap": json.dumps(dark_of_light()),
         "plotlyjs": get_plotlyjs(),
     }
+
+
+def _trust(run: Run) -> list[str]:
+    """What the figures are worth: the harness's own error, as it was calibrated."""
+    rows = {
+        (row["metric"], row["statistic"]): row
+        for row in run.summary.get("rows") or []
+        if not row.get("filter")
+    }
+    told = [*trust_lines(run.about, rows), calibrated_at(run.about)]
+    return [line[:1].upper() + line[1:] for line in told if line]
 
 
 def panels(run: Run) -> list[Panel]:

@@ -25,7 +25,16 @@ from bench.runs.rows import Row
 
 
 class HealthRow(NamedTuple):
-    """One second of one worker. `*_ns` are the worst of the second, shares are 0..1."""
+    """One second of one worker. `*_ns` are the worst of the second, shares are 0..1.
+
+    send_late_ns:    a chunk sent after it was due
+    read_late_ns:    a message read after it had arrived (`client_lag`)
+    collections:     garbage collections
+    run_wait_share:  time in which this process could have run and another had the core
+    pressure_share:  time in which anything on the host waited for a core (PSI)
+    rtt_ns, unread, unsent:  the worst of any connection; bytes in the kernel's queues
+    retransmits, disorder:   segments sent again, and come out of order, on all connections
+    """
 
     worker: int
     at_ns: int
@@ -39,6 +48,16 @@ class HealthRow(NamedTuple):
     involuntary_switches: int
     open_files: int
     rows: int
+    send_late_ns: int = 0
+    read_late_ns: int = 0
+    collections: int = 0
+    run_wait_share: float = 0.0
+    pressure_share: float = 0.0
+    rtt_ns: int = 0
+    unread: int = 0
+    unsent: int = 0
+    retransmits: int = 0
+    disorder: int = 0
 
 
 class Log:

@@ -15,6 +15,7 @@ from bench.analysis.calibration import (
     harness_error,
     in_words,
     read_calibration,
+    take_up,
     trusted,
     write_calibration,
 )
@@ -410,23 +411,49 @@ def test_the_last_line_says_up_to_where_and_at_which_error():
     )
 
 
-def test_a_calibration_is_taken_up_on_the_same_machine_only(tmp_path):
+RUN = {
+    "bench_version": "1", "scenario": {"effective": {"chunk_ms": 100}},
+    "host": {"machine": "m", "cores": 2, "memory_bytes": 9, "python": "3", "system": "k"},
+}  # fmt: skip
+
+
+def test_a_calibration_is_read_back(tmp_path):
     path = tmp_path / "calibration.json"
-    run = {
-        "bench_version": "1", "scenario": {"effective": {"chunk_ms": 100}},
-        "host": {"machine": "m", "cores": 2, "memory_bytes": 9, "python": "3", "system": "k"},
-    }  # fmt: skip
-    host = fingerprint(run)
-    assert read_calibration(path, host) is None
-    write_calibration(path, [result(1)], host=host, scenario="demo")
-    found = read_calibration(path, host)
+    assert read_calibration(path) is None
+    write_calibration(path, [result(1)], host=fingerprint(RUN), scenario="demo")
+    found = read_calibration(path)
     assert found["results"] == [result(1)]
     assert found["format"] == 1
     assert found["when"].endswith("+00:00")
-    for key in host:
-        assert read_calibration(path, {**host, key: "another"}) is None
     path.write_text(json.dumps({**found, "format": 2}))
-    assert read_calibration(path, host) is None
+    with pytest.raises(RunFolderError, match="make it again"):
+        read_calibration(path)
+
+
+def test_a_run_takes_up_the_errors_that_were_measured_at_its_load(tmp_path):
+    path = tmp_path / "calibration.json"
+    write_calibration(path, [result(1), result(20, p99=1.9)], host=fingerprint(RUN), scenario="d")
+    told = take_up(RUN, 7, read_calibration(path))
+    assert (told["held"], told["sessions"]) == (7, 20)
+    assert told["metrics"]["first_audio_latency"]["p99_abs_ms"] == 1.9
+    assert "why" not in told
+
+
+def test_a_run_that_no_calibration_is_about_says_why_and_what_to_do(tmp_path):
+    path = tmp_path / "calibration.json"
+    assert take_up(RUN, 7, None) == {
+        "held": 7, "why": "nobody has calibrated this machine: `bench calibrate --sessions 7`",
+    }  # fmt: skip
+    write_calibration(path, [result(1), result(5)], host=fingerprint(RUN), scenario="demo")
+    assert take_up(RUN, 7, read_calibration(path))["why"] == (
+        "7 sessions a worker are beyond what was calibrated (5): `bench calibrate --sessions 7`, "
+        "or more workers"
+    )
+    for key in fingerprint(RUN):
+        host = {**fingerprint(RUN), key: "another"}
+        write_calibration(path, [result(9)], host=host, scenario="demo")
+        why = take_up(RUN, 7, read_calibration(path))["why"]
+        assert f"of another set-up ({key} another and not " in why
 
 
 @pytest.mark.parametrize(
@@ -436,4 +463,4 @@ def test_a_broken_calibration_is_refused_with_the_remedy(tmp_path, text):
     path = tmp_path / "calibration.json"
     path.write_text(text)
     with pytest.raises(RunFolderError, match="bench calibrate"):
-        read_calibration(path, {})
+        read_calibration(path)

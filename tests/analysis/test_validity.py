@@ -1,5 +1,7 @@
 """Each rule of an invalid run: broken by the run that breaks it, and by no other."""
 
+import json
+
 import pytest
 
 from bench.analysis.judge import judge_run
@@ -30,8 +32,8 @@ def test_an_honest_run_breaks_no_rule(tmp_path):
     )
     assert (verdict, broken(found)) == ("pass", [])
     assert set(found) == {
-        "send_lateness", "client_lag", "hub_lag", "cpu_share", "steal_share", "sessions",
-        "workers", "rows", "clock", "identity", "reference",
+        "send_lateness", "client_lag", "hub_lag", "cpu_share", "steal_share", "run_wait",
+        "neighbours", "sessions", "workers", "rows", "clock", "identity",
     }  # fmt: skip
     assert not any(check["remedy"] for check in found.values())
 
@@ -89,6 +91,7 @@ def test_messages_read_late_invalidate(tmp_path):
         ("hub_lag", {"hub_lag_ns": 21_000_000}),
         ("cpu_share", {"cpu_share": 0.97}),
         ("steal_share", {"steal_share": 0.3}),
+        ("run_wait", {"run_wait_share": 0.25}),
     ],
 )
 def test_a_worker_without_air_invalidates(tmp_path, rule, change):
@@ -171,9 +174,77 @@ def test_what_the_run_itself_found_wrong_invalidates_in_its_own_words(tmp_path):
     assert found["worker"]["text"] == "worker 0 fell silent"
 
 
-def test_a_reference_that_was_the_limit_invalidates(tmp_path):
-    verdict, found = checks(
-        tmp_path, reference={"bottleneck": True, "reason": "late p99 33 ms", "late_p99_ms": 33}
-    )
-    assert (verdict, broken(found)) == ("invalid", ["reference"])
-    assert "33.0 ms late at p99" in found["reference"]["text"]
+def remarks(folder, **facts):
+    write_run(folder, conversation(0, 3), **facts)
+    analyse(folder)
+    found = judge_run(folder, (), None)
+    return found["verdict"], found["remarks"]
+
+
+def test_a_reference_that_was_late_is_a_slow_target_and_no_unfit_generator(tmp_path):
+    verdict, said = remarks(tmp_path, reference={"late_p99_ms": 33, "cpu_share": 0.97})
+    assert verdict == "pass"
+    [sentence] = said
+    assert sentence.startswith("the reference server did not keep its own schedule: 33.0 ms late")
+    assert "97 % of a core" in sentence
+    assert remarks(tmp_path / "b", reference={"late_p99_ms": 9}) == ("pass", [])
+
+
+def test_stamps_that_the_kernel_did_not_give_are_said_to_be_the_programs_own(tmp_path):
+    story = conversation(0, 3)
+    end = json.loads(story.rows[-1].detail) | {"reads": 40, "stamped": 30}
+    story.rows[-1] = story.rows[-1]._replace(detail=json.dumps(end))
+    write_run(tmp_path, story)
+    analyse(tmp_path)
+    [said] = judge_run(tmp_path, (), None)["remarks"]
+    assert said.startswith("the kernel stamped nothing in 25 % of reads")
+
+
+def beside(share, seconds, core=1):
+    """Another process on a core, in those seconds."""
+    return [
+        {"name": "hog", "number": 77, "core": core, "share": share,
+         "from_ns": ORIGIN_NS + n * S, "to_ns": ORIGIN_NS + (n + 1) * S}
+        for n in seconds
+    ]  # fmt: skip
+
+
+HOST = {"processes": {"0": 0}, "worker_cores": [[1]]}
+
+
+def test_who_ran_beside_a_worker_is_named(tmp_path):
+    verdict, found = checks(tmp_path, neighbours=beside(0.93, range(4, 8)), **HOST)
+    assert (verdict, broken(found)) == ("invalid", ["neighbours"])
+    check = found["neighbours"]
+    assert "hog (process 77) on core 1 (93 % of what the worker may use)" in check["text"]
+    assert (check["from_s"], check["to_s"]) == (4, 8)
+    assert "--pin" in check["remedy"]
+
+
+def test_who_ran_on_another_core_or_had_little_of_this_one_is_nobodys_affair(tmp_path):
+    for n, seen in enumerate((beside(1.0, range(9), core=0), beside(0.3, range(9)))):
+        verdict, found = checks(tmp_path / str(n), neighbours=seen, **HOST)
+        assert (verdict, broken(found)) == ("pass", [])
+
+
+def test_a_worker_that_may_run_on_two_cores_is_crowded_by_what_takes_of_both(tmp_path):
+    host = {"processes": {"0": 0}, "worker_cores": [[0, 1]]}
+    _, found = checks(tmp_path / "a", neighbours=beside(0.7, range(9)), **host)
+    assert broken(found) == []
+    both = beside(0.7, range(9)) + beside(0.7, range(9), core=0)
+    _, found = checks(tmp_path / "b", neighbours=both, **host)
+    assert broken(found) == ["neighbours"]
+
+
+def test_a_wait_for_a_core_names_who_had_it(tmp_path):
+    health = steady(1, 13, 1)
+    health[4:6] = [row._replace(run_wait_share=0.4) for row in health[4:6]]
+    _, found = checks(tmp_path, health=health, neighbours=beside(0.3, (4, 5)), **HOST)
+    assert broken(found) == ["run_wait"]
+    assert found["run_wait"]["text"].endswith("beside it ran hog (process 77) on core 1 (30 % of "
+                                              "what the worker may use)")  # fmt: skip
+
+
+def test_a_run_recorded_before_neighbours_were_looked_for_is_not_void_for_that(tmp_path):
+    _, found = checks(tmp_path)
+    assert found["neighbours"]["text"] == "no measured second has neighbours"

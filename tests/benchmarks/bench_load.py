@@ -29,6 +29,7 @@ from websockets.client import ClientProtocol
 from websockets.frames import Opcode
 from websockets.uri import parse_uri
 
+from bench.load.health import Watch
 from bench.load.levels import Levels
 from bench.load.loop import Loop
 from bench.load.session import Session, Start
@@ -136,7 +137,7 @@ def load(port, seconds):
         asked = SessionObject(type="realtime")
         talk = Conversation(listen(), asked, lambda u, _: record(u, CHUNK_NS), Manners())
         start = Start(n, monotonic_ns(), 0, "listen", 0, n)
-        loop.add(Session(start, wire, talk, log, levels, Tally(), lambda: None))
+        loop.add(Session(start, wire, talk, log, levels, Watch(), Tally(), lambda: None))
         gevent.sleep(0.002)
     gevent.sleep(max(0.0, WARMUP_S - (monotonic_ns() - begun_at) / 1e9))
     before, since = cpu(), monotonic_ns()

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 from bench.analysis import measure, outcomes
 from bench.analysis import sessions as session_rows
+from bench.load.health import Watch
 from bench.load.levels import Levels
 from bench.load.session import Session, Start
 from bench.load.wire import Ended, Reached
@@ -77,7 +78,7 @@ class Dropping:
     """A wire that connects at once, and whose connection dies at the first look at it."""
 
     wants_write = False
-    bytes_sent = 0
+    bytes_sent = reads = stamped = 0
 
     def start(self):
         return [Reached(stage, monotonic_ns()) for stage in ("connected", "secured", "upgraded")]
@@ -113,7 +114,9 @@ def test_a_session_has_one_connection_and_never_a_second_in_silence(fresh):
         log = Log(folder / "worker-0.log")
         caller = Conversation(iter((Pause(ms(60_000)),)), SessionObject(type="realtime"), None)
         start = Start(0, monotonic_ns(), 0, "", 0, 0)
-        session = Session(start, Dropping(), caller, log, Levels(log), Tally(), lambda: None)
+        session = Session(
+            start, Dropping(), caller, log, Levels(log), Watch(), Tally(), lambda: None
+        )
         session.begin()
         session.ready(readable=True, writable=False)
         log.close()

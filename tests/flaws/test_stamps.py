@@ -13,6 +13,7 @@ from gevent.event import Event
 from websockets.server import ServerProtocol
 from websockets.sync.server import serve
 
+from bench.load.health import Watch
 from bench.load.levels import Levels
 from bench.load.loop import Loop
 from bench.load.session import Session, Start
@@ -78,7 +79,7 @@ def hold(port, path, length_ns):
     caller = Conversation(iter((Pause(length_ns),)), SessionObject(type="realtime"), None)
     loop = Loop(lambda _: log.flush())
     start = Start(0, monotonic_ns(), 0, "", 0, 0)
-    loop.add(Session(start, wire_to(port), caller, log, Levels(log), Tally(), over.set))
+    loop.add(Session(start, wire_to(port), caller, log, Levels(log), Watch(), Tally(), over.set))
     while not over.is_set():
         time.sleep(BUSY_S)  # not gevent's: it holds up everything in this process but the kernel
         gevent.sleep(0.0005)
@@ -149,9 +150,9 @@ def deaf(sent, count):
         thread.join(5)
 
 
-def deaf_while_sending(wire, *, readable, writable):
+def deaf_while_sending(wire, *, readable, **which):
     """F7: what is to be sent is sent before anything is read."""
-    return READY_AS_IT_IS(wire, readable=readable and not wire.wants_write, writable=writable)
+    return READY_AS_IT_IS(wire, readable=readable and not wire.wants_write, **which)
 
 
 def test_reading_goes_on_while_a_send_blocks():

@@ -45,6 +45,8 @@ client_lag    = "2s"
 hub_lag       = "2s"
 server_lateness = "2s"
 steal         = 100
+run_wait      = 100
+neighbours    = 100
 sessions      = 20
 [gates]
 ci = {gates}

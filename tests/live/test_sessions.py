@@ -18,6 +18,7 @@ from websockets.server import ServerProtocol
 from websockets.sync.server import serve
 
 from bench.load import session as session_module
+from bench.load.health import Watch
 from bench.load.levels import Levels
 from bench.load.loop import Loop
 from bench.load.session import Session, Start
@@ -64,7 +65,7 @@ def hold(port, tmp_path, *, context=None, seconds=6.0, part=None, manners=None):
     loop = Loop(lambda _lag: log.flush())
     over = Event()
     start = Start(7, monotonic_ns(), 0, "turn_taking", 1, 7)
-    session = Session(start, wire, talk, log, Levels(log), Tally(), over.set)
+    session = Session(start, wire, talk, log, Levels(log), Watch(), Tally(), over.set)
     loop.add(session)
     assert over.wait(seconds), "the session did not end"
     loop.stop()
@@ -387,6 +388,74 @@ def test_sends_that_block_are_sent_whole_and_in_order_once_the_peer_reads():
             wire.ready(readable=False, writable=True)
         wire.shut()
     assert received == payloads
+
+
+def piled_up(count, *, silent_for=None):
+    """A wire that reads only once all has come, said to be silent so long after it was opened.
+
+    When each message was sent, the messages, since when it was said to be silent, wire and line.
+    """
+    sent = []
+
+    def burst(connection):
+        protocol = shake_hands(connection)
+        time.sleep(0.06)
+        for n in range(count):
+            protocol.send_text(f'{{"type":"ping","timestamp":{n}}}'.encode())
+            sent.append(monotonic_ns())
+            for data in protocol.data_to_send():
+                connection.sendall(data)
+            time.sleep(0.02)
+        time.sleep(0.3)
+
+    with raw(burst) as port:
+        address = Address(socket.AF_INET, ("127.0.0.1", port), "localhost", secure=False)
+        wire = Wire(address, f"ws://localhost:{port}/", [], None)
+        wire.realtime_offset_ns = time.time_ns() - monotonic_ns()
+        wire.start()
+        while wire._protocol.state.name != "OPEN":
+            gevent.sleep(0.001)
+            wire.ready(readable=True, writable=True)
+        quiet = 0 if silent_for is None else monotonic_ns() + silent_for
+        time.sleep(0.25)
+        happened = wire.ready(readable=True, writable=False, quiet_ns=quiet)
+        line = wire.line()
+        wire.abandon("", "")
+        wire.shut()
+    return sent, [one for one in happened if isinstance(one, Text)], quiet, wire, line
+
+
+def test_a_bar_reaches_back_no_further_than_the_socket_was_known_to_be_silent():
+    sent, texts, quiet, _, _ = piled_up(5, silent_for=ms(30))
+    assert len(texts) == len(sent) == 5
+    assert {text.at_ns - text.at_err_ns for text in texts[:-1]} == {quiet}
+    assert quiet < min(sent)
+    assert texts[-1].at_err_ns == 0
+
+
+def test_whoever_takes_a_socket_for_silent_that_was_not_is_not_believed():
+    _, texts, _, _, _ = piled_up(5, silent_for=ms(240))
+    assert texts[-1].read_ns - texts[-1].at_ns > ms(50)  # the kernel knows better
+    assert all(text.at_err_ns > ms(60) for text in texts[:-1])
+
+
+def test_where_the_kernel_stamps_nothing_every_message_is_open_since_the_socket_was_empty(
+    monkeypatch,
+):
+    monkeypatch.setattr("bench.load.wire._TIMESTAMPNS", 10_000)  # no such option
+    sent, texts, _, wire, _ = piled_up(3)
+    assert (wire.reads > 0, wire.stamped) == (True, 0)
+    for text, at in zip(texts, sent, strict=True):
+        assert text.at_ns == text.read_ns
+        assert text.at_ns - text.at_err_ns <= at <= text.at_ns
+
+
+def test_the_kernel_says_how_a_connection_is():
+    _, _, _, wire, line = piled_up(2)
+    assert (line.retransmits, line.disorder, line.unread, line.unsent) == (0, 0, 0, 0)
+    assert 0 < line.rtt_us < 100_000
+    assert wire.stamped == wire.reads > 0
+    assert wire.line() is None  # it is over
 
 
 def test_messages_that_coalesced_in_the_kernel_carry_the_span_they_may_have_come_in():

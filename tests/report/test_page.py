@@ -104,7 +104,7 @@ def test_what_decides_stands_first_and_the_wire_late(pages):
     assert found == [
         "choosing", "kinds", "waiting", "stages", "holding", "ageing", "hearing", "words",
         "fluency", "barge-in", "stopping", "tools", "protocol", "wire", "breaking", "slowest",
-        "honesty",
+        "blame", "honesty",
     ]  # fmt: skip
     assert re.findall(r'<li><a href="#([\w-]+)">', pages["rich"]) == found
 
@@ -249,3 +249,18 @@ def test_a_folder_that_cannot_be_written_is_an_error_in_one_line(folders, tmp_pa
 def test_numbers_on_the_page_are_those_of_the_summary(runs, pages):
     row = runs["whole"].statistics("voice_to_voice_latency")["p95"]
     assert f"{row.value:,.0f}".replace(",", "\u202f") + "\u202fms" in text_of(pages["whole"])
+
+
+def test_what_the_figures_are_worth_stands_above_them(runs):
+    known = {"held": 9, "sessions": 20, "metrics": {"first_audio_latency": {
+        "n": 60, "bias_ms": 0.01, "p99_abs_ms": 0.2}}}  # fmt: skip
+    run = runs["whole"]
+    run = run._replace(
+        about=run.about | {"calibration": known},
+        verdict=run.verdict | {"remarks": ["2 turns are set aside: <why>"]},
+    )
+    text = render(run)
+    assert "± 0.20 (harness bias +0.01)" in text
+    assert "Calibrated with 20 sessions a worker, this run held 9" in text
+    assert "2 turns are set aside: &lt;why&gt;" in text
+    assert "obody has calibrated this machine" in render(runs["whole"])

@@ -18,6 +18,7 @@ from bench.analysis.calibration.trust import (
     harness_error,
     in_words,
     read_calibration,
+    take_up,
     trusted,
     write_calibration,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "harness_error",
     "in_words",
     "read_calibration",
+    "take_up",
     "trusted",
     "write_calibration",
 ]

@@ -188,6 +188,7 @@ def fingerprint(run: dict[str, Any]) -> dict[str, Any]:
         "python": host.get("python"),
         "kernel": host.get("system"),
         "bench": run["bench_version"],
+        "pinned": bool(run.get("pinned")),
         "chunk_ms": run["scenario"]["effective"].get("chunk_ms"),
     }
 
@@ -206,11 +207,8 @@ def write_calibration(
     write_json(document, path)
 
 
-def read_calibration(path: Path, host: dict[str, Any]) -> dict[str, Any] | None:
-    """The calibration at `path`; None where there is none, or one of another machine or version.
-
-    `host` is the `fingerprint` of the run that asks. RunFolderError where the file is broken.
-    """
+def read_calibration(path: Path) -> dict[str, Any] | None:
+    """The calibration at `path`; None where there is none. RunFolderError where it is broken."""
     try:
         document = json.loads(path.read_text("utf-8"))
         found, theirs = document["format"], document["host"]
@@ -221,4 +219,36 @@ def read_calibration(path: Path, host: dict[str, Any]) -> dict[str, Any] | None:
         raise RunFolderError(
             f"{path}: cannot be read ({error}); make it again with `bench calibrate`"
         ) from None
-    return document if found == FORMAT and theirs == host else None
+    if found != FORMAT or not isinstance(theirs, dict):
+        raise RunFolderError(f"{path}: format {found!r}; make it again with `bench calibrate`")
+    return dict(document)
+
+
+def take_up(run: dict[str, Any], held: int, calibration: dict[str, Any] | None) -> Result:
+    """What a calibration says of a run that held so many sessions a worker, as plain values.
+
+    `sessions` (that it was calibrated with), `stamp_ms`, `metrics` {NAME: {n, bias_ms,
+    p99_abs_ms}}; where it says nothing of it `why` not, and what to do.
+    """
+    again = f"`bench calibrate --sessions {held}`"
+    if calibration is None:
+        return {"held": held, "why": f"nobody has calibrated this machine: {again}"}
+    ours, theirs = fingerprint(run), calibration["host"]
+    others = [name for name in ours if ours[name] != theirs.get(name)]
+    if others:
+        words = ", ".join(f"{name} {theirs.get(name)} and not {ours[name]}" for name in others)
+        return {"held": held, "why": f"the calibration is of another set-up ({words}): {again}"}
+    known = harness_error(calibration, held)
+    if known is None:
+        most = max((one["sessions"] for one in trusted(calibration["results"])), default=0)
+        return {
+            "held": held,
+            "why": f"{held} sessions a worker are {BEYOND} ({most}): {again}, or more workers",
+        }
+    return {
+        "held": held,
+        "sessions": known.sessions,
+        "stamp_ms": known.stamp_ms,
+        "metrics": {name: metric._asdict() for name, metric in known.metrics.items()},
+        "when": calibration.get("when"),
+    }
