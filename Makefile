@@ -2,11 +2,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 TOUR_SECONDS ?= 8s
+SOAK_MINUTES ?= 10
+SOAK_SESSIONS ?= 50
 # What was said is judged there, and not when: so a busy machine voids nothing.
 CALM := $(foreach bound,send_lateness client_lag hub_lag,--set 'health.$(bound)="1m"') \
   $(foreach bound,cpu steal run_wait neighbours,--set health.$(bound)=100)
 
-.PHONY: setup dev demo tour-all test lint types imports check bench clean
+.PHONY: setup dev demo tour-all test lint types imports check bench soak clean
 .DELETE_ON_ERROR:
 
 setup: .venv/.installed
@@ -54,6 +56,10 @@ check: lint types imports
 
 bench: dev
 	$(BIN)/python -m tests.benchmarks
+
+# Ten minutes, unless told otherwise (an hour at most): is memory flat?
+soak: dev
+	$(BIN)/python -m tests.benchmarks.soak --minutes $(SOAK_MINUTES) --sessions $(SOAK_SESSIONS)
 
 clean:
 	rm -rf .venv build *.egg-info

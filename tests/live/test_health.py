@@ -41,12 +41,15 @@ SERVER_CORE, WORKER_CORE = min(os.sched_getaffinity(0)), max(os.sched_getaffinit
 
 @contextmanager
 def hog(core, place, count):
-    """So many processes that want a core for themselves; gone at the end, or after a minute."""
+    """So many processes that want a core for themselves; gone at the end, or after a minute.
+
+    Each in a session of its own, for Linux may give all processes of one as much as any other one.
+    """
     program = place / "hog"  # the kernel names a process by the file that it was started from
     program.unlink(missing_ok=True)
     program.symlink_to(sys.executable)
     command = [program, "-S", "-c", HOG, str(core), str(os.getpid())]
-    running_ones = [subprocess.Popen(command) for _ in range(count)]
+    running_ones = [subprocess.Popen(command, start_new_session=True) for _ in range(count)]
     try:
         yield
     finally:
@@ -68,13 +71,13 @@ def latency(summary, metric="first_audio_latency"):
     )
 
 
-PINNED = ("--pin", "--set", "health.neighbours=60", "--set", "health.hub_lag='2s'")
+PINNED = ("--pin", "--set", "health.hub_lag='2s'")
 
 
 def test_a_hog_beside_the_generator_voids_the_run_and_is_named(scenario, tmp_path):
     folder = tmp_path / "run"
     path = scenario(sessions=6, duration="8s", gates=["count(turns) > 0"])
-    process = start("run", path, *PINNED, "--out", folder)
+    process = start("run", path, *PINNED, "--set", "health.neighbours=60", "--out", folder)
     while (
         not (folder / "run.json").exists()
         or not json.loads((folder / "run.json").read_text())["plan"]["start_ns"]
@@ -102,18 +105,20 @@ def test_a_hog_beside_the_generator_voids_the_run_and_is_named(scenario, tmp_pat
 def test_a_hog_beside_the_server_alone_is_a_slow_server_and_a_valid_run(scenario, tmp_path):
     path = scenario(sessions=6, duration="6s", gates=["count(turns) > 0"])
     told = {}
-    for name, count in (("calm", 0), ("hogged", 8)):
+    for name, count in (("calm", 0), ("hogged", 30)):
         with hog(SERVER_CORE, tmp_path, count):
             code, out, err = bench("run", path, *PINNED, "--out", tmp_path / name)
         assert code == 0, out + err
         told[name] = documents(tmp_path / name)
     verdict, run, summary = told["hogged"]
+    # That nobody else is beside the generator is not asked here: the machine may be shared.
     assert all(check["ok"] for check in verdict["validity"])
+    assert "hog" not in json.dumps(verdict)
     assert any(seen["name"] == "hog" for seen in run["neighbours"])
     late = {name: run["reference"]["late_p99_ms"] for name, (_, run, _) in told.items()}
-    assert late["hogged"] > late["calm"] + 3, late
+    assert late["hogged"] > late["calm"] + 5, late
     more = latency(summary) - latency(told["calm"][2])
-    assert more > 1, f"{more:.1f} ms, and the server was {late} ms late"
+    assert more > 5, f"{more:.1f} ms, and the server was {late} ms late"
     # Ours was none of it.
     turns = pd.read_parquet(tmp_path / "hogged" / "turns.parquet")
     assert set(turns["slowed_by"]) == {"server"}
