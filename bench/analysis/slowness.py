@@ -3,12 +3,12 @@
 Theory of operation
 -------------------
 Of every turn, from its beginning to the last of its instants, it is known how late this program
-sent and read at worst, and how many segments its connection lost on either way (`bench.line` rows,
-once a second: what was sent again, what came out of order). A turn in which the program passed its
-own bound is the *generator's*; one whose connection lost something is the *network's*; what is left
-is the *server's*, with whatever the path to it takes when nothing is lost. Kernel stamps keep the
-program's late reading out of every latency: it is blamed for it all the same, because its player
-and its next words came late.
+sent and read at worst, and how many segments its connection lost on either way (`bench.line` rows:
+what was sent again and what came out of order, looked at once a second and noted where it grew). A
+turn in which the program passed its own bound is the *generator's*; one whose connection lost
+something is the *network's*; what is left is the *server's*, with whatever the path to it takes
+when nothing is lost. Kernel stamps keep the program's late reading out of every latency: it is
+blamed for it all the same, because its player and its next words came late.
 """
 
 from typing import Final, Literal
@@ -23,6 +23,8 @@ from bench.analysis.trouble import lives
 GENERATOR: Final = "generator"
 NETWORK: Final = "network"
 SERVER: Final = "server"
+LOOK_NS: Final = 1_000_000_000
+"""How long after the fact a connection may be looked at."""
 
 Side = Literal["left", "right"]
 
@@ -67,7 +69,7 @@ def _worst(of: Ints, at: Ints, value: Ints, session: Ints, begin: Ints, end: Int
 
 
 def _lost(events: pd.DataFrame, session: Ints, begin: Ints, end: Ints) -> Ints:
-    """Segments that the session's connection lost between the looks around [begin, end]."""
+    """Segments that the session's connection lost in [begin, end]: by the look that follows it."""
     looks = of_type(events, "bench.line", direction="note")
     if looks.empty:
         return np.zeros(len(session), np.int64)
@@ -75,12 +77,10 @@ def _lost(events: pd.DataFrame, session: Ints, begin: Ints, end: Ints) -> Ints:
     total = (told["retransmits"] + told["disorder"]).to_numpy(np.int64)
     of, at = looks["session"].to_numpy(np.int64), looks["at_ns"].to_numpy(np.int64)
     before = _places(of, at, session, begin, "right") - 1
-    after = np.minimum(_places(of, at, session, end, "left"), len(total) - 1)
-    after = np.where(of[after] == session, after, after - 1)
-    after = np.maximum(after, 0)
-    known = _is(of, before, session)
-    since = np.where(known, total[np.maximum(before, 0)], 0)
-    return np.where(of[after] == session, np.maximum(total[after] - since, 0), 0)
+    after = _places(of, at, session, end + LOOK_NS, "right") - 1
+    since = np.where(_is(of, before, session), total[np.maximum(before, 0)], 0)
+    until = np.where(_is(of, after, session), total[np.maximum(after, 0)], 0)
+    return np.asarray(np.maximum(until - since, 0), np.int64)
 
 
 def _is(of: Ints, place: Ints, session: Ints) -> Flags:

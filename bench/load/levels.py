@@ -15,6 +15,8 @@ from bench.voice.audio import AudioFormat
 BATCH = 32
 """Enough to make the call's own cost small; few enough to take a fraction of a millisecond."""
 
+_ENVELOPE = Row._fields.index("envelope")
+
 
 class Levels:
     """The rows of received audio that wait for their envelope, in front of one log."""
@@ -39,15 +41,20 @@ class Levels:
         whole: dict[AudioFormat, list[tuple[int, Row, bytes]]] = {}
         for place, row, audio, fmt in waiting:
             if len(audio) % _window_bytes(fmt):
-                self._log.fill(place, row._replace(envelope=_levels(audio, fmt)))
+                self._log.fill(place, _with(row, _levels(audio, fmt)))
             else:
                 whole.setdefault(fmt, []).append((place, row, audio))
         for fmt, rows in whole.items():
             levels, at = _levels(b"".join(audio for _, _, audio in rows), fmt), 0
             for place, row, audio in rows:
                 until = at + len(audio) // _window_bytes(fmt)
-                self._log.fill(place, row._replace(envelope=levels[at:until]))
+                self._log.fill(place, _with(row, levels[at:until]))
                 at = until
+
+
+def _with(row: Row, levels: bytes) -> tuple[object, ...]:
+    """The row and its envelope, as the log takes it: `_replace` costs five times as much."""
+    return (*row[:_ENVELOPE], levels, *row[_ENVELOPE + 1 :])
 
 
 def _window_bytes(fmt: AudioFormat) -> int:

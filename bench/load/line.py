@@ -13,12 +13,9 @@ import struct
 import termios
 from typing import Final, NamedTuple
 
-_SIZE: Final = 232
-_RTT: Final = 148
+_INFO: Final = struct.Struct("=100xI40xII72xI")
+"""tcpi_total_retrans, tcpi_notsent_bytes, tcpi_min_rtt, tcpi_rcv_ooopack, at 100, 144, 148, 224."""
 _UNKNOWN: Final = 2**32 - 1
-_RESENT: Final = 100
-_UNSENT: Final = 144
-_DISORDER: Final = 224
 
 
 class Line(NamedTuple):
@@ -42,13 +39,10 @@ class Line(NamedTuple):
 def read_line(connection: socket.socket) -> Line | None:
     """The state of a connected socket; None where the system does not tell."""
     try:
-        info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _SIZE)
+        info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO.size)
         waiting = array.array("i", [0])
         fcntl.ioctl(connection.fileno(), termios.FIONREAD, waiting)
     except (OSError, AttributeError):
         return None
-    info = info.ljust(_SIZE, b"\0")
-    rtt, resent, unsent, disorder = (
-        struct.unpack_from("I", info, at)[0] for at in (_RTT, _RESENT, _UNSENT, _DISORDER)
-    )
+    resent, unsent, rtt, disorder = _INFO.unpack(info.ljust(_INFO.size, b"\0"))
     return Line(0 if rtt == _UNKNOWN else rtt, resent, disorder, waiting[0], unsent)

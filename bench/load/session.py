@@ -88,7 +88,7 @@ class Session:
         self._bytes_sent = 0
         self._output = AudioFormat()
         self._types: set[type] = set()
-        self._line: Line | None = None
+        self._line = Line()
         self._turn_offset_ns: int | None = None
         self._turn_answer_ns: int | None = None
         self._turn_bytes = 0
@@ -123,11 +123,13 @@ class Session:
         self._settle()
 
     def look(self, now_ns: int) -> None:
-        """Once a second: how the connection is, as a row."""
+        """Once a second: how the connection is; a row where more is lost or waits than before."""
         line = self.wire.line() if self._upgraded else None
-        if line is not None:
-            self._watch.line(line, self._line or Line())
-            self._line = line
+        if line is None:
+            return
+        before, self._line = self._line, line
+        self._watch.line(line, before)
+        if line[1:] != before[1:]:
             self._log.append(
                 note_row(self._number, Note("bench.line", now_ns, detail=line._asdict()))
             )

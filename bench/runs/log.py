@@ -3,11 +3,12 @@
 Theory of operation
 -------------------
 A log is a file of records: four bytes of length (little-endian), then a msgpack array that is one
-`Row` or one `HealthRow`. Appending encodes into a buffer and nothing else; `flush`, called once a
-second by the worker's loop, hands the buffer to the kernel. So the hot path pays about a
-microsecond a row and never waits for a disk, and a worker that is killed loses at most the last
-second: a record cut short at the end of a file is dropped by the reader, and what was written but
-is not there shows in the count that the worker acknowledged.
+`Row` or one `HealthRow`. Appending encodes into a buffer; `flush`, called once a second by the
+worker's loop and by every `MOST_PENDING`-th row, hands the buffer to the kernel. So the hot path
+pays about a microsecond a row and never waits for a disk, and no flush takes as long as a send may
+be late. A worker that is killed loses at most the last second: a record cut short at the end of a
+file is dropped by the reader, and what was written but is not there shows in the count that the
+worker acknowledged.
 
 Nothing is rounded, reordered or left out. Columns, types and order are the business of `seal`.
 """
@@ -22,6 +23,9 @@ import msgspec
 
 from bench.errors import RunFolderError
 from bench.runs.rows import Row
+
+MOST_PENDING = 256
+"""Rows of a flush: a second's worth of a thousand sessions at once would stop them for 20 ms."""
 
 
 class HealthRow(NamedTuple):
@@ -81,6 +85,8 @@ class Log:
         """One more row."""
         self.rows += 1
         self._add(row)
+        if len(self._pending) >= MOST_PENDING:
+            self.flush()
 
     def reserve(self) -> int:
         """Keep the next place for a row that `fill` brings before the log is flushed."""
@@ -88,8 +94,8 @@ class Log:
         self._pending.append(b"")
         return len(self._pending) - 1
 
-    def fill(self, place: int, row: Row) -> None:
-        """The row of a place that was reserved since the last flush."""
+    def fill(self, place: int, row: tuple[object, ...]) -> None:
+        """The row (its values in order) of a place that was reserved since the last flush."""
         text = self._encode(row)
         self._pending[place] = len(text).to_bytes(4, "little") + text
 

@@ -50,6 +50,8 @@ SESSIONS = 100
 SO_TIMESTAMPNS = 35
 WARMUP_S = 2.0
 CHUNK_NS = 100_000_000
+PATIENCE_S = 15
+"""A half that is far beyond what it can carry may take for ever to come to its end."""
 
 
 def cpu():
@@ -179,7 +181,10 @@ def half(name, port, seconds, sessions=SESSIONS):
     """One half in a process of its own; what it tells."""
     command = [sys.executable, "-m", "tests.benchmarks.bench_load", name]
     command += [str(port), str(seconds), str(sessions)]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    done = subprocess.run(
+        command, check=True, capture_output=True, text=True, timeout=PATIENCE_S + 2 * seconds
+    )
+    return json.loads(done.stdout)
 
 
 def memory(sessions=SESSIONS):
