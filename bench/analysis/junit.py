@@ -54,11 +54,11 @@ def _check(check: dict[str, Any]) -> TestCase:
 
 def _with(case: TestCase, found: dict[str, Any], names: tuple[str, ...], said: str) -> TestCase:
     """The case with its figures; what is not known is left out."""
-    figures = Properties()
+    figures = Properties()  # type: ignore[no-untyped-call]  # junitparser annotates in part
     for name in names:
         if found.get(name) is not None:
             figures.add_property(Property(name, str(found[name])))
-    case.append(figures)
+    case.append(figures)  # type: ignore[no-untyped-call]
     shown = ", ".join(f"{one.name} {one.value}" for one in figures)
     case.system_out = f"{said}\n{shown}"
     return case

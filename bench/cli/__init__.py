@@ -105,6 +105,13 @@ def run(
     price_per_minute: Annotated[
         float | None, typer.Option(help="Price of a session-minute, for the estimate.")
     ] = None,
+    max_minutes: Annotated[
+        float | None,
+        typer.Option(help="Session-minutes it may use: refused beforehand, ended when used."),
+    ] = None,
+    max_cost: Annotated[
+        float | None, typer.Option(help="The same in money; needs --price-per-minute.")
+    ] = None,
     probe_first: Annotated[
         bool, typer.Option("--probe", help="Probe the target first, and keep that with the run.")
     ] = False,
@@ -117,6 +124,7 @@ def run(
     options = Options(
         scenario, target, dialect, sessions, duration, workers, tuple(gate or ()), gates, baseline,
         tuple(set_ or ()), out_, web_port if web else None, yes, price_per_minute, probe_first,
+        max_minutes, max_cost,
     )  # fmt: skip
     if web:
         talk.print(f"Locust's web page: http://127.0.0.1:{web_port}", highlight=False)
