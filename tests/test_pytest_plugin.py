@@ -3,10 +3,12 @@
 import json
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from bench import pytest_plugin
 from bench.analysis.judge import judge_run
 from bench.analysis.pipeline import analyse
 from bench.pytest_plugin import arguments
@@ -39,18 +41,14 @@ def run_folder(tmp_path_factory):
 
 @pytest.fixture
 def play(pytester, monkeypatch, run_folder):
-    """Run a test file under the plugin, in this process or (`apart`) in one of its own."""
+    """Run a test file under the plugin, and under no other."""
     monkeypatch.syspath_prepend(str(ROOT))
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setattr(pytest_plugin, "PROGRAM", (sys.executable, "pretence.py"))
 
-    def run(body, *options, code=0, apart=False):
+    def run(body, *options, code=0):
         (pytester.path / "code").write_text(str(code))
         (pytester.path / "pretence.py").write_text(PRETENCE)
-        pytester.makeconftest(
-            "import sys\nfrom bench import pytest_plugin\n"
-            "pytest_plugin.PROGRAM = (sys.executable, 'pretence.py')\n"
-            if not apart
-            else ""
-        )
         pytester.makepyfile(
             "import pytest\nfrom bench.errors import UsageError\n"
             "from bench.pytest_plugin import UnfitRunError, assert_gate\n"
@@ -195,8 +193,6 @@ def test_starting_pytest_with_the_plugin_imports_nothing_of_the_bench_that_is_sl
 
 
 def test_the_wheel_brings_it_to_pytest():
-    import tomllib
-
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     (target,) = project["entry-points"]["pytest11"].values()
     assert target == "bench.pytest_plugin"
