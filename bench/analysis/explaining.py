@@ -28,6 +28,7 @@ from bench.plan.metrics import METRICS
 
 MOST_TIMES: Final = 100.0
 """More samples than so many times those that there are is no advice."""
+_VOID: Final = " The run is invalid, so this gates nothing."
 
 
 class _Case(NamedTuple):
@@ -75,7 +76,8 @@ def explain(entry: dict[str, Any], summary: dict[str, Any]) -> str:
 
 def explained(verdict: dict[str, Any], summary: dict[str, Any]) -> dict[str, Any]:
     """A verdict whose gates each have `explain`."""
-    gates = [{**entry, "explain": explain(entry, summary)} for entry in verdict["gates"]]
+    void = _VOID if verdict["verdict"] == "invalid" else ""
+    gates = [{**entry, "explain": explain(entry, summary) + void} for entry in verdict["gates"]]
     return {**verdict, "gates": gates}
 
 
@@ -107,7 +109,7 @@ def _decided(case: _Case) -> str:
     if verdict == "fail":
         told = f"value and whole interval are beyond {limit}"
         if _short(case) > 0 or case.unbounded:
-            told = f"there is no interval to go by, but every single sample is beyond {limit}"
+            told = f"that is too little to go by an interval, but every sample is beyond {limit}"
         return f"{told}: another target would change that, a longer run would not"
     return _open(case, limit)
 

@@ -35,30 +35,31 @@ def write_junit(verdict: dict[str, Any], name: str, path: Path) -> None:
 
 
 def _gate(ruling: dict[str, Any], *, invalid: bool) -> TestCase:
-    case = TestCase(ruling["gate"], "bench.gates")
+    reason: str = ruling["reason"]
+    result: list[Any] = []
     if invalid:
-        case.result = [Skipped(f"the run is invalid; {ruling['reason']}")]
+        result = [Skipped(f"the run is invalid; {reason}")]
     elif ruling["verdict"] == "fail":
-        case.result = [Failure(ruling["reason"], "fail")]
+        result = [Failure(reason, "fail")]
     elif ruling["verdict"] == "inconclusive":
-        case.result = [Error(ruling["reason"], "inconclusive")]
-    return _with(case, ruling, _FIGURES, ruling["reason"])
+        result = [Error(reason, "inconclusive")]
+    figures = {name: ruling.get(name) for name in _FIGURES}
+    return _case(ruling["gate"], "bench.gates", figures, result, reason)
 
 
 def _check(check: dict[str, Any]) -> TestCase:
-    case = TestCase(check["rule"], "bench.validity")
-    if not check["ok"]:
-        case.result = [Error(f"{check['text']}; {check['remedy']}", "invalid")]
-    return _with(case, check, _MEASURES, check["text"])
+    result = [] if check["ok"] else [Error(f"{check['text']}; {check['remedy']}", "invalid")]
+    figures = {name: check.get(name) for name in _MEASURES}
+    return _case(check["rule"], "bench.validity", figures, result, check["text"])
 
 
-def _with(case: TestCase, found: dict[str, Any], names: tuple[str, ...], said: str) -> TestCase:
-    """The case with its figures; what is not known is left out."""
-    figures = Properties()  # type: ignore[no-untyped-call]  # junitparser annotates in part
-    for name in names:
-        if found.get(name) is not None:
-            figures.add_property(Property(name, str(found[name])))
-    case.append(figures)  # type: ignore[no-untyped-call]
-    shown = ", ".join(f"{one.name} {one.value}" for one in figures)
-    case.system_out = f"{said}\n{shown}"
+def _case(name: str, room: str, figures: dict[str, Any], result: list[Any], said: str) -> TestCase:
+    """A case in the order of elements that schemas of JUnit ask for; unknown figures left out."""
+    case, properties = TestCase(name, room), Properties()  # type: ignore[no-untyped-call]
+    known = {key: str(value) for key, value in figures.items() if value is not None}
+    for key, value in known.items():
+        properties.add_property(Property(key, value))
+    case.append(properties)  # type: ignore[no-untyped-call]
+    case.result = result
+    case.system_out = f"{said}\n{', '.join(f'{key} {value}' for key, value in known.items())}"
     return case

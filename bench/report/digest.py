@@ -14,7 +14,6 @@ is left, those that do not pass first where not all of them fit, and a line says
 there and where they are.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
@@ -22,6 +21,7 @@ from typing import Final
 import numpy as np
 
 from bench.errors import RunFolderError
+from bench.report.markdown import inert, row, table_head
 from bench.report.run import WAITS, Run, numbers, read_run, said_ns
 from bench.report.tables import (
     broken_rules,
@@ -31,7 +31,7 @@ from bench.report.tables import (
     sessions_line,
     why,
 )
-from bench.report.words import capital, clip, count, plain, quantity, seconds
+from bench.report.words import capital, count, plain, quantity, seconds
 
 FILE_NAME: Final = "summary.md"
 LIMIT: Final = 1_000_000
@@ -48,14 +48,7 @@ _MEANS: Final = {
 }
 _BLOCKS: Final = "▁▂▃▄▅▆▇█"
 _GAP: Final = "·"
-_LONGEST: Final = 600
 _MOST_RULES: Final = 50
-_MARKUP: Final = re.compile(
-    # Not every underscore: names of metrics are to be read, and inside a word it marks nothing.
-    r"[\\`*\[\]|~$#!]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])"
-    # Nor is an address to become a link.
-    r"|:(?=//)|(?<=www)\."
-)
 _FILES: Final = (
     ("report.html", "the whole report, one page for the browser"),
     ("junit.xml", "a test case per gate"),
@@ -116,9 +109,9 @@ def _gates(run: Run, room: int) -> Iterator[str]:
     if not lines:
         yield "No gates were asked for.\n"
         return
-    yield from _table_head(("verdict", "gate", "value", "95 % interval", "n", "why"), "llrrrl")
+    yield from table_head(("verdict", "gate", "value", "95 % interval", "n", "why"), "llrrrl")
     rows = [
-        _row(
+        row(
             f"**{inert(line.verdict)}**",
             *map(inert, (line.gate, line.value, line.interval, line.n, capital(line.reason))),
         )
@@ -130,7 +123,7 @@ def _gates(run: Run, room: int) -> Iterator[str]:
 
 def _within(rows: list[str], passed: list[bool], room: int) -> Iterator[str]:
     """The rows that fit; where not all do, those that did not pass come first."""
-    sizes = [len(row.encode()) + 1 for row in rows]
+    sizes = [len(line.encode()) + 1 for line in rows]
     room -= 400  # the head of the table and the line about the rest
     if sum(sizes) <= room:
         yield from rows
@@ -153,9 +146,9 @@ def _within(rows: list[str], passed: list[bool], room: int) -> Iterator[str]:
 
 
 def _figures(run: Run) -> Iterator[str]:
-    yield from _table_head(("figure", "value", "interval and samples"), "lrl")
+    yield from table_head(("figure", "value", "interval and samples"), "lrl")
     for line in headlines(run):
-        yield _row(*map(inert, (line.name, line.value, line.more)))
+        yield row(*map(inert, (line.name, line.value, line.more)))
     yield ""
     yield inert(headline_note(run))
     yield ""
@@ -223,24 +216,3 @@ def _validity(run: Run) -> Iterator[str]:
 def _files() -> Iterator[str]:
     """Names and no links: nobody knows here where the folder will be put (see ci/summary.sh)."""
     yield "In the run folder: " + ", ".join(f"`{name}` ({what})" for name, what in _FILES) + "."
-
-
-# ── markdown ─────────────────────────────────────────────────────────────────────────────────────
-
-
-def inert(text: object) -> str:
-    """Any text as one line of Markdown that shows just that text, in or out of a table."""
-    line = clip(text, _LONGEST)
-    line = "".join(letter for letter in line if letter.isprintable())
-    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return _MARKUP.sub(r"\\\g<0>", line)
-
-
-def _table_head(names: tuple[str, ...], sides: str) -> Iterator[str]:
-    """The two lines that begin a table; `sides` has l or r for each column."""
-    yield _row(*names)
-    yield _row(*("---:" if side == "r" else "---" for side in sides))
-
-
-def _row(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |"

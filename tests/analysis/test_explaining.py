@@ -79,7 +79,7 @@ def test_samples_that_are_worth_fewer_count_for_fewer():
 
 def test_a_few_samples_that_all_fail_say_so():
     sentence = told(GATE, row(900, 890, 910, n=5), least=850)
-    assert "there is no interval to go by, but every single sample is beyond the limit" in sentence
+    assert "too little to go by an interval, but every sample is beyond the limit" in sentence
 
 
 def test_a_single_session_is_told_that_it_is_alone():
@@ -133,3 +133,9 @@ def test_explaining_a_verdict_changes_nothing_else_of_it():
     (told_of,) = with_words["gates"]
     assert told_of.pop("explain").startswith("It stays open: ")
     assert with_words == verdict
+
+
+def test_of_an_invalid_run_it_is_said_that_nothing_of_it_gates():
+    entry = rule_gate(parse_gate("count(errors) <= 0"), {}, {}, "")._asdict()
+    (found,) = explained({"verdict": "invalid", "gates": [entry]}, {})["gates"]
+    assert found["explain"].endswith(". The run is invalid, so this gates nothing.")

@@ -45,6 +45,7 @@ def test_every_gate_is_a_case_with_its_figures_and_its_reason(read):
         "112 ms over <the> limit & more",
         "verdict fail, value 912.5, low 901.0, limit 800.0, n 400",
     ]
+    assert [child.tag for child in failed._elem] == ["properties", "failure", "system-out"]
     assert passed.is_passed
     assert figures(passed)["value"] == "0"
 

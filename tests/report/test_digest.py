@@ -3,35 +3,13 @@
 import re
 
 import numpy as np
-import pytest
-from markdown_it import MarkdownIt
 
-from bench.report.digest import LIMIT, digest, inert, sparkline, write_digest
+from bench.report.digest import LIMIT, digest, sparkline, write_digest
 from bench.report.run import read_run
+from tests.report.rendering import cells, rendered
 from tests.report.synthetic import make_run
 
 MIB = 1 << 20
-
-
-@pytest.fixture(scope="module")
-def rendered():
-    """Markdown as GitHub reads it (tables and strikethrough beside CommonMark), to tokens."""
-    reader = MarkdownIt("commonmark").enable(["table", "strikethrough"])
-    return reader.parse
-
-
-def cells(tokens):
-    """The texts of all table cells, row by row of the body."""
-    rows, row = [], None
-    for place, token in enumerate(tokens):
-        if token.type == "tr_open":
-            row = []
-        elif token.type in {"td_open", "th_open"}:
-            children = tokens[place + 1].children
-            row.append("".join(child.content for child in children))
-        elif token.type == "tr_close":
-            rows.append(row)
-    return rows
 
 
 def test_the_verdict_comes_first_and_in_a_word(runs):
@@ -47,7 +25,7 @@ def test_the_reason_follows_and_what_to_do_about_it(runs):
     assert "It is safe to run this again" in digest(runs["invalid"])
 
 
-def test_every_gate_is_a_row_with_its_figures(runs, rendered):
+def test_every_gate_is_a_row_with_its_figures(runs):
     run = runs["whole"]
     head, first, *_ = cells(rendered(digest(run)))
     assert head == ["verdict", "gate", "value", "95 % interval", "n", "why"]
@@ -58,7 +36,7 @@ def test_every_gate_is_a_row_with_its_figures(runs, rendered):
     assert first[4:] == [str(gate["n"]), "Within it"]
 
 
-def test_the_headline_figures_are_the_pages(runs, rendered):
+def test_the_headline_figures_are_the_pages(runs):
     rows = cells(rendered(digest(runs["whole"])))
     figures = {row[0]: row[1] for row in rows if len(row) == 3}
     p50 = runs["whole"].statistics("first_audio_latency")["p50"].value
@@ -107,32 +85,6 @@ def test_a_run_without_turns_or_gates_is_told_all_the_same(runs):
     assert "First text latency over the measured phase" in written
 
 
-NASTY = [
-    "a | b", "<img src=x onerror=1>", "[x](https://evil.example)", "![x](y)", "**b** _i_ ~~s~~",
-    "`code` \\| $x$", "# head", "a &lt; b", "line\nbreak | x", "_a_ snake_case_name _",
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("text", NASTY)
-def test_no_text_of_a_run_is_markup(text, rendered):
-    shown = " ".join(text.split())
-    document = f"| head |\n| --- |\n| {inert(text)} |\n\nX {inert(text)}\n"
-    tokens = rendered(document)
-    assert cells(tokens) == [["head"], [shown]]
-    paragraph = tokens[-2].children
-    assert "".join(child.content for child in paragraph) == f"X {shown}"
-    assert {child.type for child in paragraph} <= {"text", "text_special"}
-
-
-def test_escape_sequences_and_other_directions_of_text_are_left_out():
-    assert inert("a\x1b[2J\u202eb") == "a\\[2Jb"
-
-
-def test_no_address_becomes_a_link():
-    assert inert("https://evil.example") == r"https\://evil.example"
-    assert inert("www.evil.example") == r"www\.evil.example"
-
-
 def test_five_thousand_gates_fit_those_that_failed_are_there_and_the_rest_is_counted(runs):
     run = runs["whole"]
     gate = {"verdict": "pass", "value": 1.0, "low": None, "high": None, "n": 9, "reason": "x" * 300}
@@ -149,7 +101,7 @@ def test_five_thousand_gates_fit_those_that_failed_are_there_and_the_rest_is_cou
     assert "In the run folder" in text.splitlines()[-1]
 
 
-def test_gates_that_all_fit_keep_their_order(runs, rendered):
+def test_gates_that_all_fit_keep_their_order(runs):
     run = runs["whole"]
     rows = cells(rendered(digest(run)))
     assert [row[1] for row in rows[1:5]] == [gate["gate"] for gate in run.verdict["gates"]]
