@@ -29,7 +29,7 @@ def test_a_pipeline_runs_judges_and_summarises(tmp_path):
     output, summary = tmp_path / "output", tmp_path / "summary"
     environment = {
         **os.environ, "BENCH": str(program), "BENCH_SCENARIO": "scenarios/demo.toml",
-        "BENCH_SESSIONS": "2", "BENCH_DURATION": "6s", "BENCH_GATE_PROFILE": "smoke",
+        "BENCH_SESSIONS": "2", "BENCH_DURATION": "15s", "BENCH_GATE_PROFILE": "smoke",
         "BENCH_GATES": "count(errors) <= 0\np99(first_audio_latency) < 9 s",
         "BENCH_ARGS": "\n".join(f"--set={key}={value}" for key, value in CALM.items()),
         "BENCH_OUT": str(tmp_path / "out"), "BENCH_INCONCLUSIVE": "warn",
@@ -56,7 +56,7 @@ def test_a_pipeline_runs_judges_and_summarises(tmp_path):
 def test_a_team_can_assert_gates_on_a_run_of_its_own(tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     run = Bench(tmp_path).run(
-        "scenarios/demo.toml", sessions=2, duration="6s", gates="smoke", set=CALM, max_minutes=5
+        "scenarios/demo.toml", sessions=2, duration="15s", gates="smoke", set=CALM, max_minutes=5
     )
     assert run.verdict == "pass", run.reasons
     assert_gate(run, "max(first_audio_latency) < 9 s")
