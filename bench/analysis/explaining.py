@@ -101,16 +101,19 @@ def _why(case: _Case) -> str:
 def _decided(case: _Case) -> str:
     """What decided, and what would change it."""
     verdict, limit = case.entry["verdict"], f"the limit of {_amount(case.limit, case.gate)}"
-    side = "within" if verdict == "pass" else "beyond"
+    side = "on the right side of" if verdict == "pass" else "on the wrong side of"
     if case.valued:
         return f"it is judged by that value alone, which is {side} {limit}"
     if verdict == "pass":
-        return f"value and whole interval are within {limit}, {_margin(case)}"
+        return f"value and whole interval are on the right side of {limit}, {_margin(case)}"
     if verdict == "fail":
-        told = f"value and whole interval are beyond {limit}"
+        told = "value and whole interval are"
         if _short(case) > 0 or case.unbounded:
-            told = f"that is too little to go by an interval, but every sample is beyond {limit}"
-        return f"{told}: another target would change that, a longer run would not"
+            told = "that is too little to go by an interval, but every sample is"
+        return (
+            f"{told} on the wrong side of {limit}: another target would change that, a longer run "
+            "would not"
+        )
     return _open(case, limit)
 
 
@@ -126,8 +129,11 @@ def _open(case: _Case, limit: str) -> str:
             f"{FEW_SESSIONS} sessions or more"
         )
     beyond = not case.gate.holds(_value(case), _limit(case))
-    held = f"is beyond {limit}" if beyond else f"is within {limit}"
-    return f"the value {held} but its interval reaches over it: {_advice(case, _more(case))}"
+    side = "wrong" if beyond else "right"
+    return (
+        f"the value is on the {side} side of {limit} but its interval reaches over it: "
+        f"{_advice(case, _more(case))}"
+    )
 
 
 def _margin(case: _Case) -> str:

@@ -26,7 +26,8 @@ def told(text, found, *, sessions=100, accepted=None, least=10, **more):
 def test_a_pass_says_that_the_whole_interval_is_within_and_by_how_much():
     assert told(GATE, row(642, 610, 688)) == (
         "It passes: p95(first_audio_latency) is 642 ms, at 95 % between 610 ms and 688 ms, of 400 "
-        "samples; value and whole interval are within the limit of 800 ms, with 112 ms to spare."
+        "samples; value and whole interval are on the right side of the limit of 800 ms, with "
+        "112 ms to spare."
     )
 
 
@@ -34,8 +35,8 @@ def test_a_failure_says_that_a_longer_run_would_not_change_it():
     sentence = told(GATE, row(912, 901, 940))
     assert sentence.startswith("It fails: p95(first_audio_latency) is 912 ms, at 95 % between 901")
     assert sentence.endswith(
-        "value and whole interval are beyond the limit of 800 ms: another target would change "
-        "that, a longer run would not."
+        "value and whole interval are on the wrong side of the limit of 800 ms: another target "
+        "would change that, a longer run would not."
     )
 
 
@@ -44,11 +45,11 @@ def test_an_interval_that_reaches_over_says_about_how_many_sessions_would_settle
     sentence = told(GATE, row(740, 690, 830))
     assert sentence.startswith("It stays open: ")
     assert sentence.endswith(
-        "the value is within the limit of 800 ms but its interval reaches over it: it takes about "
-        "125 more sessions like these."
+        "the value is on the right side of the limit of 800 ms but its interval reaches over it: it "
+        "takes about 125 more sessions like these."
     )
     beyond = told(GATE, row(830, 785, 900))  # (45 / 30)²
-    assert "the value is beyond the limit" in beyond
+    assert "the value is on the wrong side of the limit" in beyond
     assert "about 125 more sessions" in beyond
 
 
@@ -79,7 +80,10 @@ def test_samples_that_are_worth_fewer_count_for_fewer():
 
 def test_a_few_samples_that_all_fail_say_so():
     sentence = told(GATE, row(900, 890, 910, n=5), least=850)
-    assert "too little to go by an interval, but every sample is beyond the limit" in sentence
+    assert (
+        "too little to go by an interval, but every sample is on the wrong side of the limit"
+        in sentence
+    )
 
 
 def test_a_single_session_is_told_that_it_is_alone():
@@ -106,14 +110,14 @@ def test_a_gate_without_its_baseline_asks_for_one():
         "but the baseline gives no limit (none was given); it takes a --baseline with a value of "
         "p50(first_audio_latency)."
     )
-    assert "within the limit of 880 ms" in told(text, row(700, 690, 710), accepted=800)
+    assert "right side of the limit of 880 ms" in told(text, row(700, 690, 710), accepted=800)
 
 
 @pytest.mark.parametrize(
     ("text", "found", "words"),
     [
         ("count(errors) <= 0", row(3, n=5), "It fails: count(errors) is 3 of 5 samples; it is"),
-        ("count(errors) <= 0", row(0, n=5), "by that value alone, which is within the limit of 0."),
+        ("count(errors) <= 0", row(0, n=5), "alone, which is on the right side of the limit of 0."),
         ("max(first_audio_latency) < 3 s", row(None, n=5), "is beyond every wait of 5 samples"),
         ("rate(turns) >= 2 /s", row(2.5, n=5), "rate(turns) is 2.5 /s of 5 samples"),
     ],
