@@ -45,8 +45,8 @@ def test_an_interval_that_reaches_over_says_about_how_many_sessions_would_settle
     sentence = told(GATE, row(740, 690, 830))
     assert sentence.startswith("It stays open: ")
     assert sentence.endswith(
-        "the value is on the right side of the limit of 800 ms but its interval reaches over it: it "
-        "takes about 125 more sessions like these."
+        "the value is on the right side of the limit of 800 ms but its interval reaches over it: "
+        "it takes about 125 more sessions like these."
     )
     beyond = told(GATE, row(830, 785, 900))  # (45 / 30)²
     assert "the value is on the wrong side of the limit" in beyond
