@@ -35,6 +35,7 @@ improved without running again. The way of the data, one module a step::
     summary     summary.json (counts: what is counted and not timed)
     validity    was the generator honest: all rules, and remarks
     ruling      one gate against one statistic
+    explaining  why a ruling came out so, and what would change it
     judge       gates and summary ▶ verdict.json, junit.xml (junit), exit code
     calibration the program's own error, against a server whose truth is known
     pipeline    from the run folder through all of these to its tables and summary

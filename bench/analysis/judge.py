@@ -34,6 +34,13 @@ def judge_run(folder: Path, gates: Sequence[Gate], baseline: Path | None) -> dic
     `baseline` is a run folder or a summary.json. UsageError where it is of another version of the
     metric definitions; RunFolderError where a file is unreadable, or the run's figures are of one.
     """
+    verdict = weigh_run(folder, gates, baseline)
+    _write(verdict, RunFolder.open(folder))
+    return verdict
+
+
+def weigh_run(folder: Path, gates: Sequence[Gate], baseline: Path | None) -> dict[str, Any]:
+    """The verdict that `judge_run` would write; the folder is left as it is."""
     place = RunFolder.open(folder)
     summary = _summary(place.summary)
     if summary.get("metric_version") != VERSION:
@@ -54,9 +61,7 @@ def judge_run(folder: Path, gates: Sequence[Gate], baseline: Path | None) -> dic
         read_table(place.sessions, ["session", "worker", "slot", "outcome"]),
         summary,
     )
-    verdict = conclude(rulings, check_run(evidence), _decided(summary), remarks(evidence))
-    _write(verdict, place)
-    return verdict
+    return conclude(rulings, check_run(evidence), _decided(summary), remarks(evidence))
 
 
 def _decided(summary: dict[str, Any]) -> int:

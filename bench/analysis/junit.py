@@ -2,13 +2,17 @@
 
 Two suites: gates and validity. A failed gate is a failure; an inconclusive one and a broken
 validity rule are errors, so that neither is ever shown green. Gates of an invalid run are skipped:
-its figures never gate.
+its figures never gate. Every case carries its figures twice: as properties for programs, and in
+system-out for people, because some servers show the one and some the other.
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
+from junitparser import Error, Failure, JUnitXml, Properties, Property, Skipped, TestCase, TestSuite
+
+_FIGURES: Final = ("verdict", "value", "low", "high", "limit", "n")
+_MEASURES: Final = ("ok", "value", "bound", "unit", "from_s", "to_s")
 
 
 def write_junit(verdict: dict[str, Any], name: str, path: Path) -> None:
@@ -31,18 +35,31 @@ def write_junit(verdict: dict[str, Any], name: str, path: Path) -> None:
 
 
 def _gate(ruling: dict[str, Any], *, invalid: bool) -> TestCase:
-    case = TestCase(ruling["gate"], "bench.gates")
+    reason: str = ruling["reason"]
+    result: list[Any] = []
     if invalid:
-        case.result = [Skipped(f"the run is invalid; {ruling['reason']}")]
+        result = [Skipped(f"the run is invalid; {reason}")]
     elif ruling["verdict"] == "fail":
-        case.result = [Failure(ruling["reason"], "fail")]
+        result = [Failure(reason, "fail")]
     elif ruling["verdict"] == "inconclusive":
-        case.result = [Error(ruling["reason"], "inconclusive")]
-    return case
+        result = [Error(reason, "inconclusive")]
+    figures = {name: ruling.get(name) for name in _FIGURES}
+    return _case(ruling["gate"], "bench.gates", figures, result, reason)
 
 
 def _check(check: dict[str, Any]) -> TestCase:
-    case = TestCase(check["rule"], "bench.validity")
-    if not check["ok"]:
-        case.result = [Error(f"{check['text']}; {check['remedy']}", "invalid")]
+    result = [] if check["ok"] else [Error(f"{check['text']}; {check['remedy']}", "invalid")]
+    figures = {name: check.get(name) for name in _MEASURES}
+    return _case(check["rule"], "bench.validity", figures, result, check["text"])
+
+
+def _case(name: str, room: str, figures: dict[str, Any], result: list[Any], said: str) -> TestCase:
+    """A case in the order of elements that schemas of JUnit ask for; unknown figures left out."""
+    case, properties = TestCase(name, room), Properties()  # type: ignore[no-untyped-call]
+    known = {key: str(value) for key, value in figures.items() if value is not None}
+    for key, value in known.items():
+        properties.add_property(Property(key, value))
+    case.append(properties)  # type: ignore[no-untyped-call]
+    case.result = result
+    case.system_out = f"{said}\n{', '.join(f'{key} {value}' for key, value in known.items())}"
     return case

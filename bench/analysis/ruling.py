@@ -24,7 +24,10 @@ _NO_ROW: Final[Row] = {"value": None, "low": None, "high": None, "n": 0}
 
 
 class Ruling(NamedTuple):
-    """One gate, judged. Value and interval are the summary's; `reason` is a sentence."""
+    """One gate, judged. Value and interval are the summary's; `reason` is a sentence.
+
+    `limit` is in the metric's unit; None where it was the baseline's to give, and it gave none.
+    """
 
     gate: str
     verdict: str
@@ -33,6 +36,7 @@ class Ruling(NamedTuple):
     high: float | None
     n: int
     reason: str
+    limit: float | None = None
 
 
 def rule_gate(gate: Gate, rows: Rows, accepted: Rows, missing: str) -> Ruling:
@@ -47,6 +51,7 @@ def rule_gate(gate: Gate, rows: Rows, accepted: Rows, missing: str) -> Ruling:
         high=row["high"],
         n=row["n"],
         reason=f"{gate.statistic}({gate.metric}) {reason}",
+        limit=_limit(gate, accepted),
     )
 
 

@@ -30,6 +30,9 @@ talk = Console(stderr=True)
 out = Console()
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script to read.")]
+Markdown = Annotated[
+    bool, typer.Option("--markdown", help="Print the digest, summary.md, as for a job summary.")
+]
 RunPath = Annotated[Path, typer.Argument(help="A run folder under reports/.")]
 
 
@@ -102,6 +105,13 @@ def run(
     price_per_minute: Annotated[
         float | None, typer.Option(help="Price of a session-minute, for the estimate.")
     ] = None,
+    max_minutes: Annotated[
+        float | None,
+        typer.Option(help="Session-minutes it may use: refused beforehand, ended when used."),
+    ] = None,
+    max_cost: Annotated[
+        float | None, typer.Option(help="The same in money; needs --price-per-minute.")
+    ] = None,
     probe_first: Annotated[
         bool, typer.Option("--probe", help="Probe the target first, and keep that with the run.")
     ] = False,
@@ -117,6 +127,7 @@ def run(
     options = Options(
         scenario, target, dialect, sessions, duration, workers, tuple(gate or ()), gates, baseline,
         tuple(set_ or ()), out_, web_port if web else None, yes, price_per_minute, probe_first, pin,
+        max_minutes, max_cost,
     )  # fmt: skip
     if web:
         talk.print(f"Locust's web page: http://127.0.0.1:{web_port}", highlight=False)
@@ -125,31 +136,42 @@ def run(
     raise typer.Exit(EXIT_INTERRUPTED if interrupted else code)
 
 
-def _settle(folder: Any, *, as_json: bool) -> int:
+def _settle(folder: Any, *, as_json: bool, as_markdown: bool = False) -> int:
     from bench.cli.settle import settle  # noqa: PLC0415
 
     with talk.status("sealing and analysing"):
         verdict = settle(folder)
-    return _print_verdict(folder, verdict, as_json=as_json)
+    return _print_verdict(folder, verdict, as_json=as_json, as_markdown=as_markdown)
 
 
-def _print_verdict(folder: Any, verdict: dict[str, Any], *, as_json: bool) -> int:
+def _print_verdict(
+    folder: Any, verdict: dict[str, Any], *, as_json: bool, as_markdown: bool = False
+) -> int:
     from bench.analysis.judge import EXIT_CODES  # noqa: PLC0415
     from bench.cli.tables import print_result  # noqa: PLC0415
 
     if as_json:
         print(json.dumps({"folder": str(folder.path), **verdict}, indent=2))
+    elif as_markdown:
+        print(folder.digest.read_text("utf-8"), end="")
     else:
         print_result(folder, verdict, out)
+    if not as_json:
+        told = talk if as_markdown else out
+        for gate in verdict["gates"]:
+            if "explain" in gate:
+                line = f"\n{gate['gate']}\n{gate['explain']}"
+                told.print(line, highlight=False, markup=False, soft_wrap=True)
     return int(EXIT_CODES[verdict["verdict"]])
 
 
 @app.command(epilog="Example: bench report reports/20261124-120000-demo")
-def report(run_folder: RunPath, as_json: Json = False) -> None:
+def report(run_folder: RunPath, as_json: Json = False, as_markdown: Markdown = False) -> None:
     """Seal, analyse, judge and draw a run again, from its folder alone."""
     from bench.runs.folder import RunFolder  # noqa: PLC0415
 
-    raise typer.Exit(_settle(RunFolder.open(run_folder), as_json=as_json))
+    folder = RunFolder.open(run_folder)
+    raise typer.Exit(_settle(folder, as_json=as_json, as_markdown=as_markdown))
 
 
 @app.command(
@@ -161,15 +183,22 @@ def judge(
     baseline: Annotated[
         Path | None, typer.Option(help="A run folder or summary.json that gates refer to.")
     ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say of each gate why it came out so.")
+    ] = False,
     as_json: Json = False,
+    as_markdown: Markdown = False,
 ) -> None:
     """Judge a run by its own gates and some more, from its folder alone."""
+    from bench.cli.settle import explain as explain_verdict  # noqa: PLC0415
     from bench.cli.settle import judge as judge_folder  # noqa: PLC0415
     from bench.runs.folder import RunFolder  # noqa: PLC0415
 
     folder = RunFolder.open(run_folder)
     verdict = judge_folder(folder, gate or (), baseline)
-    raise typer.Exit(_print_verdict(folder, verdict, as_json=as_json))
+    if explain:
+        verdict = explain_verdict(folder, verdict)
+    raise typer.Exit(_print_verdict(folder, verdict, as_json=as_json, as_markdown=as_markdown))
 
 
 @app.command(epilog="Example: bench calibrate --sessions 1,20,100 --json")

@@ -3,7 +3,9 @@
 import resource
 import signal
 import time
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple, Self
@@ -11,15 +13,17 @@ from typing import Any, NamedTuple, Self
 import msgspec
 from rich.console import Console
 
-from bench.cli.cores import Cores, confined, share_out
+from bench.cli.cores import confined, share_out
 from bench.cli.live import Live
 from bench.cli.neighbours import Neighbours
 from bench.cli.probe import probe_for_run
 from bench.cli.processes import Crew, Reference, reach
+from bench.cli.spending import Meter, cap_of, check_cap, session_minutes
 from bench.errors import BenchError, UsageError
 from bench.plan.arrivals import arrivals
 from bench.plan.metrics import VERSION
 from bench.plan.scenario import gates_of
+from bench.probe.findings import Cost
 from bench.probe.run import estimate
 from bench.probe.sittings import sittings_for
 from bench.reference.profile import load_profile
@@ -58,6 +62,8 @@ class Options(NamedTuple):
     price_per_minute: float | None = None
     probe: bool = False
     pin: bool = False
+    max_minutes: float | None = None
+    max_cost: float | None = None
 
 
 def run(options: Options, talk: Console) -> tuple[RunFolder, bool]:
@@ -70,6 +76,7 @@ def run(options: Options, talk: Console) -> tuple[RunFolder, bool]:
     _check_baseline(job, options.baseline)
     if job.scenario.reference.profile:
         load_profile(Path(job.scenario.reference.profile))
+    meter = _meter(job, options)
     if not job.target.loopback:
         _warn(job, options, talk)
     if job.target.url:
@@ -80,13 +87,19 @@ def run(options: Options, talk: Console) -> tuple[RunFolder, bool]:
     if options.baseline is not None:
         facts["baseline"] = str(options.baseline)
     folder.write(facts)
+    crew = partial(Crew, folder, users, options.workers, options.web, cores)
     with confined(cores):
-        interrupted = _start(options, job, folder, users, cores, talk)
+        interrupted = _start(options, job, folder, crew, meter, talk)
     return folder, interrupted
 
 
 def _start(
-    options: Options, job: Job, folder: RunFolder, users: int, cores: Cores | None, talk: Console
+    options: Options,
+    job: Job,
+    folder: RunFolder,
+    start: Callable[[], Crew],
+    meter: Meter,
+    talk: Console,
 ) -> bool:
     """Start the processes of a run and see it through; returns whether it was interrupted."""
     reference = None
@@ -100,8 +113,7 @@ def _start(
         if options.probe:
             target = job.target._replace(url=folder.read()["target"]["url"])
             probe_for_run(folder, target, str(job.corpus.folder), talk)
-        crew = Crew(folder, users, options.workers, options.web, cores)
-        return _watch(crew, reference, folder, job, talk)
+        return _watch(start(), reference, folder, job, meter, talk)
     finally:
         if reference is not None:
             folder.update(reference=reference.stop())
@@ -168,22 +180,34 @@ def _check_baseline(job: Job, baseline: Path | None) -> None:
         )
 
 
+def _meter(job: Job, options: Options) -> Meter:
+    """What counts the run's spending; UsageError where it may spend more than it is allowed."""
+    cap = cap_of(options.max_minutes, options.max_cost, options.price_per_minute)
+    probe = _probe_cost(job).audio_s / 60 if options.probe else 0.0
+    if cap is not None:
+        check_cap(cap, session_minutes(job) + probe)
+    return Meter(cap, probe)
+
+
+def _probe_cost(job: Job) -> Cost:
+    return estimate(str(job.corpus.folder), only=sittings_for(job.target.dialect))
+
+
 def _warn(job: Job, options: Options, talk: Console) -> None:
     """Say what a run against a real service will cost; UsageError without --yes."""
     load = job.scenario.load
     minutes = (load.warmup + load.duration) / (60 * NS_PER_S)
     sessions = load.sessions or len(arrivals(load, job.scenario.seeds.arrivals))
     packets = sessions * 1000 / job.scenario.chunk_ms
-    held = sessions * minutes
+    held = session_minutes(job) + (_probe_cost(job).audio_s / 60 if options.probe else 0.0)
     upper = "" if load.sessions else " in all, were they all open at once"
     price = options.price_per_minute
     cost = f"about {held * price:.2f}" if price is not None else "give --price-per-minute to see it"
     if options.probe:
-        first = estimate(str(job.corpus.folder), only=sittings_for(job.target.dialect))
-        talk.print(f"probe     {first}, before the run", highlight=False, soft_wrap=True)
+        talk.print(f"probe     {_probe_cost(job)}, before the run", highlight=False, soft_wrap=True)
     talk.print(
         f"target    {job.target.name}\nsessions  {sessions}{upper}\nminutes   {minutes:.1f} "
-        f"({held:.0f} session-minutes at most)\npackets   {packets:.0f} a second sent "
+        f"({held:.1f} session-minutes at most)\npackets   {packets:.0f} a second sent "
         f"(chunks of {job.scenario.chunk_ms} ms)\ncost      {cost}",
         highlight=False,
     )
@@ -224,7 +248,12 @@ class _Interrupts:
 
 
 def _watch(
-    crew: Crew, reference: Reference | None, folder: RunFolder, job: Job, talk: Console
+    crew: Crew,
+    reference: Reference | None,
+    folder: RunFolder,
+    job: Job,
+    meter: Meter,
+    talk: Console,
 ) -> bool:
     """Follow the run to its end; returns whether it was interrupted."""
     load = job.scenario.load
@@ -237,13 +266,12 @@ def _watch(
     with _Interrupts() as interrupts, Live(job, talk) as live:
         while crew.master.poll() is None:
             neighbours.look()
-            if (word := crew.progress()) is not None:
-                live.show(word)
+            spent = _hear(crew, live, meter, folder)
             if interrupts.count == 1 and not asked:
                 asked = True
                 live.say("ending: sessions finish what they are saying; Ctrl-C again ends at once")
                 folder.update(interrupted=True)
-            if asked:
+            if asked or spent:
                 crew.finish()  # again and again: at first the master may not be listening yet
             if interrupts.count > 1 or time.monotonic() > deadline:
                 crew.kill()
@@ -268,6 +296,18 @@ def _watch(
     folder.update(neighbours=neighbours.told())
     _note_faults(crew, folder, lost, deadline)
     return interrupts.count > 0
+
+
+def _hear(crew: Crew, live: Live, meter: Meter, folder: RunFolder) -> bool:
+    """Take in the master's newest word; returns whether the run has spent what it may."""
+    before = meter.spent
+    if (word := crew.progress()) is not None:
+        live.show(word)
+        meter.read(word)
+    if meter.spent and not before:
+        folder.update(ended_by=meter.ending())
+        live.say(f"ending: {meter.ending()['text']}")
+    return meter.spent
 
 
 class _AbandonedError(BenchError):

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from bench.errors import RunFolderError
 from bench.plan.gates import Gate, check_gates, parse_gate
 from bench.plan.reading import check_scenario
@@ -25,8 +27,9 @@ def settle(folder: RunFolder) -> dict[str, Any]:
 
 
 def judge(folder: RunFolder, more: Sequence[str], baseline: Path | None = None) -> dict[str, Any]:
-    """Judge by the run's own gates and some more, and draw the report again."""
+    """Judge by the run's own gates and some more, and draw the report and its digest again."""
     from bench.analysis.judge import judge_run  # noqa: PLC0415
+    from bench.report.digest import write_digest  # noqa: PLC0415
     from bench.report.page import write_report  # noqa: PLC0415
 
     run = folder.read()
@@ -38,7 +41,15 @@ def judge(folder: RunFolder, more: Sequence[str], baseline: Path | None = None) 
     check_gates(gates, yields=yields_of(scenario), script=scenario.scripts)
     verdict = judge_run(folder.path, _distinct(gates), baseline or _baseline(run))
     write_report(folder.path)
+    write_digest(folder.path)
     return verdict
+
+
+def explain(folder: RunFolder, verdict: dict[str, Any]) -> dict[str, Any]:
+    """The verdict with a sentence for each gate: why it came out so, and what would change it."""
+    from bench.analysis.explaining import explained  # noqa: PLC0415
+
+    return explained(verdict, msgspec.json.decode(folder.summary.read_bytes()))
 
 
 def seal_logs(folder: RunFolder) -> None:

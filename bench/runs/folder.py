@@ -9,6 +9,7 @@ host, versions, workers, clock_pairs [[monotonic_ns, realtime_ns], …]
 plan      {sessions, scheduled, start_ns, measured_from_ns, measured_to_ns, end_ns}
 rows_written {worker: n}, rows_sealed, drained [worker, …], digests {worker: sha256 of its log}
 processes {worker: number of its process}, interrupted
+ended_by  {rule, text, …}: what of the bench's own ended the load before its time; only where so
 faults    [{rule, text, remedy, from_ns, to_ns}]: what went wrong with the harness itself
 gates, baseline, reference
 """
@@ -44,6 +45,7 @@ class RunFolder:
         self.summary = path / "summary.json"
         self.verdict = path / "verdict.json"
         self.report = path / "report.html"
+        self.digest = path / "summary.md"
         self.reference = path / "reference.json"
         self.truth = path / "truth.jsonl"
 

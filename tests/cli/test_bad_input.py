@@ -331,3 +331,15 @@ def test_a_target_off_loopback_is_not_probed_without_yes(bench, monkeypatch):
     assert not out
     assert "7 sessions" in err  # the cost is stated first
     assert "--yes" in err
+
+
+@pytest.mark.parametrize("target", ["reference", "ws://example.org/v1/realtime"])
+def test_a_run_that_may_cost_more_than_it_may_is_refused_before_anything_starts(
+    refused, target, monkeypatch
+):
+    monkeypatch.setenv("INWORLD_RUNTIME_BASE64_CREDENTIAL", "x")
+    asked = ("--target", target, "--sessions", "20", "--duration", "60s", "--yes")
+    refused(DEMO, *asked, "--max-minutes", "5", words=["--max-minutes 5", "session-minutes"])
+    refused(DEMO, *asked, "--max-cost", "1", words=["--max-cost 1", "--price-per-minute"])
+    paid = ("--max-cost", "1", "--price-per-minute", "0.25")
+    refused(DEMO, *asked, *paid, words=["--max-cost 1 (4.0 session-minutes)"])

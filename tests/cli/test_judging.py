@@ -1,0 +1,86 @@
+"""`bench judge` and `bench report` on a folder: why each gate came out so, and the digest."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.analysis.pipeline import analyse
+from bench.cli import main
+from bench.runs.job import describe, make_job, read_target
+from tests.analysis.story import conversation, write_run
+
+ROOT = Path(__file__).parents[2]
+FAILS = "p50(first_audio_latency) < 1 ms"
+OPEN = "p99(first_audio_latency) < 900 ms"
+
+
+@pytest.fixture(scope="module")
+def analysed(tmp_path_factory):
+    """80 answered turns of 20 sessions, all 850 ms, said to be of the demo."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        about = describe(make_job(Path("scenarios/demo.toml"), read_target("reference", None)), 1)
+    facts = {name: about[name] for name in ("scenario", "corpus", "target", "name")}
+    stories = [conversation(n, 4) for n in range(20)]
+    folder = write_run(tmp_path_factory.mktemp("judged") / "run", *stories, **facts)
+    analyse(folder)
+    return folder
+
+
+@pytest.fixture
+def folder(analysed, tmp_path):
+    return shutil.copytree(analysed, tmp_path / "run")
+
+
+@pytest.fixture
+def bench(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["bench", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            main()
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err, err
+        return left.value.code, out, err
+
+    return run
+
+
+def test_explain_gives_a_sentence_for_every_gate(bench, folder):
+    code, out, _ = bench("judge", folder, "--gate", FAILS, "--gate", OPEN, "--explain")
+    assert code == 1
+    lines = out.splitlines()
+    why = {gate: lines[lines.index(gate) + 1] for gate in (FAILS, OPEN)}
+    assert why[FAILS].startswith("It fails: p50(first_audio_latency) is 850 ms")
+    assert "a p99 needs 299 to be told from the limit of 900 ms, 219 more" in why[OPEN]
+    assert why[OPEN].endswith("it takes about 55 more sessions like these.")
+
+
+def test_json_has_the_sentence_beside_each_gate_and_only_where_asked_for(bench, folder):
+    _, out, _ = bench("judge", folder, "--gate", FAILS, "--explain", "--json")
+    document = json.loads(out)
+    (entry,) = document["gates"]
+    assert entry["explain"].startswith("It fails: ")
+    assert entry["limit"] == 1
+    _, out, _ = bench("judge", folder, "--gate", FAILS, "--json")
+    assert "explain" not in json.loads(out)["gates"][0]
+    assert "explain" not in (folder / "verdict.json").read_text()
+
+
+@pytest.mark.parametrize("verb", ["judge", "report"])
+def test_markdown_prints_the_digest_that_is_in_the_folder_and_nothing_else(bench, folder, verb):
+    code, out, _ = bench(verb, folder, "--markdown")
+    assert code == 0
+    assert out == (folder / "summary.md").read_text("utf-8")
+    assert out.startswith("## ✅ PASS: demo against reference\n")
+
+
+def test_the_digest_is_of_the_gates_that_were_just_judged(bench, folder):
+    bench("judge", folder)
+    bench("judge", folder, "--gate", FAILS)
+    assert "❌ FAIL" in (folder / "summary.md").read_text("utf-8").splitlines()[0]
