@@ -30,11 +30,12 @@ _PATIENCE_S: Final = 60.0
 """How long an add waits for others; each takes milliseconds."""
 _SCHEMA: Final = (
     """CREATE TABLE runs (
-        id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, created TEXT NOT NULL, scenario TEXT NOT NULL,
-        scenario_sha256 TEXT NOT NULL, workload TEXT NOT NULL, corpus TEXT NOT NULL,
-        corpus_sha256 TEXT NOT NULL, target TEXT NOT NULL, dialect TEXT NOT NULL,
-        concurrency TEXT NOT NULL, metric_version INTEGER NOT NULL, bench_version TEXT NOT NULL,
-        host TEXT NOT NULL, verdict TEXT NOT NULL, "commit" TEXT NOT NULL, branch TEXT NOT NULL
+        id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, created TEXT NOT NULL,
+        scenario TEXT NOT NULL, scenario_sha256 TEXT NOT NULL, workload TEXT NOT NULL,
+        corpus TEXT NOT NULL, corpus_sha256 TEXT NOT NULL, target TEXT NOT NULL,
+        dialect TEXT NOT NULL, concurrency TEXT NOT NULL, metric_version INTEGER NOT NULL,
+        bench_version TEXT NOT NULL, host TEXT NOT NULL, verdict TEXT NOT NULL,
+        "commit" TEXT NOT NULL, branch TEXT NOT NULL
     )""",
     """CREATE TABLE figures (
         run INTEGER NOT NULL REFERENCES runs(id), metric TEXT NOT NULL, filter TEXT NOT NULL,
@@ -49,13 +50,17 @@ _FIGURE_COLUMNS: Final = ", ".join(Figure._fields)
 
 
 class Wanted(NamedTuple):
-    """Which runs and figures are read; an empty one means all."""
+    """Which runs and figures are read; an empty one means all.
+
+    `filter` is that of the figures: "" those of whole runs, None all.
+    """
 
     scenario: str = ""
     target: str = ""
     branch: str = ""
     metrics: Sequence[str] = ()
     statistics: Sequence[str] = ()
+    filter: str | None = None
 
 
 def add(store: Path, records: Sequence[Record]) -> list[bool]:
@@ -88,7 +93,13 @@ def read(store: Path, wanted: Wanted) -> tuple[list[Entry], list[Figure]]:
     if not store.is_file():
         raise UsageError(f"{store}: no history here; begin one with 'bench history add RUN'")
     chosen, values = _chosen(wanted)
-    of, more = _among({"metric": wanted.metrics, "statistic": wanted.statistics})
+    of, more = _among(
+        {
+            "metric": wanted.metrics,
+            "statistic": wanted.statistics,
+            "filter": () if wanted.filter is None else (wanted.filter,),
+        }
+    )
     with _opened(store, fresh=False) as base:
         runs = base.execute(
             f"SELECT {_RUN_COLUMNS} FROM runs WHERE {chosen} ORDER BY created, key",  # noqa: S608 - names of this file; every value is bound
@@ -110,7 +121,8 @@ def _chosen(wanted: Wanted) -> tuple[str, list[str]]:
 
 def _among(columns: dict[str, Sequence[str]]) -> tuple[str, list[str]]:
     """The condition that columns hold one of some values, and those values; all where none."""
-    words, values = ["1"], []
+    words = ["1"]
+    values: list[str] = []
     for column, wanted in columns.items():
         if wanted:
             words.append(f"{column} IN ({', '.join('?' * len(wanted))})")

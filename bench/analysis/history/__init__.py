@@ -2,5 +2,5 @@
 
 series     entries and figures of a history ▶ lines, each with its points in order of time
 changes    a line ▶ its change points, each with sizes and a p value
-tracking   lines ▶ the formats that other trackers read
+tracking   lines ▶ the formats that other trackers read (openmetrics: that of Prometheus)
 """

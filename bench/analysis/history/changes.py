@@ -24,6 +24,7 @@ It refuses to know what a point is: indices in, indices out.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -141,7 +142,7 @@ def _spans(bounds: Sequence[int]) -> list[tuple[int, int, int]]:
 def _p(line: Floats, bounds: Sequence[int], place: int, within: float) -> float:
     """How likely noise alone makes a change this clear, anywhere between its neighbours."""
     first, at, last = _spans(bounds)[place]
-    levels = [line[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
+    levels = [line[start:end] for start, end in pairwise(bounds)]
     left = sum(float(np.sum(np.square(level - level.mean()))) for level in levels)
     freedom = len(line) - len(levels)
     noise = np.sqrt(_noise(left / freedom, freedom, within))
