@@ -119,9 +119,10 @@ def _found(group: Group) -> list[Found]:
 def _panel(key: str, group: Group, lines: Sequence[Line]) -> Panel:
     first = lines[0]
     only = f" ({first.filter})" if first.filter else ""
+    share = "the share of " if first.statistic == "share" else ""
     return Panel(
         f"{key}-{first.metric}{first.filter and '-' + first.filter}",
-        f"Has {first.metric.replace('_', ' ')}{only} changed?",
+        f"Has {share}{first.metric.replace('_', ' ')}{only} changed?",
         " ".join(_answer(line) for line in lines),
         [(_CAPTION, line_figure(group.entries, lines))] if any(x.points for x in lines) else (),
         notes=[METRICS[first.metric].about] if first.metric in METRICS else (),
@@ -157,9 +158,9 @@ def _size(line: Line, change: Change) -> str:
     return f"{'+' if step > 0 else ''}{plain(step, '%')} {unit}"
 
 
-def _commits(line: Line, change: Change) -> str:
+def _commits(line: Line, change: Change, between: str = " and ") -> str:
     before, after = line.points[change.at - 1].entry.commit, line.points[change.at].entry.commit
-    return f"{before[:10] or 'unknown'} and {after[:10]}" if after else ""
+    return f"{before[:10] or 'unknown'}{between}{after[:10]}" if after else ""
 
 
 def _p(change: Change) -> str:
@@ -177,38 +178,57 @@ def _changes_table(found: Sequence[Found]) -> Table:
             quantity(change.before, line.unit),
             quantity(change.after, line.unit),
             _day(line.points[change.at].entry),
-            _commits(line, change) or NOTHING,
+            _commits(line, change, " → ") or NOTHING,
             _p(change),
             f"{change.runs_before} / {change.runs_after}",
         ]
         for line, change in found
     ]
-    columns = ["figure", "change", "from", "to", "first run after", "between commits", "p",
+    columns = ["figure", "change", "from", "to", "since", "commits", "p",
                "runs before / after"]  # fmt: skip
     tones = ["limit" if worse(line, change) else "" for line, change in found]
-    return Table("Changes, the latest first", columns, rows, frozenset({1, 2, 3, 7}), tones)
+    numeric = frozenset(range(1, len(columns)))  # set flush, and never broken
+    return Table("Changes, the latest first", columns, rows, numeric, tones)
 
 
 def _runs_table(group: Group) -> Table:
-    """Every run, the latest first, with its figures."""
-    values = [{point.entry.key: point.value for point in line.points} for line in group.lines]
+    """Every run, the latest first, with its figures: one column a metric."""
+    together = _by_metric(group)
+    cells = [_cells(lines) for lines in together]
+    several = len({entry.host for entry in group.entries}) > 1
     rows: list[list[Cell]] = [
         [
-            (moment(entry.created), entry.host),
+            (_minute(entry), entry.host) if several else _minute(entry),
             entry.commit[:10] or NOTHING,
             entry.verdict,
-            *(
-                plain(of_run[entry.key], line.unit) if entry.key in of_run else NOTHING
-                for of_run, line in zip(values, group.lines, strict=True)
-            ),
+            *(of_run.get(entry.key, NOTHING) for of_run in cells),
         ]
         for entry in reversed(group.entries)
     ]
-    figures = [f"{line.statistic} {line.metric}, {line.unit}" for line in group.lines]
+    names = [f"{lines[0].metric}, {lines[0].unit}" for lines in together]
     tones = ["quiet" if entry.verdict == "invalid" else "" for entry in reversed(group.entries)]
     caption = f"All {count(len(rows), 'run')} with their figures"
-    numeric = frozenset(range(3, 3 + len(figures)))
-    return Table(caption, ["run", "commit", "verdict", *figures], rows, numeric, tones)
+    numeric = frozenset({0, 1, *range(3, 3 + len(names))})
+    return Table(caption, ["UTC", "commit", "verdict", *names], rows, numeric, tones)
+
+
+def _cells(lines: Sequence[Line]) -> dict[str, Cell]:
+    """By run: the first statistic of a metric, and the others under it."""
+    told: dict[str, dict[str, str]] = {}
+    for line in lines:
+        for point in line.points:
+            told.setdefault(point.entry.key, {})[line.statistic] = plain(point.value, line.unit)
+    first, *others = (line.statistic for line in lines)
+    return {
+        key: (has.get(first, NOTHING), listing(f"{one} {has.get(one, NOTHING)}" for one in others))
+        if others
+        else has[first]
+        for key, has in told.items()
+    }
+
+
+def _minute(entry: Entry) -> str:
+    return entry.created[:16].replace("T", " ")
 
 
 def _day(entry: Entry) -> str:

@@ -134,7 +134,7 @@ def _entry(
 ) -> Entry:
     said, target, host = run["scenario"], run["target"], run["host"]
     identity = [
-        run["created"], run["name"], run["plan"]["start_ns"], run["digests"], said["sha256"],
+        run["created"], run["name"], run["plan"]["start_ns"], run.get("digests"), said["sha256"],
         run["corpus"]["sha256"], target["url"], metric_version,
     ]  # fmt: skip
     measured = {key: value for key, value in said["document"].items() if key not in _APART}

@@ -8,7 +8,8 @@ the weakest is dropped until each that is left is significant between its neighb
 does (Fleming et al. 2023, doi:10.1145/3578244.3583719; its heir Apache Otava pins another numpy
 than the rest of this program and brings BigQuery, PostgreSQL and Slack with it).
 
-* A level has `LEAST` runs at least, so a line of fewer than `FEWEST` has no change points.
+* A level has `LEAST` runs at least, so a line of fewer than `FEWEST` has no change points. Shorter
+  levels are candidates all the same: without them, two new runs would take an old one along.
 * Latencies are compared by ratio: logarithms where all values are above zero.
 * One run that stands alone is an outlier and no level: it counts as no farther off than three
   times the noise from the median of the five runs around it.
@@ -37,6 +38,7 @@ from bench.errors import UsageError
 LEAST: Final = 3
 """Runs of one level: two may be one bad hour."""
 FEWEST: Final = 2 * LEAST
+_SHORTEST: Final = 2
 ALPHA: Final = 0.01
 PRIOR: Final = 4.0
 _OUTLYING: Final = 3.0
@@ -117,7 +119,7 @@ def _candidates(line: Floats, noise: float) -> list[int]:
             "change points need ruptures, which has no release for this Python; use 3.11 to 3.13"
         ) from None
     scale = noise or float(np.ptp(line)) / 1e3
-    fit = KernelCPD(kernel="linear", min_size=LEAST).fit((line / scale)[:, np.newaxis])
+    fit = KernelCPD(kernel="linear", min_size=_SHORTEST).fit((line / scale)[:, np.newaxis])
     found = fit.predict(pen=2 * np.log(len(line)))
     return [int(at) for at in found[:-1]]
 
@@ -140,8 +142,13 @@ def _spans(bounds: Sequence[int]) -> list[tuple[int, int, int]]:
 
 
 def _p(line: Floats, bounds: Sequence[int], place: int, within: float) -> float:
-    """How likely noise alone makes a change this clear, anywhere between its neighbours."""
+    """How likely noise alone makes a change this clear, anywhere between its neighbours.
+
+    1 where either level is too short to be one.
+    """
     first, at, last = _spans(bounds)[place]
+    if min(at - first, last - at) < LEAST:
+        return 1.0
     levels = [line[start:end] for start, end in pairwise(bounds)]
     left = sum(float(np.sum(np.square(level - level.mean()))) for level in levels)
     freedom = len(line) - len(levels)
