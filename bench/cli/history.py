@@ -133,8 +133,8 @@ def export(
         print(text, end="")
     else:
         _write(text, out_)
-    if missing := left_out(found, format_):
-        talk.print(f"left out: {missing}", highlight=False, markup=False, soft_wrap=True)
+    for sentence in left_out(found, format_):
+        talk.print(f"left out: {sentence}", highlight=False, markup=False, soft_wrap=True)
 
 
 @history_app.command("merge", epilog="Example: bench history merge job-1.sqlite job-2.sqlite")

@@ -2,8 +2,8 @@
 
 Theory of operation
 -------------------
-github-action-benchmark and Bencher keep a history themselves and want the figures of one run: they
-get the latest valid run of every line. Otava and Prometheus read a history: they get all of it.
+github-action-benchmark and Bencher keep a history themselves and want the figures of one commit:
+they get the latest valid runs (`_now`). Otava and Prometheus read a history: they get all of it.
 Names hold all that keeps two lines apart, so that no tracker joins what does not belong together.
 Nothing is rounded. What a format cannot say is left out, and counted by `left_out`.
 
@@ -26,14 +26,19 @@ from typing import Final
 
 from bench.analysis.history.openmetrics import openmetrics
 from bench.analysis.history.series import Group, Line, Point, name_of
-from bench.errors import UsageError
 from bench.plan.metrics import METRICS
+from bench.runs.record import Entry
 
 _MEASURE: Final = 64
+_DIRECTIONS: Final = {
+    "github-action-benchmark": ("lower", "github-action-benchmark-bigger"),
+    "github-action-benchmark-bigger": ("higher", "github-action-benchmark"),
+}
+"""What is better in a format that has one direction, and the format for the rest."""
 
 
 def smaller_is_better(groups: Sequence[Group]) -> str:
-    """github-action-benchmark, `customSmallerIsBetter`: the latest run of each line."""
+    """github-action-benchmark, `customSmallerIsBetter`: the latest runs."""
     return _action(groups, "lower")
 
 
@@ -66,7 +71,7 @@ def _action(groups: Sequence[Group], better: str) -> str:
 
 
 def bmf(groups: Sequence[Group]) -> str:
-    """Bencher Metric Format: the latest run of each line.
+    """Bencher Metric Format: the latest runs.
 
     The benchmark is the setting with the metric, the measure its statistic with the unit: at
     Bencher a measure has one unit.
@@ -84,47 +89,59 @@ def bmf(groups: Sequence[Group]) -> str:
 
 
 def otava(groups: Sequence[Group]) -> str:
-    """Apache Otava's CSV of one setting: a row per valid run, a column per figure that all have.
-
-    UsageError where there are several settings: a file is one test there.
-    """
-    if len(groups) > 1:
-        three = "; ".join(name_of(group, groups) for group in groups[:3])
-        raise UsageError(
-            f"--format otava: a file holds one line of runs, and there are {len(groups)} ({three}"
-            f"{'; …' if len(groups) > 3 else ''}); choose with --scenario, --target and --branch"
-        )
+    """Apache Otava's CSV of the setting with the latest run: a file is one test there."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    for group in groups:
-        valid = [entry for entry in group.entries if entry.verdict != "invalid"]
-        whole = [line for line in group.lines if _is_whole(line)]
+    for group in groups[:1]:
+        columns, rows = _whole(group)
         attributes = ["commit", "branch", "target", "bench_version", "run"]
-        writer.writerow(["time", *attributes, *(_column(line) for line in whole)])
-        for at, entry in enumerate(valid):
-            told = [entry.commit, entry.branch, entry.target, entry.bench_version, entry.key]
-            writer.writerow(
-                [entry.created, *told, *(repr(line.points[at].value) for line in whole)]
-            )
+        writer.writerow(["time", *attributes, *(_column(line) for line in columns)])
+        values = [{point.entry.key: point.value for point in line.points} for line in columns]
+        for entry in rows:
+            known = [entry.commit, entry.branch, entry.target, entry.bench_version, entry.key]
+            cells = [repr(of_run[entry.key]) for of_run in values]
+            writer.writerow([entry.created, *known, *cells])
     return out.getvalue()
 
 
-def _is_whole(line: Line) -> bool:
-    """Whether every valid run has a point: an empty cell is an error to Otava."""
-    return all(why == "invalid" for _, why in line.aside)
+def _whole(group: Group) -> tuple[list[Line], list[Entry]]:
+    """The figures that most valid runs have, and the runs that have them all.
+
+    An empty cell is an error to Otava, so that either the column goes or the row.
+    """
+    valid = [entry for entry in group.entries if entry.verdict != "invalid"]
+    columns = [line for line in group.lines if 2 * len(line.points) > len(valid)]
+    has = [{point.entry.key for point in line.points} for line in columns]
+    return columns, [entry for entry in valid if all(entry.key in of_line for of_line in has)]
 
 
-# ── shared by those that want the latest run ─────────────────────────────────────────────────────
+# ── shared by those that want the latest runs ────────────────────────────────────────────────────
 
 
 def _latest(groups: Sequence[Group]) -> Iterator[tuple[str, Line, Point]]:
-    """The figures of the latest valid run of each setting, each with the setting's name."""
-    for group in groups:
-        name = name_of(group, groups)
-        valid = [entry for entry in group.entries if entry.verdict != "invalid"]
+    """The figures of the latest valid runs, each with its setting's name."""
+    for group, entry in _now(groups):
         for line in group.lines:
-            if line.points and line.points[-1].entry == valid[-1]:
-                yield name, line, line.points[-1]
+            if line.points and line.points[-1].entry == entry:
+                yield name_of(group, groups), line, line.points[-1]
+
+
+def _now(groups: Sequence[Group]) -> list[tuple[Group, Entry]]:
+    """The latest valid run of each setting, of those that ran at the commit of the latest of all.
+
+    A tracker books what it gets under the commit it is called for: a scenario that was last run
+    weeks ago has nothing to say of that one. Without a commit it is the latest run alone.
+    """
+    last = []
+    for group in groups:
+        valid = [entry for entry in group.entries if entry.verdict != "invalid"]
+        last += [(group, valid[-1])] if valid else []
+    newest = max((entry for _, entry in last), key=lambda entry: entry.created, default=None)
+    return [
+        (group, entry)
+        for group, entry in last
+        if newest and (entry == newest or (entry.commit and entry.commit == newest.commit))
+    ]
 
 
 def _figure(line: Line) -> str:
@@ -166,16 +183,31 @@ FORMATS: Final[dict[str, Callable[[Sequence[Group]], str]]] = {
 }
 
 
-def left_out(groups: Sequence[Group], asked: str) -> str:
-    """What a format has no place for, in one sentence; empty where it says all."""
-    if asked.startswith("github-action-benchmark"):
-        better, other = (
-            ("lower", "-bigger") if asked == "github-action-benchmark" else ("higher", "")
-        )
-        missing = sum(_better(line) != better for _, line, _ in _latest(groups))
-        where = f"figures of the other direction: --format github-action-benchmark{other}"
-        return f"{missing} {where}" if missing else ""
+def left_out(groups: Sequence[Group], asked: str) -> list[str]:
+    """What a format has no place for, in a few sentences; none where it says all."""
+    said = []
     if asked == "otava":
-        gaps = [_column(line) for group in groups for line in group.lines if not _is_whole(line)]
-        return f"columns that some run lacks: {', '.join(gaps)}" if gaps else ""
-    return ""
+        for group in groups[:1]:
+            columns, rows = _whole(group)
+            valid = sum(entry.verdict != "invalid" for entry in group.entries)
+            rare = [_column(line) for line in group.lines if line not in columns]
+            said += [f"figures that most runs lack: {', '.join(rare)}"] if rare else []
+            gaps = valid - len(rows)
+            said += [f"{gaps} runs that lack a figure that most have"] if gaps else []
+        said += [_others([name_of(group, groups) for group in groups[1:]])]
+    elif asked != "openmetrics":
+        shown = [group for group, _ in _now(groups)]
+        said += [_others([name_of(one, groups) for one in groups if one not in shown])]
+    if asked in _DIRECTIONS:
+        better, other = _DIRECTIONS[asked]
+        missing = sum(_better(line) != better for _, line, _ in _latest(groups))
+        said += [f"{missing} figures of the other direction: --format {other}"] if missing else []
+    return [sentence for sentence in said if sentence]
+
+
+def _others(names: Sequence[str]) -> str:
+    """The settings that are not in the file."""
+    if not names:
+        return ""
+    more = f" and {len(names) - 2} more" if len(names) > 2 else ""
+    return f"runs of other lines: {'; '.join(names[:2])}{more}"
