@@ -31,6 +31,7 @@ improved without running again. The way of the data, one module a step::
     validity    was the generator honest (evidence: what rules see; pace: rules on time)
     ruling      one gate against one statistic
     judge       gates and summary ▶ verdict.json, junit.xml (junit), exit code
+    history     runs over time: lines that may be joined, and where one changes its level
     calibration the program's own error, against a server whose truth is known
     pipeline    from the run folder through all of these to its tables and summary
 

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -13,10 +13,9 @@ from bench.errors import UsageError
 from bench.plan.gates import STATISTICS as KNOWN_STATISTICS
 from bench.plan.gates import nearest
 from bench.plan.metrics import METRICS
-from bench.runs.history import STORE, Wanted, read
-from bench.runs.history import add as add_records
-from bench.runs.history import merge as merge_stores
-from bench.runs.record import record
+
+if TYPE_CHECKING:
+    from bench.runs.history import Wanted
 
 history_app = typer.Typer(
     no_args_is_help=True, help="Runs over time: add, show changes, export, merge."
@@ -24,6 +23,7 @@ history_app = typer.Typer(
 talk = Console(stderr=True)
 out = Console()
 
+STORE = Path("reports/history.sqlite")
 COMMIT_IN = ("GITHUB_SHA", "CI_COMMIT_SHA")
 """Where GitHub and GitLab say what they built."""
 BRANCH_IN = ("GITHUB_HEAD_REF", "GITHUB_REF_NAME", "CI_COMMIT_REF_NAME")
@@ -47,6 +47,9 @@ def add(
     store: Store = STORE,
 ) -> None:
     """Add runs to a history. A run that is in it already changes nothing."""
+    from bench.runs.history import add as add_records  # noqa: PLC0415
+    from bench.runs.record import record  # noqa: PLC0415
+
     commit = _built(COMMIT_IN, "HEAD") if commit is None else commit
     branch = _built(BRANCH_IN, "--abbrev-ref", "HEAD") if branch is None else branch
     records = [record(path, commit, branch) for path in runs]
@@ -75,6 +78,7 @@ def show(
     """Show the runs, a line for every figure, and where its level changed."""
     from bench.analysis.history.series import HEADLINE, STATISTICS  # noqa: PLC0415
     from bench.cli.lines import document, print_groups  # noqa: PLC0415
+    from bench.runs.history import Wanted  # noqa: PLC0415
 
     found = _groups(
         Wanted(
@@ -119,6 +123,7 @@ def export(
     """Write the history, or its latest runs, in the format of another tracker."""
     from bench.analysis.history.series import HEADLINE, STATISTICS  # noqa: PLC0415
     from bench.analysis.history.tracking import FORMATS, left_out  # noqa: PLC0415
+    from bench.runs.history import Wanted  # noqa: PLC0415
 
     if format_ not in FORMATS:
         raise UsageError(f"--format {format_!r}: {nearest(format_, FORMATS)}")
@@ -143,13 +148,16 @@ def merge(
     store: Store = STORE,
 ) -> None:
     """Add what other histories have; a run that both have stays one."""
+    from bench.runs.history import merge as merge_stores  # noqa: PLC0415
+
     for other in others:
         _print(f"added  {merge_stores(store, other)} runs of {other}")
 
 
-def _groups(wanted: Wanted, store: Path) -> list[Any]:
+def _groups(wanted: "Wanted", store: Path) -> list[Any]:
     """The settings that were asked for. UsageError where the history has none such."""
     from bench.analysis.history.series import groups  # noqa: PLC0415 - pandas is slow to import
+    from bench.runs.history import Wanted, read  # noqa: PLC0415
 
     entries, figures = read(store, wanted)
     if not entries:

@@ -23,7 +23,6 @@ from typing import Final, NamedTuple
 from bench.errors import UsageError
 from bench.runs.record import Entry, Figure, Record
 
-STORE: Final = Path("reports/history.sqlite")
 FORMAT: Final = 1
 _OURS: Final = 0x52564248  # "RVBH": written into the header of the file
 _PATIENCE_S: Final = 60.0
