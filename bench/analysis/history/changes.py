@@ -12,7 +12,8 @@ than the rest of this program and brings BigQuery, PostgreSQL and Slack with it)
   levels are candidates all the same: without them, two new runs would take an old one along.
 * Latencies are compared by ratio: logarithms where all values are above zero.
 * One run that stands alone is an outlier and no level: it counts as no farther off than three
-  times the noise from the median of the five runs around it.
+  times the noise from the median of the five runs around it. As it is, one run of twice the
+  latency would hide a later change of 10 % for ever.
 * p is that of Student's t between the two levels, times the places where the change could have
   been (Bonferroni: a place was chosen because it looked best). `ALPHA` is strict because a line is
   looked at again with every run, and a page has many lines.

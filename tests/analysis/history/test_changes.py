@@ -87,11 +87,24 @@ def test_two_runs_at_the_end_are_no_level_yet():
     assert found.at == 20
 
 
-def test_one_run_that_stands_alone_is_no_change_wherever_it_stands():
-    for at in range(30):
-        values, errors = line(np.random.default_rng(8), 30)
-        values[at] *= 2
-        assert find_changes(values, errors) == [], at
+def with_outlier(generator, runs, before, steps=()):
+    """A line of which one of the runs `before` an index took twice as long."""
+    values, errors = line(generator, runs, steps)
+    values[generator.integers(before)] *= 2
+    return values, errors
+
+
+@pytest.mark.parametrize("runs", [12, 30, 90])
+def test_one_run_that_stands_alone_is_no_change(runs):
+    assert share(400, 11, lambda g: find_changes(*with_outlier(g, runs, runs))) <= 0.05
+
+
+def test_one_run_that_stands_alone_does_not_hide_a_change():
+    def near(generator):
+        found = places(find_changes(*with_outlier(generator, 30, 20, [(25, 1.1)])))
+        return any(abs(at - 25) <= 1 for at in found)
+
+    assert share(200, 12, near) >= 0.7
 
 
 def test_wide_intervals_of_few_runs_hold_a_change_back_and_many_runs_overrule_them():
