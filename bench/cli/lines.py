@@ -1,6 +1,7 @@
 """What the command line prints of a history: runs, lines as sparklines, change points."""
 
 from collections.abc import Iterator, Sequence
+from statistics import median
 from typing import Any, Final
 
 from rich import box
@@ -31,7 +32,7 @@ _MARKS: Final = {"invalid": "×", "no data": " ", "beyond every wait": "∞"}
 def print_groups(found: Sequence[Group], out: Console) -> None:
     """Every setting: what it is, its latest runs, its lines, and what changed in them."""
     if len(found) > 1:
-        _say(out, f"{len(found)} lines of runs that must not be joined: {_apart(found)} differ\n")
+        _say(out, f"{len(found)} settings, whose runs must not be joined: {_apart(found)} differ\n")
     for group in found:
         _say(out, name_of(group, found))
         out.print(_runs(group))
@@ -92,18 +93,25 @@ def _lines(group: Group) -> Table:
 
 
 def sparkline(group: Group, line: Line) -> str:
-    """A bar for each run, lowest to highest; × invalid, ∞ beyond every wait, blank without data."""
+    """A bar for each run; × invalid, ∞ beyond every wait, blank without data.
+
+    From lowest to highest, but never finer than the intervals: what they hold is drawn level.
+    """
     values = {point.entry.key: point.value for point in line.points}
     aside = {entry.key: _MARKS[why] for entry, why in line.aside}
     shown = group.entries[-_WIDEST:]
-    drawn = [values[entry.key] for entry in shown if entry.key in values]
-    low, span = min(drawn, default=0.0), max(drawn, default=0.0) - min(drawn, default=0.0)
-    middle = (len(_BARS) - 1) // 2
+    drawn = [values[entry.key] for entry in shown if entry.key in values] or [0.0]
+    wide = [point.high - point.low for point in line.points
+            if point.low is not None and point.high is not None]  # fmt: skip
+    span = max(max(drawn) - min(drawn), median(wide) if wide else 0.0) or 1.0
+    low = (max(drawn) + min(drawn) - span) / 2
+    top = len(_BARS) - 1
     return "".join(
-        aside[entry.key] if entry.key in aside
-        else _BARS[round((values[entry.key] - low) / span * (len(_BARS) - 1)) if span else middle]
+        aside[entry.key]
+        if entry.key in aside
+        else _BARS[round((values[entry.key] - low) / span * top)]
         for entry in shown
-    )  # fmt: skip
+    )
 
 
 def _changes(group: Group) -> Iterator[str]:

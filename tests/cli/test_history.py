@@ -119,9 +119,17 @@ def test_lines_are_shown_as_sparklines_and_changes_as_sentences(bench, store):
         assert "p = " in line
 
 
+def test_what_lies_within_the_intervals_is_drawn_level(bench, tmp_path):
+    store = tmp_path / "history.sqlite"
+    add(store, list(past(8, noise=0.0001)))
+    _, out, _ = bench("show", "--store", store)
+    row = next(line for line in out.splitlines() if "p50 first_audio_latency " in line)
+    assert {letter for letter in row if letter in "▁▂▃▄▅▆▇█"} <= {"▄", "▅"}
+
+
 def test_lines_that_must_not_be_joined_are_said_to_be_apart_and_why(bench, store):
     _, out, _ = bench("show", "--store", store)
-    assert out.startswith("2 lines of runs that must not be joined: branch differ")
+    assert out.startswith("2 settings, whose runs must not be joined: branch differ")
     assert "no change points: 3 more runs before a change can be told" in out
 
 
