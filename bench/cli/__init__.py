@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from bench import __version__
+from bench.cli.history import history_app
 from bench.errors import BenchError
 
 app = typer.Typer(
@@ -25,6 +26,7 @@ corpus_app = typer.Typer(no_args_is_help=True, help="Speech corpora: check, add,
 list_app = typer.Typer(no_args_is_help=True, help="What there is: scenarios, metrics, messages.")
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(list_app, name="list")
+app.add_typer(history_app, name="history")
 
 talk = Console(stderr=True)
 out = Console()

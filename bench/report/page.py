@@ -77,6 +77,11 @@ def write_report(folder: Path) -> Path:
 
 def render(run: Run) -> str:
     """The whole page of `run` as text."""
+    return filled("page.html", context(run))
+
+
+def filled(template: str, told: dict[str, Any]) -> str:
+    """A page of `template`, filled with what is `told` and with what every page needs."""
     environment = Environment(
         loader=FileSystemLoader(_HERE),
         autoescape=True,
@@ -85,7 +90,15 @@ def render(run: Run) -> str:
         undefined=StrictUndefined,
     )
     environment.filters["figure_json"] = figure_json
-    return environment.get_template("page.html").render(**context(run))
+    return environment.get_template(template).render(
+        **told,
+        drawn_by=__version__,
+        css=(_HERE / "page.css").read_text("utf-8"),
+        light=stylesheet_colours(dark=False),
+        dark=stylesheet_colours(dark=True),
+        swap=json.dumps(dark_of_light()),
+        plotlyjs=get_plotlyjs(),
+    )
 
 
 def context(run: Run) -> dict[str, Any]:
@@ -120,12 +133,6 @@ def context(run: Run) -> dict[str, Any]:
         "scenario_text": provenance.scenario_text(run),
         "run_name": run.name,
         "version": str(run.about.get("bench_version") or "unknown"),
-        "drawn_by": __version__,
-        "css": (_HERE / "page.css").read_text("utf-8"),
-        "light": stylesheet_colours(dark=False),
-        "dark": stylesheet_colours(dark=True),
-        "swap": json.dumps(dark_of_light()),
-        "plotlyjs": get_plotlyjs(),
     }
 
 

@@ -1,0 +1,213 @@
+"""A history in the words of other trackers, each by the rules of its own documents.
+
+Theory of operation
+-------------------
+github-action-benchmark and Bencher keep a history themselves and want the figures of one commit:
+they get the latest valid runs (`_now`). Otava and Prometheus read a history: they get all of it.
+Names hold all that keeps two lines apart, so that no tracker joins what does not belong together.
+Nothing is rounded. What a format cannot say is left out, and counted by `left_out`.
+
+github-action-benchmark  a list of {name, unit, value, range, extra}; a file has one direction, so
+    there are two formats (README of benchmark-action/github-action-benchmark, "Minimal setup" and
+    its `customBiggerIsBetter`, `customSmallerIsBetter`; `range` is read as `± 1.5` by its
+    extractRangeInfo.ts)
+bmf                      {benchmark: {measure: {value, lower_value, upper_value}}}; the name of a
+    measure has at most 64 letters (https://bencher.dev/docs/reference/bencher-metric-format)
+otava                    CSV with a header: time, then attributes, then a column per figure, each
+    cell a number (the CsvImporter of Apache Otava; a test in its otava.yaml names the columns)
+openmetrics              see `bench.analysis.history.openmetrics`
+"""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+from bench.analysis.history.openmetrics import openmetrics
+from bench.analysis.history.series import Group, Line, Point, name_of
+from bench.plan.metrics import METRICS
+from bench.runs.record import Entry
+
+_MEASURE: Final = 64
+_DIRECTIONS: Final = {
+    "github-action-benchmark": ("lower", "github-action-benchmark-bigger"),
+    "github-action-benchmark-bigger": ("higher", "github-action-benchmark"),
+}
+"""What is better in a format that has one direction, and the format for the rest."""
+
+
+def smaller_is_better(groups: Sequence[Group]) -> str:
+    """github-action-benchmark, `customSmallerIsBetter`: the latest runs."""
+    return _action(groups, "lower")
+
+
+def bigger_is_better(groups: Sequence[Group]) -> str:
+    """github-action-benchmark, `customBiggerIsBetter`."""
+    return _action(groups, "higher")
+
+
+def _action(groups: Sequence[Group], better: str) -> str:
+    rows = []
+    for name, line, point in _latest(groups):
+        if _better(line) != better:
+            continue
+        entry = point.entry
+        row = {"name": f"{name} {_figure(line)}", "unit": line.unit, "value": point.value}
+        if point.low is not None and point.high is not None:
+            # One number either side is all the format has: the farther end of the interval.
+            row["range"] = f"± {max(point.high - point.value, point.value - point.low):.6g}"
+        row["extra"] = "\n".join(
+            f"{word}: {value}"
+            for word, value in (
+                ("95 % interval", _interval(point)), ("n", point.n), ("verdict", entry.verdict),
+                ("run", entry.created), ("commit", entry.commit), ("branch", entry.branch),
+                ("metric version", entry.metric_version), ("bench", entry.bench_version),
+                ("host", entry.host),
+            ) if value != ""
+        )  # fmt: skip
+        rows.append(row)
+    return _json(rows)
+
+
+def bmf(groups: Sequence[Group]) -> str:
+    """Bencher Metric Format: the latest runs.
+
+    The benchmark is the setting with the metric, the measure its statistic with the unit: at
+    Bencher a measure has one unit.
+    """
+    report: dict[str, dict[str, dict[str, float]]] = {}
+    for name, line, point in _latest(groups):
+        ends = {"lower_value": point.low, "upper_value": point.high}
+        measure = f"{line.statistic} ({line.unit})"[:_MEASURE]
+        benchmark = f"{name} {line.metric}{_only(line)}"
+        report.setdefault(benchmark, {})[measure] = {
+            "value": point.value,
+            **{word: end for word, end in ends.items() if end is not None},
+        }
+    return _json(report)
+
+
+def otava(groups: Sequence[Group]) -> str:
+    """Apache Otava's CSV of the setting with the latest run: a file is one test there."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    for group in groups[:1]:
+        columns, rows = _whole(group)
+        attributes = ["commit", "branch", "target", "bench_version", "run"]
+        writer.writerow(["time", *attributes, *(_column(line) for line in columns)])
+        values = [{point.entry.key: point.value for point in line.points} for line in columns]
+        for entry in rows:
+            known = [entry.commit, entry.branch, entry.target, entry.bench_version, entry.key]
+            cells = [repr(of_run[entry.key]) for of_run in values]
+            writer.writerow([entry.created, *known, *cells])
+    return out.getvalue()
+
+
+def _whole(group: Group) -> tuple[list[Line], list[Entry]]:
+    """The figures that most valid runs have, and the runs that have them all.
+
+    An empty cell is an error to Otava, so that either the column goes or the row.
+    """
+    valid = [entry for entry in group.entries if entry.verdict != "invalid"]
+    columns = [line for line in group.lines if 2 * len(line.points) > len(valid)]
+    has = [{point.entry.key for point in line.points} for line in columns]
+    return columns, [entry for entry in valid if all(entry.key in of_line for of_line in has)]
+
+
+# ── shared by those that want the latest runs ────────────────────────────────────────────────────
+
+
+def _latest(groups: Sequence[Group]) -> Iterator[tuple[str, Line, Point]]:
+    """The figures of the latest valid runs, each with its setting's name."""
+    for group, entry in _now(groups):
+        for line in group.lines:
+            if line.points and line.points[-1].entry == entry:
+                yield name_of(group, groups), line, line.points[-1]
+
+
+def _now(groups: Sequence[Group]) -> list[tuple[Group, Entry]]:
+    """The latest valid run of each setting, of those that ran at the commit of the latest of all.
+
+    A tracker books what it gets under the commit it is called for: a scenario that was last run
+    weeks ago has nothing to say of that one. Without a commit it is the latest run alone.
+    """
+    last = []
+    for group in groups:
+        valid = [entry for entry in group.entries if entry.verdict != "invalid"]
+        last += [(group, valid[-1])] if valid else []
+    newest = max((entry for _, entry in last), key=lambda entry: entry.created, default=None)
+    return [
+        (group, entry)
+        for group, entry in last
+        if newest and (entry == newest or (entry.commit and entry.commit == newest.commit))
+    ]
+
+
+def _figure(line: Line) -> str:
+    return f"{line.statistic}({line.metric}){_only(line)}"
+
+
+def _column(line: Line) -> str:
+    only = f"_{line.filter.replace('=', '_')}" if line.filter else ""
+    return f"{line.metric}_{line.statistic}{only}"
+
+
+def _only(line: Line) -> str:
+    return f" {{{line.filter}}}" if line.filter else ""
+
+
+def _better(line: Line) -> str:
+    metric = METRICS.get(line.metric)
+    return metric.better if metric else "lower"
+
+
+def _interval(point: Point) -> str:
+    if point.low is None and point.high is None:
+        return ""
+    ends = ("-∞" if point.low is None else f"{point.low:.6g}",
+            "∞" if point.high is None else f"{point.high:.6g}")  # fmt: skip
+    return f"[{', '.join(ends)}]"
+
+
+def _json(document: object) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+FORMATS: Final[dict[str, Callable[[Sequence[Group]], str]]] = {
+    "github-action-benchmark": smaller_is_better,
+    "github-action-benchmark-bigger": bigger_is_better,
+    "bmf": bmf,
+    "otava": otava,
+    "openmetrics": openmetrics,
+}
+
+
+def left_out(groups: Sequence[Group], asked: str) -> list[str]:
+    """What a format has no place for, in a few sentences; none where it says all."""
+    said = []
+    if asked == "otava":
+        for group in groups[:1]:
+            columns, rows = _whole(group)
+            valid = sum(entry.verdict != "invalid" for entry in group.entries)
+            rare = [_column(line) for line in group.lines if line not in columns]
+            said += [f"figures that most runs lack: {', '.join(rare)}"] if rare else []
+            gaps = valid - len(rows)
+            said += [f"{gaps} runs that lack a figure that most have"] if gaps else []
+        said += [_others([name_of(group, groups) for group in groups[1:]])]
+    elif asked != "openmetrics":
+        shown = [group for group, _ in _now(groups)]
+        said += [_others([name_of(one, groups) for one in groups if one not in shown])]
+    if asked in _DIRECTIONS:
+        better, other = _DIRECTIONS[asked]
+        missing = sum(_better(line) != better for _, line, _ in _latest(groups))
+        said += [f"{missing} figures of the other direction: --format {other}"] if missing else []
+    return [sentence for sentence in said if sentence]
+
+
+def _others(names: Sequence[str]) -> str:
+    """The settings that are not in the file."""
+    if not names:
+        return ""
+    more = f" and {len(names) - 2} more" if len(names) > 2 else ""
+    return f"runs of other lines: {'; '.join(names[:2])}{more}"

@@ -1,0 +1,235 @@
+"""The page of a history: has a figure changed, when, and by how much.
+
+Theory of operation
+-------------------
+One section for each setting (`bench.analysis.history.series`), since lines of different settings
+are never joined, and in it one figure for each metric: p50 and p95 with the band of their
+intervals, over the runs in order of time. A change of level is an upright line with its size. Runs
+without a point (invalid, or beyond every wait) are crosses at the foot. The sentence above each
+figure says all that it shows.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from bench.analysis.history.changes import ALPHA, FEWEST, LEAST, Change
+from bench.analysis.history.series import (
+    Group,
+    Line,
+    changes_of,
+    name_of,
+    silence,
+    size,
+    worse,
+)
+from bench.errors import UsageError
+from bench.plan.metrics import METRICS
+from bench.report.lines import line_figure
+from bench.report.page import filled
+from bench.report.panel import Cell, Panel, Table
+from bench.report.words import (
+    NOTHING,
+    capital,
+    count,
+    listing,
+    moment,
+    plain,
+    quantity,
+    with_interval,
+)
+from bench.runs.record import Entry
+
+_CAPTION: Final = "Every run in order of time, with the 95 % interval"
+Found = tuple[Line, Change]
+
+
+def write_history(groups: Sequence[Group], path: Path) -> None:
+    """Write the page of some settings. UsageError where it cannot be written."""
+    page = render(groups)
+    part = path.with_name(path.name + ".part")
+    try:
+        part.write_text(page, "utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise UsageError(
+            f"{path}: cannot be written ({error.strerror}); choose another --html"
+        ) from None
+
+
+def render(groups: Sequence[Group]) -> str:
+    """The whole page as text."""
+    return filled("history.html", context(groups))
+
+
+def context(groups: Sequence[Group]) -> dict[str, Any]:
+    """What the template is filled with."""
+    names = [name_of(group, groups) for group in groups]
+    found = [(line, change) for group in groups for line, change in _found(group)]
+    bad = sum(worse(line, change) for line, change in found)
+    runs = sum(len(group.entries) for group in groups)
+    return {
+        "title": f"History: {listing(dict.fromkeys(one.setting.scenario for one in groups))}",
+        "verdict": capital(count(len(found), "change")),
+        "role": "limit" if bad else "good",
+        "why": f"{capital(count(runs, 'run'))} in {count(len(groups), 'setting')}; "
+        f"{count(bad, 'change')} for the worse.",
+        "groups": [
+            _section(f"setting-{at}", name, group)
+            for at, (name, group) in enumerate(zip(names, groups, strict=True))
+        ],
+        "least": LEAST,
+        "alpha": ALPHA,
+        "fewest": FEWEST,
+    }
+
+
+def _section(key: str, name: str, group: Group) -> dict[str, Any]:
+    one = group.setting
+    return {
+        "key": key,
+        "name": name,
+        "answer": f"{capital(count(len(group.entries), 'run'))} from {_day(group.entries[0])} to "
+        f"{_day(group.entries[-1])}; workload {one.workload[:7]}, corpus {one.corpus} "
+        f"{one.corpus_sha256[:7]}, dialect {one.dialect}, metric definitions "
+        f"{one.metric_version}.",
+        "changes": _changes_table(_found(group)),
+        "panels": [_panel(key, group, lines) for lines in _by_metric(group)],
+        "runs": _runs_table(group),
+    }
+
+
+def _by_metric(group: Group) -> list[list[Line]]:
+    """The lines of each metric and filter together, in their order."""
+    found: dict[tuple[str, str], list[Line]] = {}
+    for line in group.lines:
+        found.setdefault((line.metric, line.filter), []).append(line)
+    return list(found.values())
+
+
+def _found(group: Group) -> list[Found]:
+    """Every change of a setting, the latest first."""
+    found = [(line, change) for line in group.lines for change in changes_of(line)]
+    return sorted(found, key=lambda each: each[0].points[each[1].at].entry.created, reverse=True)
+
+
+# ── one metric ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _panel(key: str, group: Group, lines: Sequence[Line]) -> Panel:
+    first = lines[0]
+    only = f" ({first.filter})" if first.filter else ""
+    share = "the share of " if first.statistic == "share" else ""
+    return Panel(
+        f"{key}-{first.metric}{first.filter and '-' + first.filter}",
+        f"Has {share}{first.metric.replace('_', ' ')}{only} changed?",
+        " ".join(_answer(line) for line in lines),
+        [(_CAPTION, line_figure(group.entries, lines))] if any(x.points for x in lines) else (),
+        notes=[METRICS[first.metric].about] if first.metric in METRICS else (),
+    )
+
+
+def _answer(line: Line) -> str:
+    """What a line does, in words."""
+    if not line.points:
+        return f"{capital(line.statistic)}: no data."
+    last = line.points[-1]
+    now = with_interval(last.value, last.low, last.high, line.unit)
+    told = f"{line.statistic} is {now} in the latest of {count(len(line.points), 'run')}"
+    changes = changes_of(line)
+    if not changes:
+        return f"{capital(told)}: {silence(line) or 'no change is shown'}."
+    return f"{capital(told)}. " + " ".join(_sentence(line, change) for change in changes)
+
+
+def _sentence(line: Line, change: Change) -> str:
+    rose = "rose" if change.after > change.before else "fell"
+    commits = _commits(line, change)
+    return (
+        f"It {rose} by {_size(line, change).lstrip('+−')} from "
+        f"{quantity(change.before, line.unit)} to {quantity(change.after, line.unit)} on "
+        f"{_day(line.points[change.at].entry)}{commits and f', between {commits}'}"
+        f" ({_p(change)})."
+    )
+
+
+def _size(line: Line, change: Change) -> str:
+    step, unit = size(line, change)
+    return f"{'+' if step > 0 else ''}{plain(step, '%')} {unit}"
+
+
+def _commits(line: Line, change: Change, between: str = " and ") -> str:
+    before, after = line.points[change.at - 1].entry.commit, line.points[change.at].entry.commit
+    return f"{before[:10] or 'unknown'}{between}{after[:10]}" if after else ""
+
+
+def _p(change: Change) -> str:
+    return "p < 1e-9" if change.p < 1e-9 else f"p = {change.p:.1g}"
+
+
+# ── tables ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def _changes_table(found: Sequence[Found]) -> Table:
+    rows: list[list[Cell]] = [
+        [
+            f"{line.statistic} {line.metric}",
+            _size(line, change),
+            quantity(change.before, line.unit),
+            quantity(change.after, line.unit),
+            _day(line.points[change.at].entry),
+            _commits(line, change, " → ") or NOTHING,
+            _p(change),
+            f"{change.runs_before} / {change.runs_after}",
+        ]
+        for line, change in found
+    ]
+    columns = ["figure", "change", "from", "to", "since", "commits", "p",
+               "runs before / after"]  # fmt: skip
+    tones = ["limit" if worse(line, change) else "" for line, change in found]
+    numeric = frozenset(range(1, len(columns)))  # set flush, and never broken
+    return Table("Changes, the latest first", columns, rows, numeric, tones)
+
+
+def _runs_table(group: Group) -> Table:
+    """Every run, the latest first, with its figures: one column a metric."""
+    together = _by_metric(group)
+    cells = [_cells(lines) for lines in together]
+    several = len({entry.host for entry in group.entries}) > 1
+    rows: list[list[Cell]] = [
+        [
+            (_minute(entry), entry.host) if several else _minute(entry),
+            entry.commit[:10] or NOTHING,
+            entry.verdict,
+            *(of_run.get(entry.key, NOTHING) for of_run in cells),
+        ]
+        for entry in reversed(group.entries)
+    ]
+    names = [f"{lines[0].metric}, {lines[0].unit}" for lines in together]
+    tones = ["quiet" if entry.verdict == "invalid" else "" for entry in reversed(group.entries)]
+    caption = f"All {count(len(rows), 'run')} with their figures"
+    numeric = frozenset({0, 1, *range(3, 3 + len(names))})
+    return Table(caption, ["UTC", "commit", "verdict", *names], rows, numeric, tones)
+
+
+def _cells(lines: Sequence[Line]) -> dict[str, Cell]:
+    """By run: the first statistic of a metric, and the others under it."""
+    told: dict[str, dict[str, str]] = {}
+    for line in lines:
+        for point in line.points:
+            told.setdefault(point.entry.key, {})[line.statistic] = plain(point.value, line.unit)
+    first, *others = (line.statistic for line in lines)
+    return {
+        key: (has.get(first, NOTHING), listing(f"{one} {has.get(one, NOTHING)}" for one in others))
+        if others
+        else has[first]
+        for key, has in told.items()
+    }
+
+
+def _minute(entry: Entry) -> str:
+    return entry.created[:16].replace("T", " ")
+
+
+def _day(entry: Entry) -> str:
+    return moment(entry.created).split(",", 1)[0]
