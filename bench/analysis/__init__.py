@@ -23,6 +23,7 @@ improved without running again. The way of the data, one module a step::
     disturb     backchannels and sounds, which must not silence it
     outcomes    what became of every attempt: exclusive, exhaustive
     peers       turns that nobody came to, told by those that were lived
+    stages      what the wait is made of, one after the other
     turns       all of it as one row per attempted turn, a column per instant
     measure     instants ▶ intervals in ms, shares (drift: over a session)
     quantile    the estimator, its intervals (bootstrap: sessions drawn again)
@@ -32,6 +33,8 @@ improved without running again. The way of the data, one module a step::
     ruling      one gate against one statistic
     judge       gates and summary ▶ verdict.json, junit.xml (junit), exit code
     calibration the program's own error, against a server whose truth is known
+    comparing   two sides of runs: what changed, by how much, how surely
+    baseline    runs that were accepted, as one file
     pipeline    from the run folder through all of these to its tables and summary
 
 Laws: nothing is clamped, rounded or dropped; every attempt has one outcome and failures stay in the

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from bench import __version__
+from bench.cli.comparing import EXAMPLES, ManyAgainst, ab, baseline_app, compare
 from bench.errors import BenchError
 
 app = typer.Typer(
@@ -25,6 +26,9 @@ corpus_app = typer.Typer(no_args_is_help=True, help="Speech corpora: check, add,
 list_app = typer.Typer(no_args_is_help=True, help="What there is: scenarios, metrics, messages.")
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(list_app, name="list")
+app.add_typer(baseline_app, name="baseline")
+app.command("compare", cls=ManyAgainst, epilog=EXAMPLES["compare"])(compare)
+app.command("ab", epilog=EXAMPLES["ab"])(ab)
 
 talk = Console(stderr=True)
 out = Console()
@@ -88,7 +92,7 @@ def run(
     gate: Annotated[list[str] | None, typer.Option(help="A gate, added to the others.")] = None,
     gates: Annotated[str | None, typer.Option(help="The scenario's gate profile.")] = None,
     baseline: Annotated[
-        Path | None, typer.Option(help="A run folder or summary.json that gates refer to.")
+        Path | None, typer.Option(help="A run folder or baseline file that gates refer to.")
     ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="key=value: override the scenario.")
@@ -156,7 +160,7 @@ def judge(
     run_folder: RunPath,
     gate: Annotated[list[str] | None, typer.Option(help="A gate beside the run's own.")] = None,
     baseline: Annotated[
-        Path | None, typer.Option(help="A run folder or summary.json that gates refer to.")
+        Path | None, typer.Option(help="A run folder or baseline file that gates refer to.")
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -75,6 +75,11 @@ def write_report(folder: Path) -> Path:
 
 def render(run: Run) -> str:
     """The whole page of `run` as text."""
+    return fill("page.html", **context(run))
+
+
+def fill(template: str, **values: Any) -> str:
+    """A template of this folder, filled: with `values`, and with what every page has inside."""
     environment = Environment(
         loader=FileSystemLoader(_HERE),
         autoescape=True,
@@ -83,7 +88,15 @@ def render(run: Run) -> str:
         undefined=StrictUndefined,
     )
     environment.filters["figure_json"] = figure_json
-    return environment.get_template("page.html").render(**context(run))
+    return environment.get_template(template).render(
+        css=(_HERE / "page.css").read_text("utf-8"),
+        light=stylesheet_colours(dark=False),
+        dark=stylesheet_colours(dark=True),
+        swap=json.dumps(dark_of_light()),
+        plotlyjs=get_plotlyjs(),
+        drawn_by=__version__,
+        **values,
+    )
 
 
 def context(run: Run) -> dict[str, Any]:
@@ -116,12 +129,6 @@ def context(run: Run) -> dict[str, Any]:
         "scenario_text": provenance.scenario_text(run),
         "run_name": run.name,
         "version": str(run.about.get("bench_version") or "unknown"),
-        "drawn_by": __version__,
-        "css": (_HERE / "page.css").read_text("utf-8"),
-        "light": stylesheet_colours(dark=False),
-        "dark": stylesheet_colours(dark=True),
-        "swap": json.dumps(dark_of_light()),
-        "plotlyjs": get_plotlyjs(),
     }
 
 

@@ -1,0 +1,172 @@
+"""The figure of each run of a side, and what its sessions add to its error.
+
+Theory of operation
+-------------------
+A run's quantiles are those of its summary: waits without an end are censored (Kaplan and Meier),
+and a quantile may lie beyond every wait. What sessions add is their bootstrap's variance: whole
+sessions are drawn, `RESAMPLES` times. Where a single run a side is compared with another that
+replays its plan, sessions that say the same are drawn together, and what they share cancels.
+
+Means, and shares as ratios of sums, need no drawing: their variance is that of the sums of the
+residuals of sessions.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.analysis.bootstrap import quantiles_of, redrawn
+from bench.analysis.comparing.contrast import Scatter
+from bench.analysis.tables import Flags, Floats
+
+RESAMPLES: Final = 2000
+_SEEDS: Final = (7, 11)
+"""One a side: sides that share nothing are drawn apart."""
+
+
+class Sampled(NamedTuple):
+    """The samples of a metric in one run; `seat` says whose each is, as an index into seats."""
+
+    values: Floats
+    censored: Flags
+    seat: NDArray[np.intp]
+
+
+class Levels(NamedTuple):
+    """Figures by (figure, run) of both sides, and what sessions add on a scale of values."""
+
+    a: Floats
+    b: Floats
+    within: Scatter
+    within_logs: Scatter
+
+
+@cache
+def draws_of(sessions: int, resamples: int, seed: int) -> NDArray[np.int32]:
+    """How often each session is drawn: a row per resample."""
+    rng = np.random.default_rng(seed)
+    drawn = rng.multinomial(sessions, np.full(sessions, 1 / sessions), resamples)
+    return drawn.astype(np.int32)
+
+
+def levels(
+    a: Sequence[Sampled],
+    b: Sequence[Sampled],
+    quantiles: Floats,
+    *,
+    together: bool,
+    resamples: int = RESAMPLES,
+) -> Levels:
+    """The quantiles of every run, the mean behind them.
+
+    `together`: of single runs, sessions with the same seat say the same and are drawn together.
+    """
+    sides = []
+    for runs, seed in zip((a, b), _SEEDS, strict=True):
+        seats = _joint(a[0], b[0]) if together else None
+        sides.append([_drawn(run, quantiles, seats, _SEEDS[0] if together else seed, resamples)
+                      for run in runs])  # fmt: skip
+    count = sum(len(np.unique(run.seat)) for run in (*a, *b))
+    points = [np.stack([point for point, _ in side], axis=-1) for side in sides]
+    return Levels(
+        points[0],
+        points[1],
+        _scatter([[drawn for _, drawn in side] for side in sides], count),
+        _scatter([[_logs(drawn) for _, drawn in side] for side in sides], count),
+    )
+
+
+def _joint(a: Sampled, b: Sampled) -> NDArray[np.intp]:
+    return np.union1d(a.seat, b.seat)
+
+
+def _drawn(
+    run: Sampled, quantiles: Floats, seats: NDArray[np.intp] | None, seed: int, resamples: int
+) -> tuple[Floats, Floats]:
+    """(quantiles and mean, the same of every resample: a row each)."""
+    order = np.lexsort((run.censored, run.values))
+    values, censored = run.values[order], run.censored[order]
+    known = np.unique(run.seat) if seats is None else seats
+    cluster = np.searchsorted(known, run.seat[order])
+    point = quantiles_of(np.ones((len(values), 1), np.int32), values, censored, quantiles)[0]
+    draws = draws_of(len(known), resamples, seed)
+    drawn = redrawn(draws, cluster, values, censored, quantiles)
+    if censored.any():
+        mean, means = np.inf, np.full(resamples, np.inf)
+    else:
+        mean = float(values.mean())
+        sums, sizes = (np.bincount(cluster, weights, len(known)) for weights in (values, None))
+        means = (draws @ sums) / np.maximum(draws @ sizes, 1)
+    return np.append(point, mean), np.column_stack([drawn, means])
+
+
+def _logs(drawn: Floats) -> Floats:
+    """Logarithms; NaN where there are none, which leaves their variance unknown."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(drawn > 0, np.log(drawn), np.nan)
+
+
+def _scatter(sides: Sequence[Sequence[Floats]], count: int) -> Scatter:
+    """Variances of resamples: of one run of each side, and of the difference of single runs."""
+    with np.errstate(invalid="ignore"):
+        own = [np.mean([run.var(axis=0) for run in side], axis=0) for side in sides]
+        both = (sides[0][0] - sides[1][0]).var(axis=0)
+    return Scatter(own[0], own[1], both, count)
+
+
+class Ratios(NamedTuple):
+    """Sums of a run: so much `of` so much, by turn; shares, and means where `of` is one."""
+
+    hits: Floats
+    of: Floats
+    seat: NDArray[np.intp]
+
+
+def ratio_levels(
+    a: Sequence[Ratios], b: Sequence[Ratios], *, together: bool, share: bool
+) -> Levels:
+    """The ratio of every run: one figure. Its logarithms are not asked for.
+
+    A share that nobody missed in twenty turns is not known to be 100 %: its variance is at least
+    that of the binomial, one yes and one no added to each side (Agresti and Caffo 2000).
+    """
+    runs = (*a, *b)
+    hits, of = (float(sum(part.sum() for part in parts)) for parts in
+                ([run.hits for run in runs], [run.of for run in runs]))  # fmt: skip
+    usual = (hits + 2) / (of + 4)
+    binomial = usual * (1 - usual) if usual < 1 else usual  # words wrong may be more than said
+    points, own, apart = [], [], []
+    for side in (a, b):
+        ratios = [float(run.hits.sum() / run.of.sum()) for run in side]
+        points.append(np.array([ratios]))
+        spread = [_residuals(run, ratio) for run, ratio in zip(side, ratios, strict=True)]
+        least = [binomial / (run.of.sum() + 2) * share for run in side]
+        found = [max(_variance(part), floor) for part, floor in zip(spread, least, strict=True)]
+        own.append(float(np.mean(found)))
+        apart.append(dict(zip(np.unique(side[0].seat).tolist(), spread[0].tolist(), strict=True)))
+    both = own[0] + own[1]
+    if together and not share:
+        seats = apart[0].keys() | apart[1].keys()
+        gaps = [apart[0].get(seat, 0.0) - apart[1].get(seat, 0.0) for seat in sorted(seats)]
+        both = _variance(np.array(gaps))
+    count = sum(len(np.unique(run.seat)) for run in runs)
+    unit = 100.0 if share else 1.0  # shares are told in %
+    mine, theirs, apart_too = (np.array([unit**2 * value]) for value in (*own, both))
+    within = Scatter(mine, theirs, apart_too, count)
+    return Levels(unit * points[0], unit * points[1], within, within)
+
+
+def _residuals(run: Ratios, ratio: float) -> Floats:
+    """By session: what it adds to the error of the ratio."""
+    _, cluster = np.unique(run.seat, return_inverse=True)
+    sums = np.bincount(cluster, run.hits - ratio * run.of)
+    return np.asarray(sums / run.of.sum(), np.float64)
+
+
+def _variance(residuals: Floats) -> float:
+    """Of the sum; of a single session it is unknown, which is NaN."""
+    count = len(residuals)
+    return float(count / (count - 1) * np.square(residuals).sum()) if count > 1 else np.nan
