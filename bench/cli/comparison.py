@@ -45,7 +45,7 @@ def _runs(count: int) -> str:
 def _table(rows: Sequence[dict[str, Any]]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("figure", no_wrap=True)
-    for name in ("B", "A", "change", "would see"):
+    for name in ("B", "A", "change", "sees"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     for row in rows:

@@ -12,7 +12,7 @@ still widens the scatter between runs, and so the intervals.
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import typer
 from rich.console import Console
@@ -21,6 +21,8 @@ from bench.cli.run import EXIT_INTERRUPTED, Options, run
 from bench.cli.settle import settle
 from bench.errors import UsageError
 from bench.runs.job import credential, make_job, read_target
+
+RETRIES: Final = 2
 
 
 class Wanted(NamedTuple):
@@ -53,27 +55,36 @@ def order(pairs: int) -> Iterator[str]:
 def interleave(plan: Interleaved, talk: Console) -> tuple[Path, dict[str, list[Path]]]:
     """Run both sides in turn; (the folder of all, run folders by side).
 
-    UsageError for what cannot be run, before anything starts; typer.Exit where a run was
-    interrupted or is invalid, for a comparison with such a run says nothing.
+    A run that is invalid is made again at its place, `RETRIES` of them in all: a busy moment of the
+    generator must not cost the hour. UsageError for what cannot be run, before anything starts;
+    typer.Exit where a run was interrupted, or one too many is invalid.
     """
     _check(plan)
     place = plan.out or _default_folder(plan.scenario)
     if place.exists() and any(place.iterdir()):
         raise UsageError(f"--out {place}: is not empty; choose another folder")
     folders: dict[str, list[Path]] = {"a": [], "b": []}
-    runs = list(order(plan.pairs))
+    runs, left = list(order(plan.pairs)), RETRIES
     for number, side in enumerate(runs, 1):
-        talk.print(
-            f"ab {number} of {len(runs)}: {side.upper()}, {plan.sides[side].target}",
-            highlight=False, markup=False, soft_wrap=True,
-        )  # fmt: skip
+        _say(talk, f"ab {number} of {len(runs)}: {side.upper()}, {plan.sides[side].target}")
         path = place / f"{number:02d}-{side}"
-        _run(plan, side, path, talk)
+        while (why := _run(plan, side, path, talk)) is not None:
+            _say(talk, f"{path} is invalid: {why}")
+            if not left:
+                _say(talk, "bench: too many runs are invalid; nothing is compared")
+                raise typer.Exit(3)
+            left -= 1
+            path = place / f"{number:02d}-{side}-again-{RETRIES - left}"
         folders[side].append(path)
     return place, folders
 
 
-def _run(plan: Interleaved, side: str, path: Path, talk: Console) -> None:
+def _say(talk: Console, words: str) -> None:
+    talk.print(words, highlight=False, markup=False, soft_wrap=True)
+
+
+def _run(plan: Interleaved, side: str, path: Path, talk: Console) -> str | None:
+    """Run once and settle; why it is invalid, None where it is not."""
     wanted = plan.sides[side]
     folder, interrupted = run(
         Options(
@@ -93,12 +104,7 @@ def _run(plan: Interleaved, side: str, path: Path, talk: Console) -> None:
         verdict = settle(folder)
     if interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)
-    if verdict["verdict"] == "invalid":
-        talk.print(
-            f"bench: {path} is invalid: {verdict['reasons'][0]}; nothing is compared",
-            style="bold red", highlight=False, markup=False, soft_wrap=True,
-        )  # fmt: skip
-        raise typer.Exit(3)
+    return str(verdict["reasons"][0]) if verdict["verdict"] == "invalid" else None
 
 
 def _check(plan: Interleaved) -> None:

@@ -224,7 +224,7 @@ def _carries(stages: Sequence[dict[str, Any]], whole: dict[str, Any]) -> str:
         if stage["low"] is not None
         and stage["high"] is not None
         and (stage["low"] > 0 or stage["high"] < 0)
-        and abs(stage["share"] or 0.0) >= _CARRIES
+        and (stage["share"] is None or abs(stage["share"]) >= _CARRIES)
     ]
     total = f"The mean wait changed by {signed(whole['difference'])} ms"
     if not sure:

@@ -5,14 +5,18 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import bench_analysis, bench_load
+from tests.benchmarks import bench_analysis, bench_load, bench_statistics
 
 
 def main():
     table = Table(title="benchmarks", title_justify="left")
     for name in ("what", "measured", "bound", ""):
         table.add_column(name, justify="right" if name in {"measured", "bound"} else "left")
-    rows = [*bench_load.benchmark(), *bench_analysis.benchmark()]
+    rows = [
+        *bench_load.benchmark(),
+        *bench_analysis.benchmark(),
+        *bench_statistics.benchmark(),
+    ]
     for what, measured, bound, holds in rows:
         table.add_row(what, f"{measured:.2f}", f"{bound:.2f}", "ok" if holds else "OVER")
     Console(width=110).print(table)

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from bench.analysis.comparing.fitting import unfit
+from bench.analysis.comparing.levels import RESAMPLES
 from bench.analysis.comparing.parts import attribution, shift
-from bench.analysis.comparing.rows import Plan, Sides, rows_of
+from bench.analysis.comparing.rows import HEADLINE, Plan, Sides, rows_of
 from bench.analysis.comparing.side import RunSample, all_replayed, replayed
 from bench.analysis.comparing.verdicts import (
     DECIDING_SHARES,
-    HEADLINE,
     USUAL,
     Margin,
     concluded,
@@ -45,8 +45,18 @@ class Side(NamedTuple):
     runs: tuple[RunSample, ...]
 
 
-def compare(a: Side, b: Side, *, margin: Margin = USUAL, allow: bool = False) -> dict[str, Any]:
-    """The candidate `a` against `b`. UsageError names what differs, unless that is allowed."""
+def compare(
+    a: Side,
+    b: Side,
+    *,
+    margin: Margin = USUAL,
+    allow: bool = False,
+    resamples: int = RESAMPLES,
+) -> dict[str, Any]:
+    """The candidate `a` against `b`. UsageError names what differs, unless that is allowed.
+
+    `resamples` of the sessions of each run: see `levels`.
+    """
     against = unfit([(run.name, run.facts) for run in (*b.runs, *a.runs)])
     if against and not allow:
         raise UsageError(
@@ -54,7 +64,7 @@ def compare(a: Side, b: Side, *, margin: Margin = USUAL, allow: bool = False) ->
             "Compare runs of one kind, or allow it with --allow"
         )
     sides: Sides = (a.runs, b.runs)
-    plan = _plan(sides)
+    plan = _plan(sides, resamples)
     seen = max(len(a.runs), len(b.runs)) > 1
     found = list(rows_of(sides, plan))
     rows = judged(found, margin)
@@ -89,10 +99,10 @@ def write_comparison(found: dict[str, Any], folder: Path) -> Path:
     return path
 
 
-def _plan(sides: Sides) -> Plan:
+def _plan(sides: Sides, resamples: int) -> Plan:
     together = replayed(sides[0][0], sides[1][0])
     alike = all(len(side) > 1 and all_replayed(side) for side in sides)
-    return Plan(together, unshared=alike and not together)
+    return Plan(together, unshared=alike and not together, resamples=resamples)
 
 
 def _remarks(plan: Plan, *, seen: bool) -> list[str]:

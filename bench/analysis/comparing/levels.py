@@ -4,8 +4,9 @@ Theory of operation
 -------------------
 A run's quantiles are those of its summary: waits without an end are censored (Kaplan and Meier),
 and a quantile may lie beyond every wait. What sessions add is their bootstrap's variance: whole
-sessions are drawn, `RESAMPLES` times. Where a single run a side is compared with another that
-replays its plan, sessions that say the same are drawn together, and what they share cancels.
+sessions are drawn, `RESAMPLES` times; the variance of S of them is then S / (S - 1) of that. Where
+a single run a side is compared with another that replays its plan, sessions that say the same are
+drawn together, and what they share cancels.
 
 Means, and shares as ratios of sums, need no drawing: their variance is that of the sums of the
 residuals of sessions.
@@ -63,44 +64,48 @@ def levels(
     """The quantiles of every run, the mean behind them.
 
     `together`: of single runs, sessions with the same seat say the same and are drawn together.
+    `resamples` 0: what sessions add is not asked for, and NaN.
     """
-    sides = []
-    for runs, seed in zip((a, b), _SEEDS, strict=True):
-        seats = _joint(a[0], b[0]) if together else None
-        sides.append([_drawn(run, quantiles, seats, _SEEDS[0] if together else seed, resamples)
-                      for run in runs])  # fmt: skip
+    points = [np.stack([_point(run, quantiles) for run in side], axis=-1) for side in (a, b)]
     count = sum(len(np.unique(run.seat)) for run in (*a, *b))
-    points = [np.stack([point for point, _ in side], axis=-1) for side in sides]
-    return Levels(
-        points[0],
-        points[1],
-        _scatter([[drawn for _, drawn in side] for side in sides], count),
-        _scatter([[_logs(drawn) for _, drawn in side] for side in sides], count),
-    )
+    if not resamples:
+        unknown = np.full(len(quantiles) + 1, np.nan)
+        none = Scatter(unknown, unknown, unknown, count)
+        return Levels(points[0], points[1], none, none)
+    seats = np.union1d(a[0].seat, b[0].seat) if together else None
+    seeds = (_SEEDS[0], _SEEDS[0]) if together else _SEEDS
+    drawn = [
+        [_drawn(run, quantiles, seats, seed, resamples) for run in side]
+        for side, seed in zip((a, b), seeds, strict=True)
+    ]
+    logs = [[_logs(one) for one in side] for side in drawn]
+    return Levels(points[0], points[1], _scatter(drawn, count), _scatter(logs, count))
 
 
-def _joint(a: Sampled, b: Sampled) -> NDArray[np.intp]:
-    return np.union1d(a.seat, b.seat)
+def _point(run: Sampled, quantiles: Floats) -> Floats:
+    """Quantiles and mean; with a wait that had no end the mean is infinite."""
+    order = np.lexsort((run.censored, run.values))
+    values, censored = run.values[order], run.censored[order]
+    once = np.ones((len(values), 1), np.int32)
+    mean = np.inf if censored.any() else float(values.mean())
+    return np.append(quantiles_of(once, values, censored, quantiles)[0], mean)
 
 
 def _drawn(
     run: Sampled, quantiles: Floats, seats: NDArray[np.intp] | None, seed: int, resamples: int
-) -> tuple[Floats, Floats]:
-    """(quantiles and mean, the same of every resample: a row each)."""
+) -> Floats:
+    """Quantiles and mean of every resample: a row each."""
     order = np.lexsort((run.censored, run.values))
     values, censored = run.values[order], run.censored[order]
     known = np.unique(run.seat) if seats is None else seats
     cluster = np.searchsorted(known, run.seat[order])
-    point = quantiles_of(np.ones((len(values), 1), np.int32), values, censored, quantiles)[0]
     draws = draws_of(len(known), resamples, seed)
     drawn = redrawn(draws, cluster, values, censored, quantiles)
-    if censored.any():
-        mean, means = np.inf, np.full(resamples, np.inf)
-    else:
-        mean = float(values.mean())
+    means = np.full(resamples, np.inf)
+    if not censored.any():
         sums, sizes = (np.bincount(cluster, weights, len(known)) for weights in (values, None))
         means = (draws @ sums) / np.maximum(draws @ sizes, 1)
-    return np.append(point, mean), np.column_stack([drawn, means])
+    return np.column_stack([drawn, means])
 
 
 def _logs(drawn: Floats) -> Floats:
@@ -114,7 +119,9 @@ def _scatter(sides: Sequence[Sequence[Floats]], count: int) -> Scatter:
     with np.errstate(invalid="ignore"):
         own = [np.mean([run.var(axis=0) for run in side], axis=0) for side in sides]
         both = (sides[0][0] - sides[1][0]).var(axis=0)
-    return Scatter(own[0], own[1], both, count)
+    per = count / sum(map(len, sides))
+    few = per / (per - 1) if per > 1 else np.nan
+    return Scatter(few * own[0], few * own[1], few * both, count)
 
 
 class Ratios(NamedTuple):

@@ -31,7 +31,8 @@ _TOTAL: Final = "voice_to_voice_latency"
 def attribution(sides: Sides, plan: Plan) -> list[dict[str, Any]]:
     """The change of the mean of each stage in ms, and of the whole; empty where no voice was heard.
 
-    {stage, a, b, difference, low, high, p, share (of the whole, in %)}; the whole stands last.
+    {stage, a, b, difference, low, high, p, share (of the whole, in %; None where the whole may be
+    nothing)}; the whole stands last.
     """
     if not all(_heard(run).any() for side in sides for run in side):
         return []
@@ -42,9 +43,10 @@ def attribution(sides: Sides, plan: Plan) -> list[dict[str, Any]]:
         if any(np.nan_to_num(run.stages.get(stage.name, 0.0)).any() for run in runs)
     ]
     found = [_mean(name, sides, plan) for name in (*names, _TOTAL)]
-    whole = found[-1]["difference"]
+    whole = found[-1]
+    sure = None not in {whole["low"], whole["high"]} and whole["low"] * whole["high"] > 0
     for entry in found:
-        entry["share"] = 100 * entry["difference"] / whole if whole else None
+        entry["share"] = 100 * entry["difference"] / whole["difference"] if sure else None
     return found
 
 

@@ -27,11 +27,18 @@ from bench.analysis.comparing.levels import Levels, Ratios, Sampled, levels, rat
 from bench.analysis.comparing.side import RunSample
 from bench.analysis.measure import PER_SESSION, PER_TURN
 from bench.analysis.quantile import CONFIDENCE, needed
+from bench.analysis.stages import WAITS
 from bench.analysis.tables import Floats
 from bench.plan.gates import QUANTILES
 from bench.plan.metrics import METRICS, Metric
 
 STATISTICS: Final = ("p50", "p90", "p95", "p99")
+HEADLINE: Final = (
+    "speech_start_delay", "endpointing_delay", "response_latency", "tool_call_latency",
+    "barge_in_silence",
+)  # fmt: skip
+"""What decides beside the wait."""
+SHOWN: Final = frozenset({*WAITS[:1], *HEADLINE})
 EQUIVALENCE: Final = 0.90
 """Of the interval that must lie inside the margin: two one-sided tests at 5 % (Schuirmann 1987)."""
 
@@ -47,10 +54,14 @@ Sides = tuple[Sequence[RunSample], Sequence[RunSample]]
 
 
 class Plan(NamedTuple):
-    """What the sides share. `together`: they replay one plan; `unshared`: each its own."""
+    """What the sides share. `together`: they replay one plan; `unshared`: each its own.
+
+    `resamples`: how often the sessions of a run are drawn.
+    """
 
     together: bool
     unshared: bool
+    resamples: int
 
 
 class Row(NamedTuple):
@@ -145,7 +156,11 @@ def _quantile_rows(
         yield Row(metric, next(iter(asked)), counts, _NOT_ALL)
         return
     asking = np.array(list(asked.values()))
-    found = levels(sides[0], sides[1], asking, together=plan.together)
+    # Between several runs sessions decide nothing; what they add is shown of what decides.
+    shown = metric.name in SHOWN and "p50" in asked and "p95" in asked
+    drawn = plan.unshared or max(map(len, sides)) == 1 or shown
+    resamples = plan.resamples if drawn else 0
+    found = levels(sides[0], sides[1], asking, together=plan.together, resamples=resamples)
     for place, name in enumerate((*asked, "mean")):
         few = _too_few(counts, asked.get(name))
         row = _row(Row(metric, name, counts), found, place, plan)

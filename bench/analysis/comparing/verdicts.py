@@ -26,14 +26,10 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from bench.analysis.comparing.contrast import detectable, holm
-from bench.analysis.comparing.rows import EQUIVALENCE, Row
+from bench.analysis.comparing.rows import EQUIVALENCE, HEADLINE, Row
 from bench.analysis.quantile import CONFIDENCE
 from bench.analysis.stages import WAITS
 
-HEADLINE: Final = (
-    "speech_start_delay", "endpointing_delay", "response_latency",
-    "tool_call_latency", "barge_in_silence",
-)  # fmt: skip
 DECIDING_SHARES: Final = (
     "answered", "missed", "talked_over", "split_turn", "yielded", "word_error_rate",
 )  # fmt: skip
