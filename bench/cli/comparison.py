@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.report.changes import change_of, detectable_of, signed
+from bench.report.changes import chance_of, change_of, detectable_of, signed
 from bench.report.words import NOTHING, quantity
 
 COLOURS: Final = {
@@ -26,6 +26,7 @@ def print_comparison(found: dict[str, Any], out: Console) -> None:
         highlight=False, markup=False, soft_wrap=True,
     )  # fmt: skip
     out.print(_table([row for row in found["rows"] if row["family"]]))
+    out.print("sees: the smallest change that would have been called four times in five")
     if found["attribution"]:
         out.print(_stages(found["attribution"]))
     for remark in found["remarks"]:
@@ -43,30 +44,31 @@ def _runs(count: int) -> str:
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("figure", no_wrap=True)
     for name in ("B", "A", "change", "sees"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     for row in rows:
         change, interval = change_of(row)
-        chance = "" if row["p_holm"] is None else f"\np {row['p_holm']:.2g}"
         table.add_row(
             f"{row['metric']}\n{row['statistic']}",
             quantity(row["b"], row["unit"]),
             quantity(row["a"], row["unit"]),
             f"{change}\n{interval}",
             detectable_of(row),
-            Text(row["verdict"], style=COLOURS[row["verdict"]]) + chance,
+            Text(row["verdict"], style=COLOURS[row["verdict"]]) + f"\np {chance_of(row['p_holm'])}",
         )
     return table
 
 
 def _stages(entries: Sequence[dict[str, Any]]) -> Table:
     title = "where the change is, in means"
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0))
+    table = Table(
+        title=title, box=box.SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0), pad_edge=False
+    )
     table.add_column("stage", no_wrap=True)
-    for name in ("B", "A", "change", "95 % interval", "of the whole"):
+    for name in ("B", "A", "change", "95 % interval", "of all"):
         table.add_column(name, justify="right", no_wrap=True)
     for entry in entries:
         known = entry["low"] is not None and entry["high"] is not None

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bench.report.words import NOTHING, plain
+from bench.report.words import NOTHING
 
 
 def change_of(row: dict[str, Any]) -> tuple[str, str]:
@@ -12,9 +12,8 @@ def change_of(row: dict[str, Any]) -> tuple[str, str]:
     if row["ratio"] is not None:
         change, low, high = (100 * (row[key] - 1) for key in ("ratio", "ratio_low", "ratio_high"))
         return f"{signed(change)} %", f"{signed(low)} to {signed(high)}"
-    unit = "points" if row["unit"] == "%" else row["unit"]
     return (
-        f"{signed(row['difference'])} {unit}",
+        f"{signed(row['difference'])} {_unit(row)}",
         f"{signed(row['low'])} to {signed(row['high'])}",
     )
 
@@ -26,10 +25,22 @@ def detectable_of(row: dict[str, Any]) -> str:
         return NOTHING
     if row["ratio"] is not None:
         return f"{100 * smallest / row['b']:.1f} %"
-    return f"{plain(smallest)} {'points' if row['unit'] == '%' else row['unit']}"
+    return f"{smallest:,.1f} {_unit(row)}"
+
+
+def _unit(row: dict[str, Any]) -> str:
+    """A share changes by points, not by percent."""
+    return "pts" if row["unit"] == "%" else str(row["unit"])
 
 
 def signed(value: float) -> str:
-    """A change with its sign: one digit, two of what is small, none of nothing."""
+    """A change with its sign: two digits of what is small, none of what is large or nothing."""
     size = abs(value)
-    return "0" if size < 0.005 else f"{value:+.2f}" if size < 1 else f"{value:+,.1f}"
+    if size < 0.005:
+        return "0"
+    return f"{value:+.2f}" if size < 1 else f"{value:+.1f}" if size < 100 else f"{value:+.0f}"
+
+
+def chance_of(p: float | None) -> str:
+    """A p as it is read: two digits, and no more zeros than matter."""
+    return NOTHING if p is None else "<0.001" if p < 0.001 else f"{p:.2g}"

@@ -11,7 +11,7 @@ from typing import Any, Final
 import plotly.graph_objects as go
 
 from bench.errors import UsageError
-from bench.report.changes import change_of, detectable_of, signed
+from bench.report.changes import chance_of, change_of, detectable_of, signed
 from bench.report.page import fill
 from bench.report.panel import Cell, Panel, Table
 from bench.report.theme import blank, colour
@@ -71,7 +71,7 @@ def _table(caption: str, rows: Sequence[dict[str, Any]], *, decide: bool) -> Tab
     cells: list[list[Cell]] = []
     for row in shown:
         change, interval = change_of(row)
-        p = NOTHING if row["p_holm"] is None else f"{row['p_holm']:.2g}"
+        p = chance_of(row["p_holm"])
         cells.append([
             (row["metric"], row["statistic"]), row["verdict"], quantity(row["b"], row["unit"]),
             quantity(row["a"], row["unit"]), (change, interval), p, detectable_of(row),
