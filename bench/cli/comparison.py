@@ -44,7 +44,7 @@ def _runs(count: int) -> str:
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
     table.add_column("figure", no_wrap=True)
     for name in ("B", "A", "change", "sees"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -64,9 +64,7 @@ def _table(rows: Sequence[dict[str, Any]]) -> Table:
 
 def _stages(entries: Sequence[dict[str, Any]]) -> Table:
     title = "where the change is, in means"
-    table = Table(
-        title=title, box=box.SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0), pad_edge=False
-    )
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", padding=0, pad_edge=False)
     table.add_column("stage", no_wrap=True)
     for name in ("B", "A", "change", "95 % interval", "of all"):
         table.add_column(name, justify="right", no_wrap=True)

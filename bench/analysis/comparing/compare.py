@@ -21,7 +21,7 @@ from bench.analysis.comparing.fitting import unfit
 from bench.analysis.comparing.levels import RESAMPLES
 from bench.analysis.comparing.parts import attribution, shift
 from bench.analysis.comparing.rows import HEADLINE, Plan, Sides, rows_of
-from bench.analysis.comparing.side import RunSample, all_replayed, replayed
+from bench.analysis.comparing.side import RunSample, all_replayed, in_common
 from bench.analysis.comparing.verdicts import (
     DECIDING_SHARES,
     USUAL,
@@ -65,6 +65,11 @@ def compare(
         )
     sides: Sides = (a.runs, b.runs)
     plan = _plan(sides, resamples)
+    attempted = sum(len(run.session) for side in sides for run in side)
+    if plan.together:
+        first, second = in_common(sides)
+        sides = (first, second)
+    left_out = attempted - sum(len(run.session) for side in sides for run in side)
     seen = max(len(a.runs), len(b.runs)) > 1
     found = list(rows_of(sides, plan))
     rows = judged(found, margin)
@@ -76,7 +81,7 @@ def compare(
         "confidence": CONFIDENCE,
         "margin": margin._asdict(),
         "sides": {"a": _about(a), "b": _about(b)},
-        "remarks": [*against, *_remarks(plan, seen=seen)],
+        "remarks": [*against, *_remarks(plan, left_out, attempted, seen=seen)],
         "runs_seen": seen,
         "replayed": plan.together,
         "family": _family(wait),
@@ -100,12 +105,12 @@ def write_comparison(found: dict[str, Any], folder: Path) -> Path:
 
 
 def _plan(sides: Sides, resamples: int) -> Plan:
-    together = replayed(sides[0][0], sides[1][0])
+    together = all_replayed([run for side in sides for run in side])
     alike = all(len(side) > 1 and all_replayed(side) for side in sides)
     return Plan(together, unshared=alike and not together, resamples=resamples)
 
 
-def _remarks(plan: Plan, *, seen: bool) -> list[str]:
+def _remarks(plan: Plan, left_out: int, attempted: int, *, seen: bool) -> list[str]:
     found = []
     if not seen:
         found.append(
@@ -114,7 +119,13 @@ def _remarks(plan: Plan, *, seen: bool) -> list[str]:
             "several runs a side, as bench ab makes them"
         )
     if plan.together:
-        found.append("both sides said the same words at the same places: what words add cancels")
+        words = "both sides said the same words at the same places: what words add cancels"
+        if left_out:
+            words += (
+                f" (only turns that all runs came to are compared: {left_out} of {attempted} are "
+                "left out)"
+            )
+        found.append(words)
     if plan.unshared:
         found.append(
             "each side said other words, the same in all its runs: what they add is in the "

@@ -5,8 +5,8 @@ Theory of operation
 A run's quantiles are those of its summary: waits without an end are censored (Kaplan and Meier),
 and a quantile may lie beyond every wait. What sessions add is their bootstrap's variance: whole
 sessions are drawn, `RESAMPLES` times; the variance of S of them is then S / (S - 1) of that. Where
-a single run a side is compared with another that replays its plan, sessions that say the same are
-drawn together, and what they share cancels.
+all runs replay one plan, sessions that say the same are drawn together in all of them, and what
+they share cancels.
 
 Means, and shares as ratios of sums, need no drawing: their variance is that of the sums of the
 residuals of sessions.
@@ -14,7 +14,7 @@ residuals of sessions.
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,16 +63,16 @@ def levels(
 ) -> Levels:
     """The quantiles of every run, the mean behind them.
 
-    `together`: of single runs, sessions with the same seat say the same and are drawn together.
+    `together`: sessions with the same seat say the same, in all runs, and are drawn together.
     `resamples` 0: what sessions add is not asked for, and NaN.
     """
     points = [np.stack([_point(run, quantiles) for run in side], axis=-1) for side in (a, b)]
     count = sum(len(np.unique(run.seat)) for run in (*a, *b))
     if not resamples:
         unknown = np.full(len(quantiles) + 1, np.nan)
-        none = Scatter(unknown, unknown, unknown, count)
+        none = Scatter(unknown, unknown, unknown, unknown, count)
         return Levels(points[0], points[1], none, none)
-    seats = np.union1d(a[0].seat, b[0].seat) if together else None
+    seats = np.unique(np.concatenate([run.seat for run in (*a, *b)])) if together else None
     seeds = (_SEEDS[0], _SEEDS[0]) if together else _SEEDS
     drawn = [
         [_drawn(run, quantiles, seats, seed, resamples) for run in side]
@@ -115,13 +115,21 @@ def _logs(drawn: Floats) -> Floats:
 
 
 def _scatter(sides: Sequence[Sequence[Floats]], count: int) -> Scatter:
-    """Variances of resamples: of one run of each side, and of the difference of single runs."""
+    """Variances over the rows, which are resamples of each run."""
     with np.errstate(invalid="ignore"):
         own = [np.mean([run.var(axis=0) for run in side], axis=0) for side in sides]
-        both = (sides[0][0] - sides[1][0]).var(axis=0)
+        middle = [np.mean(side, axis=0) for side in sides]
+        both = (middle[0] - middle[1]).var(axis=0)
+        again = sum(_again([run.var(axis=0) for run in side - mean[None]], len(side))
+                    for side, mean in zip(map(np.stack, sides), middle, strict=True))  # fmt: skip
     per = count / sum(map(len, sides))
     few = per / (per - 1) if per > 1 else np.nan
-    return Scatter(few * own[0], few * own[1], few * both, count)
+    return Scatter(few * own[0], few * own[1], few * both, few * np.asarray(again), count)
+
+
+def _again(apart: Sequence[Any], runs: int) -> Any:
+    """The variance of the mean of runs that comes of what differs between them."""
+    return np.mean(apart, axis=0) / (runs - 1) if runs > 1 else 0.0 * np.asarray(apart[0])
 
 
 class Ratios(NamedTuple):
@@ -146,34 +154,37 @@ def ratio_levels(
     usual = (hits + 2) / (of + 4)
     binomial = usual * (1 - usual) if usual < 1 else usual  # words wrong may be more than said
     points, own, apart = [], [], []
+    seats = np.unique(np.concatenate([run.seat for run in runs]))
     for side in (a, b):
         ratios = [float(run.hits.sum() / run.of.sum()) for run in side]
         points.append(np.array([ratios]))
-        spread = [_residuals(run, ratio) for run, ratio in zip(side, ratios, strict=True)]
+        spread = [_residuals(run, ratio, seats) for run, ratio in zip(side, ratios, strict=True)]
         least = [binomial / (run.of.sum() + 2) * share for run in side]
         found = [max(_variance(part), floor) for part, floor in zip(spread, least, strict=True)]
         own.append(float(np.mean(found)))
-        apart.append(dict(zip(np.unique(side[0].seat).tolist(), spread[0].tolist(), strict=True)))
-    both = own[0] + own[1]
-    if together and not share:
-        seats = apart[0].keys() | apart[1].keys()
-        gaps = [apart[0].get(seat, 0.0) - apart[1].get(seat, 0.0) for seat in sorted(seats)]
-        both = _variance(np.array(gaps))
+        apart.append(np.stack(spread))
+    both, again = own[0] / len(a) + own[1] / len(b), 0.0
+    if together and not (share and len(a) == len(b) == 1):
+        both = _variance(apart[0].mean(axis=0) - apart[1].mean(axis=0))
+        again = sum(
+            float(_again([_variance(row) for row in side - side.mean(axis=0)], len(side)))
+            for side in apart
+        )
     count = sum(len(np.unique(run.seat)) for run in runs)
     unit = 100.0 if share else 1.0  # shares are told in %
-    mine, theirs, apart_too = (np.array([unit**2 * value]) for value in (*own, both))
-    within = Scatter(mine, theirs, apart_too, count)
+    parts = [np.array([unit**2 * value]) for value in (*own, both, again)]
+    within = Scatter(parts[0], parts[1], parts[2], parts[3], count)
     return Levels(unit * points[0], unit * points[1], within, within)
 
 
-def _residuals(run: Ratios, ratio: float) -> Floats:
-    """By session: what it adds to the error of the ratio."""
-    _, cluster = np.unique(run.seat, return_inverse=True)
-    sums = np.bincount(cluster, run.hits - ratio * run.of)
+def _residuals(run: Ratios, ratio: float, seats: NDArray[np.intp]) -> Floats:
+    """By session: what it adds to the error of the ratio; 0 for a seat that the run has not."""
+    cluster = np.searchsorted(seats, run.seat)
+    sums = np.bincount(cluster, run.hits - ratio * run.of, len(seats))
     return np.asarray(sums / run.of.sum(), np.float64)
 
 
 def _variance(residuals: Floats) -> float:
-    """Of the sum; of a single session it is unknown, which is NaN."""
+    """Of the sum of those that are not 0; of a single session it is unknown, which is NaN."""
     count = len(residuals)
     return float(count / (count - 1) * np.square(residuals).sum()) if count > 1 else np.nan

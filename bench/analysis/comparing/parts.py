@@ -16,7 +16,7 @@ import numpy as np
 
 from bench.analysis.comparing.contrast import chance, contrast, interval
 from bench.analysis.comparing.levels import Ratios, ratio_levels
-from bench.analysis.comparing.rows import Plan, Sides, deciles, seats_of
+from bench.analysis.comparing.rows import Plan, Sides, at_place, deciles, seats_of
 from bench.analysis.comparing.side import RunSample
 from bench.analysis.quantile import CONFIDENCE
 from bench.analysis.stages import STAGES
@@ -60,10 +60,13 @@ def _heard(run: RunSample) -> Flags:
 def _mean(name: str, sides: Sides, plan: Plan) -> dict[str, Any]:
     samples = [[_summed(name, run) for run in side] for side in sides]
     levels = ratio_levels(samples[0], samples[1], together=plan.together, share=False)
-    within = levels.within._replace(
-        a=levels.within.a[0], b=levels.within.b[0], both=levels.within.both[0]
+    told = contrast(
+        levels.a[0],
+        levels.b[0],
+        at_place(levels.within, 0),
+        together=plan.together,
+        unshared=plan.unshared,
     )
-    told = contrast(levels.a[0], levels.b[0], within, unshared=plan.unshared)
     low, high = interval(told, CONFIDENCE)
     return {
         "stage": name,

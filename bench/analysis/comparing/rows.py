@@ -22,7 +22,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.analysis.comparing.contrast import Contrast, chance, contrast, interval
+from bench.analysis.comparing.contrast import Contrast, Scatter, chance, contrast, interval
 from bench.analysis.comparing.levels import Levels, Ratios, Sampled, levels, ratio_levels
 from bench.analysis.comparing.side import RunSample
 from bench.analysis.measure import PER_SESSION, PER_TURN
@@ -156,15 +156,23 @@ def _quantile_rows(
         yield Row(metric, next(iter(asked)), counts, _NOT_ALL)
         return
     asking = np.array(list(asked.values()))
-    # Between several runs sessions decide nothing; what they add is shown of what decides.
-    shown = metric.name in SHOWN and "p50" in asked and "p95" in asked
-    drawn = plan.unshared or max(map(len, sides)) == 1 or shown
-    resamples = plan.resamples if drawn else 0
+    resamples = _resamples(metric, asked, plan, single=max(map(len, sides)) == 1)
     found = levels(sides[0], sides[1], asking, together=plan.together, resamples=resamples)
     for place, name in enumerate((*asked, "mean")):
         few = _too_few(counts, asked.get(name))
         row = _row(Row(metric, name, counts), found, place, plan)
         yield row._replace(lacking=few) if few else row
+
+
+def _resamples(metric: Metric, asked: dict[str, float], plan: Plan, *, single: bool) -> int:
+    """How often sessions are drawn: less often for what does not decide.
+
+    Between runs that share no plan sessions decide nothing: what they add is shown of the headline.
+    """
+    headline = metric.name in SHOWN and asked.keys() == set(STATISTICS)
+    if headline or single:
+        return plan.resamples
+    return plan.resamples // 5 if plan.together or plan.unshared else 0
 
 
 def _too_few(counts: dict[str, int], q: float | None) -> str:
@@ -185,13 +193,18 @@ def _row(bare: Row, found: Levels, place: int, plan: Plan, *, least: float = 0.0
     if row.a is None or row.b is None:
         return row._replace(lacking=_BEYOND, outright=_dealt(a, b))
     within = found.within_logs if ratio else found.within
-    mine = within._replace(a=within.a[place], b=within.b[place], both=within.both[place])
+    mine = at_place(within, place)
     if ratio:
         a, b = np.log(a), np.log(b)
-    told = contrast(a, b, mine, least=least, unshared=plan.unshared)
+    told = contrast(a, b, mine, least=least, together=plan.together, unshared=plan.unshared)
     if not np.isfinite(told.error):
         return row._replace(lacking=_UNKNOWN)
     return row._replace(found=told)
+
+
+def at_place(within: Scatter, place: int) -> Scatter:
+    """What sessions add to one figure of several."""
+    return Scatter(*(part[place] for part in within[:-1]), within.sessions)
 
 
 def _usual(values: Floats, *, ratio: bool) -> float | None:

@@ -26,7 +26,6 @@ from bench.analysis.stages import STAGES, spent
 from bench.analysis.summary import share_flags, turn_waits
 from bench.analysis.tables import Flags, Floats, read_table
 from bench.errors import RunFolderError
-from bench.plan.metrics import METRICS
 from bench.runs.folder import RunFolder
 
 SHARES = (
@@ -169,11 +168,24 @@ def all_replayed(runs: Sequence[RunSample]) -> bool:
     return all(replayed(runs[0], run) for run in runs[1:])
 
 
+def in_common(sides: Sequence[Sequence[RunSample]]) -> list[tuple[RunSample, ...]]:
+    """The sides with those turns alone that every run attempted, by slot, lap, turn and words."""
+    said = [set(_words(run).items()) for side in sides for run in side]
+    common = set.intersection(*said)
+    return [tuple(_only(run, common) for run in side) for side in sides]
+
+
+def _only(run: RunSample, common: set[tuple[tuple[int, int, int], str]]) -> RunSample:
+    kept = np.array([entry in common for entry in _words(run).items()], bool)
+    return run._replace(
+        session=run.session[kept],
+        said=tuple(entry for entry, keep in zip(run.said, kept, strict=True) if keep),
+        waits={name: Waits(*(part[kept] for part in wait)) for name, wait in run.waits.items()},
+        shares={name: Part(*(part[kept] for part in share)) for name, share in run.shares.items()},
+        stages={name: values[kept] for name, values in run.stages.items()},
+    )
+
+
 def _words(run: RunSample) -> dict[tuple[int, int, int], str]:
     places = zip(run.session.tolist(), run.said, strict=True)
     return {(*run.seats[seat], turn): utterance for seat, (turn, utterance) in places}
-
-
-def better(metric: str) -> int:
-    """1 where more is better, -1 where less is."""
-    return 1 if METRICS[metric].better == "higher" else -1

@@ -47,7 +47,7 @@ def figures(values, quantiles):
 def unsampled(shape):
     """What sessions add, where nobody asks."""
     none = np.zeros(shape)
-    return Scatter(none, none, none, 0)
+    return Scatter(none, none, none, none, 0)
 
 
 def truth(q):

@@ -159,6 +159,40 @@ def test_the_same_words_on_both_sides_cancel(rng):
     assert widths[0] < widths[1] / 4
 
 
+def test_one_plan_played_five_times_is_not_five_plans(rng):
+    """Sessions that one side meets otherwise, in all its runs alike, are one draw and no evidence."""
+    called, rounds, world = 0, 40, World(sessions=20, turns=4)
+    for _ in range(rounds):
+        base = made(rng, "base", world, answered=1.0)
+        values = base.waits[WAIT].values
+        otherwise = np.exp(rng.normal(0, 0.2, world.sessions))[base.session]
+        sides = []
+        for name, factor in (("a", otherwise), ("b", 1.0)):
+            noisy = [values * factor * np.exp(rng.normal(0, 0.02, len(values))) for _ in range(5)]
+            never = np.zeros(len(values), bool)
+            runs = [base._replace(name=f"{name}{n}", stages={}, waits={WAIT: Waits(wait, never)})
+                    for n, wait in enumerate(noisy)]  # fmt: skip
+            sides.append(Side(name, tuple(runs)))
+        row = rows_of(quick(*sides))[WAIT, "p50"]
+        called += row["p"] < 0.05
+    assert called <= 7  # of a nominal 2; with the scatter of runs alone it is about 35
+
+
+def test_only_turns_that_all_runs_came_to_are_compared_where_a_plan_is_replayed(rng):
+    whole = made(rng, "whole", SMALL, answered=1.0)
+    n = len(whole.session) - 3
+    short = whole._replace(
+        name="short", session=whole.session[:n], said=whole.said[:n],
+        waits={name: Waits(w.values[:n], w.censored[:n]) for name, w in whole.waits.items()},
+        shares={name: Part(p.hits[:n], p.of[:n]) for name, p in whole.shares.items()},
+        stages={name: values[:n] for name, values in whole.stages.items()},
+    )  # fmt: skip
+    found = quick(Side("a", (whole,)), Side("b", (short,)))
+    row = rows_of(found)[WAIT, "p50"]
+    assert (row["n_a"], row["n_b"], row["difference"]) == (n, n, 0)
+    assert any("3 of" in remark for remark in found["remarks"])
+
+
 def test_plans_that_each_side_repeats_are_said_not_to_cancel(rng):
     plans = [
         Side(name, tuple(made(rng, f"{name}{n}", SMALL, words=np.random.default_rng(seed))

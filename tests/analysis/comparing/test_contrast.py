@@ -15,6 +15,12 @@ from bench.analysis.comparing.contrast import (
 from tests.analysis.comparing.chance import World, figures, logs, unsampled
 
 NONE = unsampled(())
+
+
+def scatter(own, both, again=0.0, sessions=10):
+    return Scatter(*(np.float64(part) for part in (own, own, both, again)), sessions)
+
+
 ASKED = [0.5, 0.9, 0.95, 0.99]
 
 
@@ -46,27 +52,37 @@ def test_one_run_against_several_borrows_their_scatter():
 
 
 def test_one_run_a_side_has_the_error_of_its_sessions_and_no_shift():
-    found = contrast(np.array([2.0]), np.array([1.0]), Scatter(1.0, 1.0, 0.25, 40))
+    found = contrast(np.array([2.0]), np.array([1.0]), scatter(1.0, 0.25, sessions=40))
     assert (found.error, found.freedom) == (0.5, 38)
     assert np.isnan(found.shift)
 
 
 def test_what_differs_between_runs_beyond_their_sessions_is_told():
     a, b = np.array([0.0, 2.0]), np.array([1.0, 3.0])
-    found = contrast(a, b, Scatter(np.float64(1.0), np.float64(1.0), np.float64(2.0), 10))
+    found = contrast(a, b, scatter(1.0, 2.0))
     assert found.shift == pytest.approx(1.0)  # a scatter of 2, of which sessions explain 1
 
 
 def test_plans_of_their_own_on_each_side_do_not_cancel():
-    within = Scatter(np.float64(0.5), np.float64(0.7), np.float64(1.2), 10)
+    within = scatter(0.6, 1.2)
     a, b = np.array([0.0, 2.0]), np.array([1.0, 3.0])
     alone, unlike = (contrast(a, b, within, unshared=apart) for apart in (False, True))
     assert unlike.error**2 == pytest.approx(alone.error**2 + 1.2)
 
 
+def test_what_a_side_does_to_sessions_alike_in_all_its_runs_is_no_scatter_of_runs_and_is_added():
+    a, b = np.array([0.0, 2.0]), np.array([1.0, 3.0])
+    within = scatter(0.6, 0.9, again=0.3, sessions=80)
+    alone, paired = (contrast(a, b, within, together=one) for one in (False, True))
+    assert paired.error**2 == pytest.approx(alone.error**2 + 0.6)
+    assert alone.freedom < paired.freedom < 80 / 4 - 1 + alone.freedom
+    nothing = contrast(a, b, within._replace(again=np.float64(1.0)), together=True)
+    assert nothing.error == pytest.approx(alone.error)
+
+
 def test_shares_that_agree_by_being_rare_are_not_thought_to_be_exact():
     same = np.full(5, 100.0)
-    within = Scatter(np.float64(0.4), np.float64(0.4), np.float64(0.8), 10)
+    within = scatter(0.4, 0.8)
     assert contrast(same, same, within).error == 0
     assert contrast(same, same, within, least=0.25).error == pytest.approx(np.sqrt(0.1 * 2 / 5))
 
