@@ -160,7 +160,7 @@ def test_the_same_words_on_both_sides_cancel(rng):
 
 
 def test_one_plan_played_five_times_is_not_five_plans(rng):
-    """Sessions that one side meets otherwise, in all its runs alike, are one draw and no evidence."""
+    """Sessions that one side meets otherwise, in all its runs alike, are one draw."""
     called, rounds, world = 0, 40, World(sessions=20, turns=4)
     for _ in range(rounds):
         base = made(rng, "base", world, answered=1.0)
