@@ -113,7 +113,8 @@ def _effective(values: Floats, cluster: NDArray[np.intp], q: float) -> float:
     """How many independent samples say whether one lies beyond the quantile; `values` are sorted.
 
     n over the design effect, measured as the variance of sessions' counts beyond the quantile over
-    that of the binomial; of few sessions it is itself uncertain, and taken larger.
+    that of the binomial; of few sessions it is itself uncertain, and taken larger. Sessions are
+    independent, so it is never fewer than these.
     """
     n, sessions = len(values), int(cluster.max()) + 1
     if sessions < FEW_SESSIONS:
@@ -124,7 +125,7 @@ def _effective(values: Floats, cluster: NDArray[np.intp], q: float) -> float:
     if n == sessions or share == 1 or error is None:
         return float(n)
     effect = max(1.0, error**2 / (n * share * (1 - share)))
-    return max(1.0, n / effect / (1 + _UNSURE / (sessions - 1)))
+    return max(float(sessions), n / effect / (1 + _UNSURE / (sessions - 1)))
 
 
 def _widened(

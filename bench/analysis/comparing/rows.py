@@ -204,7 +204,8 @@ def _row(bare: Row, found: Levels, place: int, plan: Plan, *, least: float = 0.0
 
 def at_place(within: Scatter, place: int) -> Scatter:
     """What sessions add to one figure of several."""
-    return Scatter(*(part[place] for part in within[:-1]), within.sessions)
+    a, b, both, again, sessions = within
+    return Scatter(a[place], b[place], both[place], again[place], sessions)
 
 
 def _usual(values: Floats, *, ratio: bool) -> float | None:
