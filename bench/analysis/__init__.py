@@ -23,6 +23,7 @@ improved without running again. The way of the data, one module a step::
     disturb     backchannels and sounds, which must not silence it
     outcomes    what became of every attempt: exclusive, exhaustive
     peers       turns that nobody came to, told by those that were lived
+    stages      what the wait is made of, one after the other
     turns       all of it as one row per attempted turn, a column per instant
     evidence    a run as rules see it
     pace        rules on time: what every worker did in every second
@@ -39,6 +40,8 @@ improved without running again. The way of the data, one module a step::
     judge       gates and summary ▶ verdict.json, junit.xml (junit), exit code
     history     runs over time: lines that may be joined, and where one changes its level
     calibration the program's own error, against a server whose truth is known
+    comparing   two sides of runs: what changed, by how much, how surely
+    baseline    runs that were accepted, as one file
     pipeline    from the run folder through all of these to its tables and summary
 
 Laws: nothing is clamped, rounded or dropped; every attempt has one outcome and failures stay in the

@@ -31,8 +31,9 @@ EXIT_CODES: Final = {"pass": 0, "fail": 1, "invalid": 3, "inconclusive": 4}
 def judge_run(folder: Path, gates: Sequence[Gate], baseline: Path | None) -> dict[str, Any]:
     """Judge the analysed run in `folder`; writes verdict.json and junit.xml, returns the verdict.
 
-    `baseline` is a run folder or a summary.json. UsageError where it is of another version of the
-    metric definitions; RunFolderError where a file is unreadable, or the run's figures are of one.
+    `baseline` is a run folder, a summary.json or an accepted baseline. UsageError where it is of
+    another version of the metric definitions; RunFolderError where a file is unreadable, or the
+    run's figures are of one.
     """
     verdict = weigh_run(folder, gates, baseline)
     _write(verdict, RunFolder.open(folder))
@@ -122,7 +123,7 @@ def _summary(path: Path) -> dict[str, Any]:
         ) from None
     except (OSError, ValueError, KeyError, TypeError):
         raise RunFolderError(
-            f"{shown}: is no summary; give a run folder or a summary.json"
+            f"{shown}: is no summary; give a run folder, a summary.json or an accepted baseline"
         ) from None
     if found != FORMAT:
         raise RunFolderError(f"{shown}: format {found!r}, this version reads {FORMAT}")

@@ -221,8 +221,11 @@ def _per_request(samples: dict[str, Sample], width: dict[str, Floats]) -> Iterat
         yield from _statistics(METRICS[name], found, width=width.get(name))
 
 
-def turn_sample(metric: Metric, turns: pd.DataFrame) -> Sample:
-    """The samples of a per-turn metric among attempted turns, failed waits censored."""
+def turn_waits(metric: Metric, turns: pd.DataFrame) -> tuple[Floats, Flags]:
+    """By attempted turn: its sample of a per-turn metric, and whether that is a wait without end.
+
+    NaN: the turn has none; infinite: it waits for ever.
+    """
     values = turns[metric.name].to_numpy(np.float64, copy=True)
     has = ~np.isnan(values)
     never = np.zeros(len(turns), bool)
@@ -243,29 +246,39 @@ def turn_sample(metric: Metric, turns: pd.DataFrame) -> Sample:
         values[waits] = (until[waits] - begin[waits]) / 1e6
     values[never] = np.inf
     waits |= never
-    kept = has | waits
+    return values, waits
+
+
+def turn_sample(metric: Metric, turns: pd.DataFrame) -> Sample:
+    """The samples of a per-turn metric among attempted turns, failed waits censored."""
+    values, waits = turn_waits(metric, turns)
+    kept = ~np.isnan(values)
     _, cluster = np.unique(turns["session"].to_numpy()[kept], return_inverse=True)
     return Sample(values[kept], waits[kept], cluster)
 
 
 def share(name: str, turns: pd.DataFrame, aside: pd.DataFrame) -> Estimate:
-    """A share of attempted turns (without those the run cut), in %; `aside` are disturbances.
-
-    What is written is never talked over; without a VAD nothing is missed or split.
-    """
+    """A share of attempted turns (without those the run cut), in %; `aside` are disturbances."""
     if name == "spurious":
         return per_attempt(int(turns["spurious"].sum()), len(turns))
     if name == "word_error_rate":
         return pooled(turns)
     if name == "false_barge_in":
         return proportion(aside["silenced"].to_numpy(bool), aside["session"].to_numpy())
+    known = share_flags(name, turns)
+    return proportion(known.to_numpy(bool), turns.loc[known.index, "session"].to_numpy())
+
+
+def share_flags(name: str, turns: pd.DataFrame) -> pd.Series:
+    """Yes or no for each of the turns that a share is over.
+
+    What is written is never talked over; without a VAD nothing is missed or split.
+    """
     if name in {"missed", "split_turn", "talked_over"}:
         turns = turns[turns["role"] != WRITTEN]
     if name in {"missed", "split_turn"}:
         turns = turns[~turns["manual"]]
-    column = {"good_turns": "good_turn"}.get(name, name)
-    known = turns[column].dropna()
-    return proportion(known.to_numpy(bool), turns.loc[known.index, "session"].to_numpy())
+    return turns[{"good_turns": "good_turn"}.get(name, name)].dropna()
 
 
 class Series(NamedTuple):

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from bench import __version__
+from bench.cli.comparing import EXAMPLES, ManyAgainst, ab, baseline_app, compare
 from bench.cli.history import history_app
 from bench.errors import BenchError
 
@@ -27,6 +28,9 @@ list_app = typer.Typer(no_args_is_help=True, help="What there is: scenarios, met
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(list_app, name="list")
 app.add_typer(history_app, name="history")
+app.add_typer(baseline_app, name="baseline")
+app.command("compare", cls=ManyAgainst, epilog=EXAMPLES["compare"])(compare)
+app.command("ab", epilog=EXAMPLES["ab"])(ab)
 
 talk = Console(stderr=True)
 out = Console()
@@ -93,7 +97,7 @@ def run(
     gate: Annotated[list[str] | None, typer.Option(help="A gate, added to the others.")] = None,
     gates: Annotated[str | None, typer.Option(help="The scenario's gate profile.")] = None,
     baseline: Annotated[
-        Path | None, typer.Option(help="A run folder or summary.json that gates refer to.")
+        Path | None, typer.Option(help="A run folder or baseline file that gates refer to.")
     ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="key=value: override the scenario.")
@@ -183,7 +187,7 @@ def judge(
     run_folder: RunPath,
     gate: Annotated[list[str] | None, typer.Option(help="A gate beside the run's own.")] = None,
     baseline: Annotated[
-        Path | None, typer.Option(help="A run folder or summary.json that gates refer to.")
+        Path | None, typer.Option(help="A run folder or baseline file that gates refer to.")
     ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Say of each gate why it came out so.")

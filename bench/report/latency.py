@@ -1,11 +1,12 @@
 """Figures on time: how long a caller waits for a voice, and where that time goes."""
 
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from bench.analysis.stages import STAGES, Stage, spent
 from bench.report.choosing import pooled
 from bench.report.marks import (
     TURN_HOVER,
@@ -19,7 +20,7 @@ from bench.report.marks import (
     turn_ids,
 )
 from bench.report.panel import Panel, Table
-from bench.report.run import Run, flag, numbers, said_ns, texts
+from bench.report.run import Run, flag, numbers, texts
 from bench.report.theme import blank, metric_colour
 from bench.report.words import NOTHING, count, listing, plain, quantity
 
@@ -28,36 +29,6 @@ _WAITS: Final = {
     "first_audio_latency": "first audio: the first delta arrives",
 }
 _MOST_BARS: Final = 240
-
-
-class Stage(NamedTuple):
-    """A part of the wait. `column` is in the turn table, in ms (or ns where it ends in _ns)."""
-
-    name: str
-    column: str
-    about: str
-
-
-_ASKING: Final = "asking_ns"
-_TOOLS: Final = "tools_ns"
-_START: Final = "response_start_delay"
-# What a caller who asks for answers itself (manual mode, a typed turn) does not wait for.
-_BY_SERVER: Final = frozenset({"endpointing_delay", "commit_delay"})
-# In the order of time; together they are voice_to_voice, turn by turn (measurement.md, identity).
-STAGES: Final = (
-    Stage("asking", _ASKING, "until the caller itself asks for the answer"),
-    Stage("endpointing", "endpointing_delay", "waiting until the server says speech has stopped"),
-    Stage("commit", "commit_delay", "from speech_stopped to committed"),
-    Stage("tools", _TOOLS, "the agent's tool calls and the caller's answer to them"),
-    Stage("response start", _START, "from committed (or the tools' outputs) to response.created"),
-    Stage("generation", "generation_delay", "from response.created to the first audio delta"),
-    Stage("jitter buffer", "jitter_buffer_ns", "held back by the caller's player"),
-    Stage("queued", "queued_ns", "waiting behind earlier audio in the caller's player"),
-    Stage("leading silence", "leading_silence", "silence at the head of the reply"),
-    Stage(
-        "starved", "underrun_before_onset_ns", "the player ran dry before the first audible sample"
-    ),
-)
 
 
 def waiting(run: Run) -> Panel | None:
@@ -173,7 +144,7 @@ def stages(run: Run) -> Panel | None:
         figure.add_trace(
             go.Bar(
                 x=np.arange(1, len(drawn) + 1),
-                y=_stage(drawn, stage).fillna(0.0).to_numpy(),
+                y=spent(drawn, stage).fillna(0.0).to_numpy(),
                 name=stage.name,
                 marker={
                     "color": metric_colour(stage.column.removesuffix("_ns")),
@@ -191,7 +162,7 @@ def stages(run: Run) -> Panel | None:
     some = f"{plain(len(drawn))} of {plain(len(turns))} turns" if note else "turns"
     figure.update_xaxes(title={"text": f"{some}, quickest answer first"}, showgrid=False)
     figure.update_yaxes(title={"text": "ms after the caller's last word"})
-    means = {stage.name: float(_stage(turns, stage).fillna(0.0).mean()) for stage in parts}
+    means = {stage.name: float(spent(turns, stage).fillna(0.0).mean()) for stage in parts}
     total = float(numbers(turns, "value").mean())
     said = listing(
         f"{name} {quantity(mean, 'ms')}"
@@ -208,56 +179,33 @@ def stages(run: Run) -> Panel | None:
     )
 
 
-def _stage(turns: pd.DataFrame, stage: Stage) -> pd.Series:
-    """The ms that each turn spent in a stage.
-
-    Where the caller asks for the answer the wait up to its asking is one stage, and what the server
-    says of the turn's end meanwhile is in no other. Where tools are called before the answer, they
-    are a stage of their own.
-    """
-    asked = numbers(turns, "answer_asked_ns")
-    by_caller = asked.notna() & (asked == numbers(turns, "create_sent_ns"))
-    if stage.column == _ASKING:
-        return ((asked - said_ns(turns)) / 1e6).where(by_caller)
-    values = numbers(turns, stage.column)
-    if stage.column in _BY_SERVER:
-        return values.mask(by_caller)
-    if stage.column in {_TOOLS, _START}:
-        sent = numbers(turns, "output_sent_ns")
-        after = numbers(turns, "response_created_ns") - sent
-        if stage.column == _TOOLS:
-            return ((sent - asked) / 1e6).where(after >= 0)
-        return values.where(~(after >= 0), after / 1e6)
-    return values / 1e6 if stage.column.endswith("_ns") else values
-
-
 def medians(turns: pd.DataFrame) -> dict[str, float]:
     """The median of each stage over the turns that were in it, in ms; 0 where none was."""
-    found = {stage.name: float(_stage(turns, stage).median()) for stage in STAGES}
+    found = {stage.name: float(spent(turns, stage).median()) for stage in STAGES}
     return {name: 0.0 if np.isnan(value) else value for name, value in found.items()}
 
 
 def spent_ms(turn: pd.Series, stage: Stage) -> float:
     """The ms that one turn spent in a stage; NaN where it was in none."""
-    return float(_stage(turn.to_frame().T, stage).iloc[0])
+    return float(spent(turn.to_frame().T, stage).iloc[0])
 
 
 def _parts(turns: pd.DataFrame) -> list[Stage]:
     """The stages in which any turn spent any time."""
-    return [stage for stage in STAGES if (_stage(turns, stage).fillna(0.0).abs() > 0.0).any()]
+    return [stage for stage in STAGES if (spent(turns, stage).fillna(0.0).abs() > 0.0).any()]
 
 
 def _stage_table(run: Run, turns: pd.DataFrame, parts: list[Stage]) -> Table:
     rows = []
     for stage in parts:
         # A metric that counts more than the stage (tools, what the caller did) is not its quantile.
-        same = _stage(turns, stage).equals(numbers(turns, stage.column))
+        same = spent(turns, stage).equals(numbers(turns, stage.column))
         known = run.statistics(stage.column) if same else {}
         cells = [
             quantity(known[word].value, "ms") if word in known else NOTHING
             for word in ("p50", "p95")
         ]
-        mean = float(_stage(turns, stage).fillna(0.0).mean())
+        mean = float(spent(turns, stage).fillna(0.0).mean())
         rows.append([stage.name, stage.about, quantity(mean, "ms"), *cells])
     return Table(
         "Each stage by itself",

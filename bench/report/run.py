@@ -21,6 +21,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from bench.analysis.speech import WRITTEN
+from bench.analysis.stages import WAITS
 from bench.errors import RunFolderError
 
 # What every event's timeline needs; the energy envelope is the one large column, and is left out.
@@ -29,11 +30,6 @@ _EVENT_COLUMNS: Final = (
     "response_id", "due_ns", "media_ns", "audio_ms", "audio_ns", "nbytes", "detail",
 )  # fmt: skip
 _FORMAT: Final = 1
-WAITS: Final = (
-    "voice_to_voice_latency", "first_audio_latency", "first_text_latency",
-    "first_transcript_latency",
-)  # fmt: skip
-"""How long a caller waits, by whatever an answer is: the first that a run has samples of counts."""
 
 
 class Statistic(NamedTuple):

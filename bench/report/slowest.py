@@ -9,7 +9,8 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from bench.report.latency import STAGES, medians, spent_ms
+from bench.analysis.stages import STAGES
+from bench.report.latency import medians, spent_ms
 from bench.report.marks import METRIC_WORDS, sampled
 from bench.report.panel import Cell, Closeup, Panel, Table
 from bench.report.run import Run, numbers, texts

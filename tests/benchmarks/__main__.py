@@ -5,7 +5,13 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import bench_analysis, bench_calibration, bench_capacity, bench_load
+from tests.benchmarks import (
+    bench_analysis,
+    bench_calibration,
+    bench_capacity,
+    bench_load,
+    bench_statistics,
+)
 
 
 def main():
@@ -17,6 +23,7 @@ def main():
         *bench_capacity.benchmark(),
         *bench_calibration.benchmark(),
         *bench_analysis.benchmark(),
+        *bench_statistics.benchmark(),
     ]
     for what, measured, bound, holds in rows:
         table.add_row(what, f"{measured:.2f}", f"{bound:.2f}", "ok" if holds else "OVER")

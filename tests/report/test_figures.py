@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bench.analysis.stages import STAGES
 from bench.report.barging import barge_in
 from bench.report.failures import breaking
 from bench.report.fluency import fluency
 from bench.report.hearing import hearing
 from bench.report.honesty import honesty
-from bench.report.latency import STAGES, stages, waiting
+from bench.report.latency import stages, waiting
 from bench.report.marks import MOST_POINTS, curve, marks, thin
 from bench.report.page import QUESTIONS, panels
 from bench.report.run import Statistic

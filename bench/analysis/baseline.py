@@ -1,0 +1,198 @@
+"""A baseline: runs that the team has accepted, as one small file that can be reviewed and kept.
+
+Theory of operation
+-------------------
+It holds what a comparison needs and nothing else: of every run the samples by turn, rounded to
+0.01 ms (no clock here is better), each with its session and what was said; and where the runs come
+from, so that an unlike run is refused years later. `rows` are those of a summary, the usual of the
+accepted runs, so that a gate against the baseline reads this file as it reads a summary.
+
+Only what may serve as a yardstick is accepted: runs of one kind, none of them invalid or
+interrupted, each of which measured something.
+
+    {format, kind, name, metric_version, accepted, runs: [{name, facts, seats, session, said,
+     utterances, waits, shares, stages, once}], rows}
+
+Of `waits`, null is no sample; `censored` are the places of waits without an end, and a null among
+those waits for ever.
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from bench.analysis.comparing.fitting import unfit
+from bench.analysis.comparing.side import Part, RunSample, Waits
+from bench.analysis.tables import Floats
+from bench.errors import RunFolderError, UsageError
+from bench.plan.metrics import METRICS
+
+FORMAT: Final = 1
+KIND: Final = "baseline"
+SHELF: Final = Path("reports/baselines")
+_DIGITS: Final = 2
+
+
+def accept(runs: Sequence[RunSample], name: str) -> dict[str, Any]:
+    """The baseline of these runs. UsageError where one is no yardstick."""
+    against = unfit([(run.name, run.facts) for run in runs])
+    against += [
+        f"{run.name} measured no turn; run it longer" for run in runs if not len(run.session)
+    ]
+    if against:
+        raise UsageError(f"no baseline can be made of these runs: {'; '.join(against)}")
+    return {
+        "format": FORMAT,
+        "kind": KIND,
+        "name": name,
+        "metric_version": runs[0].facts["metric_version"],
+        "accepted": datetime.now(UTC).isoformat(timespec="seconds"),
+        "runs": [_written(run) for run in runs],
+        "rows": _usual_rows(runs),
+    }
+
+
+def write_baseline(found: dict[str, Any], path: Path) -> None:
+    """The file, a line for each list of figures, replaced in one step."""
+    draft = path.with_suffix(".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(_text(found) + "\n", "utf-8")
+        draft.replace(path)
+    except OSError as error:
+        raise UsageError(f"--out {path}: cannot be written: {error.strerror or error}") from None
+
+
+def read_baseline(path: Path) -> tuple[str, list[RunSample]]:
+    """(name, runs). RunFolderError where the file is no baseline of this version."""
+    try:
+        found = json.loads(path.read_text("utf-8"))
+        version = (found["kind"], found["format"])
+        if version != (KIND, FORMAT):
+            raise RunFolderError(
+                f"{path}: is {version[0]!r} of format {version[1]!r}, this version reads "
+                f"{KIND!r} of {FORMAT}; accept a new one with 'bench baseline accept'"
+            )
+        return str(found["name"]), [_read(run) for run in found["runs"]]
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        raise RunFolderError(
+            f"{path}: is no baseline ({type(error).__name__}: {error}); give a run folder, or a "
+            "file that 'bench baseline accept' wrote"
+        ) from None
+
+
+def _usual_rows(runs: Sequence[RunSample]) -> list[dict[str, Any]]:
+    """The rows of the summaries, each with the mean of the runs' values; of one run as they are."""
+    if len(runs) == 1:
+        return runs[0].rows
+    found = []
+    for row in runs[0].rows:
+        same = [
+            other
+            for run in runs
+            for other in run.rows
+            if (other["metric"], other["statistic"]) == (row["metric"], row["statistic"])
+        ]
+        values = [other["value"] for other in same]
+        value = None if None in values else _usual(row["metric"], np.array(values, np.float64))
+        n = sum(other["n"] for other in same)
+        found.append({**row, "value": value, "low": None, "high": None, "n": n})
+    return found
+
+
+def _usual(metric: str, values: Floats) -> float:
+    """As a comparison has it: the geometric mean of what is positive, but for shares and counts."""
+    if METRICS[metric].kind in {"share", "count"} or not (values > 0).all():
+        return float(values.mean())
+    return float(np.exp(np.log(values).mean()))
+
+
+# ── to plain values and back ─────────────────────────────────────────────────────────────────────
+
+
+def _written(run: RunSample) -> dict[str, Any]:
+    utterances = sorted({utterance for _, utterance in run.said})
+    number = {utterance: place for place, utterance in enumerate(utterances)}
+    return {
+        "name": run.name,
+        "facts": run.facts,
+        "seats": [list(seat) for seat in run.seats],
+        "session": run.session.tolist(),
+        "utterances": utterances,
+        "said": [[turn, number[utterance]] for turn, utterance in run.said],
+        "waits": {
+            name: {
+                "values": _numbers(wait.values),
+                "censored": np.flatnonzero(wait.censored).tolist(),
+            }
+            for name, wait in run.waits.items()
+        },
+        "shares": {
+            name: {"hits": _numbers(part.hits), "of": _numbers(part.of)}
+            for name, part in run.shares.items()
+        },
+        "stages": {
+            name: _numbers(values)
+            for name, values in run.stages.items()
+            if np.nan_to_num(values).any()
+        },
+        "once": {name: _numbers(values) for name, values in run.once.items()},
+    }
+
+
+def _numbers(values: Floats) -> list[float | int | None]:
+    """Rounded; null for what is no number, and no point behind what is whole."""
+    rounded = [round(value, _DIGITS) if np.isfinite(value) else None for value in values.tolist()]
+    return [int(v) if v is not None and v.is_integer() else v for v in rounded]
+
+
+def _read(run: dict[str, Any]) -> RunSample:
+    words = run["utterances"]
+    waits = {name: _wait(entry) for name, entry in run["waits"].items()}
+    return RunSample(
+        name=str(run["name"]),
+        facts=dict(run["facts"]),
+        seats=tuple((int(slot), int(lap)) for slot, lap in run["seats"]),
+        session=np.array(run["session"], np.intp),
+        said=tuple((int(turn), str(words[place])) for turn, place in run["said"]),
+        waits=waits,
+        shares={
+            name: Part(_floats(entry["hits"]), _floats(entry["of"]))
+            for name, entry in run["shares"].items()
+        },
+        stages={name: _floats(values) for name, values in run["stages"].items()},
+        once={name: _floats(values) for name, values in run["once"].items()},
+        rows=[],
+    )
+
+
+def _wait(entry: dict[str, Any]) -> Waits:
+    values = _floats(entry["values"])
+    censored = np.zeros(len(values), bool)
+    censored[entry["censored"]] = True
+    values[censored & np.isnan(values)] = np.inf
+    return Waits(values, censored)
+
+
+def _floats(values: list[float | None]) -> Floats:
+    return np.array(values, np.float64)
+
+
+def _text(found: Any, indent: str = "") -> str:
+    """JSON with a line for each key and each list: a review sees what changed."""
+    if isinstance(found, dict) and found:
+        inner = indent + " "
+        lines = [f"{inner}{json.dumps(key)}: {_text(value, inner)}" for key, value in found.items()]
+        return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
+    if isinstance(found, list) and found and isinstance(found[0], dict):
+        inner = indent + " "
+        lines = [
+            inner + (_text(entry, inner) if "facts" in entry else json.dumps(entry))
+            for entry in found
+        ]
+        return "[\n" + ",\n".join(lines) + f"\n{indent}]"
+    return json.dumps(found, allow_nan=False, separators=(",", ":"))

@@ -1,0 +1,27 @@
+"""Two sides of runs, compared: what changed, by how much, and how surely.
+
+::
+
+    side        a run's samples by turn and session
+    fitting     whether runs may be compared at all
+    levels      the figure of each run, and what its sessions add to its error
+    contrast    how far sides are apart: Student's t over runs, Holm, the smallest detectable change
+    rows        a row for every figure
+    verdicts    improved, unchanged, regressed, inconclusive
+    parts       the stage that carries a change, and the waits at which it shows
+    compare     all of it as one document, comparison.json
+"""
+
+from bench.analysis.comparing.compare import Side, compare, write_comparison
+from bench.analysis.comparing.side import RunSample, read_sample
+from bench.analysis.comparing.verdicts import EXIT_CODES, Margin
+
+__all__ = [
+    "EXIT_CODES",
+    "Margin",
+    "RunSample",
+    "Side",
+    "compare",
+    "read_sample",
+    "write_comparison",
+]

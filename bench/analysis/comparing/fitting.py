@@ -1,0 +1,114 @@
+"""May these runs be compared? Only where everything but the target is the same.
+
+Theory of operation
+-------------------
+A difference of figures is a difference of targets only if nothing else differs: the definitions of
+the metrics, the scenario, the words spoken, the chunks they are sent in, the dialect, and how many
+callers there are at once. Whatever differs is named, a line each. Who allows it nonetheless gets
+the same lines as remarks that the result carries.
+
+The target itself (its name, the profile of the reference server), gates and bounds of health may
+differ: they are what is compared, or change no figure.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+_ASIDE: Final = frozenset({"about", "gates", "gate_profile", "health", "reference", "chunk_ms"})
+_CONCURRENCY: Final = ("sessions", "arrivals", "rate")
+_MOST: Final = 4
+"""Keys of a scenario that are named; the rest is counted."""
+_DURATIONS: Final = frozenset({"gap", "hear", "tool_time", "answer_timeout", "jitter_buffer",
+                               "warmup", "duration", "drain"})  # fmt: skip
+
+
+def facts_of(
+    run: dict[str, Any], summary: dict[str, Any], verdict: dict[str, Any]
+) -> dict[str, Any]:
+    """What must agree, and where the run comes from; plain values, for JSON."""
+    said = run.get("scenario") or {}
+    effective = dict(said.get("effective") or {})
+    load = dict(effective.pop("load", None) or {})
+    concurrency = {key: load.pop(key, None) for key in _CONCURRENCY}
+    corpus, target = run.get("corpus") or {}, run.get("target") or {}
+    return {
+        "metric_version": summary.get("metric_version"),
+        "scenario": said.get("name") or run.get("name") or "",
+        "scenario_sha256": said.get("sha256"),
+        "plan": {
+            **{key: value for key, value in effective.items() if key not in _ASIDE},
+            "load": load,
+        },
+        "corpus": corpus.get("name"),
+        "corpus_sha256": corpus.get("sha256"),
+        "chunk_ms": effective.get("chunk_ms"),
+        "dialect": target.get("dialect"),
+        "target": target.get("name"),
+        "concurrency": concurrency,
+        "created": run.get("created"),
+        "bench_version": run.get("bench_version"),
+        "host": run.get("host"),
+        "verdict": verdict.get("verdict"),
+        "why": list(verdict.get("reasons") or ())[:1],
+        "interrupted": bool(run.get("interrupted")),
+    }
+
+
+def unfit(runs: Sequence[tuple[str, dict[str, Any]]]) -> list[str]:
+    """A line for everything that speaks against a comparison of (name, facts) with the first."""
+    lines = [line for name, facts in runs for line in _void(name, facts)]
+    first, whole = runs[0]
+    for name, facts in runs[1:]:
+        lines += [f"{name} and {first} differ in {line}" for line in _differences(facts, whole)]
+    return lines
+
+
+def _void(name: str, facts: dict[str, Any]) -> Iterator[str]:
+    if facts["verdict"] == "invalid":
+        why = f" ({facts['why'][0]})" if facts["why"] else ""
+        yield f"{name} is invalid{why}: its figures are no evidence; run it again"
+    if facts["interrupted"]:
+        yield f"{name} was interrupted before its end; run it again"
+
+
+def _differences(ours: dict[str, Any], theirs: dict[str, Any]) -> Iterator[str]:
+    """What differs between two runs: what it is, and both values."""
+    for key, words in (
+        ("metric_version", "the version of metric definitions"),
+        ("corpus_sha256", "the corpus"),
+        ("chunk_ms", "the chunk size in ms"),
+        ("dialect", "the target's dialect"),
+    ):
+        if ours[key] != theirs[key]:
+            yield f"{words}: {_shown(ours[key])} and {_shown(theirs[key])}"
+    if ours["concurrency"] != theirs["concurrency"]:
+        yield f"concurrency: {_load(ours['concurrency'])} and {_load(theirs['concurrency'])}"
+    changed = sorted(_changes("", ours["plan"], theirs["plan"]))
+    if changed:
+        more = f" and {len(changed) - _MOST} more keys" if len(changed) > _MOST else ""
+        yield f"the scenario: {'; '.join(changed[:_MOST])}{more}"
+
+
+def _changes(path: str, ours: Any, theirs: Any) -> Iterator[str]:
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        for key in ours.keys() | theirs.keys():
+            inner = f"{path}.{key}" if path else str(key)
+            yield from _changes(inner, ours.get(key), theirs.get(key))
+    elif ours != theirs:
+        key = path.rpartition(".")[2]
+        yield f"{path} {_shown(ours, key)} and {_shown(theirs, key)}"
+
+
+def _shown(value: Any, key: str = "") -> str:
+    if value is None:
+        return "none"
+    if key in _DURATIONS and isinstance(value, int | float):
+        return f"{value / 1e9:g} s"
+    text = str(value)
+    return text if len(text) <= 40 else f"{text[:12]}…"
+
+
+def _load(concurrency: dict[str, Any]) -> str:
+    if concurrency["sessions"] is not None:
+        return f"{concurrency['sessions']} sessions"
+    return f"{concurrency['arrivals']} arrivals, {concurrency['rate']} a second"

@@ -1,0 +1,203 @@
+"""The verbs that compare: `compare`, `ab`, `baseline accept`. What is slow is imported inside."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+from rich.console import Console
+from typer.core import TyperCommand
+
+from bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from bench.analysis.comparing import Margin, RunSample
+
+EXAMPLES: Final = {
+    "compare": "Example: bench compare reports/new-1 reports/new-2 --against "
+    "reports/baselines/demo.json",
+    "ab": "Example: bench ab scenarios/demo.toml --pairs 5 --b ws://127.0.0.1:8765/v1/realtime",
+}
+baseline_app = typer.Typer(no_args_is_help=True, help="Runs that the team has accepted.")
+
+talk = Console(stderr=True)
+out = Console()
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script to read.")]
+MarginOption = Annotated[
+    float, typer.Option("--margin", min=0.0, help="Percent of a latency that do not matter.")
+]
+PointsOption = Annotated[
+    float, typer.Option("--points", min=0.0, help="Points of a share that do not matter.")
+]
+
+
+class ManyAgainst(TyperCommand):
+    """A command whose `--against` takes all the words up to the next option."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        spread: list[str] = []
+        after = False
+        for word in args:
+            option = word.startswith("-")
+            if after and not option and spread[-1] != "--against":
+                spread.append("--against")
+            spread.append(word)
+            after = word == "--against" or (after and not option)
+        return super().parse_args(ctx, spread)
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="The candidate: run folders or baselines.")],
+    against: Annotated[
+        list[Path], typer.Option("--against", help="What it is compared with: one or several.")
+    ],
+    margin: MarginOption = 5.0,
+    points: PointsOption = 2.0,
+    allow: Annotated[
+        bool, typer.Option("--allow", help="Compare unlike runs; the result says what differs.")
+    ] = False,
+    out_: Annotated[
+        Path | None, typer.Option("--out", help="Write comparison.json and .html there.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare runs: what changed, by how much, how surely. Exit 1 where something regressed."""
+    from bench.analysis.comparing import Margin  # noqa: PLC0415
+
+    sides = [_read(paths) for paths in (runs, against)]
+    twice = {path.resolve() for path in runs} & {path.resolve() for path in against}
+    if twice:
+        raise UsageError(f"{min(twice).name}: stands on both sides; give other runs to one")
+    raise typer.Exit(
+        _compare(sides, Margin(margin, points), allow=allow, place=out_, as_json=as_json)
+    )
+
+
+def _read(paths: list[Path]) -> tuple[str, "tuple[RunSample, ...]"]:
+    """(what to call it, its runs) of one side."""
+    from bench.analysis.baseline import read_baseline  # noqa: PLC0415
+    from bench.analysis.comparing import read_sample  # noqa: PLC0415
+
+    runs, names = [], []
+    for path in paths:
+        if path.is_file():
+            name, found = read_baseline(path)
+            names.append(f"baseline {name}")
+            runs += found
+        else:
+            runs.append(read_sample(path))
+            names.append(runs[-1].name)
+    shown = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+    return shown, tuple(runs)
+
+
+def _compare(
+    sides: "list[tuple[str, tuple[RunSample, ...]]]",
+    margin: "Margin",
+    *,
+    allow: bool,
+    place: Path | None,
+    as_json: bool,
+) -> int:
+    """Compare, write, print; the exit code."""
+    from bench.analysis.comparing import (  # noqa: PLC0415
+        EXIT_CODES,
+        Side,
+        compare,
+        write_comparison,
+    )
+    from bench.cli.comparison import print_comparison  # noqa: PLC0415
+
+    with talk.status("comparing"):
+        found = compare(Side(*sides[0]), Side(*sides[1]), margin=margin, allow=allow)
+    if place is not None:
+        from bench.report.comparing import write_page  # noqa: PLC0415
+
+        write_comparison(found, place)
+        write_page(found, place)
+    if as_json:
+        print(json.dumps(found, indent=2, allow_nan=False))
+    else:
+        print_comparison(found, out)
+        if place is not None:
+            out.print(f"page  {place / 'comparison.html'}", highlight=False, soft_wrap=True)
+    return EXIT_CODES[found["verdict"]]
+
+
+@baseline_app.callback()
+def _baselines() -> None:
+    """Runs that the team has accepted."""
+
+
+@baseline_app.command(
+    "accept", epilog="Example: bench baseline accept reports/20261124-120000-demo --name demo"
+)
+def baseline_accept(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders, all of one kind.")],
+    name: Annotated[str | None, typer.Option(help="Its name; default: the scenario's.")] = None,
+    out_: Annotated[
+        Path | None, typer.Option("--out", help="The file; default: in reports/baselines/.")
+    ] = None,
+) -> None:
+    """Accept runs as what later ones are compared with and judged by: one small file for git."""
+    from bench.analysis.baseline import SHELF, accept, write_baseline  # noqa: PLC0415
+
+    _, samples = _read(runs)
+    called = name or samples[0].facts["scenario"]
+    if not called or "/" in called:
+        raise UsageError(f"--name {called!r}: give a name without a slash")
+    path = out_ or SHELF / f"{called}.json"
+    write_baseline(accept(samples, called), path)
+    turns = sum(len(run.session) for run in samples)
+    size = path.stat().st_size / 1024
+    out.print(
+        f"{path}: {len(samples)} runs, {turns} turns, {size:.0f} KiB",
+        highlight=False, soft_wrap=True,
+    )  # fmt: skip
+
+
+def ab(
+    scenario: Annotated[Path, typer.Argument(help="A scenario file (TOML).")],
+    a: Annotated[str, typer.Option("--a", help="The candidate: a target as in run.")] = "reference",
+    b: Annotated[str, typer.Option("--b", help="What it is compared with.")] = "reference",
+    pairs: Annotated[int, typer.Option(min=1, help="Runs of each.")] = 5,
+    dialect: Annotated[str | None, typer.Option(help="inworld or openai, for URLs.")] = None,
+    duration: Annotated[str | None, typer.Option(help='Measured time of a run: "30s".')] = None,
+    sessions: Annotated[int | None, typer.Option(help="Sessions held (closed load).")] = None,
+    workers: Annotated[int, typer.Option(help="Worker processes.")] = 1,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value: override the scenario.")
+    ] = None,
+    set_a: Annotated[list[str] | None, typer.Option(help="key=value, in runs of --a.")] = None,
+    set_b: Annotated[list[str] | None, typer.Option(help="key=value, in runs of --b.")] = None,
+    margin: MarginOption = 5.0,
+    points: PointsOption = 2.0,
+    allow: Annotated[
+        bool, typer.Option("--allow", help="Compare unlike runs; the result says what differs.")
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Start against a target off loopback.")
+    ] = False,
+    out_: Annotated[
+        Path | None, typer.Option("--out", help="A folder for the runs and the comparison.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Run two targets in turn, AB BA AB …, and compare them: the way that cancels drift."""
+    from bench.analysis.comparing import Margin  # noqa: PLC0415
+    from bench.cli.interleaving import Interleaved, Wanted, interleave  # noqa: PLC0415
+
+    common = tuple(set_ or ())
+    wanted = {
+        "a": Wanted(a, (*common, *(set_a or ()))),
+        "b": Wanted(b, (*common, *(set_b or ()))),
+    }
+    plan = Interleaved(scenario, wanted, pairs, dialect, duration, sessions, workers, yes, out_)
+    place, folders = interleave(plan, talk)
+    sides = [(name.upper(), _read(folders[name])[1]) for name in ("a", "b")]
+    # What was set for one side alone is what is asked about.
+    told = allow or bool(set_a or set_b)
+    raise typer.Exit(
+        _compare(sides, Margin(margin, points), allow=told, place=place, as_json=as_json)
+    )

@@ -1,0 +1,120 @@
+"""`bench ab`: two targets, run in turn.
+
+Theory of operation
+-------------------
+The order is AB BA AB BA …: of every pair the other side goes first. A machine or a target that
+drifts evenly (warms up, fills up) would, in ABAB, meet A always a step earlier than B, and a drift
+would look like a difference. Here both sides have the same mean place after an even number of
+pairs, so an even drift cancels exactly; after n pairs, n odd, one n-th of a step is left. The drift
+still widens the scatter between runs, and so the intervals.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import typer
+from rich.console import Console
+
+from bench.cli.run import EXIT_INTERRUPTED, Options, run
+from bench.cli.settle import settle
+from bench.errors import UsageError
+from bench.runs.job import credential, make_job, read_target
+
+RETRIES: Final = 2
+
+
+class Wanted(NamedTuple):
+    """One side: its target, and what is set in its runs."""
+
+    target: str
+    assignments: tuple[str, ...] = ()
+
+
+class Interleaved(NamedTuple):
+    """What the command line said, unread; `sides` are "a" and "b"."""
+
+    scenario: Path
+    sides: dict[str, Wanted]
+    pairs: int
+    dialect: str | None = None
+    duration: str | None = None
+    sessions: int | None = None
+    workers: int = 1
+    yes: bool = False
+    out: Path | None = None
+
+
+def order(pairs: int) -> Iterator[str]:
+    """Which side each run is of: a b, b a, a b and so on."""
+    for pair in range(pairs):
+        yield from ("ab", "ba")[pair % 2]
+
+
+def interleave(plan: Interleaved, talk: Console) -> tuple[Path, dict[str, list[Path]]]:
+    """Run both sides in turn; (the folder of all, run folders by side).
+
+    A run that is invalid is made again at its place, `RETRIES` of them in all: a busy moment of the
+    generator must not cost the hour. UsageError for what cannot be run, before anything starts;
+    typer.Exit where a run was interrupted, or one too many is invalid.
+    """
+    _check(plan)
+    place = plan.out or _default_folder(plan.scenario)
+    if place.exists() and any(place.iterdir()):
+        raise UsageError(f"--out {place}: is not empty; choose another folder")
+    folders: dict[str, list[Path]] = {"a": [], "b": []}
+    runs, left = list(order(plan.pairs)), RETRIES
+    for number, side in enumerate(runs, 1):
+        _say(talk, f"ab {number} of {len(runs)}: {side.upper()}, {plan.sides[side].target}")
+        path = place / f"{number:02d}-{side}"
+        while (why := _run(plan, side, path, talk)) is not None:
+            _say(talk, f"{path} is invalid: {why}")
+            if not left:
+                _say(talk, "bench: too many runs are invalid; nothing is compared")
+                raise typer.Exit(3)
+            left -= 1
+            path = place / f"{number:02d}-{side}-again-{RETRIES - left}"
+        folders[side].append(path)
+    return place, folders
+
+
+def _say(talk: Console, words: str) -> None:
+    talk.print(words, highlight=False, markup=False, soft_wrap=True)
+
+
+def _run(plan: Interleaved, side: str, path: Path, talk: Console) -> str | None:
+    """Run once and settle; why it is invalid, None where it is not."""
+    wanted = plan.sides[side]
+    folder, interrupted = run(
+        Options(
+            plan.scenario,
+            target=wanted.target,
+            dialect=plan.dialect,
+            sessions=plan.sessions,
+            duration=plan.duration,
+            workers=plan.workers,
+            assignments=wanted.assignments,
+            out=path,
+            yes=plan.yes,
+        ),
+        talk,
+    )
+    with talk.status("sealing and analysing"):
+        verdict = settle(folder)
+    if interrupted:
+        raise typer.Exit(EXIT_INTERRUPTED)
+    return str(verdict["reasons"][0]) if verdict["verdict"] == "invalid" else None
+
+
+def _check(plan: Interleaved) -> None:
+    """UsageError for what either side lacks, before the first of many runs."""
+    for wanted in plan.sides.values():
+        target = read_target(wanted.target, plan.dialect)
+        make_job(plan.scenario, target, assignments=wanted.assignments)
+        credential(target)
+
+
+def _default_folder(scenario: Path) -> Path:
+    stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
+    return Path("reports") / f"{stamp}-ab-{scenario.stem}"

@@ -1,0 +1,46 @@
+"""Changes as people read them: with their sign, in percent where they are ratios."""
+
+from typing import Any
+
+from bench.report.words import NOTHING
+
+
+def change_of(row: dict[str, Any]) -> tuple[str, str]:
+    """The change and its interval, as a page or a terminal shows them: in % where it is a ratio."""
+    if row["low"] is None or row["high"] is None:
+        return NOTHING, NOTHING
+    if row["ratio"] is not None:
+        change, low, high = (100 * (row[key] - 1) for key in ("ratio", "ratio_low", "ratio_high"))
+        return f"{signed(change)} %", f"{signed(low)} to {signed(high)}"
+    return (
+        f"{signed(row['difference'])} {_unit(row)}",
+        f"{signed(row['low'])} to {signed(row['high'])}",
+    )
+
+
+def detectable_of(row: dict[str, Any]) -> str:
+    """The smallest change that would have been called, in the unit of `change_of`."""
+    smallest = row["smallest_detectable"]
+    if smallest is None:
+        return NOTHING
+    if row["ratio"] is not None:
+        return f"{100 * smallest / row['b']:.1f} %"
+    return f"{smallest:,.1f} {_unit(row)}"
+
+
+def _unit(row: dict[str, Any]) -> str:
+    """A share changes by points, not by percent."""
+    return "pts" if row["unit"] == "%" else str(row["unit"])
+
+
+def signed(value: float) -> str:
+    """A change with its sign: two digits of what is small, none of what is large or nothing."""
+    size = abs(value)
+    if size < 0.005:
+        return "0"
+    return f"{value:+.2f}" if size < 1 else f"{value:+.1f}" if size < 100 else f"{value:+.0f}"
+
+
+def chance_of(p: float | None) -> str:
+    """A p as it is read: two digits, and no more zeros than matter."""
+    return NOTHING if p is None else "<0.001" if p < 0.001 else f"{p:.2g}"

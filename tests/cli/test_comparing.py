@@ -1,0 +1,177 @@
+"""`compare`, `ab` and `baseline accept`: what they print, refuse and exit with."""
+
+import io
+import json
+import shutil
+
+import msgspec
+import numpy as np
+import pytest
+from rich.console import Console
+
+from bench.analysis.comparing import compare
+from bench.cli.comparison import print_comparison
+from bench.cli.interleaving import Interleaved, Wanted, interleave, order
+from bench.errors import UsageError
+from tests.analysis.comparing.chance import World, side
+from tests.analysis.comparing.test_side import folder_of
+from tests.cli.test_bad_input import bench  # noqa: F401 - a fixture
+
+DEMO = "scenarios/demo.toml"
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    root = tmp_path_factory.mktemp("runs")
+    made = {
+        name: folder_of(root / name, late=late, turns=2)
+        for name, late in (("new-1", 300), ("new-2", 304), ("old-1", 0), ("old-2", 3))
+    }
+    void = shutil.copytree(made["old-1"], root / "void")
+    verdict = json.loads((void / "verdict.json").read_text())
+    (void / "verdict.json").write_text(json.dumps(verdict | {"verdict": "invalid"}))
+    unlike = shutil.copytree(made["old-1"], root / "unlike")
+    run = msgspec.json.decode((unlike / "run.json").read_bytes())
+    run["scenario"]["effective"]["chunk_ms"] = 20
+    (unlike / "run.json").write_bytes(msgspec.json.encode(run))
+    for place in made.values():  # what the story's own clock makes of validity is not asked here
+        verdict = json.loads((place / "verdict.json").read_text())
+        (place / "verdict.json").write_text(json.dumps(verdict | {"verdict": "pass"}))
+    verdict = json.loads((unlike / "verdict.json").read_text())
+    (unlike / "verdict.json").write_text(json.dumps(verdict | {"verdict": "pass"}))
+    return made | {"void": void, "unlike": unlike}
+
+
+@pytest.fixture
+def sides(folders):
+    return (folders["new-1"], folders["new-2"], "--against", folders["old-1"], folders["old-2"])
+
+
+def test_against_takes_several_runs_and_the_worse_is_exit_1(bench, sides, tmp_path):  # noqa: F811
+    code, out, err = bench("compare", *sides, "--out", tmp_path / "cmp", "--json")
+    assert code == 1, err
+    found = json.loads(out)
+    assert found["verdict"] == "regressed"
+    assert [run["name"] for run in found["sides"]["a"]["runs"]] == ["new-1", "new-2"]
+    assert [run["name"] for run in found["sides"]["b"]["runs"]] == ["old-1", "old-2"]
+    assert json.loads((tmp_path / "cmp" / "comparison.json").read_text()) == found
+    assert (tmp_path / "cmp" / "comparison.html").exists()
+
+
+def test_options_may_follow_the_runs_after_against(bench, folders):  # noqa: F811
+    words = ("compare", folders["old-1"], "--against", folders["old-2"], "--margin", "5", "--json")
+    code, out, _ = bench(*words)
+    assert code in {0, 4}
+    assert json.loads(out)["margin"]["percent"] == 5
+
+
+def test_a_baseline_stands_for_its_runs(bench, folders, tmp_path):  # noqa: F811
+    file = tmp_path / "demo.json"
+    code, out, err = bench(
+        "baseline", "accept", folders["old-1"], folders["old-2"], "--name", "demo", "--out", file
+    )
+    assert code == 0, err
+    assert "2 runs, 16 turns" in out
+    code, out, _ = bench("compare", folders["new-1"], "--against", file, "--json")
+    found = json.loads(out)
+    assert found["sides"]["b"]["name"] == "baseline demo"
+    assert found["runs_seen"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("new-1", "--against", "void"), ["void is invalid", "--allow"]),
+        (("new-1", "--against", "unlike"), ["the chunk size in ms: 100 and 20", "--allow"]),
+        (("new-1", "--against", "new-1"), ["new-1: stands on both sides"]),
+        (("nowhere", "--against", "new-1"), ["no run here"]),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_in_one_line(bench, folders, arguments, words):  # noqa: F811
+    paths = [folders.get(word, word) for word in arguments]
+    code, out, err = bench("compare", *paths)
+    assert (code, out) == (2, "")
+    assert err.strip().splitlines()[-1].startswith("bench: ")
+    assert "Traceback" not in err
+    for word in words:
+        assert word in err
+
+
+def test_what_is_allowed_is_said(bench, folders):  # noqa: F811
+    code, out, _ = bench("compare", folders["new-1"], "--against", folders["unlike"], "--allow")
+    assert code in {0, 1, 4}
+    assert "note  new-1 and unlike differ in the chunk size in ms: 100 and 20" in out
+
+
+def test_an_invalid_run_is_accepted_as_no_baseline(bench, folders, tmp_path):  # noqa: F811
+    file = tmp_path / "demo.json"
+    code, _, err = bench("baseline", "accept", folders["void"], "--out", file)
+    assert code == 2
+    assert "void is invalid" in err
+    assert not file.exists()
+
+
+def test_the_table_fits_a_terminal_and_says_what_would_have_been_seen():
+    rng = np.random.default_rng(8)
+    small = World(sessions=30, turns=6)
+    a = side(rng, 3, "new", world=small, slower={"generation": 1.5})
+    out = io.StringIO()
+    print_comparison(
+        compare(a, side(rng, 3, world=small), resamples=50), Console(file=out, width=80)
+    )
+    text = out.getvalue()
+    assert "…" not in text
+    for words in ("voice_to_voice_latency", "sees", "REGRESSED", "generation", "of all"):
+        assert words in text
+
+
+def test_of_every_pair_the_other_side_goes_first():
+    assert "".join(order(5)) == "abbaabbaab"
+    places = {name: [at for at, side in enumerate(order(4)) if side == name] for name in "ab"}
+    assert sum(places["a"]) == sum(places["b"])  # an even drift cancels
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--b", "nowhere"), ["--target 'nowhere'"]),
+        (("--set-b", "turnz=3"), ["unknown key 'turnz'"]),
+        (("--pairs", "0"), ["--pairs"]),
+        (("--b", "inworld"), ["INWORLD_RUNTIME_BASE64_CREDENTIAL"]),
+    ],
+)
+def test_what_one_side_lacks_is_said_before_the_first_run(bench, tmp_path, arguments, words):  # noqa: F811
+    code, _, err = bench("ab", DEMO, *arguments, "--out", tmp_path / "ab")
+    assert code == 2
+    assert all(word in err for word in words), err
+    assert not (tmp_path / "ab").exists()
+
+
+def test_a_folder_that_holds_something_is_not_written_into(tmp_path, monkeypatch):
+    monkeypatch.setattr("bench.cli.interleaving._check", lambda _: None)
+    (tmp_path / "old").touch()
+    plan = Interleaved(DEMO, {"a": Wanted("reference"), "b": Wanted("reference")}, 1, out=tmp_path)
+    with pytest.raises(UsageError, match="is not empty"):
+        interleave(plan, Console(file=io.StringIO()))
+
+
+def test_an_invalid_run_is_made_again_and_not_for_ever(tmp_path, monkeypatch):
+    asked, void = [], {"02-b", "02-b-again-1"}
+    monkeypatch.setattr("bench.cli.interleaving._check", lambda _: None)
+
+    def run(_plan, _side, path, _talk):
+        asked.append(path.name)
+        return "hub lag" if path.name in void else None
+
+    monkeypatch.setattr("bench.cli.interleaving._run", run)
+    sides = {"a": Wanted("reference"), "b": Wanted("reference")}
+    plan = Interleaved(DEMO, sides, 1, out=tmp_path / "ab")
+    _, folders = interleave(plan, Console(file=io.StringIO()))
+    assert asked == ["01-a", "02-b", "02-b-again-1", "02-b-again-2"]
+    assert [path.name for path in folders["b"]] == ["02-b-again-2"]
+    void.add("02-b-again-2")
+    said = io.StringIO()
+    with pytest.raises(BaseException) as left:  # noqa: PT011 - typer.Exit, whatever it derives from
+        interleave(plan._replace(out=tmp_path / "more"), Console(file=said))
+    assert left.value.exit_code == 3
+    assert "too many runs are invalid" in said.getvalue()
