@@ -20,9 +20,10 @@ from typing import Final
 
 import numpy as np
 
+from bench.analysis.stages import WAITS
 from bench.errors import RunFolderError
 from bench.report.markdown import inert, row, table_head
-from bench.report.run import WAITS, Run, numbers, read_run, said_ns
+from bench.report.run import Run, numbers, read_run, said_ns
 from bench.report.tables import (
     broken_rules,
     gate_lines,

@@ -104,7 +104,7 @@ class Played:
     """A crew whose master says these words, and ends once it was asked to or has no more."""
 
     def __init__(self, words):
-        self.words, self.asked, self.workers = list(words), 0, [None]
+        self.words, self.asked, self.workers, self.numbers = list(words), 0, [None], []
         self.master = SimpleNamespace(poll=lambda: None if self.words and not self.asked else 0)
 
     def progress(self):
@@ -115,6 +115,9 @@ class Played:
 
     def lost(self):
         return {}
+
+    def cores(self):
+        return [[0]]
 
     def close(self):
         pass
