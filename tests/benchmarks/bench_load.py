@@ -166,14 +166,18 @@ def pacing(path, since, until):
     inside = [row for row in rows if since <= row.at_ns < until]
     sends = [row for row in inside if row.type == "input_audio_buffer.append"]
     late = sorted(row.at_ns - row.due_ns for row in sends)
-    # Drift: how far the audio sent runs behind the wall at the end of the span.
-    last = {row.session: row.at_ns - opened[row.session] - row.media_ns - CHUNK_NS for row in sends}
+    # Drift: how much later the last chunk of a session left than its first one did.
+    behind, first = {}, {}
+    for row in sends:
+        behind[row.session] = row.at_ns - opened[row.session] - row.media_ns - CHUNK_NS
+        first.setdefault(row.session, behind[row.session])
+    drift = [behind[session] - first[session] for session in behind]
     return {
         "received": sum(row.direction == "in" for row in inside),
         "sent": len(sends),
         "late_p50_ms": late[len(late) // 2] / 1e6,
         "late_p99_ms": late[len(late) * 99 // 100] / 1e6,
-        "drift_ms": median(last.values()) / 1e6,
+        "drift_ms": median(drift) / 1e6,
     }
 
 
