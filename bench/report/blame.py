@@ -45,6 +45,7 @@ def blame(run: Run) -> Panel | None:
         annotation_font={"size": 11, "color": colour("muted")},
     )  # fmt: skip
     words = METRIC_WORDS.get(run.wait, run.wait.replace("_", " "))
+    figure.update_layout(showlegend=True)  # one colour alone must be named, too
     figure.update_yaxes(title={"text": f"{words}, ms"}, rangemode="tozero")
     figure.update_xaxes(title={"text": "seconds since the run began"})
     caption = "Every answer at the second its question ended, by what was seen in its time"
@@ -83,10 +84,7 @@ def _trace(figure: go.Figure, turns: pd.DataFrame, words: str, role: str, symbol
 def _answer(run: Run, slow: pd.DataFrame, edge: float) -> str:
     who = texts(slow, "slowed_by").value_counts()
     parts = [f"{who.get(name, 0) or 'none'} the {name}'s" for name in _WHO]
-    said = (
-        f"Of the {count(len(slow), 'slowest turn')} ({quantity(edge, 'ms')} and more), "
-        f"{listing(parts)}."
-    )
+    said = f"{count(len(slow), 'turn')} took {quantity(edge, 'ms')} or more: {listing(parts)}."
     server = run.about.get("reference") or {}
     if server.get("late_p99_ms") is not None:
         said += (
