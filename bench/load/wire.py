@@ -35,10 +35,9 @@ from urllib.parse import urlsplit
 
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidStatus, PayloadTooBig
-from websockets.frames import Frame, Opcode
+from websockets.frames import Frame, Opcode, apply_mask  # type: ignore[attr-defined]
 from websockets.http11 import Response
 from websockets.protocol import OPEN
-from websockets.speedups import apply_mask
 from websockets.uri import parse_uri
 
 from bench.errors import TargetError
