@@ -37,6 +37,7 @@ improved without running again. The way of the data, one module a step::
     validity    was the generator honest: all rules, and remarks
     ruling      one gate against one statistic
     explaining  why a ruling came out so, and what would change it
+    filtered    figures of some turns only, for gates with a filter
     judge       gates and summary ▶ verdict.json, junit.xml (junit), exit code
     history     runs over time: lines that may be joined, and where one changes its level
     calibration the program's own error, against a server whose truth is known

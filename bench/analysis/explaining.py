@@ -83,7 +83,7 @@ def explained(verdict: dict[str, Any], summary: dict[str, Any]) -> dict[str, Any
 
 def _why(case: _Case) -> str:
     gate, entry = case.gate, case.entry
-    name = f"{gate.statistic}({gate.metric})"
+    name = gate.figure
     if not entry["n"] or (METRICS[gate.metric].kind == "count" and entry["value"] is None):
         return (
             f"{name} has no sample, and no data never passes; it takes a run in which what "
@@ -226,7 +226,7 @@ def _found(case: _Case) -> str:
     samples = f"{entry['n']} sample{'s' if entry['n'] != 1 else ''}"
     if entry.get("effective") is not None and case.effective < entry["n"]:
         samples += f" that are worth {case.effective:.0f} independent ones"
-    return f"{gate.statistic}({gate.metric}) is {told} of {samples}"
+    return f"{gate.figure} is {told} of {samples}"
 
 
 def _amount(value: float | None, gate: Gate) -> str:

@@ -5,13 +5,14 @@ inconclusive, pass. A run that measured no turn passes nothing.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
 
 from bench.analysis.evidence import Check, Evidence
+from bench.analysis.filtered import filtered_rows
 from bench.analysis.junit import write_junit
 from bench.analysis.measure import good_turns
 from bench.analysis.quantile import proportion
@@ -54,7 +55,11 @@ def weigh_run(folder: Path, gates: Sequence[Gate], baseline: Path | None) -> dic
     if any(gate.metric == "good_turns" for gate in gates):
         rows["good_turns", "share"] = _good(read_table(place.turns, None), gates)
     accepted, missing = _baseline(baseline, summary)
-    rulings = [rule_gate(gate, rows, accepted, missing) for gate in gates]
+    narrow = _narrow(place, summary) if any(gate.where for gate in gates) else None
+    rulings = [
+        rule_gate(gate, narrow(gate) if narrow and gate.where else rows, accepted, missing)
+        for gate in gates
+    ]
     evidence = Evidence(
         place.read(),
         read_events(place.events, ["session", "at_ns", "read_ns", "direction", "type", "due_ns"]),
@@ -63,6 +68,13 @@ def weigh_run(folder: Path, gates: Sequence[Gate], baseline: Path | None) -> dic
         summary,
     )
     return conclude(rulings, check_run(evidence), _decided(summary), remarks(evidence))
+
+
+def _narrow(place: RunFolder, summary: dict[str, Any]) -> Callable[[Gate], Rows]:
+    """The rows of a gate with a filter."""
+    plan, turns = place.read()["plan"], read_table(place.turns, None)
+    sessions = read_table(place.sessions, None)
+    return lambda gate: filtered_rows(gate, summary, plan, turns, sessions)
 
 
 def _decided(summary: dict[str, Any]) -> int:
@@ -75,11 +87,12 @@ def conclude(
 ) -> dict[str, Any]:
     """The verdict document: the worst of validity, gates and having measured anything.
 
-    `said` are remarks: what must be known and decides nothing.
+    `said` are remarks: what must be known and decides nothing. So do soft gates.
     """
     broken = [check.text for check in checks if not check.ok]
+    hard = [ruling for ruling in rulings if not ruling.soft]
     reasons = {
-        word: [ruling.reason for ruling in rulings if ruling.verdict == word]
+        word: [ruling.reason for ruling in hard if ruling.verdict == word]
         for word in ("fail", "inconclusive")
     }
     if not turns:
@@ -92,7 +105,9 @@ def conclude(
         verdict, why = "inconclusive", reasons["inconclusive"]
     else:
         verdict = "pass"
-        why = [f"all {len(rulings)} gates hold" if rulings else "no gates were asked for"]
+        why = [f"all {len(hard)} gates hold" if hard else "no gates were asked for"]
+        missed = sum(ruling.verdict != "pass" for ruling in rulings if ruling.soft)
+        why += [f"{missed} soft ones do not, and decide nothing"] if missed else []
     return {
         "format": FORMAT,
         "verdict": verdict,

@@ -2,8 +2,9 @@
 
 Two suites: gates and validity. A failed gate is a failure; an inconclusive one and a broken
 validity rule are errors, so that neither is ever shown green. Gates of an invalid run are skipped:
-its figures never gate. Every case carries its figures twice: as properties for programs, and in
-system-out for people, because some servers show the one and some the other.
+its figures never gate. So is a soft gate that does not hold. Every case carries its figures twice:
+as properties for programs, and in system-out for people, because some servers show the one and some
+the other.
 """
 
 from pathlib import Path
@@ -39,6 +40,8 @@ def _gate(ruling: dict[str, Any], *, invalid: bool) -> TestCase:
     result: list[Any] = []
     if invalid:
         result = [Skipped(f"the run is invalid; {reason}")]
+    elif ruling.get("soft") and ruling["verdict"] != "pass":
+        result = [Skipped(f"soft, it decides nothing: {ruling['verdict']}; {reason}")]
     elif ruling["verdict"] == "fail":
         result = [Failure(reason, "fail")]
     elif ruling["verdict"] == "inconclusive":

@@ -80,10 +80,14 @@ def measure_sessions(sessions: pd.DataFrame, turns: pd.DataFrame) -> pd.DataFram
 
 
 def objectives(gates: Iterable[Gate]) -> list[Gate]:
-    """The gates that every single turn can meet or miss: an upper limit on a per-turn latency."""
+    """The gates that every single turn can meet or miss: an upper limit on a per-turn latency.
+
+    Not those on some turns only, and none that is soft.
+    """
     return [
         gate for gate in gates
         if gate.limit is not None and gate.operator in {"<", "<="}
+        and not gate.where and not gate.soft
         and METRICS[gate.metric] in PER_TURN
     ]  # fmt: skip
 

@@ -26,7 +26,8 @@ _NO_ROW: Final[Row] = {"value": None, "low": None, "high": None, "n": 0}
 class Ruling(NamedTuple):
     """One gate, judged. Value and interval are the summary's; `reason` is a sentence.
 
-    `limit` is in the metric's unit; None where it was the baseline's to give, and it gave none.
+    `limit` is in the metric's unit; None where it was the baseline's to give, and it gave none. A
+    `soft` one decides nothing.
     """
 
     gate: str
@@ -37,6 +38,7 @@ class Ruling(NamedTuple):
     n: int
     reason: str
     limit: float | None = None
+    soft: bool = False
 
 
 def rule_gate(gate: Gate, rows: Rows, accepted: Rows, missing: str) -> Ruling:
@@ -50,8 +52,9 @@ def rule_gate(gate: Gate, rows: Rows, accepted: Rows, missing: str) -> Ruling:
         low=row["low"],
         high=row["high"],
         n=row["n"],
-        reason=f"{gate.statistic}({gate.metric}) {reason}",
+        reason=f"{gate.figure} {reason}",
         limit=_limit(gate, accepted),
+        soft=gate.soft,
     )
 
 

@@ -175,7 +175,8 @@ def _gates(gates: list[dict[str, Any]]) -> Table:
         table.add_column(name, overflow="fold")
     for gate in gates:
         word = gate["verdict"]
-        table.add_row(Text(word, style=COLOURS[word]), f"{gate['gate']}\n{gate['reason']}")
+        shown = Text(word, style="dim" if gate.get("soft") else COLOURS[word])
+        table.add_row(shown, f"{gate['gate']}\n{gate['reason']}")
     return table
 
 

@@ -2,15 +2,18 @@
 
 Grammar::
 
-    gate       = statistic "(" metric ")" operator limit
+    gate       = ["soft"] statistic "(" metric ["{" filter "}"] ")" operator limit
     statistic  = "p50" | "p90" | "p95" | "p99" | "p99.9" | "mean" | "min" | "max"
                | "share" | "count" | "rate"
     operator   = "<" | "<=" | ">" | ">=" | "=="          (== for counts alone)
     limit      = number [unit] | "baseline" [("+" | "-") number "%"]
     unit       = "ms" | "s" | "%" | "/s"
+    filter     = see `bench.plan.where`
 
 Examples: ``p95(first_audio_latency) < 800 ms``, ``share(answered) >= 99.5 %``,
-``p50(endpointing_delay) <= baseline + 10 %``.
+``p50(endpointing_delay) <= baseline + 10 %``, ``soft p99(first_audio_latency{turn>1}) < 1 s``.
+
+A *soft* gate is judged and shown like any other and decides nothing.
 
 A gate is checked against the metric table before anything starts: a metric that does not exist, a
 statistic that does not fit its kind, or a metric that the script can never yield is an error.
@@ -23,6 +26,7 @@ from typing import NamedTuple
 
 from bench.errors import GateError
 from bench.plan.metrics import METRICS, Metric
+from bench.plan.where import OF_SESSIONS, Condition, parse_where
 
 QUANTILES = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
 STATISTICS = {
@@ -47,7 +51,9 @@ _UNITS = {
 _UNITS["1"] = {"": 1.0, "/s": 1.0}
 
 _SENTENCE = re.compile(
-    r"""\s*(?P<statistic>[A-Za-z][A-Za-z0-9.]*)\s*\(\s*(?P<metric>[A-Za-z_][A-Za-z0-9_]*)\s*\)
+    r"""\s*(?P<soft>soft\s+)?(?P<statistic>[A-Za-z][A-Za-z0-9.]*)
+        \s*\(\s*(?P<metric>[A-Za-z_][A-Za-z0-9_]*)\s*(\{(?P<inside>[^{}]*)\}\s*)?\)
+        \s*(\{(?P<behind>[^{}]*)\})?
         \s*(?P<operator>[^\sA-Za-z0-9.+-]+)\s*(?P<limit>.+?)\s*""",
     re.VERBOSE,
 )
@@ -58,7 +64,8 @@ _BASELINE = re.compile(r"baseline(\s*(?P<sign>[+-])\s*(?P<percent>[0-9]+(\.[0-9]
 class Gate(NamedTuple):
     """One gate. `limit` is in the metric's unit, or None where the baseline gives it.
 
-    `percent` is what is added to the baseline's value (negative: taken away).
+    `percent` is what is added to the baseline's value (negative: taken away); `where` says which
+    turns it is about, all where it is empty; a `soft` gate decides nothing.
     """
 
     text: str
@@ -67,6 +74,14 @@ class Gate(NamedTuple):
     operator: str
     limit: float | None
     percent: float = 0.0
+    where: tuple[Condition, ...] = ()
+    soft: bool = False
+
+    @property
+    def figure(self) -> str:
+        """What it is about, as in p95(first_audio_latency{turn>1})."""
+        only = f"{{{', '.join(map(str, self.where))}}}" if self.where else ""
+        return f"{self.statistic}({self.metric}{only})"
 
     @property
     def against_baseline(self) -> bool:
@@ -115,7 +130,38 @@ def parse_gate(text: str) -> Gate:
             "write < or >"
         )
     limit, percent = _limit(text, metric, match["limit"])
-    return Gate(" ".join(text.split()), statistic, name, operator, limit, percent)
+    where = _where(text, match, metric, against_baseline=limit is None)
+    soft = match["soft"] is not None
+    return Gate(" ".join(text.split()), statistic, name, operator, limit, percent, where, soft)
+
+
+def _where(
+    text: str, match: re.Match[str], metric: Metric, *, against_baseline: bool
+) -> tuple[Condition, ...]:
+    """The filter, which may stand inside of the parentheses or behind them; and whether it fits."""
+    inside, behind = match["inside"], match["behind"]
+    if inside is not None and behind is not None:
+        raise GateError(f"gate {text!r}: has two filters; put all conditions into one")
+    if inside is None and behind is None:
+        return ()
+    where = parse_where(inside if behind is None else behind, text)
+    if against_baseline:
+        raise GateError(
+            f"gate {text!r}: a baseline has no filtered figures; give a number as its limit"
+        )
+    keys = {one.key for one in where}
+    if metric.kind == "count":
+        raise GateError(f"gate {text!r}: {metric.name} is counted over the whole run, unfiltered")
+    if metric.of == "event" and (len(where) > 1 or keys != {"worker"} or where[0].operator != "="):
+        raise GateError(f"gate {text!r}: {metric.name} can be asked for by worker=N alone")
+    if metric.of == "session" and not keys <= set(OF_SESSIONS):
+        raise GateError(
+            f"gate {text!r}: {metric.name} is a session's; it can be asked for by "
+            f"{', '.join(OF_SESSIONS)}"
+        )
+    if metric.name == "false_barge_in":
+        raise GateError(f"gate {text!r}: {metric.name} is a share of disturbances, not of turns")
+    return where
 
 
 def _limit(text: str, metric: Metric, words: str) -> tuple[float | None, float]:

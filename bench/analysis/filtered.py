@@ -1,0 +1,106 @@
+"""Figures of some turns only: what a gate with a filter is judged by.
+
+Theory of operation
+-------------------
+The same samples, estimators and intervals as those of the summary, over the turns (or sessions)
+that a gate's conditions leave. Turns that the run cut, and those that were set aside, are in no
+figure here either. A gate on another phase than the measured one is about the turns that began in
+it. The generator's own figures are in the summary for each worker, and are taken from there.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from bench.analysis.measure import PER_SESSION, PER_TURN
+from bench.analysis.quantile import Estimate, Sample, estimates
+from bench.analysis.ruling import Rows
+from bench.analysis.sessions import span
+from bench.analysis.summary import share, turn_sample
+from bench.analysis.tables import Flags, integers
+from bench.analysis.trouble import lives
+from bench.plan.gates import QUANTILES, Gate
+from bench.plan.metrics import METRICS
+from bench.plan.where import Condition
+
+_COMPARE: Final[dict[str, Callable[[Any, Any], Any]]] = {
+    "=": lambda column, value: column == value,
+    "!=": lambda column, value: column != value,
+    "<": lambda column, value: column < value,
+    "<=": lambda column, value: column <= value,
+    ">": lambda column, value: column > value,
+    ">=": lambda column, value: column >= value,
+    "~": lambda column, value: column.astype(str).str.contains(re.compile(value)),
+}
+
+
+def filtered_rows(
+    gate: Gate,
+    summary: dict[str, Any],
+    plan: dict[str, Any],
+    turns: pd.DataFrame,
+    sessions: pd.DataFrame,
+) -> Rows:
+    """The rows that a gate with a filter needs, by (metric, statistic)."""
+    metric = METRICS[gate.metric]
+    if metric.of == "event":
+        only = f"worker={gate.where[0].value}"
+        return {
+            (row["metric"], row["statistic"]): row
+            for row in summary["rows"]
+            if row["filter"] == only
+        }
+    if metric in PER_SESSION:
+        mine = sessions[sessions["measured"].astype(bool).to_numpy() & _which(sessions, gate.where)]
+        values = mine[metric.name].dropna().to_numpy(np.float64)
+        sample = Sample(values, np.zeros(len(values), bool), np.arange(len(values)))
+        return _rows(gate, estimates(sample, QUANTILES))
+    kept = _began(turns, plan, gate) & _which(turns, gate.where)
+    mine = turns[kept & (turns["outcome"] != "cut").to_numpy(bool)].reset_index(drop=True)
+    if metric in PER_TURN:
+        return _rows(gate, estimates(turn_sample(metric, mine), QUANTILES))
+    return _rows(gate, {"share": share(metric.name, mine, pd.DataFrame())})
+
+
+def _began(turns: pd.DataFrame, plan: dict[str, Any], gate: Gate) -> Flags:
+    """Which turns began in the phase that the gate names; without one, which are measured."""
+    phase = next((one.value for one in gate.where if one.key == "phase"), "hold")
+    if phase == "hold":
+        return turns["measured"].to_numpy(bool)
+    begin, _ = lives(turns)
+    since, until = span(plan)
+    aside = (
+        turns["set_aside"].to_numpy(bool) if "set_aside" in turns else np.zeros(len(turns), bool)
+    )
+    return np.asarray(((begin < since) if phase == "warmup" else (begin >= until)) & ~aside, bool)
+
+
+def _which(table: pd.DataFrame, where: tuple[Condition, ...]) -> Flags:
+    found = np.ones(len(table), bool)
+    for one in where:
+        if one.key == "phase":
+            continue
+        column = table[one.key]
+        if isinstance(one.value, int):
+            column = pd.Series(integers(column, -1), column.index)
+        found &= _COMPARE[one.operator](column, one.value).fillna(value=False).to_numpy(bool)
+    return found
+
+
+def _rows(gate: Gate, found: dict[str, Estimate]) -> Rows:
+    return {
+        (gate.metric, statistic): {
+            "value": _finite(one.value),
+            "low": _finite(one.low),
+            "high": _finite(one.high),
+            "n": one.n,
+        }
+        for statistic, one in found.items()
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value is None or not np.isfinite(value) else value

@@ -1,0 +1,72 @@
+"""The filter of a gate, and what it refuses in words that help."""
+
+import pytest
+
+from bench.errors import GateError
+from bench.plan.gates import parse_gate
+from bench.plan.where import Condition
+
+GATE = "p95(first_audio_latency{%s}) < 800 ms"
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("script=barge_in", [("script", "=", "barge_in")]),
+        ("turn>1", [("turn", ">", 1)]),
+        ("turn >= 2 , worker=0", [("turn", ">=", 2), ("worker", "=", 0)]),
+        ('utterance~"digits"', [("utterance", "~", "digits")]),
+        ('setting="eagerness=low, x"', [("setting", "=", "eagerness=low, x")]),
+        ("role!=line,session<=9", [("role", "!=", "line"), ("session", "<=", 9)]),
+        ("phase=drain", [("phase", "=", "drain")]),
+    ],
+)
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_filter_stands_in_the_parentheses_or_behind_them(text, where, inside):
+    gate = GATE % text if inside else f"p95(first_audio_latency){{{text}}} < 800 ms"
+    found = parse_gate(gate)
+    assert found.where == tuple(Condition(*one) for one in where)
+    assert (found.statistic, found.metric, found.limit) == ("p95", "first_audio_latency", 800)
+
+
+def test_a_gate_says_what_it_is_about():
+    gate = parse_gate('p95(first_audio_latency{turn>1, script="a b"}) < 800 ms')
+    assert gate.figure == 'p95(first_audio_latency{turn>1, script="a b"})'
+    assert parse_gate("p95(first_audio_latency) < 1 s").figure == "p95(first_audio_latency)"
+    assert parse_gate(f"{gate.figure} < 800 ms").where == gate.where
+
+
+def test_a_soft_gate_is_one_that_says_so():
+    assert parse_gate("soft p95(first_audio_latency) < 800 ms").soft
+    assert not parse_gate("p95(first_audio_latency) < 800 ms").soft
+
+
+@pytest.mark.parametrize(
+    ("gate", "words"),
+    [
+        (GATE % "", "'nothing' is no condition; write as in {script=barge_in, turn>1"),
+        (GATE % "turn", "'turn' is no condition"),
+        (GATE % "turn>1,", "'nothing' is no condition"),
+        (GATE % "turn>1 worker=0", "'worker=0' behind a condition; put a comma there"),
+        (GATE % "colour=red", "no key 'colour'; valid are: script, setting"),
+        (GATE % "script>a", "script is a word; it takes = != ~, not >"),
+        (GATE % "turn~1", "turn is a number; it takes = != < <= > >=, not ~"),
+        (GATE % "turn=one", "turn is a number, not 'one'"),
+        (GATE % "phase=noon", "write phase=, and one of warmup, hold, drain"),
+        (GATE % "phase!=hold", "write phase="),
+        (GATE % 'utterance~"("', "'(' is no regular expression"),
+        ("p95(first_audio_latency{turn>1}){turn>1} < 1 s", "has two filters"),
+        ("p95(first_audio_latency{turn>1}) <= baseline + 5 %", "a baseline has no filtered"),
+        ("count(errors{turn>1}) <= 0", "errors is counted over the whole run"),
+        ("p99(send_lateness{turn>1}) < 9 ms", "send_lateness can be asked for by worker=N alone"),
+        ("p99(send_lateness{worker>1}) < 9 ms", "by worker=N alone"),
+        ("p95(connect_time{turn>1}) < 9 ms", "connect_time is a session's"),
+        ("share(false_barge_in{turn>1}) < 9 %", "a share of disturbances"),
+    ],
+)
+def test_what_is_no_filter_is_refused_by_its_word(gate, words):
+    with pytest.raises(GateError) as refused:
+        parse_gate(gate)
+    assert words in str(refused.value)
+    assert gate in str(refused.value)
+    assert "\n" not in str(refused.value)
