@@ -30,6 +30,7 @@ from bench.analysis.comparing.side import Part, RunSample, Waits
 from bench.analysis.tables import Floats
 from bench.errors import RunFolderError, UsageError
 from bench.plan.metrics import METRICS
+from bench.runs.folder import replace_file
 
 FORMAT: Final = 1
 KIND: Final = "baseline"
@@ -58,11 +59,9 @@ def accept(runs: Sequence[RunSample], name: str) -> dict[str, Any]:
 
 def write_baseline(found: dict[str, Any], path: Path) -> None:
     """The file, a line for each list of figures, replaced in one step."""
-    draft = path.with_suffix(".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(_text(found) + "\n", "utf-8")
-        draft.replace(path)
+        replace_file(path, _text(found) + "\n")
     except OSError as error:
         raise UsageError(f"--out {path}: cannot be written: {error.strerror or error}") from None
 

@@ -19,7 +19,7 @@ from bench.analysis.measure import PER_SESSION, PER_TURN
 from bench.analysis.quantile import Estimate, Sample, estimates
 from bench.analysis.ruling import Rows
 from bench.analysis.sessions import span
-from bench.analysis.summary import share, turn_sample
+from bench.analysis.summary import figure_row, share, turn_sample
 from bench.analysis.tables import Flags, integers
 from bench.analysis.trouble import lives
 from bench.plan.gates import QUANTILES, Gate
@@ -91,16 +91,8 @@ def _which(table: pd.DataFrame, where: tuple[Condition, ...]) -> Flags:
 
 
 def _rows(gate: Gate, found: dict[str, Estimate]) -> Rows:
+    metric = METRICS[gate.metric]
     return {
-        (gate.metric, statistic): {
-            "value": _finite(one.value),
-            "low": _finite(one.low),
-            "high": _finite(one.high),
-            "n": one.n,
-        }
+        (gate.metric, statistic): figure_row(metric, statistic, one)
         for statistic, one in found.items()
     }
-
-
-def _finite(value: float | None) -> float | None:
-    return None if value is None or not np.isfinite(value) else value

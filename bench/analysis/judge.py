@@ -15,6 +15,7 @@ from bench.analysis.evidence import Check, Evidence
 from bench.analysis.filtered import filtered_rows
 from bench.analysis.junit import write_junit
 from bench.analysis.measure import good_turns
+from bench.analysis.pipeline import write_json
 from bench.analysis.quantile import proportion
 from bench.analysis.ruling import Row, Rows, Ruling, rule_gate
 from bench.analysis.summary import FORMAT
@@ -171,7 +172,5 @@ def _good(turns: pd.DataFrame, gates: Sequence[Gate]) -> Row:
 
 
 def _write(verdict: dict[str, Any], place: RunFolder) -> None:
-    draft = place.verdict.with_suffix(".part")
-    draft.write_text(json.dumps(verdict, indent=2, allow_nan=False) + "\n", "utf-8")
-    draft.replace(place.verdict)
+    write_json(verdict, place.verdict)
     write_junit(verdict, place.path.name, place.path / "junit.xml")

@@ -18,7 +18,7 @@ from bench.analysis.trouble import set_aside
 from bench.analysis.turns import turns_table
 from bench.analysis.words import word_errors
 from bench.plan.gates import parse_gate
-from bench.runs.folder import RunFolder
+from bench.runs.folder import RunFolder, replace_file
 
 
 def analyse(folder: Path) -> None:
@@ -59,6 +59,4 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
 
 def write_json(document: dict[str, Any], path: Path) -> None:
     """A document on disk, replaced in one step. NaN and infinity are no JSON: ValueError."""
-    draft = path.with_suffix(".part")
-    draft.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", "utf-8")
-    draft.replace(path)
+    replace_file(path, json.dumps(document, indent=2, allow_nan=False) + "\n")

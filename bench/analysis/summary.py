@@ -163,7 +163,7 @@ def _per_turn(
         yield from _statistics(metric, found, only, bar)
     for metric in METRICS.values():
         if metric.kind == "share":
-            yield _row(metric, "share", share(metric.name, turns, aside), only=only)
+            yield figure_row(metric, "share", share(metric.name, turns, aside), only=only)
 
 
 def _filtered(
@@ -327,8 +327,10 @@ def event_samples(
 def _counts(found: Iterator[tuple[str, int, float, int]]) -> Iterator[dict[str, Any]]:
     for name, count, seconds, n in found:
         metric = METRICS[name]
-        yield _row(metric, "count", Estimate(count, n=n))
-        yield _row(metric, "rate", Estimate(count / seconds if seconds else None, n=n), unit="/s")
+        yield figure_row(metric, "count", Estimate(count, n=n))
+        yield figure_row(
+            metric, "rate", Estimate(count / seconds if seconds else None, n=n), unit="/s"
+        )
 
 
 def _statistics(
@@ -337,12 +339,13 @@ def _statistics(
     """The rows of a metric; where it is a latency, with the error of its own stamps."""
     bar = {} if width is None else error_of(width)
     for statistic, estimate in found.items():
-        yield {**_row(metric, statistic, estimate, only=only), **bar}
+        yield {**figure_row(metric, statistic, estimate, only=only), **bar}
 
 
-def _row(
+def figure_row(
     metric: Metric, statistic: str, estimate: Estimate, unit: str = "", only: str = ""
 ) -> dict[str, Any]:
+    """One row of the summary; what is infinite has no value."""
     return {
         "metric": metric.name,
         "filter": only,

@@ -8,7 +8,6 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.cli.run import Options as RunOptions
-from bench.cli.run import run
+from bench.cli.run import new_folder, run
 from bench.cli.settle import seal_logs
 from bench.cli.truths import TRUTHS
 from bench.errors import UsageError
@@ -144,8 +143,7 @@ def _place(options: Options, plan: _Plan, scratch: Path) -> Iterator[Path]:
     """Where a run goes: under reports/ to stay, or where it is gone once it was looked at."""
     name = f"calibrate-{plan.sessions}-{plan.truth}"
     if options.keep:
-        stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
-        yield Path("reports") / f"{stamp}-{name}"
+        yield new_folder(name)
         return
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
         yield Path(folder) / name

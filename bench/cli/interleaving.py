@@ -10,14 +10,13 @@ still widens the scatter between runs, and so the intervals.
 """
 
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import typer
 from rich.console import Console
 
-from bench.cli.run import EXIT_INTERRUPTED, Options, run
+from bench.cli.run import EXIT_INTERRUPTED, Options, new_folder, run
 from bench.cli.settle import settle
 from bench.errors import UsageError
 from bench.runs.job import credential, make_job, read_target
@@ -60,7 +59,7 @@ def interleave(plan: Interleaved, talk: Console) -> tuple[Path, dict[str, list[P
     typer.Exit where a run was interrupted, or one too many is invalid.
     """
     _check(plan)
-    place = plan.out or _default_folder(plan.scenario)
+    place = plan.out or new_folder(f"ab-{plan.scenario.stem}")
     if place.exists() and any(place.iterdir()):
         raise UsageError(f"--out {place}: is not empty; choose another folder")
     folders: dict[str, list[Path]] = {"a": [], "b": []}
@@ -113,8 +112,3 @@ def _check(plan: Interleaved) -> None:
         target = read_target(wanted.target, plan.dialect)
         make_job(plan.scenario, target, assignments=wanted.assignments)
         credential(target)
-
-
-def _default_folder(scenario: Path) -> Path:
-    stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
-    return Path("reports") / f"{stamp}-ab-{scenario.stem}"

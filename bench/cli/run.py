@@ -81,7 +81,7 @@ def run(options: Options, talk: Console) -> tuple[RunFolder, bool]:
         _warn(job, options, talk)
     if job.target.url:
         reach(job.target.url)
-    folder = RunFolder.create(options.out or _default_folder(job))
+    folder = RunFolder.create(options.out or new_folder(job.name))
     facts = describe(job, options.workers)
     facts["pinned"] = cores is not None
     if options.baseline is not None:
@@ -217,13 +217,14 @@ def _warn(job: Job, options: Options, talk: Console) -> None:
         raise UsageError("this is no loopback target: add --yes to start")
 
 
-def _default_folder(job: Job) -> Path:
+def new_folder(name: str) -> Path:
+    """A folder of now under reports/ that is not there yet."""
     stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
-    path = Path("reports") / f"{stamp}-{job.name}"
+    path = Path("reports") / f"{stamp}-{name}"
     twin = 1
     while path.exists():
         twin += 1
-        path = Path("reports") / f"{stamp}-{job.name}-{twin}"
+        path = Path("reports") / f"{stamp}-{name}-{twin}"
     return path
 
 

@@ -41,7 +41,11 @@ class Wakefulness:
         """Nanoseconds awake so far; 0 where the system does not tell."""
         if self._file < 0:
             return 0
-        return time.thread_time_ns() + int(os.pread(self._file, 80, 0).split(None, 2)[1])
+        return time.thread_time_ns() + self.waited_ns()
+
+    def waited_ns(self) -> int:
+        """Nanoseconds that it could have run and had no core; 0 where the system does not tell."""
+        return 0 if self._file < 0 else int(os.pread(self._file, 80, 0).split(None, 2)[1])
 
     def close(self) -> None:
         """No more questions."""

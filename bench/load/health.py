@@ -12,14 +12,11 @@ from typing import Final
 
 import psutil
 
-from bench.load.clock import clock_pair
+from bench.load.clock import Wakefulness, clock_pair
 from bench.load.line import Line
 from bench.runs.log import HealthRow
 from bench.voice.audio import NS_PER_S
 
-_RUN_QUEUE: Final = Path("/proc/self/schedstat")
-"""Nanoseconds on a core, nanoseconds runnable without one, turns on a core: of the main thread,
-which is the one that does the work."""
 _PRESSURE: Final = Path("/proc/pressure/cpu")
 
 
@@ -66,7 +63,8 @@ class Health:
         self._cpu = self._process.cpu_times()
         self._host = psutil.cpu_times()
         self._switches = self._process.num_ctx_switches().involuntary
-        self._waited_ns = _waited_ns()
+        self._wakefulness = Wakefulness()  # of the thread that does the work
+        self._waited_ns = self._wakefulness.waited_ns()
         self._pressed_us = _pressed_us()
         self._at_ns = monotonic_ns()
         self._collecting_ns = 0
@@ -84,7 +82,8 @@ class Health:
         whole = max(1e-9, sum(host) - sum(self._host))
         steal = getattr(host, "steal", 0.0) - getattr(self._host, "steal", 0.0)
         switches = self._process.num_ctx_switches().involuntary
-        waited_ns, pressed_us, watch = _waited_ns(), _pressed_us(), self.watch
+        waited_ns, pressed_us = self._wakefulness.waited_ns(), _pressed_us()
+        watch = self.watch
         row = HealthRow(
             self._worker,
             at_ns,
@@ -116,8 +115,9 @@ class Health:
         return row
 
     def stop(self) -> None:
-        """Stop listening to the collector."""
+        """Stop listening to the collector, and looking."""
         gc.callbacks.remove(self._collected)
+        self._wakefulness.close()
 
     def _collected(self, phase: str, _info: dict[str, int]) -> None:
         if phase == "start":
@@ -125,12 +125,6 @@ class Health:
         else:
             self._collections += 1
             self._gc_ns += monotonic_ns() - self._collecting_ns
-
-
-def _waited_ns() -> int:
-    with suppress(OSError, ValueError, IndexError):
-        return int(_RUN_QUEUE.read_bytes().split()[1])
-    return 0
 
 
 def _pressed_us() -> int:

@@ -16,6 +16,7 @@ from bench.report.page import filled
 from bench.report.panel import Cell, Panel, Table
 from bench.report.theme import blank, colour
 from bench.report.words import NOTHING, capital, count, listing, moment, quantity
+from bench.runs.folder import replace_file
 
 ROLES: Final = {
     "improved": "good", "unchanged": "good", "regressed": "limit", "inconclusive": "doubt",
@@ -27,10 +28,9 @@ _CARRIES: Final = 5.0
 
 def write_page(found: dict[str, Any], folder: Path) -> Path:
     """Write `comparison.html` into `folder`. UsageError where it cannot be written."""
-    path, part = folder / "comparison.html", folder / "comparison.html.part"
+    path = folder / "comparison.html"
     try:
-        part.write_text(render(found), "utf-8")
-        part.replace(path)
+        replace_file(path, render(found))
     except OSError as error:
         raise UsageError(f"--out {folder}: cannot be written: {error.strerror or error}") from None
     return path

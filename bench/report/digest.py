@@ -21,8 +21,8 @@ from typing import Final
 import numpy as np
 
 from bench.analysis.stages import WAITS
-from bench.errors import RunFolderError
 from bench.report.markdown import inert, row, table_head
+from bench.report.page import put
 from bench.report.run import Run, numbers, read_run, said_ns
 from bench.report.tables import (
     broken_rules,
@@ -63,17 +63,7 @@ def write_digest(folder: Path) -> Path:
 
     Needs what the page needs; RunFolderError names what is missing.
     """
-    text = digest(read_run(folder))
-    path, part = folder / FILE_NAME, folder / f"{FILE_NAME}.part"
-    try:
-        part.write_text(text, "utf-8")
-        part.replace(path)
-    except OSError as error:
-        raise RunFolderError(
-            f"{folder.name}/{FILE_NAME}: cannot be written ({error.strerror}); "
-            "make the folder writable"
-        ) from None
-    return path
+    return put(folder / FILE_NAME, digest(read_run(folder)))
 
 
 def digest(run: Run, limit: int = LIMIT) -> str:

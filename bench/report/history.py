@@ -38,6 +38,7 @@ from bench.report.words import (
     quantity,
     with_interval,
 )
+from bench.runs.folder import replace_file
 from bench.runs.record import Entry
 
 _CAPTION: Final = "Every run in order of time, with the 95 % interval"
@@ -47,10 +48,8 @@ Found = tuple[Line, Change]
 def write_history(groups: Sequence[Group], path: Path) -> None:
     """Write the page of some settings. UsageError where it cannot be written."""
     page = render(groups)
-    part = path.with_name(path.name + ".part")
     try:
-        part.write_text(page, "utf-8")
-        part.replace(path)
+        replace_file(path, page)
     except OSError as error:
         raise UsageError(
             f"{path}: cannot be written ({error.strerror}); choose another --html"

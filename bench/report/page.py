@@ -47,6 +47,7 @@ from bench.report.understanding import understanding
 from bench.report.wire import wire
 from bench.report.words import moment
 from bench.report.writing import writing
+from bench.runs.folder import replace_file
 
 _HERE: Final = Path(__file__).parent
 # The questions in the order they are asked; one that the run never asked yields no panel.
@@ -63,13 +64,16 @@ def write_report(folder: Path) -> Path:
     health.parquet and events.parquet where they are. RunFolderError names what is missing.
     """
     page = render(read_run(folder))
-    path, part = folder / "report.html", folder / "report.html.part"
+    return put(folder / "report.html", page)
+
+
+def put(path: Path, text: str) -> Path:
+    """Write a file of a run folder in one step; returns its path. RunFolderError where it can't."""
     try:
-        part.write_text(page, "utf-8")
-        part.replace(path)
+        replace_file(path, text)
     except OSError as error:
         raise RunFolderError(
-            f"{folder.name}/report.html: cannot be written ({error.strerror}); "
+            f"{path.parent.name}/{path.name}: cannot be written ({error.strerror}); "
             "make the folder writable"
         ) from None
     return path

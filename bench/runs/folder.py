@@ -91,15 +91,20 @@ class RunFolder:
     def write(self, run: dict[str, Any]) -> None:
         """Replace `run.json` in one step: a reader never sees half of it."""
         text = msgspec.json.format(msgspec.json.encode(run), indent=2)
-        draft = self.run_json.with_suffix(".part")
-        draft.write_bytes(text + b"\n")
-        draft.replace(self.run_json)
+        replace_file(self.run_json, text.decode() + "\n")
 
     def update(self, **facts: Any) -> dict[str, Any]:
         """Add facts to `run.json`; returns it."""
         run = {**self.read(), **facts}
         self.write(run)
         return run
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write a file in one step: a reader sees the old text or the new. OSError where it cannot."""
+    draft = path.with_name(f"{path.name}.part")
+    draft.write_text(text, "utf-8")
+    draft.replace(path)
 
 
 def fault(rule: str, text: str, remedy: str) -> dict[str, Any]:

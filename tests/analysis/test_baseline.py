@@ -111,6 +111,6 @@ def test_a_file_that_is_no_baseline_is_an_error_in_one_line(file, text, words):
 
 
 def test_where_the_file_cannot_be_written_is_an_error_in_one_line(tmp_path):
-    (tmp_path / "demo.part").mkdir()
+    (tmp_path / "demo.json").mkdir()  # whatever the draft is called
     with pytest.raises(UsageError, match="cannot be written"):
         write_baseline({"format": 1}, tmp_path / "demo.json")
