@@ -4,14 +4,8 @@ Theory of operation
 -------------------
 A ruling's reason says where the value lies. This says what decided: the value alone (counts and
 extremes have no interval), the whole interval on one side of the limit, an interval that reaches
-over it, too few samples, no sample, or no baseline. And it says what would change the outcome.
-
-*How many sessions more.* An interval narrows with the square root of its samples, so a quantile
-whose interval reaches past the limit by `reach` while its value lies `gap` from it needs
-(reach / gap)² times as many. A share's exact interval is tried with more and more samples until it
-clears the limit. A quantile that is not seen beyond needs what the exact binomial asks for. All of
-it supposes that the value stays where it is: hence "about". Samples are turned into sessions by
-how many of them a session of this run gave.
+over it, too few samples, no sample, or no baseline. And it says what would change the outcome
+(`enough`).
 
 It judges nothing: the verdict that it explains is an input.
 """
@@ -19,15 +13,13 @@ It judges nothing: the verdict that it explains is an input.
 import math
 from typing import Any, Final, NamedTuple
 
-from scipy import stats
-
-from bench.analysis.quantile import CONFIDENCE, FEW_SESSIONS, needed
+from bench.analysis.enough import advice, effective, short, upper, wanted
+from bench.analysis.quantile import CONFIDENCE, FEW_SESSIONS
+from bench.analysis.ruling import quantity
 from bench.errors import GateError
-from bench.plan.gates import QUANTILES, Gate, parse_gate
+from bench.plan.gates import Gate, parse_gate
 from bench.plan.metrics import METRICS
 
-MOST_TIMES: Final = 100.0
-"""More samples than so many times those that there are is no advice."""
 _VOID: Final = " The run is invalid, so this gates nothing."
 
 
@@ -53,11 +45,6 @@ class _Case(NamedTuple):
         """Whether there is a value and no interval: the samples are of a single session."""
         ends = (self.entry["low"], self.entry["high"])
         return self.entry["value"] is not None and ends == (None, None)
-
-    @property
-    def effective(self) -> float:
-        """Independent samples, where the entry says how many; else its samples."""
-        return float(self.entry.get("effective") or self.entry["n"])
 
 
 def explain(entry: dict[str, Any], summary: dict[str, Any]) -> str:
@@ -100,7 +87,7 @@ def _why(case: _Case) -> str:
 
 def _decided(case: _Case) -> str:
     """What decided, and what would change it."""
-    verdict, limit = case.entry["verdict"], f"the limit of {_amount(case.limit, case.gate)}"
+    verdict, limit = case.entry["verdict"], f"the limit of {quantity(_limit(case), case.gate)}"
     side = "on the right side of" if verdict == "pass" else "on the wrong side of"
     if case.valued:
         return f"it is judged by that value alone, which is {side} {limit}"
@@ -108,7 +95,7 @@ def _decided(case: _Case) -> str:
         return f"value and whole interval are on the right side of {limit}, {_margin(case)}"
     if verdict == "fail":
         told = "value and whole interval are"
-        if _short(case) > 0 or case.unbounded:
+        if short(case.gate, case.entry) or case.unbounded:
             told = "that is too little to go by an interval, but every sample is"
         return (
             f"{told} on the wrong side of {limit}: another target would change that, a longer run "
@@ -119,92 +106,25 @@ def _decided(case: _Case) -> str:
 
 def _open(case: _Case, limit: str) -> str:
     """Why it stays open."""
-    short = _short(case)
-    if short > 0:
-        q = f"a {case.gate.statistic} needs {_needed(case)}"
-        return f"{q} to be told from {limit}, {short} more: {_advice(case, short)}"
+    gate, entry = case.gate, case.entry
+    takes = f"it takes {advice(gate, entry, _limit(case), case.sessions)}"
+    if short(gate, entry):
+        return f"a {gate.statistic} needs {wanted(gate)} to be told from {limit}: {takes}"
     if case.unbounded:
         return (
             "the turns of a single session resemble each other and give no interval; it takes "
             f"{FEW_SESSIONS} sessions or more"
         )
-    beyond = not case.gate.holds(_value(case), _limit(case))
-    side = "wrong" if beyond else "right"
-    return (
-        f"the value is on the {side} side of {limit} but its interval reaches over it: "
-        f"{_advice(case, _more(case))}"
-    )
+    value = math.inf if entry["value"] is None else float(entry["value"])
+    side = "right" if gate.holds(value, _limit(case)) else "wrong"
+    return f"the value is on the {side} side of {limit} but its interval reaches over it: {takes}"
 
 
 def _margin(case: _Case) -> str:
     """How near the nearest edge of a passing interval comes to the limit."""
-    edge = case.entry["high"] if _upper(case.gate) else case.entry["low"]
+    edge = case.entry["high"] if upper(case.gate) else case.entry["low"]
     room = abs(_limit(case) - edge) if edge is not None else 0.0
-    return f"with {_amount(room, case.gate)} to spare" if room else "with nothing to spare"
-
-
-# ── how much more ────────────────────────────────────────────────────────────────────────────────
-
-
-def _needed(case: _Case) -> int:
-    """Samples without which a quantile is not seen beyond; 0 for what is no quantile."""
-    q = QUANTILES.get(case.gate.statistic)
-    return 0 if q is None else needed(q if _upper(case.gate) else 1 - q)
-
-
-def _short(case: _Case) -> int:
-    """How many of those are wanting."""
-    if METRICS[case.gate.metric].kind == "share":
-        return 0
-    return max(0, math.ceil(_needed(case) - case.effective - 1e-9))
-
-
-def _more(case: _Case) -> float | None:
-    """Samples more until the interval clears the limit; None: no number can be told."""
-    entry, value, limit = case.entry, _value(case), _limit(case)
-    if METRICS[case.gate.metric].kind == "share":
-        times = _share_times(value / 100, limit / 100, case.effective)
-        return None if times is None else (times - 1) * entry["n"]
-    far = entry["high"] if value < limit else entry["low"]
-    if far is None or not math.isfinite(value) or value == limit:
-        return None
-    times = ((far - value) / (limit - value)) ** 2
-    return (times - 1) * entry["n"] if times <= MOST_TIMES else None
-
-
-def _share_times(share: float, limit: float, n: float) -> float | None:
-    """How many times as many samples take the exact interval of `share` off `limit`."""
-    times = 1.0
-    while times <= MOST_TIMES:
-        times *= 1.05
-        hits, misses, tail = share * n * times, (1 - share) * n * times, (1 - CONFIDENCE) / 2
-        low = 0.0 if share == 0 else float(stats.beta.ppf(tail, hits, misses + 1))
-        high = 1.0 if share == 1 else float(stats.beta.ppf(1 - tail, hits + 1, misses))
-        if not low <= limit <= high:
-            return times
-    return None
-
-
-def _advice(case: _Case, more: float | None) -> str:
-    """So many samples in sessions, where that can be told."""
-    if more is None:
-        return "it takes more sessions than can be told from these"
-    of = METRICS[case.gate.metric].of
-    each = 1.0 if of == "session" else case.entry["n"] / case.sessions if case.sessions else 0.0
-    if not each:
-        return f"it takes about {math.ceil(more)} more {of}s"
-    count = max(1, math.ceil(more / each - 1e-9))
-    return f"it takes about {count} more session{'s' if count > 1 else ''} like these"
-
-
-def _upper(gate: Gate) -> bool:
-    return gate.operator in {"<", "<="}
-
-
-def _value(case: _Case) -> float:
-    """The value; a statistic without one lies beyond every wait."""
-    value = case.entry["value"]
-    return math.inf if value is None else float(value)
+    return f"with {quantity(room, case.gate)} to spare" if room else "with nothing to spare"
 
 
 def _limit(case: _Case) -> float:
@@ -218,21 +138,12 @@ def _found(case: _Case) -> str:
     """Value, interval and samples."""
     gate, entry = case.gate, case.entry
     value, low, high = entry["value"], entry["low"], entry["high"]
-    told = "beyond every wait" if value is None else _amount(value, gate)
+    told = "beyond every wait" if value is None else quantity(value, gate)
     if low is not None or high is not None:
-        bottom, top = ("∞" if edge is None else _amount(edge, gate) for edge in (low, high))
+        bottom, top = ("∞" if edge is None else quantity(edge, gate) for edge in (low, high))
         bottom = bottom if low is not None else "-∞"
         told += f", at {100 * CONFIDENCE:.0f} % between {bottom} and {top},"
     samples = f"{entry['n']} sample{'s' if entry['n'] != 1 else ''}"
-    if entry.get("effective") is not None and case.effective < entry["n"]:
-        samples += f" that are worth {case.effective:.0f} independent ones"
+    if entry.get("effective") is not None and effective(entry) < entry["n"]:
+        samples += f" that are worth {effective(entry):.3g} independent ones"
     return f"{gate.figure} is {told} of {samples}"
-
-
-def _amount(value: float | None, gate: Gate) -> str:
-    """A number as reasons have it: four digits below a hundred, whole units above."""
-    if value is None:
-        return "none"
-    unit = "/s" if gate.statistic == "rate" else METRICS[gate.metric].unit
-    number = f"{value:.0f}" if abs(value) > 100 else f"{value:.4g}"
-    return number if unit in {"1", "ratio"} else f"{number} {unit}"

@@ -57,8 +57,9 @@ def weigh_run(folder: Path, gates: Sequence[Gate], baseline: Path | None) -> dic
         rows["good_turns", "share"] = _good(read_table(place.turns, None), gates)
     accepted, missing = _baseline(baseline, summary)
     narrow = _narrow(place, summary) if any(gate.where for gate in gates) else None
+    started = int(summary["sessions"]["started"])
     rulings = [
-        rule_gate(gate, narrow(gate) if narrow and gate.where else rows, accepted, missing)
+        rule_gate(gate, narrow(gate) if narrow and gate.where else rows, accepted, missing, started)
         for gate in gates
     ]
     evidence = Evidence(
@@ -168,7 +169,8 @@ def _good(turns: pd.DataFrame, gates: Sequence[Gate]) -> Row:
     counted = turns[turns["measured"].astype(bool) & (turns["outcome"] != "cut")]
     good = good_turns(counted, gates).to_numpy(bool)
     found = proportion(good, counted["session"].to_numpy())
-    return {"value": found.value, "low": found.low, "high": found.high, "n": found.n}
+    return {"value": found.value, "low": found.low, "high": found.high, "n": found.n,
+            "effective": found.effective}  # fmt: skip
 
 
 def _write(verdict: dict[str, Any], place: RunFolder) -> None:

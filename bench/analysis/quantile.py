@@ -49,12 +49,17 @@ _Z: Final = float(stats.norm.ppf(0.5 + CONFIDENCE / 2))
 
 
 class Estimate(NamedTuple):
-    """A value and its interval; an infinite one lies beyond all samples, None: cannot be had."""
+    """A value and its interval; an infinite one lies beyond all samples, None: cannot be had.
+
+    `effective` is how many independent samples the `n` are worth, where that is asked: of the
+    quantiles of turns and sessions, and of shares.
+    """
 
     value: float | None
     low: float | None = None
     high: float | None = None
     n: int = 0
+    effective: float | None = None
 
 
 class Sample(NamedTuple):
@@ -81,7 +86,8 @@ def estimates(
     if not len(values):
         return dict.fromkeys((*quantiles, "mean", "min", "max"), Estimate(None))
     if not len(seen):  # everybody waited, and nothing ever came
-        beyond = Estimate(np.inf, float(values[0]), np.inf, len(values))
+        sessions = float(cluster.max()) + 1
+        beyond = Estimate(np.inf, float(values[0]), np.inf, len(values), sessions)
         return dict.fromkeys((*quantiles, "mean", "min", "max"), beyond)
     n, sessions, ended = len(values), int(cluster.max()) + 1, not censored.any()
     asked = np.array(list(quantiles.values()))
@@ -92,16 +98,11 @@ def estimates(
         drawn = redrawn(draws, cluster, values, censored, asked)
         if ended:
             means = draws @ np.bincount(cluster, values) / (draws @ np.bincount(cluster))
-    found = {
-        name: Estimate(
-            float(point[place]),
-            *_widened(
-                _interval(drawn[:, place], sessions), values, q, _effective(values, cluster, q)
-            ),
-            n,
-        )
-        for place, (name, q) in enumerate(quantiles.items())
-    }
+    found = {}
+    for place, (name, q) in enumerate(quantiles.items()):
+        worth = _effective(values, cluster, q)
+        edges = _widened(_interval(drawn[:, place], sessions), values, q, worth)
+        found[name] = Estimate(float(point[place]), *edges, n, worth)
     mean, most = (float(seen.mean()), float(seen[-1])) if ended else (np.inf, np.inf)
     found["mean"] = Estimate(mean, *(_interval(means, sessions) if ended else (None, None)), n)
     found["min"] = Estimate(float(seen[0]), None, None, n)
@@ -221,7 +222,7 @@ def proportion(yes: Flags, cluster: NDArray[Any]) -> Estimate:
     hits, tail = share * size, (1 - CONFIDENCE) / 2
     low = 0.0 if share == 0 else float(stats.beta.ppf(tail, hits, size - hits + 1))
     high = 1.0 if share == 1 else float(stats.beta.ppf(1 - tail, hits + 1, size - hits))
-    return Estimate(100 * share, 100 * low, 100 * high, n)
+    return Estimate(100 * share, 100 * low, 100 * high, n, size)
 
 
 def per_attempt(events: int, n: int) -> Estimate:

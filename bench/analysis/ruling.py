@@ -4,16 +4,18 @@ Theory of operation
 -------------------
 A statistic is known up to its interval. A gate *passes* where the value and the whole interval are
 on the right side of the limit, *fails* where both are on the wrong side, and is *inconclusive*
-otherwise. A quantile passes only with enough samples to see beyond it (p99: 299, flaw F20); with
-fewer it fails only where every single sample is on the wrong side and that is no chance. Counts,
-rates and extremes have no interval and are judged by value. No data never passes (F26).
+otherwise. A quantile passes only with enough independent samples to see beyond it (p99: 299, flaw
+F20); with fewer it fails only where every single sample is on the wrong side and that is no chance.
+Counts, rates and extremes have no interval and are judged by value. No data never passes (F26).
+What stays open says about how many sessions more would decide it (`enough`).
 """
 
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from bench.analysis.quantile import CONFIDENCE, needed
+from bench.analysis.enough import advice, effective, short, upper, wanted
+from bench.analysis.quantile import CONFIDENCE
 from bench.plan.gates import QUANTILES, Gate
 from bench.plan.metrics import METRICS
 
@@ -27,7 +29,8 @@ class Ruling(NamedTuple):
     """One gate, judged. Value and interval are the summary's; `reason` is a sentence.
 
     `limit` is in the metric's unit; None where it was the baseline's to give, and it gave none. A
-    `soft` one decides nothing.
+    `soft` one decides nothing. `effective` is how many independent samples the `n` are worth; None
+    where that is not asked.
     """
 
     gate: str
@@ -39,12 +42,20 @@ class Ruling(NamedTuple):
     reason: str
     limit: float | None = None
     soft: bool = False
+    effective: float | None = None
 
 
-def rule_gate(gate: Gate, rows: Rows, accepted: Rows, missing: str) -> Ruling:
-    """`rows` are the summary's, `accepted` the baseline's; `missing` says why there are none."""
+def rule_gate(gate: Gate, rows: Rows, accepted: Rows, missing: str, sessions: int = 0) -> Ruling:
+    """`rows` are the summary's, `accepted` the baseline's; `missing` says why there are none.
+
+    `sessions` is how many gave the samples: what would decide an open gate is told in these.
+    """
     row = rows.get((gate.metric, gate.statistic)) or _NO_ROW
     verdict, reason = _decide(gate, row, rows, accepted, missing)
+    limit = _limit(gate, accepted)
+    decidable = short(gate, row) or not _alone(row)
+    if verdict == "inconclusive" and row["n"] and limit is not None and decidable:
+        reason += f": would need {advice(gate, row, limit, sessions)}"
     return Ruling(
         gate=gate.text,
         verdict=verdict,
@@ -53,8 +64,9 @@ def rule_gate(gate: Gate, rows: Rows, accepted: Rows, missing: str) -> Ruling:
         high=row["high"],
         n=row["n"],
         reason=f"{gate.figure} {reason}",
-        limit=_limit(gate, accepted),
+        limit=limit,
         soft=gate.soft,
+        effective=row.get("effective"),
     )
 
 
@@ -68,14 +80,12 @@ def _decide(gate: Gate, row: Row, rows: Rows, accepted: Rows, missing: str) -> t
         return "inconclusive", f"cannot be compared with the baseline: {why}"
     # A statistic without a value lies beyond every wait; its interval may still begin before.
     value = np.inf if row["value"] is None else float(row["value"])
-    words = (
-        f"is {_quantity(value, gate)}{_interval(row)}, {_distance(value, limit, gate, accepted)}"
-    )
+    words = f"is {quantity(value, gate)}{_interval(row)}, {_distance(value, limit, gate, accepted)}"
     if counted or gate.statistic in {"min", "max"}:
         return "pass" if gate.holds(value, limit) else "fail", words
     few = _too_few(gate, row)
     if few:
-        return _by_every_sample(gate, row["n"], rows, limit, f"{words}; {few}")
+        return _by_every_sample(gate, row, rows, limit, f"{words}; {few}")
     return _by_interval(gate, row, value, limit, words)
 
 
@@ -88,18 +98,17 @@ def _by_interval(gate: Gate, row: Row, value: float, limit: float, words: str) -
         return "pass", words
     if not any(holds):
         return "fail", words
-    return "inconclusive", words + _more(gate, row, limit)
+    return "inconclusive", f"{words}; the interval reaches over the limit"
 
 
-def _by_every_sample(gate: Gate, n: int, rows: Rows, limit: float, words: str) -> tuple[str, str]:
+def _by_every_sample(gate: Gate, row: Row, rows: Rows, limit: float, words: str) -> tuple[str, str]:
     """A statistic of too few samples: it fails where all are on the wrong side, by no chance."""
     q = QUANTILES.get(gate.statistic, 0.5)
-    upper = gate.operator in {"<", "<="}
-    edge = rows[gate.metric, "min" if upper else "max"]
+    edge = rows[gate.metric, "min" if upper(gate) else "max"]
     nearest = np.inf if edge["value"] is None and edge["n"] else edge["value"]
-    chance = (1 - q if upper else q) ** n
+    chance = (1 - q if upper(gate) else q) ** effective(row)
     if nearest is not None and not gate.holds(nearest, limit) and chance <= 1 - CONFIDENCE:
-        return "fail", f"{words}, but each of the {n} is on the wrong side"
+        return "fail", f"{words}, but each of the {row['n']} is on the wrong side"
     return "inconclusive", words
 
 
@@ -107,26 +116,15 @@ def _too_few(gate: Gate, row: Row) -> str:
     """Why there are too few samples for the statistic to be trusted; empty where there are not."""
     if METRICS[gate.metric].kind == "share":
         return ""
-    q = QUANTILES.get(gate.statistic)
-    if q is not None:
-        short = needed(q if gate.operator in {"<", "<="} else 1 - q) - row["n"]
-        if short > 0:
-            return f"{row['n']} samples are too few: it still needs {short}"
-    if row["value"] is not None and row["low"] is None and row["high"] is None:
-        return "the turns of a single session give no interval: it needs more sessions"
-    return ""
+    if short(gate, row):
+        worth = f", worth {effective(row):.3g}," if effective(row) < row["n"] else ""
+        return f"{row['n']} samples{worth} are too few, it needs {wanted(gate)}"
+    return "the turns of a single session give no interval: more sessions do" if _alone(row) else ""
 
 
-def _more(gate: Gate, row: Row, limit: float) -> str:
-    """Why an interval that reaches over the limit leaves it open, and what would close it."""
-    if METRICS[gate.metric].kind == "share" and row["value"] in {0.0, 100.0} and 0 < limit < 100:
-        unblemished = limit / 100 if row["value"] else 1 - limit / 100
-        turns = int(np.ceil(np.log((1 - CONFIDENCE) / 2) / np.log(unblemished)))
-        if turns > row["n"]:
-            return (
-                f"; the interval reaches over the limit: turns it still needs: {turns - row['n']}"
-            )
-    return "; the interval reaches over the limit: it needs more turns"
+def _alone(row: Row) -> bool:
+    """Whether there is a value and no interval: the samples are of a single session."""
+    return row["value"] is not None and row["low"] is None and row["high"] is None
 
 
 def _limit(gate: Gate, accepted: Rows) -> float | None:
@@ -149,32 +147,33 @@ def _unit(gate: Gate) -> str:
     return "" if unit in {"1", "ratio"} else f" {unit}"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     """What a reader compares: four digits below a hundred, whole units above."""
     return f"{value:.0f}" if abs(value) > 100 else f"{value:.4g}"
 
 
-def _quantity(value: float, gate: Gate) -> str:
-    return f"{_number(value)}{_unit(gate)}" if np.isfinite(value) else "beyond every wait"
+def quantity(value: float, gate: Gate) -> str:
+    """A value of the gate's statistic, with its unit."""
+    return f"{number(value)}{_unit(gate)}" if np.isfinite(value) else "beyond every wait"
 
 
 def _interval(row: Row) -> str:
     if row["low"] is None and row["high"] is None:
         return ""
-    low, high = ("…" if edge is None else _number(edge) for edge in (row["low"], row["high"]))
+    low, high = ("…" if edge is None else number(edge) for edge in (row["low"], row["high"]))
     return f" [{low}, {high}]"
 
 
 def _distance(value: float, limit: float, gate: Gate, accepted: Rows) -> str:
     """How far on which side of the limit."""
-    shown = f"the limit of {_quantity(limit, gate)}"
+    shown = f"the limit of {quantity(limit, gate)}"
     if gate.against_baseline:
-        base = _quantity(accepted[gate.metric, gate.statistic]["value"], gate)
+        base = quantity(accepted[gate.metric, gate.statistic]["value"], gate)
         shown += f" (baseline {base} {'+' if gate.percent >= 0 else '-'} {abs(gate.percent):g} %)"
     if not np.isfinite(value):
         return f"over {shown}"
     gap = value - limit
     if gap == 0:
         return f"equal to {shown}"
-    far = f"{_number(abs(gap))} points" if _unit(gate) == " %" else _quantity(abs(gap), gate)
+    far = f"{number(abs(gap))} points" if _unit(gate) == " %" else quantity(abs(gap), gate)
     return f"{far} {'over' if gap > 0 else 'under'} {shown}"

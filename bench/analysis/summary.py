@@ -354,6 +354,7 @@ def figure_row(
         "low": _finite(estimate.low),
         "high": _finite(estimate.high),
         "n": estimate.n,
+        "effective": estimate.effective,
         "unit": unit or metric.unit,
         "error_p50": None,
         "error_p99": None,

@@ -14,8 +14,8 @@ from bench.plan.gates import parse_gate
 from tests.analysis.story import Answer, Story, conversation, write_run
 
 
-def row(value, low=None, high=None, n=1000):
-    return {"value": value, "low": low, "high": high, "n": n}
+def row(value, low=None, high=None, n=1000, effective=None):
+    return {"value": value, "low": low, "high": high, "n": n, "effective": effective}
 
 
 def rule(text, found, **others):
@@ -65,8 +65,20 @@ def test_a_tiny_sample_is_never_called_p95_and_says_what_it_lacks():
     """Flaw F20."""
     found = rule(GATE, row(300, 290, 310, n=58), min=row(250))
     assert found.verdict == "inconclusive"
-    assert found.reason.endswith("58 samples are too few: it still needs 1")
+    assert found.reason.endswith("58 samples are too few, it needs 59: would need about 1 more turn")
     assert rule(GATE, row(300, 290, 310, n=59), min=row(250)).verdict == "pass"
+
+
+def test_a_gate_is_judged_by_what_its_samples_are_worth_and_not_by_their_number():
+    few = rule(GATE, row(300, 290, 310, n=400, effective=58), min=row(250))
+    assert (few.verdict, few.effective) == ("inconclusive", 58)
+    assert "; 400 samples, worth 58, are too few, it needs 59: would need about" in few.reason
+    assert rule(GATE, row(300, 290, 310, n=400, effective=59), min=row(250)).verdict == "pass"
+    # Forty turns of three sessions that are all too slow may be three slow callers.
+    median = "p50(first_audio_latency) < 800 ms"
+    slow = row(900, 890, 910, n=40, effective=3)
+    assert rule(median, slow, min=row(850)).verdict == "inconclusive"
+    assert rule(median, slow | {"effective": 5}, min=row(850)).verdict == "fail"
 
 
 def test_a_tiny_sample_fails_where_every_one_of_it_does_and_that_is_no_chance():
@@ -85,7 +97,7 @@ def test_a_single_session_passes_nothing_and_fails_where_all_of_it_fails():
 def test_a_share_that_cannot_be_shown_yet_says_how_many_turns_it_needs():
     found = rule("share(answered) >= 99.5 %", row(100, 96.4, 100, n=100))
     assert found.verdict == "inconclusive"
-    assert found.reason.endswith("turns it still needs: 636")  # 736: ln 0.025 / ln 0.995
+    assert found.reason.endswith("would need about 636 more turns")  # 736: ln 0.025 / ln 0.995
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,17 @@ def test_the_interval_holds_the_value_and_is_the_same_every_time():
         assert once[name].low < once[name].value < once[name].high
 
 
+def test_turns_of_a_session_that_are_alike_are_worth_hardly_more_than_their_sessions():
+    of = np.repeat(np.arange(20), 10)
+    alike = estimates(sample(np.arange(20.0).repeat(10), of), QUANTILES)["p50"]
+    assert (alike.n, alike.effective) == (200, 20)
+    apart = estimates(sample(np.random.default_rng(2).normal(size=200), of), QUANTILES)["p50"]
+    assert 100 < apart.effective <= 200
+    assert 20 < proportion(np.arange(200) % 7 == 0, of).effective <= 200
+    assert proportion(np.arange(20).repeat(10) < 10, of).effective == pytest.approx(19)
+    assert estimates(sample([1.0, 2.0]), QUANTILES)["max"].effective is None
+
+
 def test_a_single_session_gives_no_interval():
     found = estimates(sample([1, 2, 3], [7, 7, 7]), QUANTILES)
     assert (found["p50"].value, found["p50"].low, found["p50"].high) == (2, None, None)
@@ -56,7 +67,7 @@ def test_no_samples_give_no_value():
 
 def test_only_waits_without_an_end_are_beyond_every_sample_and_no_lack_of_data():
     found = estimates(sample([5, 6], censored=[0, 1]), QUANTILES)["p50"]
-    assert found == (np.inf, 5, np.inf, 2)
+    assert found == (np.inf, 5, np.inf, 2, 2)
 
 
 def test_an_interval_reaches_as_far_as_the_exact_binomial_on_effective_samples():

@@ -57,7 +57,7 @@ def test_explain_gives_a_sentence_for_every_gate(bench, folder):
     lines = out.splitlines()
     why = {gate: lines[lines.index(gate) + 1] for gate in (FAILS, OPEN)}
     assert why[FAILS].startswith("It fails: p50(first_audio_latency) is 850 ms")
-    assert "a p99 needs 299 to be told from the limit of 900 ms, 219 more" in why[OPEN]
+    assert "a p99 needs 299 to be told from the limit of 900 ms: " in why[OPEN]
     assert why[OPEN].endswith("it takes about 55 more sessions like these.")
 
 
