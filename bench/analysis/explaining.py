@@ -82,6 +82,8 @@ def _why(case: _Case) -> str:
             f"{_found(case)}, but the baseline gives no limit ({told}); it takes a --baseline with "
             f"a value of {name}"
         )
+    if entry.get("ended"):
+        return f"during the run {entry['ended']}; over all that was measured {_found(case)}"
     return f"{_found(case)}; {_decided(case)}"
 
 

@@ -69,7 +69,16 @@ def weigh_run(folder: Path, gates: Sequence[Gate], baseline: Path | None) -> dic
         read_table(place.sessions, ["session", "worker", "slot", "outcome"]),
         summary,
     )
+    rulings = [_as_ended(ruling, evidence.run.get("ended_by") or {}) for ruling in rulings]
     return conclude(rulings, check_run(evidence), _decided(summary), remarks(evidence))
+
+
+def _as_ended(ruling: Ruling, ended_by: dict[str, Any]) -> Ruling:
+    """A gate that a run was ended for (`interim`) has failed, whatever its better minutes were."""
+    if ruling.gate != ended_by.get("gate"):
+        return ruling
+    text = str(ended_by["text"])
+    return ruling._replace(verdict="fail", reason=f"{text}; the run was ended for it", ended=text)
 
 
 def _narrow(place: RunFolder, summary: dict[str, Any]) -> Callable[[Gate], Rows]:

@@ -30,7 +30,7 @@ class Ruling(NamedTuple):
 
     `limit` is in the metric's unit; None where it was the baseline's to give, and it gave none. A
     `soft` one decides nothing. `effective` is how many independent samples the `n` are worth; None
-    where that is not asked.
+    where that is not asked. `ended`: how it failed during the run, which was ended for it.
     """
 
     gate: str
@@ -43,6 +43,7 @@ class Ruling(NamedTuple):
     limit: float | None = None
     soft: bool = False
     effective: float | None = None
+    ended: str = ""
 
 
 def rule_gate(gate: Gate, rows: Rows, accepted: Rows, missing: str, sessions: int = 0) -> Ruling:

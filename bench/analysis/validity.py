@@ -171,6 +171,10 @@ def remarks(evidence: Evidence) -> list[str]:
             f"the reference server did not keep its own schedule: {said}, {bound:g} ms may be, at "
             f"{busy:.0f} % of a core; its latency has that in it"
         )
+    if ended := evidence.run.get("ended_by"):
+        found.append(f"the run ended early: {ended['text']}")
+    if broken_off := (evidence.run.get("interim") or {}).get("broken"):
+        found.append(f"--abort-on-fail looked no more at the run from some point on: {broken_off}")
     return found
 
 

@@ -118,6 +118,12 @@ def run(
     max_cost: Annotated[
         float | None, typer.Option(help="The same in money; needs --price-per-minute.")
     ] = None,
+    abort_on_fail: Annotated[
+        bool, typer.Option(help="End the run early where a gate fails for good, or for long.")
+    ] = False,
+    abort_window: Annotated[
+        str | None, typer.Option(help='How long a look is: "30s", or a quarter of a short run.')
+    ] = None,
     probe_first: Annotated[
         bool, typer.Option("--probe", help="Probe the target first, and keep that with the run.")
     ] = False,
@@ -133,7 +139,7 @@ def run(
     options = Options(
         scenario, target, dialect, sessions, duration, workers, tuple(gate or ()), gates, baseline,
         tuple(set_ or ()), out_, web_port if web else None, yes, price_per_minute, probe_first, pin,
-        max_minutes, max_cost,
+        max_minutes, max_cost, abort_on_fail, abort_window,
     )  # fmt: skip
     if web:
         talk.print(f"Locust's web page: http://127.0.0.1:{web_port}", highlight=False)

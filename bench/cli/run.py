@@ -4,11 +4,12 @@ import resource
 import signal
 import time
 from collections.abc import Callable
+from contextlib import closing, nullcontext
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import msgspec
 from rich.console import Console
@@ -39,6 +40,9 @@ from bench.runs.job import (
 )
 from bench.voice.audio import NS_PER_S
 
+if TYPE_CHECKING:
+    from bench.cli.interim import Interim
+
 EXIT_INTERRUPTED = 130
 END_MARGIN_S = 45.0
 
@@ -64,6 +68,15 @@ class Options(NamedTuple):
     pin: bool = False
     max_minutes: float | None = None
     max_cost: float | None = None
+    abort_on_fail: bool = False
+    abort_window: str | None = None
+
+
+class Limits(NamedTuple):
+    """What may end a run before its time: what it spends, and looks of so many ns (0: none)."""
+
+    meter: Meter
+    window_ns: int = 0
 
 
 def run(options: Options, talk: Console) -> tuple[RunFolder, bool]:
@@ -76,7 +89,7 @@ def run(options: Options, talk: Console) -> tuple[RunFolder, bool]:
     _check_baseline(job, options.baseline)
     if job.scenario.reference.profile:
         load_profile(Path(job.scenario.reference.profile))
-    meter = _meter(job, options)
+    limits = Limits(_meter(job, options), _window(job, options))
     if not job.target.loopback:
         _warn(job, options, talk)
     if job.target.url:
@@ -89,7 +102,7 @@ def run(options: Options, talk: Console) -> tuple[RunFolder, bool]:
     folder.write(facts)
     crew = partial(Crew, folder, users, options.workers, options.web, cores)
     with confined(cores):
-        interrupted = _start(options, job, folder, crew, meter, talk)
+        interrupted = _start(options, job, folder, crew, limits, talk)
     return folder, interrupted
 
 
@@ -98,7 +111,7 @@ def _start(
     job: Job,
     folder: RunFolder,
     start: Callable[[], Crew],
-    meter: Meter,
+    limits: Limits,
     talk: Console,
 ) -> bool:
     """Start the processes of a run and see it through; returns whether it was interrupted."""
@@ -113,7 +126,7 @@ def _start(
         if options.probe:
             target = job.target._replace(url=folder.read()["target"]["url"])
             probe_for_run(folder, target, str(job.corpus.folder), talk)
-        return _watch(start(), reference, folder, job, meter, talk)
+        return _watch(start(), reference, folder, job, limits, talk)
     finally:
         if reference is not None:
             folder.update(reference=reference.stop())
@@ -189,6 +202,17 @@ def _meter(job: Job, options: Options) -> Meter:
     return Meter(cap, probe)
 
 
+def _window(job: Job, options: Options) -> int:
+    """The window of a look; 0: none are asked for. UsageError where none could end the run."""
+    if not options.abort_on_fail:
+        if options.abort_window is not None:
+            raise UsageError(f"--abort-window {options.abort_window}: needs --abort-on-fail")
+        return 0
+    from bench.cli.interim import window_of  # noqa: PLC0415 - pandas is slow to import
+
+    return window_of(job, options.abort_window)
+
+
 def _probe_cost(job: Job) -> Cost:
     return estimate(str(job.corpus.folder), only=sittings_for(job.target.dialect))
 
@@ -253,7 +277,7 @@ def _watch(
     reference: Reference | None,
     folder: RunFolder,
     job: Job,
-    meter: Meter,
+    limits: Limits,
     talk: Console,
 ) -> bool:
     """Follow the run to its end; returns whether it was interrupted."""
@@ -261,18 +285,20 @@ def _watch(
     planned = (load.warmup + load.duration + load.drain) / NS_PER_S
     deadline = time.monotonic() + planned + END_MARGIN_S + 60
     lost: dict[int, int] = {}
-    asked = False
+    asked = over = False
     folder.update(worker_cores=crew.cores())
     neighbours = Neighbours([*crew.numbers, *([reference.number] if reference else ())])
-    with _Interrupts() as interrupts, Live(job, talk) as live:
+    interim = _interim(folder, limits.window_ns)
+    watching = nullcontext() if interim is None else closing(interim)
+    with _Interrupts() as interrupts, Live(job, talk) as live, watching:
         while crew.master.poll() is None:
             neighbours.look()
-            spent = _hear(crew, live, meter, folder)
+            over = over or _hear(crew, live, limits.meter, interim, folder)
             if interrupts.count == 1 and not asked:
                 asked = True
                 live.say("ending: sessions finish what they are saying; Ctrl-C again ends at once")
                 folder.update(interrupted=True)
-            if asked or spent:
+            if asked or over:
                 crew.finish()  # again and again: at first the master may not be listening yet
             if interrupts.count > 1 or time.monotonic() > deadline:
                 crew.kill()
@@ -299,16 +325,28 @@ def _watch(
     return interrupts.count > 0
 
 
-def _hear(crew: Crew, live: Live, meter: Meter, folder: RunFolder) -> bool:
-    """Take in the master's newest word; returns whether the run has spent what it may."""
-    before = meter.spent
-    if (word := crew.progress()) is not None:
-        live.show(word)
-        meter.read(word)
-    if meter.spent and not before:
-        folder.update(ended_by=meter.ending())
-        live.say(f"ending: {meter.ending()['text']}")
-    return meter.spent
+def _interim(folder: RunFolder, window_ns: int) -> "Interim | None":
+    if not window_ns:
+        return None
+    from bench.cli.interim import Interim  # noqa: PLC0415 - pandas is slow to import
+
+    return Interim(folder, window_ns)
+
+
+def _hear(
+    crew: Crew, live: Live, meter: Meter, interim: "Interim | None", folder: RunFolder
+) -> bool:
+    """Take in the master's newest word; returns whether the run is to end, and writes down why."""
+    if (word := crew.progress()) is None:
+        return False
+    live.show(word)
+    meter.read(word)
+    ending = meter.ending() if meter.spent else interim.heed(word) if interim else None
+    if ending is None:
+        return False
+    folder.update(ended_by=ending)
+    live.say(f"ending: {ending['text']}")
+    return True
 
 
 class _AbandonedError(BenchError):

@@ -10,6 +10,7 @@ plan      {sessions, scheduled, start_ns, measured_from_ns, measured_to_ns, end_
 rows_written {worker: n}, rows_sealed, drained [worker, …], digests {worker: sha256 of its log}
 processes {worker: number of its process}, interrupted
 ended_by  {rule, text, …}: what of the bench's own ended the load before its time; only where so
+interim   {window_s, looks, broken}: how often --abort-on-fail looked, and why no more; where asked
 faults    [{rule, text, remedy, from_ns, to_ns}]: what went wrong with the harness itself
 gates, baseline, reference
 """

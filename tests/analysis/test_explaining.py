@@ -126,6 +126,14 @@ def test_counts_and_extremes_are_said_to_be_judged_by_value(text, found, words):
     assert words in told(text, found)
 
 
+def test_a_gate_that_the_run_was_ended_for_tells_that_and_what_all_of_it_was():
+    ended = "p95(first_audio_latency) is 900 ms, from 40 s to 50 s of the run"
+    assert told(GATE, row(642, 610, 688), verdict="fail", ended=ended) == (
+        f"It fails: during the run {ended}; over all that was measured p95(first_audio_latency) is "
+        "642 ms, at 95 % between 610 ms and 688 ms, of 400 samples."
+    )
+
+
 def test_a_gate_that_this_version_cannot_read_is_told_by_its_reason():
     assert explain({"gate": "p42(x) < 1", "reason": "it held"}, {}) == "it held"
 

@@ -65,7 +65,9 @@ def test_a_tiny_sample_is_never_called_p95_and_says_what_it_lacks():
     """Flaw F20."""
     found = rule(GATE, row(300, 290, 310, n=58), min=row(250))
     assert found.verdict == "inconclusive"
-    assert found.reason.endswith("58 samples are too few, it needs 59: would need about 1 more turn")
+    assert found.reason.endswith(
+        "58 samples are too few, it needs 59: would need about 1 more turn"
+    )
     assert rule(GATE, row(300, 290, 310, n=59), min=row(250)).verdict == "pass"
 
 

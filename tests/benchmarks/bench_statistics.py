@@ -22,7 +22,9 @@ from bench.analysis.comparing.side import Waits
 from bench.analysis.measure import PER_TURN
 from bench.analysis.quantile import Sample, estimates, proportion
 from bench.analysis.ruling import rule_gate
+from bench.analysis.summary import figure_row
 from bench.plan.gates import QUANTILES, parse_gate
+from bench.plan.metrics import METRICS
 from tests.analysis.comparing.chance import (
     STAGES,
     World,
@@ -33,6 +35,7 @@ from tests.analysis.comparing.chance import (
     truth,
     unsampled,
 )
+from tests.analysis.watched import ended
 
 ASKED = [QUANTILES[name] for name in STATISTICS]
 NAMES = (*STATISTICS, "mean")
@@ -138,12 +141,9 @@ def wrong_passes(rng, trials, world, statistic):
     for _ in range(trials):
         sample = Sample(np.exp(logs(rng, 1, world).ravel()), never, cluster)
         rows = {
-            ("first_audio_latency", name): {
-                "value": one.value, "low": one.low,
-                "high": one.high if one.high is None or np.isfinite(one.high) else None, "n": one.n,
-            }
+            (gate.metric, name): figure_row(METRICS[gate.metric], name, one)
             for name, one in estimates(sample, {statistic: q}, 500).items()
-        }  # fmt: skip
+        }
         passed += rule_gate(gate, rows, {}, "").verdict == "pass"
     return 100 * passed / trials
 
@@ -233,6 +233,16 @@ def reports(rng, trials):
         yield at_most(f"gate at the limit passes: {statistic}, %", passed, WRONG)
 
 
+def watches(trials):
+    """Runs that `--abort-on-fail` looks at eighty times in ten minutes."""
+    for statistic in ("p50", "p90"):
+        wrong = 100 * len(ended(trials, statistic)) / trials
+        yield at_most(f"target at its limit is ended: {statistic}, %", wrong, WRONG)
+        soon = sum(at <= 120 for at in ended(trials, statistic, times=1.2))
+        what = f"target 20 % beyond it is ended within 4 windows: {statistic}, %"
+        yield at_least(what, 100 * soon / trials, POWER)
+
+
 def benchmark(trials=2000):
     """Rows of (what, measured, bound, holds)."""
     rng = np.random.default_rng(20_240_229)
@@ -242,5 +252,6 @@ def benchmark(trials=2000):
         *changes(rng, trials),
         *comparisons(rng, trials),
         *reports(rng, trials),
+        *watches(trials // 10),
         at_most(what, taken / unit, 10.0),
     ]

@@ -333,6 +333,16 @@ def test_a_target_off_loopback_is_not_probed_without_yes(bench, monkeypatch):
     assert "--yes" in err
 
 
+def test_a_watch_that_could_never_end_the_run_is_refused(refused):
+    refused(DEMO, "--abort-window", "5s", words=["--abort-window 5s", "needs --abort-on-fail"])
+    watched = (DEMO, "--abort-on-fail", "--duration", "60s")
+    refused(*watched, "--abort-window", "31s", words=["--abort-window 31s", "at most half", "60 s"])
+    refused(*watched, "--abort-window", "10ms", words=["--abort-window 10ms", "1 s or more"])
+    refused(*watched, "--abort-window", "5", words=["--abort-window", "'5' is no duration"])
+    soft = ("--set", "gates={ci=['soft max(first_audio_latency) < 1 s']}", "--gates", "ci")
+    refused(*watched, *soft, words=["--abort-on-fail", "none of the run's gates", "--gate"])
+
+
 @pytest.mark.parametrize("target", ["reference", "ws://example.org/v1/realtime"])
 def test_a_run_that_may_cost_more_than_it_may_is_refused_before_anything_starts(
     refused, target, monkeypatch

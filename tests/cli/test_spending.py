@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from bench.cli.run import _watch
+from bench.cli.run import Limits, _watch
 from bench.cli.spending import Cap, Meter, cap_of, check_cap, session_minutes
 from bench.errors import UsageError
 from bench.runs.folder import RunFolder, provenance
@@ -133,7 +133,7 @@ def test_a_run_ends_in_order_where_its_cap_is_reached(job, tmp_path, monkeypatch
     meter, said = Meter(Cap(minutes, "--max-minutes", minutes)), io.StringIO()
     demo = job("sessions = 2\nduration = '600s'")
     talk = Console(file=said)
-    assert _watch(crew, None, folder, demo, meter, talk) is False
+    assert _watch(crew, None, folder, demo, Limits(meter), talk) is False
     assert (len(crew.words), crew.asked) == (left, left)
     run = json.loads(folder.run_json.read_text())
     assert (run["interrupted"], run["faults"]) == (False, [])

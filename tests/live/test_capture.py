@@ -224,8 +224,8 @@ def test_a_packet_capture_confirms_the_truth_log_and_the_harness(served, scenari
     assert len(both) == len(arrived) > 80
     late = (both["at_ns"] - both["seen_ns"]).to_numpy()
     within = (late >= -CLOCK_NS) & (late - both["at_err_ns"].to_numpy() <= CLOCK_NS)
-    # Idle machines are held to 0.99 (`make bench`); one that others use may wake a core so late that
-    # the loop, asleep by its own clocks, was told after the message had come.
+    # Idle machines are held to 0.99 (`make bench`); one that others use may wake a core so late
+    # that the loop, asleep by its own clocks, was told after the message had come.
     assert within.mean() >= 0.97, np.quantile(late, (0, 0.01, 0.5, 0.99, 1))
     # One that came alone, or last of its reading, has the kernel's own stamp and no bar.
     exact = late[both["at_err_ns"].to_numpy() == 0]

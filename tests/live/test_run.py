@@ -285,6 +285,41 @@ def test_judge_and_report_work_from_the_folder_alone(scenario, tmp_path):
     assert (moved / "report.html").exists()
 
 
+def test_a_run_whose_gate_fails_all_along_is_ended_early_with_that_verdict(scenario, tmp_path):
+    folder, gate = tmp_path / "run", "p50(first_audio_latency) < 10 ms"
+    began = time.monotonic()
+    code, out, err = bench(
+        "run", scenario(duration="60s", gates=[gate, "share(answered) > 10 %"]), "--sessions", "8",
+        "--abort-on-fail", "--abort-window", "4s", "--out", folder,
+    )  # fmt: skip
+    assert code == 1, out + err
+    assert time.monotonic() - began < 60
+    run, verdict = loaded(folder, "run.json"), loaded(folder, "verdict.json")
+    ended, (first, last) = run["ended_by"], (run["ended_by"]["windows"][place] for place in (0, -1))
+    assert (ended["rule"], ended["gate"]) == ("abort_on_fail", gate)
+    assert first[1] <= last[0]
+    assert last[1] - last[0] == 4_000_000_000
+    assert first[0] >= run["plan"]["measured_from_ns"]
+    assert run["interim"] == {"window_s": 4.0, "looks": ended["looks"]}
+    assert [one["verdict"] for one in verdict["gates"]] == ["fail", "pass"]
+    assert f"the run ended early: {ended['text']}" in verdict["remarks"]
+    assert " ".join(f"ending: {ended['text']}".split()) in " ".join(err.split())
+    assert not (set(run["faults"]) | {one["rule"] for one in verdict["validity"] if not one["ok"]})
+
+
+def test_a_run_whose_gates_hold_is_looked_at_and_goes_on_to_its_end(scenario, tmp_path):
+    folder = tmp_path / "run"
+    code, out, err = bench(
+        "run", scenario(duration="10s", gates=["p50(first_audio_latency) < 10 s"]), "--sessions",
+        "8", "--abort-on-fail", "--out", folder,
+    )  # fmt: skip
+    assert code == 0, out + err
+    run = loaded(folder, "run.json")
+    assert "ended_by" not in run
+    assert run["interim"]["looks"] >= 1
+    assert run["interim"].keys() == {"window_s", "looks"}
+
+
 def test_a_gate_may_refer_to_a_baseline_run(scenario, tmp_path):
     first, second = tmp_path / "a", tmp_path / "b"
     bench("run", scenario(), "--out", first)

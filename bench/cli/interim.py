@@ -1,0 +1,154 @@
+"""`--abort-on-fail`: look at a run while it goes on, and end it where a gate has failed.
+
+Theory of operation
+-------------------
+The looks (`bench.analysis.interim`) are made by a process of its own, at the lowest priority and,
+with `--pin`, off the workers' cores: a line with a window goes in, a line with the rulings comes
+out. `bench run` asks for the next one when it is due: a quarter of a window after the last, but
+never so soon that looking would take more than a tenth of one core. What the workers have not
+written yet is left to the next look: a window ends `_UNWRITTEN_NS` ago.
+"""
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from bench.analysis.interim import Look, Looks, look_at, may_end
+from bench.analysis.ruling import Ruling
+from bench.errors import BenchError, UsageError
+from bench.plan.duration import Duration
+from bench.plan.scenario import gates_of
+from bench.runs.folder import RunFolder
+from bench.runs.job import Job
+from bench.voice.audio import NS_PER_S
+
+_UNWRITTEN_NS: Final = 2 * NS_PER_S
+_USUAL_NS: Final = 30 * NS_PER_S
+_SHARE: Final = 0.1
+"""Of a core, that looking may take."""
+
+
+def window_of(job: Job, window: str | None) -> int:
+    """The window of a look in ns. UsageError where no look could end the run."""
+    duration = job.scenario.load.duration
+    if not any(may_end(gate) for gate in gates_of(job.scenario)):
+        raise UsageError(
+            "--abort-on-fail: none of the run's gates can fail before its end; give a --gate that "
+            "is not soft, as in 'p95(first_audio_latency) < 800 ms'"
+        )
+    if window is None:
+        return min(_USUAL_NS, duration // 4)
+    try:
+        found = int(Duration.parse(window))
+    except ValueError as error:
+        raise UsageError(f"--abort-window: {error}") from None
+    if not NS_PER_S <= found <= duration // 2:
+        raise UsageError(
+            f"--abort-window {window}: give 1 s or more, and at most half of the measured "
+            f"{duration / NS_PER_S:g} s: two windows must fail one after the other"
+        )
+    return found
+
+
+class Interim:
+    """The looks at the run in `folder`, from its first measured window on."""
+
+    def __init__(self, folder: RunFolder, window_ns: int) -> None:
+        self._folder = folder
+        self._window_ns = window_ns
+        self._looks: Looks | None = None
+        self._due_ns = 0
+        self._asked: tuple[int, int] | None = None
+        self._told = b""
+        self._broken = ""
+        command = [sys.executable, "-m", "bench.cli.interim", str(folder.path)]
+        with (folder.logs / "interim.txt").open("wb") as talk:
+            self._process = subprocess.Popen(  # noqa: S603 - this module
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=talk,
+                start_new_session=True,
+            )  # fmt: skip
+        assert self._process.stdout is not None  # noqa: S101 - it was asked for
+        os.set_blocking(self._process.stdout.fileno(), False)
+
+    def heed(self, word: dict[str, Any]) -> dict[str, Any] | None:
+        """Take in a progress line of the master; returns `ended_by` where the run is to end."""
+        if self._looks is None:
+            self._looks = Looks(word["start_ns"])
+            self._due_ns = word["measured_ns"] + self._window_ns
+        if self._broken:
+            return None
+        ending = self._answer(self._looks, word["now_ns"]) if self._asked else None
+        to_ns = word["now_ns"] - _UNWRITTEN_NS
+        if not self._asked and not self._broken and self._due_ns <= to_ns < word["end_ns"]:
+            self._ask(to_ns - self._window_ns, to_ns)
+        return ending
+
+    def close(self) -> None:
+        """No more looks; run.json says how many there were."""
+        _kill(self._process)
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+        told: dict[str, Any] = {
+            "window_s": self._window_ns / NS_PER_S,
+            "looks": self._looks.count if self._looks else 0,
+        }
+        self._folder.update(interim=told | ({"broken": self._broken} if self._broken else {}))
+
+    def _ask(self, from_ns: int, to_ns: int) -> None:
+        assert self._process.stdin is not None  # noqa: S101 - it was asked for
+        try:
+            self._process.stdin.write(msgspec.json.encode((from_ns, to_ns)) + b"\n")
+            self._process.stdin.flush()
+            self._asked = (from_ns, to_ns)
+        except OSError:
+            self._broken = f"it has ended; see {self._folder.logs.name}/interim.txt"
+
+    def _answer(self, looks: Looks, now_ns: int) -> dict[str, Any] | None:
+        assert self._process.stdout is not None  # noqa: S101 - it was asked for
+        assert self._asked is not None  # noqa: S101 - the caller knows
+        with contextlib.suppress(BlockingIOError):
+            while data := os.read(self._process.stdout.fileno(), 1 << 16):
+                self._told += data
+            self._broken = f"it has ended; see {self._folder.logs.name}/interim.txt"
+        if not self._told.endswith(b"\n"):
+            return None
+        told = msgspec.json.decode(self._told)
+        look = Look(*self._asked, tuple(Ruling(**one) for one in told["rulings"]))
+        self._told, self._asked, self._broken = b"", None, told["broken"]
+        pause_ns = max(self._window_ns / 4, told["spent_s"] / _SHARE * NS_PER_S)
+        self._due_ns = now_ns - _UNWRITTEN_NS + round(pause_ns)
+        return looks.take(look)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+
+
+def main() -> None:
+    """The process that looks: a window [from_ns, to_ns] a line in, the rulings a line out."""
+    os.nice(19)
+    folder = Path(sys.argv[1])
+    for line in sys.stdin.buffer:
+        from_ns, to_ns = msgspec.json.decode(line)
+        began = time.process_time()
+        rulings, broken = [], ""
+        try:
+            rulings = [one._asdict() for one in look_at(folder, from_ns, to_ns).rulings]
+        except (BenchError, OSError, ValueError) as error:
+            broken = str(error)
+        told = {"rulings": rulings, "broken": broken, "spent_s": time.process_time() - began}
+        sys.stdout.buffer.write(msgspec.json.encode(told) + b"\n")
+        sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main()

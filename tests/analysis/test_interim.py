@@ -1,0 +1,201 @@
+"""Interim looks: the same judgement in the middle as at the end, and no ending by chance."""
+
+import json
+
+import pytest
+
+from bench.analysis.interim import RULE, Look, Looks, look_at, may_end
+from bench.analysis.judge import weigh_run
+from bench.analysis.ruling import rule_gate
+from bench.plan.gates import parse_gate
+from bench.runs.log import Log
+from tests.analysis.story import ORIGIN_NS, Answer, analysed, conversation, steady, write_run
+from tests.analysis.watched import ended
+
+S = 1_000_000_000
+GATE = "p50(first_audio_latency) < 800 ms"
+MET = "p50(first_audio_latency) < 900 ms"  # a story of `conversation` has 850
+SLOW = Answer(create=900)
+
+
+def row(value, low=None, high=None, n=100):
+    return {"value": value, "low": low, "high": high, "n": n}
+
+
+def ruling(text, found, **others):
+    gate = parse_gate(text)
+    rows = {(gate.metric, gate.statistic): found}
+    rows |= {(gate.metric, name): other for name, other in others.items()}
+    return rule_gate(gate, rows, {}, "")
+
+
+FAILS = ruling(GATE, row(900, 850, 950))
+OPEN = ruling(GATE, row(790, 700, 950))
+PASSES = ruling(GATE, row(700, 650, 750))
+
+
+def taken(*looks, start_ns=0):
+    """What comes of (from second, ruling, …) looks of ten seconds each, up to the one that ends."""
+    watch = Looks(start_ns)
+    for number, (second, *rulings) in enumerate(looks):
+        ending = watch.take(Look(second * S, (second + 10) * S, tuple(rulings)))
+        if ending is not None:
+            return number, ending
+    return None
+
+
+def test_two_windows_must_fail_one_after_the_other():
+    assert taken((5, FAILS)) is None
+    assert taken((5, FAILS), (8, FAILS), (11, FAILS), (14, FAILS)) is None
+    number, ending = taken((5, FAILS), (8, FAILS), (11, FAILS), (14, FAILS), (15, FAILS))
+    assert number == 4
+    assert (ending["rule"], ending["gate"], ending["looks"]) == (RULE, GATE, 5)
+    assert ending["windows"][0] == [5 * S, 15 * S]
+    assert ending["text"] == (
+        "p50(first_audio_latency) is 900 ms [850, 950], 100 ms over the limit of 800 ms, from 15 s "
+        "to 25 s of the run, as in all 5 looks since 5 s"
+    )
+
+
+@pytest.mark.parametrize("between", [OPEN, PASSES])
+def test_a_look_that_does_not_fail_begins_it_anew(between):
+    assert taken((5, FAILS), (10, between), (15, FAILS), (20, FAILS)) is None
+    assert taken((5, FAILS), (10, between), (15, FAILS), (25, FAILS))[0] == 3
+
+
+def test_each_gate_is_told_apart():
+    other = ruling("p90(first_audio_latency) < 800 ms", row(900, 850, 950))
+    assert taken((5, FAILS, PASSES), (15, PASSES, other), (25, FAILS)) is None
+    assert taken((5, FAILS, other), (15, PASSES, other))[1]["gate"] == other.gate
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("count(errors) == 0", row(2)),
+        ("count(failed_turns) <= 1", row(2)),
+        ("max(first_audio_latency) < 3 s", row(3100)),
+        ("min(first_audio_latency) > 100 ms", row(30)),
+    ],
+)
+def test_what_nothing_can_mend_ends_it_at_once(text, found):
+    number, ending = taken((5, ruling(text, found)), start_ns=2 * S)
+    assert number == 0
+    assert ending["text"].endswith("from 3 s to 13 s of the run, and nothing later can mend that")
+
+
+def test_a_count_that_has_not_come_yet_is_no_failure():
+    assert taken((5, ruling("count(errors) == 3", row(2)))) is None
+    assert taken((5, ruling("count(errors) == 3", row(4))))[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "may"),
+    [
+        (GATE, True),
+        (f"soft {GATE}", False),
+        ("p50(first_audio_latency{turn>1}) < 800 ms", True),
+        ("p50(first_audio_latency{phase=warmup}) < 800 ms", False),
+        ("share(answered) >= 99 %", True),
+        ("rate(turns) >= 2 /s", False),
+        ("count(turns) >= 100", False),
+        ("count(errors) == 0", True),
+        ("count(errors) >= 1", False),
+        ("count(unseen_messages) == 0", False),
+        ("count(unhonoured) == 0", False),
+        ("max(first_audio_latency) < 3 s", True),
+        ("max(first_audio_latency) > 3 s", False),
+        ("min(first_audio_latency) < 1 s", False),
+    ],
+)
+def test_which_gates_can_end_a_run(text, may):
+    assert may_end(parse_gate(text)) is may
+
+
+# ── a look ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def under_way(folder, *stories, gates, cut=0):
+    """A run that goes on: logs of what its workers wrote, the last `cut` bytes not there yet."""
+    write_run(folder, *stories, gates=gates, drained=[], rows_written={})
+    for name in ("events.parquet", "health.parquet"):
+        (folder / name).unlink()
+    (folder / "logs").mkdir()
+    log = Log(folder / "logs" / "worker-0.log")
+    for story in stories:
+        for one in sorted(story.rows, key=lambda row: row.at_ns):
+            log.append(one)
+    for second in steady(1, 60, 1):
+        log.health(second)
+    log.close()
+    if cut:
+        path = folder / "logs" / "worker-0.log"
+        path.write_bytes(path.read_bytes()[:-cut])
+    return folder
+
+
+def test_a_look_at_everything_judges_as_the_end_does(tmp_path):
+    gates = (MET, GATE, "share(answered) >= 90 %", "count(errors) == 0")
+    stories = [conversation(number, 3, opens=1000 + 40 * number) for number in range(6)]
+    folder = under_way(tmp_path / "going", *stories, gates=gates)
+    before = sorted(path.name for path in folder.rglob("*"))
+    look = look_at(folder, ORIGIN_NS, ORIGIN_NS + 60 * S)
+    analysed(tmp_path / "ended", *stories, gates=gates, seconds=60)
+    at_end = weigh_run(tmp_path / "ended", [parse_gate(text) for text in gates], None)["gates"]
+    assert [one._asdict() for one in look.rulings] == at_end
+    assert {one["verdict"] for one in at_end} == {"pass", "fail", "inconclusive"}
+    assert sorted(path.name for path in folder.rglob("*")) == before
+
+
+def test_a_look_sees_its_window_alone(tmp_path):
+    fine = [conversation(number, 2, opens=1000) for number in range(6)]
+    slow = [conversation(10 + number, 2, SLOW, opens=21_000) for number in range(6)]
+    folder = under_way(tmp_path / "going", *fine, *slow, gates=(MET,))
+    verdicts = {
+        begin: look_at(folder, ORIGIN_NS + begin * S, ORIGIN_NS + (begin + 15) * S).rulings[0]
+        for begin in (0, 20, 40)
+    }
+    assert [one.verdict for one in verdicts.values()] == ["pass", "fail", "inconclusive"]
+    assert verdicts[40].reason.endswith("has no data")
+
+
+def test_a_turn_under_way_is_no_sample_yet_and_a_torn_log_no_error(tmp_path):
+    stories = [conversation(number, 2, opens=1000) for number in range(2)]
+    whole = look_at(
+        under_way(tmp_path / "whole", *stories, gates=(GATE,)), ORIGIN_NS, ORIGIN_NS + 60 * S
+    )
+    torn = look_at(
+        under_way(tmp_path / "torn", *stories, gates=(GATE,), cut=10_000),
+        ORIGIN_NS, ORIGIN_NS + 60 * S,
+    )  # fmt: skip
+    assert 0 < torn.rulings[0].n < whole.rulings[0].n == 4
+    assert torn.rulings[0].value == whole.rulings[0].value
+
+
+# ── the end ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_gate_that_the_run_was_ended_for_has_failed_whatever_all_of_it_says(tmp_path):
+    failed = ruling(MET, row(950, 920, 980))
+    _, ending = taken((5, failed), (15, failed))
+    stories = [conversation(number, 4) for number in range(6)]
+    folder = tmp_path / "ended"
+    analysed(folder, *stories, gates=(MET,), ended_by=ending)
+    gates = [parse_gate(MET), parse_gate("p50(first_audio_latency) < 880 ms")]
+    verdict = weigh_run(folder, gates, None)
+    assert verdict["verdict"] == "fail"
+    assert verdict["reasons"] == [f"{ending['text']}; the run was ended for it"]
+    assert verdict["remarks"] == [f"the run ended early: {ending['text']}"]
+    first, second = verdict["gates"]
+    assert (first["verdict"], first["value"] < 900, second["verdict"]) == ("fail", True, "pass")
+    run = json.loads((folder / "run.json").read_text())
+    del run["ended_by"]
+    (folder / "run.json").write_text(json.dumps(run))
+    assert weigh_run(folder, gates, None)["verdict"] == "pass"
+
+
+def test_a_target_at_its_limit_is_hardly_ever_ended_and_one_beyond_it_soon():
+    assert len(ended(20, "p50")) <= 1
+    slow = ended(20, "p50", times=1.2)
+    assert len(slow) == 20
+    assert max(slow) <= 120  # two windows, and twice that at worst
