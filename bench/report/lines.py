@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from bench.analysis.history.changes import Change
-from bench.analysis.history.series import Line, Point, changes_of, size, worse
+from bench.analysis.history.series import Line, Point, size, worse
 from bench.report.marks import safe
 from bench.report.theme import blank, colour, metric_colour
 from bench.report.words import moment, plain, with_interval
@@ -122,7 +122,7 @@ def _commit(entry: Entry) -> str:
 
 
 def _changes(lines: Sequence[Line]) -> list[tuple[Line, Change]]:
-    found = [(line, change) for line in lines for change in changes_of(line)]
+    found = [(line, change) for line in lines for change in line.changes]
     return sorted(found, key=lambda each: each[0].points[each[1].at].entry.created)
 
 

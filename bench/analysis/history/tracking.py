@@ -193,7 +193,7 @@ def left_out(groups: Sequence[Group], asked: str) -> list[str]:
             rare = [_column(line) for line in group.lines if line not in columns]
             said += [f"figures that most runs lack: {', '.join(rare)}"] if rare else []
             gaps = valid - len(rows)
-            said += [f"{gaps} runs that lack a figure that most have"] if gaps else []
+            said += [f"{_counted(gaps, 'run')} without a figure that most have"] if gaps else []
         said += [_others([name_of(group, groups) for group in groups[1:]])]
     elif asked != "openmetrics":
         shown = [group for group, _ in _now(groups)]
@@ -201,7 +201,11 @@ def left_out(groups: Sequence[Group], asked: str) -> list[str]:
     if asked in _DIRECTIONS:
         better, other = _DIRECTIONS[asked]
         missing = sum(_better(line) != better for _, line, _ in _latest(groups))
-        said += [f"{missing} figures of the other direction: --format {other}"] if missing else []
+        said += (
+            [f"{_counted(missing, 'figure')} of the other direction: --format {other}"]
+            if missing
+            else []
+        )
     return [sentence for sentence in said if sentence]
 
 
@@ -211,3 +215,7 @@ def _others(names: Sequence[str]) -> str:
         return ""
     more = f" and {len(names) - 2} more" if len(names) > 2 else ""
     return f"runs of other lines: {'; '.join(names[:2])}{more}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

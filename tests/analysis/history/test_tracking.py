@@ -54,7 +54,7 @@ def test_a_file_of_github_action_benchmark_has_one_direction():
     assert [row["name"].rpartition(" ")[2] for row in big] == ["share(answered)"]
     assert not any("answered" in row["name"] for row in small)
     assert left_out(groups, "github-action-benchmark") == [
-        "1 figures of the other direction: --format github-action-benchmark-bigger"
+        "1 figure of the other direction: --format github-action-benchmark-bigger"
     ]
     assert left_out(groups, "github-action-benchmark-bigger") == [
         "6 figures of the other direction: --format github-action-benchmark"
@@ -152,7 +152,7 @@ def test_otava_has_no_empty_cell_a_rare_figure_goes_and_so_does_a_run_with_a_gap
     assert len(rows) == 28
     assert left_out(groups, "otava") == [
         "figures that most runs lack: stale_audio_p50",
-        "1 runs that lack a figure that most have",
+        "1 run without a figure that most have",
     ]
 
 
