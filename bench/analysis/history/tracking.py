@@ -197,7 +197,10 @@ def left_out(groups: Sequence[Group], asked: str) -> list[str]:
         said += [_others([name_of(group, groups) for group in groups[1:]])]
     elif asked != "openmetrics":
         shown = [group for group, _ in _now(groups)]
-        said += [_others([name_of(one, groups) for one in groups if one not in shown])]
+        said += [
+            _stale(groups),
+            _others([name_of(one, groups) for one in groups if one not in shown]),
+        ]
     if asked in _DIRECTIONS:
         better, other = _DIRECTIONS[asked]
         missing = sum(_better(line) != better for _, line, _ in _latest(groups))
@@ -207,6 +210,20 @@ def left_out(groups: Sequence[Group], asked: str) -> list[str]:
             else []
         )
     return [sentence for sentence in said if sentence]
+
+
+def _stale(groups: Sequence[Group]) -> str:
+    """That the figures are not of the latest run, for a tracker would book them as if they were."""
+    every = [entry for group in groups for entry in group.entries]
+    latest = max(every, key=lambda entry: entry.created, default=None)
+    newest = max((entry.created for _, entry in _now(groups)), default="")
+    if latest is None or latest.verdict != "invalid" or newest == latest.created:
+        return ""
+    commit = f" at {latest.commit[:10]}" if latest.commit else ""
+    told = (
+        f"these figures are of {newest[:16].replace('T', ' ')}" if newest else "no other is valid"
+    )
+    return f"the latest run{commit}, which was invalid: {told}"
 
 
 def _others(names: Sequence[str]) -> str:
