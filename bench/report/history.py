@@ -161,7 +161,8 @@ def _commits(line: Line, change: Change, between: str = " and ") -> str:
 
 
 def _p(change: Change) -> str:
-    return "p < 1e-9" if change.p < 1e-9 else f"p = {change.p:.1g}"
+    told = "p < 1e-9" if change.p < 1e-9 else f"p = {change.p:.1g}"
+    return told.replace(" ", "\u00a0").replace("-", "\u2011")  # never broken between lines
 
 
 # ── tables ───────────────────────────────────────────────────────────────────────────────────────
