@@ -126,7 +126,8 @@ def arguments(scenario: str | Path, folder: Path, options: Mapping[str, object])
 
 def _words(value: object) -> Iterator[str]:
     if isinstance(value, Mapping):
-        yield from (f"{key}={one}" for key, one in value.items())
+        for key, one in value.items():
+            yield f"{key}={str(one).lower() if isinstance(one, bool) else one}"
     elif isinstance(value, list | tuple):
         yield from map(str, value)
     else:

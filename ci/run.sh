@@ -20,8 +20,53 @@ here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 retries="${BENCH_RETRIES:-1}"
 inconclusive="${BENCH_INCONCLUSIVE:-fail}"
 
+if [ -n "${BENCH_OUT:-}" ]; then
+  out="$BENCH_OUT"
+elif [ -n "${RUNNER_TEMP:-}" ]; then
+  out="$(mktemp -d "$RUNNER_TEMP/bench-run.XXXXXX")"
+else
+  out="bench-run"
+fi
+mkdir -p "$out"
+
+# Where a runner keeps its workspace there may be older runs: none of them is taken for this one.
+number=0
+next_folder() {
+  number=$((number + 1))
+  while [ -e "$out/run-$number" ]; do number=$((number + 1)); done
+  folder="$out/run-$number"
+  log="$out/log-$number.txt"
+}
+
+# Annotations or plain lines, and what later steps are given.
+finish() {
+  "${BENCH_PYTHON:-python3}" "$here/tell.py" "$code" "$folder" "$log" "$inconclusive"
+  if [ -n "${GITHUB_OUTPUT:-}" ]; then
+    case "$code" in
+      0) verdict=pass ;;
+      1) verdict=fail ;;
+      3) verdict=invalid ;;
+      4) verdict=inconclusive ;;
+      130) verdict=interrupted ;;
+      *) verdict=refused ;;
+    esac
+    {
+      echo "verdict=$verdict"
+      echo "exit-code=$code"
+      echo "tries=$try"
+      echo "out=$out"
+      echo "log=$log"
+      if [ -f "$folder/verdict.json" ]; then echo "folder=$folder"; fi
+    } >> "$GITHUB_OUTPUT"
+  fi
+}
+
+try=1
+next_folder
 refuse() {
-  echo "bench: $1" >&2
+  echo "bench: $1" > "$log"
+  code=2
+  finish >&2
   exit 2
 }
 [ -n "${BENCH_SCENARIO:-}" ] || refuse "no scenario was given: set scenario (BENCH_SCENARIO)"
@@ -44,15 +89,6 @@ while read -r line; do
   if [ -n "$line" ]; then arguments+=("$line"); fi
 done <<< "${BENCH_ARGS:-}"
 
-if [ -n "${BENCH_OUT:-}" ]; then
-  out="$BENCH_OUT"
-elif [ -n "${RUNNER_TEMP:-}" ]; then
-  out="$(mktemp -d "$RUNNER_TEMP/bench-run.XXXXXX")"
-else
-  out="bench-run"
-fi
-mkdir -p "$out"
-
 # What a program prints may quote a server: on GitHub no line of it may be a workflow command.
 github="${GITHUB_ACTIONS:-}"
 token="$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')"
@@ -64,34 +100,14 @@ play() {
   if [ "$github" = true ]; then echo "::$token::"; fi
 }
 
-try=1
 while :; do
-  folder="$out/run-$try"
-  log="$out/log-$try.txt"
   play
   if [ "$code" -ne 3 ] || [ "$try" -gt "$retries" ]; then break; fi
   try=$((try + 1))
+  next_folder
   echo "The runner was unfit (exit code 3): try $try of $((retries + 1))"
 done
 
-"${BENCH_PYTHON:-python3}" "$here/tell.py" "$code" "$folder" "$log" "$inconclusive"
-if [ -n "${GITHUB_OUTPUT:-}" ]; then
-  case "$code" in
-    0) verdict=pass ;;
-    1) verdict=fail ;;
-    3) verdict=invalid ;;
-    4) verdict=inconclusive ;;
-    130) verdict=interrupted ;;
-    *) verdict=refused ;;
-  esac
-  {
-    echo "verdict=$verdict"
-    echo "exit-code=$code"
-    echo "tries=$try"
-    echo "out=$out"
-    echo "log=$log"
-    if [ -f "$folder/verdict.json" ]; then echo "folder=$folder"; fi
-  } >> "$GITHUB_OUTPUT"
-fi
+finish
 if [ "$code" -eq 4 ] && [ "$inconclusive" = warn ]; then exit 0; fi
 exit "$code"

@@ -12,8 +12,9 @@ set -euo pipefail
     echo "## 🚫 NO RUN: the bench ended with exit code ${BENCH_EXIT_CODE:-unknown}"
     if [ -f "${BENCH_LOG:-}" ]; then
       echo
-      # As an indented block, in which nothing is markup.
-      tail -n 20 "$BENCH_LOG" | cut -c 1-400 | sed 's/^/    /'
+      # As an indented block, in which nothing is markup; a lone return would end its line.
+      tail -n 20 "$BENCH_LOG" | tr '\r' '\n' |
+        LC_ALL=C.UTF-8 sed -E 's/^(.{400}).+/\1…/; s/^/    /'
     fi
   fi
   if [ "${BENCH_TRIES:-1}" -gt 1 ]; then

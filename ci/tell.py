@@ -5,7 +5,8 @@ Theory of operation
 `python3 tell.py EXIT_CODE FOLDER LOG fail|warn`, with nothing but the standard library, because it
 also speaks where the bench could not be installed. A failed gate is an error, an inconclusive one
 an error or a warning as was asked for, a broken rule of validity an error that says that it is safe
-to run again. GitHub shows ten annotations of a kind and step, so the last of them counts the rest.
+to run again; a soft gate that does not hold is a notice, whatever the rest came to. GitHub shows
+ten annotations of a kind and step, so the last of them counts the rest.
 
 A workflow command ends at its line and its properties at a comma or colon; what is said may hold
 all of these, so they are written as GitHub's own toolkit writes them (actions/toolkit,
@@ -42,12 +43,14 @@ def notes(code: int, verdict: dict[str, Any] | None, said: str, *, lenient: bool
     if verdict is None or code not in {0, 1, 3, 4}:
         means = MEANS.get(code, "the program failed")
         return [Note("error", f"bench: exit code {code}, {means}", said or "nothing was said")]
-    if code == 0:
-        return [Note("notice", "bench: pass", "; ".join(verdict["reasons"]))]
-    found = list(_invalid(verdict) if code == 3 else _gates(verdict, lenient=lenient))
-    if not found:  # a run that measured nothing
-        level = "warning" if lenient and code == 4 else "error"
-        found = [Note(level, f"bench: {verdict['verdict']}", "; ".join(verdict["reasons"]))]
+    if code == 3:
+        found = list(_invalid(verdict))
+    else:
+        found = list(_gates(verdict, lenient=lenient)) if code else []
+        if not found:  # a pass, or a run that measured nothing
+            level = "notice" if code == 0 else "warning" if lenient and code == 4 else "error"
+            found = [Note(level, f"bench: {verdict['verdict']}", "; ".join(verdict["reasons"]))]
+        found += _soft(verdict)
     if len(found) > MOST:
         rest = len(found) - MOST + 1
         more = f"{rest} more like these; the job summary and verdict.json have them all"
@@ -63,14 +66,23 @@ def _invalid(verdict: dict[str, Any]) -> Iterator[Note]:
 
 
 def _gates(verdict: dict[str, Any], *, lenient: bool) -> Iterator[Note]:
-    """Failed gates, then open ones."""
-    for gate in verdict["gates"]:
+    """Failed gates, then open ones; of those that decide."""
+    deciding = [gate for gate in verdict["gates"] if not gate.get("soft")]
+    for gate in deciding:
         if gate["verdict"] == "fail":
             yield Note("error", f"bench: failed, {gate['gate']}", gate["reason"])
-    for gate in verdict["gates"]:
+    for gate in deciding:
         if gate["verdict"] == "inconclusive":
             level = "warning" if lenient else "error"
             yield Note(level, f"bench: inconclusive, {gate['gate']}", gate["reason"])
+
+
+def _soft(verdict: dict[str, Any]) -> Iterator[Note]:
+    """Gates that only report, where they do not hold."""
+    for gate in verdict["gates"]:
+        if gate.get("soft") and gate["verdict"] != "pass":
+            title = f"bench: {gate['verdict']}, decides nothing, {gate['gate']}"
+            yield Note("notice", title, gate["reason"])
 
 
 def command(note: Note) -> str:

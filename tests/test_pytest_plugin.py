@@ -173,10 +173,12 @@ def test_a_folder_without_a_run_is_told_in_a_line(play):
 
 def test_options_are_written_as_the_command_line_has_them():
     given = {
-        "max_minutes": 2.5, "set": {"turns": 2, "corpus": "x"}, "web": False, "baseline": None,
+        "max_minutes": 2.5, "set": {"turns": 2, "corpus": "x", "a.b": True}, "web": False,
+        "baseline": None,
     }  # fmt: skip
     assert arguments("s.toml", Path("o"), given) == [
-        "run", "--max-minutes=2.5", "--set=turns=2", "--set=corpus=x", "--out=o", "--", "s.toml",
+        "run", "--max-minutes=2.5", "--set=turns=2", "--set=corpus=x", "--set=a.b=true", "--out=o",
+        "--", "s.toml",
     ]  # fmt: skip
 
 

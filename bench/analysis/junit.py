@@ -4,15 +4,19 @@ Two suites: gates and validity. A failed gate is a failure; an inconclusive one 
 validity rule are errors, so that neither is ever shown green. Gates of an invalid run are skipped:
 its figures never gate. So is a soft gate that does not hold. Every case carries its figures twice:
 as properties for programs, and in system-out for people, because some servers show the one and some
-the other.
+the other. A control character, as a program's name or a server's words may hold, is no XML at all:
+it is written as a replacement character.
 """
 
+import re
 from pathlib import Path
 from typing import Any, Final
 
 from junitparser import Error, Failure, JUnitXml, Properties, Property, Skipped, TestCase, TestSuite
 
 _FIGURES: Final = ("verdict", "value", "low", "high", "limit", "n")
+_NO_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What XML 1.0 cannot hold (https://www.w3.org/TR/xml/#charsets)."""
 _MEASURES: Final = ("ok", "value", "bound", "unit", "from_s", "to_s")
 
 
@@ -25,7 +29,7 @@ def write_junit(verdict: dict[str, Any], name: str, path: Path) -> None:
         validity.add_testcase(_check(check))
     if verdict["verdict"] != "pass" and not (gates.failures + gates.errors + validity.errors):
         case = TestCase("the run measured something", "bench.gates")
-        case.result = [Error("; ".join(verdict["reasons"]), verdict["verdict"])]
+        case.result = [Error(_writable("; ".join(verdict["reasons"])), verdict["verdict"])]
         gates.add_testcase(case)
     document = JUnitXml()
     document.add_testsuite(gates)
@@ -36,7 +40,7 @@ def write_junit(verdict: dict[str, Any], name: str, path: Path) -> None:
 
 
 def _gate(ruling: dict[str, Any], *, invalid: bool) -> TestCase:
-    reason: str = ruling["reason"]
+    reason = _writable(ruling["reason"])
     result: list[Any] = []
     if invalid:
         result = [Skipped(f"the run is invalid; {reason}")]
@@ -51,9 +55,14 @@ def _gate(ruling: dict[str, Any], *, invalid: bool) -> TestCase:
 
 
 def _check(check: dict[str, Any]) -> TestCase:
-    result = [] if check["ok"] else [Error(f"{check['text']}; {check['remedy']}", "invalid")]
+    text, remedy = _writable(check["text"]), _writable(check["remedy"])
+    result = [] if check["ok"] else [Error(f"{text}; {remedy}", "invalid")]
     figures = {name: check.get(name) for name in _MEASURES}
-    return _case(check["rule"], "bench.validity", figures, result, check["text"])
+    return _case(check["rule"], "bench.validity", figures, result, text)
+
+
+def _writable(text: str) -> str:
+    return _NO_XML.sub("\ufffd", text)
 
 
 def _case(name: str, room: str, figures: dict[str, Any], result: list[Any], said: str) -> TestCase:

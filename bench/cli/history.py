@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +17,10 @@ from bench.plan.gates import nearest
 from bench.plan.metrics import METRICS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bench.runs.history import Wanted
+    from bench.runs.record import Entry
 
 history_app = typer.Typer(
     no_args_is_help=True, help="Runs over time: add, show changes, export, merge."
@@ -33,6 +38,11 @@ Store = Annotated[Path, typer.Option("--store", help="The history's file.")]
 Scenario = Annotated[str, typer.Option(help="Only runs of this scenario.")]
 Target = Annotated[str, typer.Option(help="Only runs against this target.")]
 Branch = Annotated[str, typer.Option(help="Only runs of this branch.")]
+Since = Annotated[
+    str, typer.Option(help="Only runs begun since then: a date (2026-09-01, UTC) or an age (30d).")
+]
+AGE = re.compile(r"([0-9]+)([hdw])")
+HOURS = {"h": 1, "d": 24, "w": 7 * 24}
 Metrics = Annotated[list[str] | None, typer.Option("--metric", help="A metric; repeatable.")]
 Statistics = Annotated[list[str] | None, typer.Option("--statistic", help="As in p50; repeatable.")]
 
@@ -64,6 +74,7 @@ def show(
     scenario: Scenario = "",
     target: Target = "",
     branch: Branch = "",
+    since: Since = "",
     metric: Metrics = None,
     statistic: Statistics = None,
     filter_: Annotated[
@@ -76,16 +87,17 @@ def show(
     store: Store = STORE,
 ) -> None:
     """Show the runs, a line for every figure, and where its level changed."""
-    from bench.analysis.history.series import HEADLINE, STATISTICS  # noqa: PLC0415
+    from bench.analysis.history.series import HEADLINE, STATISTICS, with_changes  # noqa: PLC0415
     from bench.cli.lines import document, print_groups  # noqa: PLC0415
     from bench.runs.history import Wanted  # noqa: PLC0415
 
     found = _groups(
         Wanted(
             scenario, target, branch, _metrics(metric) or HEADLINE,
-            _statistics(statistic) or STATISTICS, filter_,
+            _statistics(statistic) or STATISTICS, filter_, _since(since, datetime.now(UTC)),
         ), store,
     )  # fmt: skip
+    found = with_changes(found)
     if html is not None:
         from bench.report.history import write_history  # noqa: PLC0415
 
@@ -113,6 +125,7 @@ def export(
     scenario: Scenario = "",
     target: Target = "",
     branch: Branch = "",
+    since: Since = "",
     metric: Metrics = None,
     statistic: Statistics = None,
     out_: Annotated[
@@ -130,7 +143,7 @@ def export(
     found = _groups(
         Wanted(
             scenario, target, branch, _metrics(metric) or HEADLINE,
-            _statistics(statistic) or STATISTICS, "",
+            _statistics(statistic) or STATISTICS, "", _since(since, datetime.now(UTC)),
         ), store,
     )  # fmt: skip
     text = FORMATS[format_](found)
@@ -161,19 +174,48 @@ def _groups(wanted: "Wanted", store: Path) -> list[Any]:
 
     entries, figures = read(store, wanted)
     if not entries:
-        asked = {
-            "--scenario": wanted.scenario,
-            "--target": wanted.target,
-            "--branch": wanted.branch,
-        }
-        told = " ".join(f"{option} {value!r}" for option, value in asked.items() if value)
-        every, _ = read(store, Wanted(metrics=[""]))
-        has = sorted({f"{one.scenario} against {one.target} on {one.branch!r}" for one in every})
-        raise UsageError(
-            f"{store}: no run of {told}; it has {'; '.join(has[:5])}" if told
-            else f"{store}: no run in it yet; add one with 'bench history add RUN'"
-        )  # fmt: skip
+        runs, _ = read(store, Wanted(metrics=[""]))
+        raise UsageError(f"{store}: {_nothing(wanted, runs)}")
+    if wanted.filter and not figures:
+        _, every = read(store, wanted._replace(metrics=(), statistics=(), filter=None))
+        known = {figure.filter for figure in every} - {""}
+        if wanted.filter not in known:
+            others = nearest(wanted.filter, known) if known else "leave it out to see whole runs"
+            raise UsageError(f"--filter {wanted.filter!r}: no such figures in these runs; {others}")
     return groups(entries, figures)
+
+
+def _nothing(wanted: "Wanted", every: "Sequence[Entry]") -> str:
+    """Why no run is told: none that was asked for, or none at all."""
+    asked = {
+        "--scenario": wanted.scenario, "--target": wanted.target, "--branch": wanted.branch,
+        "--since": wanted.since[:16].replace("T", " "),
+    }  # fmt: skip
+    told = " ".join(f"{option} {value!r}" for option, value in asked.items() if value)
+    if not told or not every:
+        return "no run in it yet; add one with 'bench history add RUN'"
+    has = {f"{one.scenario} against {one.target} on {one.branch!r}": one.created for one in every}
+    latest = [f"{name}, last {has[name][:16].replace('T', ' ')}" for name in sorted(has)]
+    return f"no run of {told}; it has {'; '.join(latest[:5])}"
+
+
+def _since(asked: str, now: datetime) -> str:
+    """The instant from which on runs are wanted, in ISO 8601 and UTC; empty for all of them."""
+    text = asked.strip()
+    try:
+        if age := AGE.fullmatch(text):
+            since = now - timedelta(hours=int(age[1]) * HOURS[age[2]])
+        elif text:
+            since = datetime.fromisoformat(text)
+            since = since.replace(tzinfo=UTC) if since.tzinfo is None else since.astimezone(UTC)
+        else:
+            return ""
+    except (ValueError, OverflowError):
+        raise UsageError(
+            f"--since {asked!r}: give a date, as in 2026-09-01 or 2026-09-01T09:00 (UTC), or an "
+            "age, as in 12h, 30d or 8w"
+        ) from None
+    return since.isoformat()
 
 
 def _metrics(asked: list[str] | None) -> list[str]:

@@ -13,13 +13,12 @@ from bench.analysis.history.series import (
     Group,
     Line,
     Setting,
-    changes_of,
     name_of,
     silence,
     size,
     worse,
 )
-from bench.report.words import quantity
+from bench.report.words import count, quantity
 from bench.runs.record import Entry
 
 _BARS: Final = "▁▂▃▄▅▆▇█"
@@ -82,7 +81,7 @@ def _runs(group: Group) -> Table:
 def _lines(group: Group) -> Table:
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("figure", overflow="fold")
-    table.add_column(f"{min(len(group.entries), _WIDEST)} latest runs", no_wrap=True)
+    table.add_column(f"latest {count(min(len(group.entries), _WIDEST), 'run')}", no_wrap=True)
     for name in ("latest", "runs"):
         table.add_column(name, justify="right", no_wrap=True)
     for line in group.lines:
@@ -115,14 +114,14 @@ def sparkline(group: Group, line: Line) -> str:
 
 
 def _changes(group: Group) -> Iterator[str]:
-    found = [(line, change) for line in group.lines for change in changes_of(line)]
+    found = [(line, change) for line in group.lines for change in line.changes]
     for line, change in found:
         yield sentence(line, change)
     why = {silence(line) for line in group.lines} - {""}
     if not found and len(why) == 1:
         yield f"no change points: {why.pop()}"
     elif not found:
-        yield "no change points"
+        yield "no change points" if group.lines else "no figures of those that were asked for"
 
 
 def sentence(line: Line, change: Change) -> str:
@@ -169,7 +168,7 @@ def _line(line: Line) -> dict[str, Any]:
             for point in line.points
         ],
         "aside": [{"run": entry.key, "why": why} for entry, why in line.aside],
-        "changes": [_change(line, change) for change in changes_of(line)],
+        "changes": [_change(line, change) for change in line.changes],
         "lacking": silence(line),
     }  # fmt: skip
 

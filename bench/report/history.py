@@ -17,7 +17,6 @@ from bench.analysis.history.changes import ALPHA, FEWEST, LEAST, Change
 from bench.analysis.history.series import (
     Group,
     Line,
-    changes_of,
     name_of,
     silence,
     size,
@@ -108,7 +107,7 @@ def _by_metric(group: Group) -> list[list[Line]]:
 
 def _found(group: Group) -> list[Found]:
     """Every change of a setting, the latest first."""
-    found = [(line, change) for line in group.lines for change in changes_of(line)]
+    found = [(line, change) for line in group.lines for change in line.changes]
     return sorted(found, key=lambda each: each[0].points[each[1].at].entry.created, reverse=True)
 
 
@@ -135,10 +134,9 @@ def _answer(line: Line) -> str:
     last = line.points[-1]
     now = with_interval(last.value, last.low, last.high, line.unit)
     told = f"{line.statistic} is {now} in the latest of {count(len(line.points), 'run')}"
-    changes = changes_of(line)
-    if not changes:
+    if not line.changes:
         return f"{capital(told)}: {silence(line) or 'no change is shown'}."
-    return f"{capital(told)}. " + " ".join(_sentence(line, change) for change in changes)
+    return f"{capital(told)}. " + " ".join(_sentence(line, change) for change in line.changes)
 
 
 def _sentence(line: Line, change: Change) -> str:
@@ -163,7 +161,8 @@ def _commits(line: Line, change: Change, between: str = " and ") -> str:
 
 
 def _p(change: Change) -> str:
-    return "p < 1e-9" if change.p < 1e-9 else f"p = {change.p:.1g}"
+    told = "p < 1e-9" if change.p < 1e-9 else f"p = {change.p:.1g}"
+    return told.replace(" ", "\u00a0").replace("-", "\u2011")  # never broken between lines
 
 
 # ── tables ───────────────────────────────────────────────────────────────────────────────────────

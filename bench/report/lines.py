@@ -1,13 +1,16 @@
-"""Lines over runs: one metric of one setting, its intervals, its changes of level."""
+"""Lines over runs: one metric of one setting, its intervals, its changes of level.
+
+What a change is stands above the lines, in rows of its own: on a phone it would cover the points.
+"""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 
 from bench.analysis.history.changes import Change
-from bench.analysis.history.series import Line, Point, changes_of, size, worse
+from bench.analysis.history.series import Line, Point, size, worse
 from bench.report.marks import safe
 from bench.report.theme import blank, colour, metric_colour
 from bench.report.words import moment, plain, with_interval
@@ -15,6 +18,10 @@ from bench.runs.record import Entry
 
 _HEIGHT: Final = 320
 _TICKS: Final = 5  # days under the axis: so many fit a phone
+_LEGEND: Final = 28  # px: its height
+_RIGHT: Final = 24  # px: half of the last day under the axis
+_ROW: Final = 18  # px: a row of labels
+_LETTER: Final = 0.027  # of the width of a phone's figure: a letter of a label
 _DASHES: Final = {"p50": "solid", "p95": "dot", "share": "solid"}
 _WIDTHS: Final = {"p50": 2.5, "p95": 2.0, "share": 2.5}
 
@@ -26,15 +33,23 @@ def line_figure(entries: Sequence[Entry], lines: Sequence[Line]) -> go.Figure:
     """
     place = {entry.key: at for at, entry in enumerate(entries)}
     low, high = _range(lines)
-    figure = blank(_HEIGHT)
+    changes = _changes(lines)
+    labels = [_label(place, line, change) for line, change in changes]
+    rows = _rows(labels)
+    above = _ROW * (max(rows, default=-1) + 1)
+    figure = blank(
+        _HEIGHT + above,
+        margin={"t": _LEGEND + above, "r": _RIGHT},
+        legend={"yref": "container", "y": 1, "yanchor": "top"},
+    )
     for line in lines:
         if line.points:
             figure.add_trace(_band(place, line))
     for line in lines:
         if line.points:
             figure.add_trace(_trace(place, line))
-    for at, (line, change) in enumerate(_changes(lines)):
-        _mark(figure, place, line, change, at)
+    for (line, change), label, row in zip(changes, labels, rows, strict=True):
+        _mark(figure, label, row, colour("limit" if worse(line, change) else "good"))
     if crosses := _aside(place, lines, low):
         figure.add_trace(crosses)
     unit = {"1": ""}.get(lines[0].unit, lines[0].unit)
@@ -122,29 +137,59 @@ def _commit(entry: Entry) -> str:
 
 
 def _changes(lines: Sequence[Line]) -> list[tuple[Line, Change]]:
-    found = [(line, change) for line in lines for change in changes_of(line)]
+    found = [(line, change) for line in lines for change in line.changes]
     return sorted(found, key=lambda each: each[0].points[each[1].at].entry.created)
 
 
-def _mark(
-    figure: go.Figure, place: dict[str, int], line: Line, change: Change, number: int
-) -> None:
-    """An upright line before the first run of a new level, with what it is."""
-    at = place[line.points[change.at].entry.key] - 0.5
+class _Label(NamedTuple):
+    """What is said of a change, and where: its line, and what it covers, counted in runs."""
+
+    text: str
+    at: float
+    begin: float
+    end: float
+
+
+def _label(place: dict[str, int], line: Line, change: Change) -> _Label:
+    """A label stands on that side of its line on which there is more room."""
     step, unit = size(line, change)
-    tone = colour("limit" if worse(line, change) else "good")
-    figure.add_vline(x=at, line={"color": tone, "width": 1.5, "dash": "dash"})
-    late = at > 0.55 * len(place)
+    text = f"{line.statistic} {'+' if step > 0 else ''}{plain(step, '%')} {unit}"
+    at = place[line.points[change.at].entry.key] - 0.5
+    width = _LETTER * len(text) * len(place)
+    late = at > 0.5 * len(place)
+    return _Label(text, at, at - width if late else at, at if late else at + width)
+
+
+def _rows(labels: Sequence[_Label]) -> list[int]:
+    """A row for each label, the lowest in which it covers no other."""
+    rows: list[int] = []
+    for number, label in enumerate(labels):
+        beside = {
+            row
+            for one, row in zip(labels[:number], rows, strict=True)
+            if label.begin < one.end and one.begin < label.end
+        }
+        rows.append(next(row for row in range(len(labels)) if row not in beside))
+    return rows
+
+
+def _mark(figure: go.Figure, label: _Label, row: int, tone: str) -> None:
+    """An upright line before the first run of a new level, up to what it is."""
+    figure.add_vline(x=label.at, line={"color": tone, "width": 1.5, "dash": "dash"})
     figure.add_annotation(
-        x=at,
-        y=0.99 - 0.085 * (number % 4),
+        x=label.at,
+        y=1,
         yref="paper",
-        xanchor="right" if late else "left",
-        yanchor="top",
-        text=f"{line.statistic} {'+' if step > 0 else ''}{plain(step, '%')} {unit}",
-        showarrow=False,
+        ax=0,
+        ay=-_ROW * row - 2,
+        xanchor="right" if label.begin < label.at else "left",
+        yanchor="bottom",
+        text=label.text,
+        showarrow=True,
+        arrowhead=0,
+        arrowwidth=1.5,
+        arrowcolor=tone,
         font={"size": 11, "color": tone},
-        bgcolor=colour("paper"),
     )
 
 

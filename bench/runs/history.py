@@ -51,7 +51,8 @@ _FIGURE_COLUMNS: Final = ", ".join(Figure._fields)
 class Wanted(NamedTuple):
     """Which runs and figures are read; an empty one means all.
 
-    `filter` is that of the figures: "" those of whole runs, None all.
+    `filter` is that of the figures: "" those of whole runs, None all. `since` is an instant in ISO
+    8601 and UTC, as `created` of an entry.
     """
 
     scenario: str = ""
@@ -60,6 +61,7 @@ class Wanted(NamedTuple):
     metrics: Sequence[str] = ()
     statistics: Sequence[str] = ()
     filter: str | None = None
+    since: str = ""
 
 
 def add(store: Path, records: Sequence[Record]) -> list[bool]:
@@ -115,7 +117,8 @@ def read(store: Path, wanted: Wanted) -> tuple[list[Entry], list[Figure]]:
 def _chosen(wanted: Wanted) -> tuple[str, list[str]]:
     """The condition on runs, and the values it binds."""
     asked = {"scenario": wanted.scenario, "target": wanted.target, "branch": wanted.branch}
-    return _among({column: [value] if value else [] for column, value in asked.items()})
+    among, values = _among({column: [value] if value else [] for column, value in asked.items()})
+    return f"{among} AND created >= ?", [*values, wanted.since]
 
 
 def _among(columns: dict[str, Sequence[str]]) -> tuple[str, list[str]]:

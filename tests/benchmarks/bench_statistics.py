@@ -5,6 +5,8 @@ nominally 5 is told from 6 by some 2 000 trials (its standard error is then 0.5)
 by 1 000. The worlds are those of `tests.analysis.comparing.chance`: five runs a side of 60 sessions
 of 10 turns, half of the variance within a run between sessions, 3 % of shift between runs.
 
+Change points of a history: pages of many lines over the same runs, 3 % of noise between runs.
+
 Speed: the unit is one bare numpy resampling of the same shape: for one metric, of both sides, the
 5 × 100 × 10 samples drawn 2 000 times with their sessions and their quantiles taken
 (`np.quantile`), nothing else. All metrics of the comparison take less than ten of it.
@@ -19,6 +21,7 @@ from bench.analysis.comparing.contrast import chance, contrast, holm, interval
 from bench.analysis.comparing.levels import RESAMPLES, Ratios, Sampled, levels, ratio_levels
 from bench.analysis.comparing.rows import STATISTICS
 from bench.analysis.comparing.side import Waits
+from bench.analysis.history.changes import find_in_all
 from bench.analysis.measure import PER_TURN
 from bench.analysis.quantile import Sample, estimates, proportion
 from bench.analysis.ruling import rule_gate
@@ -35,6 +38,7 @@ from tests.analysis.comparing.chance import (
     truth,
     unsampled,
 )
+from tests.analysis.history.test_changes import family
 from tests.analysis.watched import ended
 
 ASKED = [QUANTILES[name] for name in STATISTICS]
@@ -42,6 +46,9 @@ NAMES = (*STATISTICS, "mean")
 USUAL = World()
 BATCH = 200
 ALARMS, POWER, COVERED, WRONG = 6.0, 75.0, (93.0, 97.0), 5.0
+PAGE = 22
+"""Lines of a page: p50 and p95 of eleven figures."""
+TOLD = 5.0
 
 
 def contrasts(rng, trials, world, change=0.0):
@@ -148,6 +155,21 @@ def wrong_passes(rng, trials, world, statistic):
     return 100 * passed / trials
 
 
+def pages(rng, trials, lines, runs, **facts):
+    """How often a page of flat lines tells any change, in %."""
+    told = (any(find_in_all(family(rng, lines, runs, **facts))) for _ in range(trials))
+    return 100 * sum(told) / trials
+
+
+def steps(rng, trials, lines, after):
+    """How often a page tells +10 % in one of its lines, within a run of its place, in %."""
+    hits = 0
+    for _ in range(trials):
+        found = find_in_all(family(rng, lines, 25 + after, steps=[(25, 1.1)]))[0]
+        hits += any(abs(change.at - 25) <= 1 for change in found)
+    return 100 * hits / trials
+
+
 def speed():
     """(seconds of a comparison of all metrics, seconds of one bare resampling)."""
     rng, world = np.random.default_rng(9), World(sessions=100)
@@ -243,6 +265,22 @@ def watches(trials):
         yield at_least(what, 100 * soon / trials, POWER)
 
 
+def histories(rng, trials):
+    """Change points: false alarms of whole pages, and what is found of a step in one line."""
+    for runs in (10, 30, 60):
+        what = f"flat history, {PAGE} lines of {runs} runs: any change told, %"
+        yield at_most(what, pages(rng, trials, PAGE, runs), TOLD)
+    for noise, facts in (
+        ("half of the noise in common", {"together": 0.5}),
+        ("heavy tails (t of 4)", {"heavy": True}),
+    ):
+        what = f"flat history, {PAGE} lines of 30 runs, {noise}: any change told, %"
+        yield at_most(what, pages(rng, trials, PAGE, 30, **facts), TOLD)
+    for lines, after in ((1, 5), (PAGE, 5), (PAGE, 8)):
+        what = f"+10 % in 1 of {lines} lines, {after} runs after it: found, %"
+        yield at_least(what, steps(rng, trials // 4, lines, after), POWER)
+
+
 def benchmark(trials=2000):
     """Rows of (what, measured, bound, holds)."""
     rng = np.random.default_rng(20_240_229)
@@ -253,5 +291,6 @@ def benchmark(trials=2000):
         *comparisons(rng, trials),
         *reports(rng, trials),
         *watches(trials // 10),
+        *histories(rng, trials),
         at_most(what, taken / unit, 10.0),
     ]

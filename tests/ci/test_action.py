@@ -215,7 +215,13 @@ def test_no_input_is_ever_a_command(act, tmp_path):
 def test_an_input_that_cannot_be_is_refused_before_anything_runs(act, tmp_path, inputs, words):
     ran, calls = act(play(0, verdict("pass")), **inputs)
     assert (ran.codes["run"], calls) == (2, [])
-    assert words in ran.printed["run"]
+    (told,) = commands(ran)
+    assert told.startswith("::error title=bench%3A exit code 2%2C the request was wrong")
+    assert words in told
+    assert (ran.gives["verdict"], ran.gives["exit-code"], ran.gives["folder"]) == (
+        "refused", "2", "",
+    )  # fmt: skip
+    assert words in ran.summary
     assert not list(tmp_path.rglob("hurt"))
 
 
@@ -231,6 +237,37 @@ def test_more_gates_than_github_shows_are_counted_in_the_last_annotation(act):
     told = commands(act(play(1, verdict("fail", gates=gates)))[0])
     assert len(told) == 10
     assert told[-1].endswith("::16 more like these; the job summary and verdict.json have them all")
+
+
+SOFT = GATE | {"gate": "soft max(delta_gap) < 1 ms", "soft": True, "reason": "is 2 ms"}
+
+
+@pytest.mark.parametrize(
+    ("played", "first"),
+    [
+        (play(0, verdict("pass", gates=[SOFT])), "::notice title=bench%3A pass"),
+        (play(1, verdict("fail", gates=[SOFT, GATE])), "::error title=bench%3A failed%2C p95"),
+        (play(4, verdict("inconclusive", gates=[SOFT])), "::error title=bench%3A inconclusive::"),
+    ],
+)
+def test_a_soft_gate_is_told_as_a_notice_and_after_what_decided(act, played, first):
+    decided, soft = commands(act(played)[0])
+    assert decided.startswith(first)
+    assert soft == (
+        "::notice title=bench%3A fail%2C decides nothing%2C soft max(delta_gap) < 1 ms::is 2 ms"
+    )
+
+
+def test_a_log_in_the_summary_is_an_indented_block_whatever_a_server_said(act):
+    evil = "bench: 4xx\r# <img src=x>\r\n" + "ä" * 500
+    ran, _ = act(play(2, None, evil))
+    _, _, *lines = ran.summary.split("\n")
+    told = [
+        line for line in "\n".join(lines).replace("\r", "\n").split("\n") if "Fetch" not in line
+    ]
+    assert any("<img" in line for line in told)
+    assert all(line.startswith("    ") for line in told if line)
+    assert f"    {'ä' * 400}…" in told
 
 
 def test_a_run_that_measured_nothing_is_annotated_by_its_reason(act):

@@ -86,3 +86,20 @@ def test_gitlab_finds_the_run_folder_and_the_junit_where_the_job_puts_them(gitla
     (tmp_path / "work" / "bench-run" / "run-1" / "junit.xml").touch()
     (found,) = (tmp_path / "work").glob(kept["reports"]["junit"])
     assert found.parent.name == "run-1"
+
+
+def test_a_run_of_before_is_neither_overwritten_nor_taken_for_the_next_one(gitlab, tmp_path):
+    def run(played):
+        output = tmp_path / "output"
+        output.write_text("")
+        gitlab(played, BENCH_SCENARIO="calls.toml", GITHUB_OUTPUT=str(output), number="a[0$(:)]")
+        return dict(line.split("=", 1) for line in output.read_text().splitlines())
+
+    assert run(play(0, verdict("pass")))["folder"] == "bench-run/run-1"
+    (tmp_path / "pretence" / "calls").unlink()
+    assert run(play(1, verdict("fail")))["folder"] == "bench-run/run-2"
+    (tmp_path / "pretence" / "calls").unlink()
+    assert "folder" not in run(play(2, None))
+    kept = tmp_path / "work" / "bench-run"
+    assert '"pass"' in (kept / "run-1" / "verdict.json").read_text()
+    assert (kept / "log-1.txt").exists()

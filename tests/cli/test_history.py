@@ -3,11 +3,14 @@
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from bench.cli import main
+from bench.cli.history import _since
+from bench.errors import UsageError
 from bench.runs.history import add
 from tests.past import past
 
@@ -169,7 +172,7 @@ def test_an_export_goes_to_a_file_or_to_stdout(bench, store, tmp_path):
         "export", "--format", "github-action-benchmark", "--branch", "main", "--store", store
     )
     assert json.loads(out)
-    assert "left out: 1 figures of the other direction" in err
+    assert "left out: 1 figure of the other direction" in err
 
 
 def test_histories_are_merged(bench, store, tmp_path):
@@ -184,6 +187,13 @@ def test_histories_are_merged(bench, store, tmp_path):
     [
         (["show", "--metric", "first_audio"], ["--metric", "did you mean 'first_audio_latency'"]),
         (["show", "--statistic", "p96"], ["--statistic", "p96", "did you mean"]),
+        (["show", "--since", "30x"], ["--since '30x'", "as in 2026-09-01", "30d"]),
+        (["export", "--format", "bmf", "--since", "soon"], ["--since 'soon'", "30d"]),
+        (
+            ["show", "--since", "2027-01-01"],
+            ["no run of --since '2027-01-01 00:00'", "on 'main', last 2026-09-30 09:00"],
+        ),
+        (["show", "--filter", "script=foo"], ["--filter 'script=foo'", "leave it out"]),
         (["show", "--branch", "mian"], ["no run of --branch 'mian'", "on 'main'"]),
         (["export", "--format", "otavo"], ["--format", "did you mean 'otava'"]),
         (["export", "--format", "bmf", "--out", "/no/where.json"], ["/no/where.json", "--out"]),
@@ -211,4 +221,44 @@ def test_runs_without_figures_of_those_asked_for_are_still_listed(bench, store):
     code, out, _ = bench("show", "--store", store, "--metric", "tool_call_latency")
     assert code == 0
     assert "2026-09-30" in out
-    assert "no change points" in out
+    assert "no figures of those that were asked for" in out
+
+
+def runs_of(told):
+    (group,) = json.loads(told)["groups"]
+    return [run["created"][:10] for run in group["runs"]]
+
+
+@pytest.mark.parametrize(
+    ("since", "first", "runs"),
+    [
+        ("2026-09-11", "2026-09-11", 20),
+        ("2026-09-11T09:00", "2026-09-11", 20),
+        ("2026-09-11T09:01", "2026-09-12", 19),
+        ("2026-09-11T11:00+02:00", "2026-09-11", 20),
+        ("", "2026-09-01", 30),
+    ],
+)
+def test_only_runs_since_a_date_are_shown_and_exported(bench, store, since, first, runs):
+    asked = ["--branch", "main", "--store", store, "--since", since]
+    shown = runs_of(bench("show", *asked, "--json")[1])
+    assert (shown[0], shown[-1], len(shown)) == (first, "2026-09-30", runs)
+    _, out, _ = bench("export", "--format", "otava", *asked)
+    rows = out.splitlines()[1:]
+    assert rows[0].startswith(first)
+    assert len(rows) == sum(day != "2026-09-06" for day in shown)  # the invalid run's
+
+
+@pytest.mark.parametrize(
+    ("age", "instant"),
+    [("36h", "2026-09-13T00:00:00+00:00"), ("30d", "2026-08-15T12:00:00+00:00"),
+     (" 2w ", "2026-08-31T12:00:00+00:00")],
+)  # fmt: skip
+def test_an_age_counts_back_from_now(age, instant):
+    assert _since(age, datetime(2026, 9, 14, 12, tzinfo=UTC)) == instant
+
+
+@pytest.mark.parametrize("age", ["30", "d", "30x", "-3d", "99999999999999d", "next week", "1.5d"])
+def test_what_is_neither_a_date_nor_an_age_is_refused(age):
+    with pytest.raises(UsageError, match=r"^--since '.*': give a date, as in .* 30d or 8w$"):
+        _since(age, datetime(2026, 9, 14, 12, tzinfo=UTC))

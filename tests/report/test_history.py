@@ -65,6 +65,22 @@ def test_a_change_is_an_upright_line_before_its_first_run_with_its_size(groups):
     assert all(re.search(r"\+(1[5-9]|2[0-5])\.?\d* %", label) for label in labels)
 
 
+def test_labels_of_changes_stand_in_rows_above_the_lines_and_cover_none_of_their_row():
+    ups = [list(past(40, seed=seed, noise=0.01)) for seed in (2, 3)]
+    high = list(past(40, step_at=0, step=1.5, seed=4, noise=0.01))
+    mixed = [(high if at // 10 % 2 else ups[at % 2])[at] for at in range(40)]
+    _, plot = traces(panels(of(mixed))["Has first audio latency changed?"])
+    notes = plot.layout.annotations
+    assert [(note.x, note.text[:3]) for note in notes] == [
+        (at - 0.5, name) for at in (10, 20, 30) for name in ("p50", "p95")
+    ]
+    assert {note.y for note in notes} == {1}
+    rows = [note.ay for note in notes]
+    assert len(set(rows[:4])) == 4  # a label is as wide as ten of forty runs on a phone
+    assert plot.layout.margin.t - 28 >= -min(rows)
+    assert plot.layout.height - plot.layout.margin.t == 320 - 28
+
+
 def test_an_invalid_run_is_a_cross_at_the_foot_and_no_point_of_a_line(groups):
     named, plot = traces(panels(groups)["Has first audio latency changed?"])
     crosses = named["no point"]

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from bench.analysis.history.changes import FEWEST, Change, find_changes, standard_errors
+from bench.analysis.history.changes import FEWEST, Change, find_in_all, standard_errors
 from bench.analysis.tables import Floats
 from bench.plan.gates import QUANTILES
 from bench.plan.metrics import METRICS
@@ -59,7 +59,8 @@ class Point(NamedTuple):
 class Line(NamedTuple):
     """One statistic of one metric over the runs of a setting.
 
-    `aside` are runs of the setting without a point, each with the reason.
+    `aside` are runs of the setting without a point, each with the reason. `changes` is what
+    `with_changes` found: their indices are those of `points`.
     """
 
     setting: Setting
@@ -69,6 +70,7 @@ class Line(NamedTuple):
     unit: str
     points: Sequence[Point]
     aside: Sequence[tuple[Entry, str]]
+    changes: Sequence[Change] = ()
 
 
 class Group(NamedTuple):
@@ -131,11 +133,21 @@ def _line(
     return Line(*where, unit, points, aside)
 
 
-def changes_of(line: Line) -> list[Change]:
-    """The change points of a line; their indices are those of its points."""
+def with_changes(found: Sequence[Group]) -> list[Group]:
+    """The same groups with the change points of their lines, all of which are told together."""
+    every = [line for group in found for line in group.lines]
+    changes = iter(find_in_all([_measured(line) for line in every]))
+    return [
+        group._replace(lines=[line._replace(changes=next(changes)) for line in group.lines])
+        for group in found
+    ]
+
+
+def _measured(line: Line) -> tuple[Floats, Floats]:
+    """The values of a line and their standard errors."""
     values = _column(point.value for point in line.points)
     low, high = (_column(getattr(point, end) for point in line.points) for end in ("low", "high"))
-    return find_changes(values, standard_errors(low, values, high))
+    return values, standard_errors(low, values, high)
 
 
 def _column(values: Iterable[float | None]) -> Floats:

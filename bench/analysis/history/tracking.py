@@ -193,16 +193,37 @@ def left_out(groups: Sequence[Group], asked: str) -> list[str]:
             rare = [_column(line) for line in group.lines if line not in columns]
             said += [f"figures that most runs lack: {', '.join(rare)}"] if rare else []
             gaps = valid - len(rows)
-            said += [f"{gaps} runs that lack a figure that most have"] if gaps else []
+            said += [f"{_counted(gaps, 'run')} without a figure that most have"] if gaps else []
         said += [_others([name_of(group, groups) for group in groups[1:]])]
     elif asked != "openmetrics":
         shown = [group for group, _ in _now(groups)]
-        said += [_others([name_of(one, groups) for one in groups if one not in shown])]
+        said += [
+            _stale(groups),
+            _others([name_of(one, groups) for one in groups if one not in shown]),
+        ]
     if asked in _DIRECTIONS:
         better, other = _DIRECTIONS[asked]
         missing = sum(_better(line) != better for _, line, _ in _latest(groups))
-        said += [f"{missing} figures of the other direction: --format {other}"] if missing else []
+        said += (
+            [f"{_counted(missing, 'figure')} of the other direction: --format {other}"]
+            if missing
+            else []
+        )
     return [sentence for sentence in said if sentence]
+
+
+def _stale(groups: Sequence[Group]) -> str:
+    """That the figures are not of the latest run, for a tracker would book them as if they were."""
+    every = [entry for group in groups for entry in group.entries]
+    latest = max(every, key=lambda entry: entry.created, default=None)
+    newest = max((entry.created for _, entry in _now(groups)), default="")
+    if latest is None or latest.verdict != "invalid" or newest == latest.created:
+        return ""
+    commit = f" at {latest.commit[:10]}" if latest.commit else ""
+    told = (
+        f"these figures are of {newest[:16].replace('T', ' ')}" if newest else "no other is valid"
+    )
+    return f"the latest run{commit}, which was invalid: {told}"
 
 
 def _others(names: Sequence[str]) -> str:
@@ -211,3 +232,7 @@ def _others(names: Sequence[str]) -> str:
         return ""
     more = f" and {len(names) - 2} more" if len(names) > 2 else ""
     return f"runs of other lines: {'; '.join(names[:2])}{more}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from bench.analysis.history.changes import ALPHA, FEWEST, find_changes, standard_errors
+from bench.analysis.history.changes import (
+    ALPHA,
+    FEWEST,
+    find_changes,
+    find_in_all,
+    standard_errors,
+)
 
 NOISE = 0.03
 
@@ -28,7 +34,7 @@ def share(tries, seed, found_in):
 
 @pytest.mark.parametrize("runs", [6, 10, 30, 60])
 def test_flat_noisy_lines_are_hardly_ever_said_to_change(runs):
-    assert share(400, runs, lambda g: find_changes(*line(g, runs))) <= 0.05
+    assert share(1000, runs, lambda g: find_changes(*line(g, runs))) <= 0.02
 
 
 def test_flat_lines_without_intervals_or_with_wild_noise_are_hardly_ever_said_to_change():
@@ -51,6 +57,70 @@ def test_a_step_of_ten_percent_in_three_percent_noise_is_found_within_five_runs(
         return any(abs(at - 25) <= 1 for at in found)
 
     assert share(300, 3, near) >= 0.9
+
+
+def family(generator, lines, runs, together=0.0, *, steps=(), heavy=False):
+    """Lines of the same runs; `together` is the share of their variance that all have in common.
+
+    `steps` are those of the first line; `heavy` noise is Student's of four degrees of freedom.
+    """
+
+    def noise(*shape):
+        if heavy:
+            return NOISE * generator.standard_t(4, size=shape) / np.sqrt(2)
+        return NOISE * generator.normal(size=shape)
+
+    logs = np.sqrt(together) * noise(1, runs) + np.sqrt(1 - together) * noise(lines, runs)
+    values = 900.0 * np.exp(logs)
+    for at, factor in steps:
+        values[0, at:] *= factor
+    return [(one, 0.01 * one) for one in values]
+
+
+@pytest.mark.parametrize("heavy", [False, True], ids=["normal", "heavy"])
+@pytest.mark.parametrize("together", [0.0, 0.5])
+def test_a_page_of_forty_flat_lines_hardly_ever_tells_a_change(together, heavy):
+    def any_of_it(generator):
+        return any(find_in_all(family(generator, 40, 30, together, heavy=heavy)))
+
+    assert share(150, 21, any_of_it) <= 0.05
+
+
+def test_uncorrected_the_same_forty_lines_would_often_tell_one():
+    def any_alone(generator):
+        return any(find_changes(*one) for one in family(generator, 40, 30))
+
+    assert share(150, 21, any_alone) >= 0.15
+
+
+def test_a_step_of_ten_percent_in_one_of_forty_lines_is_found_and_in_no_other():
+    def alone(generator):
+        first, *others = find_in_all(family(generator, 40, 33, steps=[(25, 1.1)]))
+        return any(abs(at - 25) <= 1 for at in places(first)) and not any(others)
+
+    assert share(150, 22, alone) >= 0.9
+
+
+def test_p_is_that_of_the_line_alone_times_the_lines_that_were_not_told_before_it():
+    values, errors = line(np.random.default_rng(5), 24, [(14, 1.25)])
+    steeper, _ = line(np.random.default_rng(5), 24, [(14, 1.5)])
+    flat, short = np.resize([100.0, 101.0, 102.0], 24), np.array([100.0] * 5)
+    told = find_in_all(
+        [(short, short * 0.01), (flat, flat * 0.01), (values, errors), (steeper, errors)]
+    )
+    (alone,), (first,) = find_changes(values, errors), find_changes(steeper, errors)
+    assert first.p < alone.p
+    assert told == [[], [], [alone._replace(p=2 * alone.p)], [first._replace(p=3 * first.p)]]
+
+
+def test_a_rise_that_falls_back_was_chosen_with_both_its_ends():
+    flat = 900.0 + np.resize([-9.0, 4.0, 9.0, -4.0], 40)
+    once, back = flat.copy(), flat.copy()
+    once[20:] += 60.0
+    back[20:30] += 60.0
+    (rise,), (up, down) = (find_changes(one, np.full(40, np.nan)) for one in (once, back))
+    assert (up.at, down.at) == (20, 30)
+    assert min(up.p, down.p) > 10 * rise.p
 
 
 def test_a_step_is_placed_sized_and_dated():

@@ -2,16 +2,16 @@ from itertools import chain
 
 import pytest
 
-from bench.analysis.history.series import changes_of, groups, name_of, silence, size, worse
+from bench.analysis.history.series import groups, name_of, silence, size, with_changes, worse
 from bench.plan.metrics import VERSION
 from tests.past import figure, past
 
 
 def of(*pasts):
-    """The groups of some pasts, as a history would give them."""
+    """The groups of some pasts, as a history would show them."""
     records = sorted(chain(*pasts), key=lambda record: (record.entry.created, record.entry.key))
     every = [one for record in records for one in record.figures]
-    return groups([record.entry for record in records], every)
+    return with_changes(groups([record.entry for record in records], every))
 
 
 def line_of(group, metric="first_audio_latency", statistic="p50"):
@@ -37,7 +37,7 @@ def test_runs_that_differ_in_what_they_must_share_are_never_of_one_line(other):
     found = of(past(10), past(10, step_at=0, step=2.0, **other))
     assert len(found) == 2
     assert all(len(line.points) == 10 for group in found for line in group.lines)
-    assert not any(changes_of(line) for group in found for line in group.lines)
+    assert not any(line.changes for group in found for line in group.lines)
     assert name_of(found[0], found) != name_of(found[1], found)
 
 
@@ -54,7 +54,16 @@ def test_a_step_is_found_in_every_latency_and_in_no_share():
     (group,) = of(past(30, step_at=20, step=1.2, seed=2))
     for line in group.lines:
         expected = [] if line.metric == "answered" else [20]
-        assert [change.at for change in changes_of(line)] == expected, line.metric
+        assert [change.at for change in line.changes] == expected, line.metric
+
+
+def test_all_lines_that_are_told_together_correct_each_other():
+    alone = line_of(of(past(20, step_at=14, step=1.12))[0]).changes[0]
+    others = [past(20, branch=f"side-{number}", seed=number) for number in range(2, 12)]
+    found = of(past(20, step_at=14, step=1.12), *others)
+    main = next(group for group in found if group.setting.branch == "main")
+    assert sum(len(group.lines) for group in found) == 77
+    assert line_of(main).changes[0].p > 10 * alone.p
 
 
 def test_an_invalid_run_is_kept_beside_its_line_and_is_no_point_of_it():
@@ -81,12 +90,12 @@ def test_a_quantile_beyond_every_wait_and_one_without_data_are_told_apart():
 def test_what_is_better_decides_what_is_worse():
     (slow,) = of(past(20, step_at=10, step=1.3))
     (quick,) = of(past(20, step_at=10, step=0.7))
-    assert worse(line_of(slow), changes_of(line_of(slow))[0])
-    assert not worse(line_of(quick), changes_of(line_of(quick))[0])
+    assert worse(line_of(slow), line_of(slow).changes[0])
+    assert not worse(line_of(quick), line_of(quick).changes[0])
     good, bad = past(10, answered=99.0), past(20, answered=90.0)
     (group,) = of(good, list(bad)[10:])
     line = line_of(group, "answered", "share")
-    (change,) = changes_of(line)
+    (change,) = line.changes
     assert worse(line, change)
     assert size(line, change) == (pytest.approx(-9.0), "points")
 
@@ -94,7 +103,7 @@ def test_what_is_better_decides_what_is_worse():
 def test_a_change_of_a_latency_is_in_percent_of_what_was():
     (group,) = of(past(30, step_at=15, step=1.5, noise=0.0))
     line = line_of(group)
-    (change,) = changes_of(line)
+    (change,) = line.changes
     assert size(line, change) == (pytest.approx(50.0), "%")
 
 

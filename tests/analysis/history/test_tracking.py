@@ -53,11 +53,15 @@ def test_a_file_of_github_action_benchmark_has_one_direction():
     big = json.loads(FORMATS["github-action-benchmark-bigger"](groups))
     assert [row["name"].rpartition(" ")[2] for row in big] == ["share(answered)"]
     assert not any("answered" in row["name"] for row in small)
+    stale = f"the latest run at {records()[29].entry.commit[:10]}, which was invalid: "
+    stale += "these figures are of 2026-09-29 09:00"  # and not to be booked as of the latest
     assert left_out(groups, "github-action-benchmark") == [
-        "1 figures of the other direction: --format github-action-benchmark-bigger"
+        stale,
+        "1 figure of the other direction: --format github-action-benchmark-bigger",
     ]
     assert left_out(groups, "github-action-benchmark-bigger") == [
-        "6 figures of the other direction: --format github-action-benchmark"
+        stale,
+        "6 figures of the other direction: --format github-action-benchmark",
     ]
 
 
@@ -92,7 +96,9 @@ def test_bmf_follows_its_schema():
             assert set(metric) <= {"value", "lower_value", "upper_value"}
             assert all(type(number) is float for number in metric.values())
             assert metric["lower_value"] <= metric["value"] <= metric["upper_value"]
-    assert left_out(groups, "bmf") == []
+    assert [said[:14] for said in left_out(groups, "bmf")] == ["the latest run"]
+    assert left_out(of(records()[:INVALID_LAST]), "bmf") == []
+    assert left_out(of(past(3, verdict="invalid")), "bmf")[0].endswith("no other is valid")
 
 
 def test_bmf_has_the_latest_valid_run_by_metric_and_statistic():
@@ -152,7 +158,7 @@ def test_otava_has_no_empty_cell_a_rare_figure_goes_and_so_does_a_run_with_a_gap
     assert len(rows) == 28
     assert left_out(groups, "otava") == [
         "figures that most runs lack: stale_audio_p50",
-        "1 runs that lack a figure that most have",
+        "1 run without a figure that most have",
     ]
 
 
