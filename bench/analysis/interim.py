@@ -16,8 +16,8 @@ each looked at 76 times, none is ended; of those 20 % beyond it all are, after t
 
 What nothing later can mend ends the run at once: a count of what must not happen, and an extreme,
 that are past their limits. Not judged before the end are soft gates, rates, counts that must reach
-a number, extremes that may still come, what is only missing so far (`unseen_messages`, `unhonoured`), and
-gates on another phase.
+a number, extremes that may still come, gates on another phase, and what is only missing so far
+(`unseen_messages`, `unhonoured`).
 """
 
 import tempfile
