@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from junitparser import Error, Failure, JUnitXml, Properties, Property, Skipped, TestCase, TestSuite
 
-_FIGURES: Final = ("verdict", "value", "low", "high", "limit", "n")
+_FIGURES: Final = ("verdict", "value", "low", "high", "limit", "n", "effective")
 _NO_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 cannot hold (https://www.w3.org/TR/xml/#charsets)."""
 _MEASURES: Final = ("ok", "value", "bound", "unit", "from_s", "to_s")
