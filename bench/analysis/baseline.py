@@ -11,10 +11,11 @@ Only what may serve as a yardstick is accepted: runs of one kind, none of them i
 interrupted, each of which measured something.
 
     {format, kind, name, metric_version, accepted, runs: [{name, facts, seats, session, said,
-     utterances, waits, shares, stages, once}], rows}
+     utterances, waits, shares, stages, once, figures}], rows}
 
 Of `waits`, null is no sample; `censored` are the places of waits without an end, and a null among
-those waits for ever.
+those waits for ever. Of `figures`, which no samples are kept of, each is [value, low, high, n]; a
+value that is null lies beyond every wait.
 """
 
 import json
@@ -26,7 +27,7 @@ from typing import Any, Final
 import numpy as np
 
 from bench.analysis.comparing.fitting import unfit
-from bench.analysis.comparing.side import Part, RunSample, Waits
+from bench.analysis.comparing.side import Figure, Part, RunSample, Waits
 from bench.analysis.tables import Floats
 from bench.errors import RunFolderError, UsageError
 from bench.plan.metrics import METRICS
@@ -36,6 +37,8 @@ FORMAT: Final = 1
 KIND: Final = "baseline"
 SHELF: Final = Path("reports/baselines")
 _DIGITS: Final = 2
+_FINE: Final = 4
+"""Digits of figures: a median lag is a few hundredths of a millisecond."""
 
 
 def accept(runs: Sequence[RunSample], name: str) -> dict[str, Any]:
@@ -85,9 +88,10 @@ def read_baseline(path: Path) -> tuple[str, list[RunSample]]:
 
 
 def _usual_rows(runs: Sequence[RunSample]) -> list[dict[str, Any]]:
-    """The rows of the summaries, each with the mean of the runs' values; of one run as they are."""
-    if len(runs) == 1:
-        return runs[0].rows
+    """The rows of the summaries that have samples, each with the mean of the runs' values.
+
+    Of one run they are as they are, intervals too; the error of stamps is not kept.
+    """
     found = []
     for row in runs[0].rows:
         same = [
@@ -96,16 +100,26 @@ def _usual_rows(runs: Sequence[RunSample]) -> list[dict[str, Any]]:
             for other in run.rows
             if (other["metric"], other["statistic"]) == (row["metric"], row["statistic"])
         ]
-        values = [other["value"] for other in same]
-        value = None if None in values else _usual(row["metric"], np.array(values, np.float64))
         n = sum(other["n"] for other in same)
-        found.append({**row, "value": value, "low": None, "high": None, "n": n})
+        if not n:
+            continue
+        values = [other["value"] for other in same]
+        ends = (row["low"], row["high"])
+        if len(runs) > 1:
+            ends = (None, None)
+            known = np.array([np.nan if value is None else value for value in values])
+            values = [_usual(row["metric"], known)]
+        value, low, high = _numbers(np.array([values[0], *ends], np.float64), _FINE)
+        found.append({
+            "metric": row["metric"], "filter": "", "statistic": row["statistic"], "value": value,
+            "low": low, "high": high, "n": n, "unit": row["unit"],
+        })  # fmt: skip
     return found
 
 
 def _usual(metric: str, values: Floats) -> float:
     """As a comparison has it: the geometric mean of what is positive, but for shares and counts."""
-    if METRICS[metric].kind in {"share", "count"} or not (values > 0).all():
+    if METRICS[metric].kind in {"share", "count"} or not (values > 0).all():  # NaN: unknown
         return float(values.mean())
     return float(np.exp(np.log(values).mean()))
 
@@ -140,12 +154,19 @@ def _written(run: RunSample) -> dict[str, Any]:
             if np.nan_to_num(values).any()
         },
         "once": {name: _numbers(values) for name, values in run.once.items()},
+        "figures": {
+            metric: {
+                statistic: [*_numbers(np.array(figure[:3]), _FINE), figure.n]
+                for statistic, figure in told.items()
+            }
+            for metric, told in run.figures.items()
+        },
     }
 
 
-def _numbers(values: Floats) -> list[float | int | None]:
+def _numbers(values: Floats, digits: int = _DIGITS) -> list[float | int | None]:
     """Rounded; null for what is no number, and no point behind what is whole."""
-    rounded = [round(value, _DIGITS) if np.isfinite(value) else None for value in values.tolist()]
+    rounded = [round(value, digits) if np.isfinite(value) else None for value in values.tolist()]
     return [int(v) if v is not None and v.is_integer() else v for v in rounded]
 
 
@@ -165,8 +186,17 @@ def _read(run: dict[str, Any]) -> RunSample:
         },
         stages={name: _floats(values) for name, values in run["stages"].items()},
         once={name: _floats(values) for name, values in run["once"].items()},
+        figures={
+            metric: {statistic: _figure(*figure) for statistic, figure in told.items()}
+            for metric, told in run.get("figures", {}).items()
+        },
         rows=[],
     )
+
+
+def _figure(value: float | None, low: float | None, high: float | None, n: int) -> Figure:
+    least, most = (np.nan if end is None else float(end) for end in (low, high))
+    return Figure(np.inf if value is None else float(value), least, most, int(n))
 
 
 def _wait(entry: dict[str, Any]) -> Waits:

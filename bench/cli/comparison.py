@@ -29,6 +29,14 @@ def print_comparison(found: dict[str, Any], out: Console) -> None:
     out.print("sees: the smallest change that would have been called four times in five")
     if found["attribution"]:
         out.print(_stages(found["attribution"]))
+    for word in ("regressed", "improved"):
+        named = [f"{row['statistic']}({row['metric']})" for row in found["rows"]
+                 if row["verdict"] == word and not row["family"]]  # fmt: skip
+        if named:
+            out.print(
+                f"aside  {word} too, and decides nothing: {', '.join(named)}",
+                highlight=False, markup=False, soft_wrap=True,
+            )  # fmt: skip
     for remark in found["remarks"]:
         out.print(f"note  {remark}", highlight=False, markup=False, soft_wrap=True)
     word = found["verdict"]

@@ -7,6 +7,7 @@ import pytest
 
 from bench.analysis.baseline import accept, read_baseline, write_baseline
 from bench.analysis.comparing import Side, compare, read_sample
+from bench.analysis.comparing.side import Figure
 from bench.analysis.judge import judge_run
 from bench.errors import RunFolderError, UsageError
 from bench.plan.gates import parse_gate
@@ -47,6 +48,29 @@ def test_waits_without_an_end_are_kept_as_such(file):
     assert np.isinf(kept.values).sum() == 1
     assert kept.values == pytest.approx(wait.values, abs=0.006)
     assert read_baseline(file)[1][0].facts == run.facts
+
+
+def test_figures_without_samples_are_kept_with_their_intervals(file):
+    run = side(np.random.default_rng(5), 1, world=SMALL).runs[0]
+    figures = {
+        "send_lateness": {"p50": Figure(0.123456, 0.1, np.nan, 5000)},
+        "update_ack": {"p99": Figure(np.inf, 3.0, np.nan, 20)},
+    }
+    write_baseline(accept([run._replace(figures=figures)], "demo"), file)
+    kept = read_baseline(file)[1][0].figures
+    assert kept["send_lateness"]["p50"] == pytest.approx((0.1235, 0.1, np.nan, 5000), nan_ok=True)
+    assert kept["update_ack"]["p99"] == pytest.approx((np.inf, 3.0, np.nan, 20), nan_ok=True)
+
+
+def test_the_file_keeps_no_figure_without_samples_and_no_digit_that_nobody_can_read(tmp_path, file):
+    run = read_sample(folder_of(tmp_path / "run"))
+    write_baseline(accept([run], "demo"), file)
+    rows = json.loads(file.read_text())["rows"]
+    assert all(row["n"] and "error_p50" not in row for row in rows)
+    told = {(row["metric"], row["statistic"]): row for row in rows}["send_lateness", "p50"]
+    (whole,) = (row for row in run.rows if (row["metric"], row["statistic"]) ==
+                ("send_lateness", "p50"))  # fmt: skip
+    assert (told["low"], told["n"]) == (pytest.approx(whole["low"], abs=6e-5), whole["n"])
 
 
 def test_gates_against_the_baseline_read_the_file_as_they_read_a_summary(tmp_path, file):

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from bench.analysis.comparing import compare
+from bench.analysis.comparing import Side, compare
+from bench.analysis.comparing.side import Figure
 from bench.cli.comparison import print_comparison
 from bench.cli.interleaving import Interleaved, Wanted, interleave, order
 from bench.errors import UsageError
@@ -123,6 +124,23 @@ def test_the_table_fits_a_terminal_and_says_what_would_have_been_seen():
     assert "…" not in text
     for words in ("voice_to_voice_latency", "sees", "REGRESSED", "generation", "of all"):
         assert words in text
+
+
+def test_what_changed_beside_what_decides_is_named_on_the_terminal():
+    rng = np.random.default_rng(9)
+    small = World(sessions=30, turns=6)
+    sides = [side(rng, 3, name, world=small) for name in ("new", "old")]
+    counts = ((7, 9, 8), (0, 0, 0))
+    a, b = (
+        Side(one.name, tuple(
+            run._replace(figures={"violations": {"count": Figure(n, np.nan, np.nan, 30)}})
+            for run, n in zip(one.runs, found, strict=True)
+        ))
+        for one, found in zip(sides, counts, strict=True)
+    )  # fmt: skip
+    out = io.StringIO()
+    print_comparison(compare(a, b, resamples=50), Console(file=out, width=80))
+    assert "aside  regressed too, and decides nothing: count(violations)" in out.getvalue()
 
 
 def test_of_every_pair_the_other_side_goes_first():

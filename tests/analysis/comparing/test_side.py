@@ -60,6 +60,22 @@ def test_every_turn_has_its_session_and_its_words(run):
     assert run.said[:3] == ((1, "u1"), (2, "u2"), (3, "u3"))
 
 
+def test_every_metric_that_the_summary_has_samples_of_has_a_row(folder, run):
+    summary = json.loads((folder / "summary.json").read_text())
+    sampled = {row["metric"] for row in summary["rows"] if row["n"]}
+    assert {"good_turns", "send_lateness", "client_lag", "errors"} <= sampled
+    found = compare(Side("a", (run,)), Side("b", (run,)), allow=True, resamples=50)
+    assert {row["metric"] for row in found["rows"]} == sampled
+
+
+def test_figures_that_no_table_tells_are_those_of_the_summary(folder, run):
+    summary = json.loads((folder / "summary.json").read_text())
+    rows = {(row["metric"], row["statistic"]): row for row in summary["rows"] if not row["filter"]}
+    row, figure = rows["send_lateness", "p95"], run.figures["send_lateness"]["p95"]
+    assert figure == (row["value"], row["low"], row["high"], row["n"])
+    assert "clear_ack" not in run.figures  # nobody asked for it
+
+
 def test_stages_add_up_to_the_wait_in_every_turn(run):
     total = sum(np.nan_to_num(stage) for stage in run.stages.values())
     assert total == pytest.approx(run.waits["voice_to_voice_latency"].values)
