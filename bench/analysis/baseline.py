@@ -7,6 +7,9 @@ It holds what a comparison needs and nothing else: of every run the samples by t
 from, so that an unlike run is refused years later. `rows` are those of a summary, the usual of the
 accepted runs, so that a gate against the baseline reads this file as it reads a summary.
 
+What `--baseline` names is read here too, be it such a file or a run folder (`read_yardstick`), and
+held against the run that is to be judged by it, as `comparing.fitting` has it (`unlike`).
+
 Only what may serve as a yardstick is accepted: runs of one kind, none of them invalid or
 interrupted, each of which measured something.
 
@@ -22,21 +25,22 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from bench.analysis.comparing.fitting import unfit
-from bench.analysis.comparing.side import Figure, Part, RunSample, Waits
+from bench.analysis.comparing.fitting import NEEDED, facts_of, unfit
+from bench.analysis.comparing.side import Figure, Part, RunSample, Waits, read_document
 from bench.analysis.tables import Floats
 from bench.errors import RunFolderError, UsageError
-from bench.plan.metrics import METRICS
-from bench.runs.folder import replace_file
+from bench.plan.metrics import METRICS, VERSION
+from bench.runs.folder import RunFolder, replace_file
 
 FORMAT: Final = 1
 KIND: Final = "baseline"
 SHELF: Final = Path("reports/baselines")
 _DIGITS: Final = 2
+_GIVE: Final = "give a run folder, or a file that 'bench baseline accept' wrote"
 _FINE: Final = 4
 """Digits of figures: a median lag is a few hundredths of a millisecond."""
 
@@ -79,12 +83,79 @@ def read_baseline(path: Path) -> tuple[str, list[RunSample]]:
                 f"{path}: is {version[0]!r} of format {version[1]!r}, this version reads "
                 f"{KIND!r} of {FORMAT}; accept a new one with 'bench baseline accept'"
             )
-        return str(found["name"]), [_read(run) for run in found["runs"]]
+        runs = [_read(run) for run in found["runs"]]
+        _ = runs[0]  # IndexError: there are none
+        return str(found["name"]), runs
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise RunFolderError(
             f"{path}: is no baseline ({type(error).__name__}: {error}); give a run folder, or a "
             "file that 'bench baseline accept' wrote"
         ) from None
+
+
+class Yardstick(NamedTuple):
+    """What a run is judged by. `rows` are without a filter.
+
+    `facts`: of each of its runs (`fitting.facts_of`); empty where nobody knows what was run.
+    """
+
+    name: str
+    facts: list[dict[str, Any]]
+    rows: list[dict[str, Any]]
+
+
+def read_yardstick(path: Path) -> Yardstick:
+    """A run folder, a summary.json or an accepted baseline. RunFolderError where it is neither."""
+    file = path / "summary.json" if path.is_dir() else path
+    try:
+        found = json.loads(file.read_text("utf-8"))
+        if found.get("kind") == KIND:
+            name, runs = read_baseline(file)
+            facts = [run.facts for run in runs]
+            return Yardstick(f"baseline {name}", facts, _plain_rows(found))
+        rows, version = _plain_rows(found), found["metric_version"]
+    except FileNotFoundError:
+        raise RunFolderError(
+            f"--baseline {path}: {'no summary.json' if path.is_dir() else 'no such file'}; {_GIVE}"
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RunFolderError(
+            f"--baseline {path}: is no summary ({type(error).__name__}: {error}); {_GIVE}"
+        ) from None
+    place = RunFolder(file.parent)
+    if file.name == place.summary.name and place.run_json.is_file():
+        verdict = read_document(place.verdict) if place.verdict.is_file() else {}
+        return Yardstick(place.path.resolve().name, [facts_of(place.read(), found, verdict)], rows)
+    if version != VERSION:
+        raise RunFolderError(
+            f"--baseline {path}: its metrics are of definition version {version}, not {VERSION}: "
+            "they mean something else; take a new one"
+        )
+    return Yardstick(file.name, [], rows)
+
+
+def unlike(found: Yardstick, ours: dict[str, Any]) -> list[str]:
+    """A line for everything that speaks against judging a run of these facts by it."""
+    if not found.facts:
+        return [f"{found.name} does not say what was run (no run.json stands beside it)"]
+    run = {**ours, "verdict": None, "interrupted": False}  # its own validity is judged elsewhere
+    return unfit([*((found.name, facts) for facts in found.facts), ("this run", run)])
+
+
+def refusal(path: Path, against: Sequence[str]) -> UsageError:
+    """What is said where `unlike` has something to say and nobody allowed it."""
+    return UsageError(
+        f"--baseline {path}: is no yardstick for this run: {'; '.join(against)}. "
+        "Give a baseline of runs like this one, or allow it with --allow"
+    )
+
+
+def _plain_rows(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows without a filter. KeyError or TypeError where these are none."""
+    rows = [row for row in document["rows"] if not row["filter"]]
+    for row in rows:
+        _ = row["metric"], row["statistic"], row["value"]
+    return rows
 
 
 def _usual_rows(runs: Sequence[RunSample]) -> list[dict[str, Any]]:
@@ -172,8 +243,10 @@ def _numbers(values: Floats, digits: int = _DIGITS) -> list[float | int | None]:
 
 def _read(run: dict[str, Any]) -> RunSample:
     words = run["utterances"]
+    for key in NEEDED:
+        _ = run["facts"][key]
     waits = {name: _wait(entry) for name, entry in run["waits"].items()}
-    return RunSample(
+    found = RunSample(
         name=str(run["name"]),
         facts=dict(run["facts"]),
         seats=tuple((int(slot), int(lap)) for slot, lap in run["seats"]),
@@ -192,6 +265,15 @@ def _read(run: dict[str, Any]) -> RunSample:
         },
         rows=[],
     )
+    turns = [found.said, *found.stages.values()]
+    turns += [part for pair in (*waits.values(), *found.shares.values()) for part in pair]
+    if {len(part) for part in turns} != {len(found.session)}:
+        raise ValueError(f"the lists of turns of {found.name} are not of one length")
+    if {len(part) for part in found.once.values()} - {len(found.seats)}:
+        raise ValueError(f"the lists of sessions of {found.name} are not of one length")
+    if found.session.max(initial=-1) >= len(found.seats):
+        raise ValueError(f"a turn of {found.name} is of a session without a seat")
+    return found
 
 
 def _figure(value: float | None, low: float | None, high: float | None, n: int) -> Figure:

@@ -55,6 +55,7 @@ class Options(NamedTuple):
     gates: tuple[str, ...] = ()
     profile: str | None = None
     baseline: Path | None = None
+    allow: bool = False
     assignments: tuple[str, ...] = ()
     out: Path | None = None
     web: int | None = None
@@ -73,7 +74,7 @@ def run(options: Options, talk: Console) -> tuple[RunFolder, bool]:
     credential(job.target)  # a missing one stops here; the workers read it again
     users = _users(job, options.workers)
     _need_files(-(-users // options.workers), closed=job.scenario.load.sessions is not None)
-    _check_baseline(job, options.baseline)
+    _check_baseline(job, options)
     if job.scenario.reference.profile:
         load_profile(Path(job.scenario.reference.profile))
     meter = _meter(job, options)
@@ -86,6 +87,7 @@ def run(options: Options, talk: Console) -> tuple[RunFolder, bool]:
     facts["pinned"] = cores is not None
     if options.baseline is not None:
         facts["baseline"] = str(options.baseline)
+        facts["baseline_allowed"] = options.allow
     folder.write(facts)
     crew = partial(Crew, folder, users, options.workers, options.web, cores)
     with confined(cores):
@@ -158,26 +160,23 @@ def _need_files(sessions: int, *, closed: bool) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (room, hard))
 
 
-def _check_baseline(job: Job, baseline: Path | None) -> None:
-    """UsageError for a gate that needs a baseline and has none, or has one that is no summary."""
+def _check_baseline(job: Job, options: Options) -> None:
+    """UsageError for a gate that needs a baseline and has none, or one that this run is unlike."""
     needing = [gate.text for gate in gates_of(job.scenario) if gate.against_baseline]
+    baseline = options.baseline
     if baseline is None and needing:
         raise UsageError(f"gate {needing[0]!r} needs a baseline: give --baseline RUN")
     if baseline is None:
         return
-    path = baseline / "summary.json" if baseline.is_dir() else baseline
-    try:
-        summary = msgspec.json.decode(path.read_bytes())
-        version = summary["metric_version"]
-    except (OSError, msgspec.DecodeError, KeyError, TypeError) as error:
-        raise UsageError(
-            f"--baseline {baseline}: no summary can be read ({error}); give a run folder"
-        ) from None
-    if version != VERSION:
-        raise UsageError(
-            f"--baseline {baseline}: its metrics are of version {version}, not {VERSION}; they "
-            "mean something else: make it again"
-        )
+    # pandas is slow to import
+    from bench.analysis.baseline import read_yardstick, refusal, unlike  # noqa: PLC0415
+    from bench.analysis.comparing.fitting import facts_of  # noqa: PLC0415
+
+    # As it will be read from run.json.
+    run = msgspec.json.decode(msgspec.json.encode(describe(job, options.workers)))
+    against = unlike(read_yardstick(baseline), facts_of(run, {"metric_version": VERSION}, {}))
+    if against and not options.allow:
+        raise refusal(baseline, against)
 
 
 def _meter(job: Job, options: Options) -> Meter:

@@ -124,6 +124,7 @@ def test_a_run_that_measured_no_turn_is_not_accepted():
         ("{}", "is no baseline"),
         ('{"kind": "baseline", "format": 9}', "of format 9"),
         ('{"kind": "baseline", "format": 1, "name": "x", "runs": [{}]}', "is no baseline"),
+        ('{"kind": "baseline", "format": 1, "name": "x", "runs": []}', "is no baseline"),
     ],
 )
 def test_a_file_that_is_no_baseline_is_an_error_in_one_line(file, text, words):
@@ -132,6 +133,29 @@ def test_a_file_that_is_no_baseline_is_an_error_in_one_line(file, text, words):
         read_baseline(file)
     assert words in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def shorten(run):
+    run["waits"]["voice_to_voice_latency"]["values"].pop()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda run: run["facts"].pop("chunk_ms"), "chunk_ms"),
+        (shorten, "the lists of turns of side-0 are not of one length"),
+        (lambda run: run["once"]["session_ready_time"].pop(), "the lists of sessions of side-0"),
+        (lambda run: run["seats"].clear() or run["once"].clear(), "a session without a seat"),
+    ],
+)
+def test_a_file_that_somebody_spoiled_is_an_error_in_one_line(file, spoil, words):
+    write_baseline(accept(side(np.random.default_rng(6), 1, world=SMALL).runs, "demo"), file)
+    found = json.loads(file.read_text())
+    spoil(found["runs"][0])
+    file.write_text(json.dumps(found))
+    with pytest.raises(RunFolderError, match="is no baseline") as refused:
+        read_baseline(file)
+    assert words in str(refused.value)
 
 
 def test_where_the_file_cannot_be_written_is_an_error_in_one_line(tmp_path):

@@ -21,12 +21,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench.analysis.comparing.fitting import facts_of
-from bench.analysis.measure import PER_SESSION, PER_TURN, objectives
+from bench.analysis.measure import PER_SESSION, PER_TURN
 from bench.analysis.stages import STAGES, spent
 from bench.analysis.summary import share_flags, turn_waits
 from bench.analysis.tables import Flags, Floats, read_table
 from bench.errors import RunFolderError
-from bench.plan.gates import parse_gate
 from bench.plan.metrics import METRICS
 from bench.runs.folder import RunFolder
 
@@ -101,13 +100,8 @@ class RunSample(NamedTuple):
 def read_sample(folder: Path) -> RunSample:
     """The analysed and judged run in `folder`. RunFolderError where it is not."""
     place = RunFolder.open(folder)
-    run, summary = place.read(), _document(place.summary)
-    facts = facts_of(run, summary, _document(place.verdict))
-    gates = [parse_gate(text) for text in run.get("gates") or ()]
-    # What good_turns depends on.
-    facts["objectives"] = sorted(
-        {f"{gate.metric} {gate.operator} {gate.limit:g}" for gate in objectives(gates)}
-    )
+    run, summary = place.read(), read_document(place.summary)
+    facts = facts_of(run, summary, read_document(place.verdict))
     turns, sessions = read_table(place.turns, None), read_table(place.sessions, None)
     try:
         turns = turns[turns["measured"].astype(bool) & (turns["outcome"] != "cut")]
@@ -181,7 +175,8 @@ def _floats(column: pd.Series) -> Floats:
     return np.asarray(column.astype("Float64").to_numpy(np.float64, na_value=np.nan))
 
 
-def _document(path: Path) -> dict[str, Any]:
+def read_document(path: Path) -> dict[str, Any]:
+    """A JSON object of a run folder. RunFolderError where it is none."""
     shown = f"{path.parent.name}/{path.name}"
     try:
         found = json.loads(path.read_text("utf-8"))
