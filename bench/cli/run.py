@@ -69,7 +69,7 @@ class Options(NamedTuple):
 
 def run(options: Options, talk: Console) -> tuple[RunFolder, bool]:
     """Run a scenario; returns its folder, not yet sealed, and whether it was interrupted."""
-    job = _job(options)
+    job = job_of(options)
     cores = share_out(options.workers) if options.pin else None
     credential(job.target)  # a missing one stops here; the workers read it again
     users = _users(job, options.workers)
@@ -121,7 +121,8 @@ def _start(
             folder.update(reference=reference.stop())
 
 
-def _job(options: Options) -> Job:
+def job_of(options: Options) -> Job:
+    """What the command line asks for, read and checked. UsageError where it makes no sense."""
     assignments = list(options.assignments)
     if options.sessions is not None:
         assignments.append(f"load.sessions={options.sessions}")
@@ -172,11 +173,15 @@ def _check_baseline(job: Job, options: Options) -> None:
     from bench.analysis.baseline import read_yardstick, refusal, unlike  # noqa: PLC0415
     from bench.analysis.comparing.fitting import facts_of  # noqa: PLC0415
 
-    # As it will be read from run.json.
-    run = msgspec.json.decode(msgspec.json.encode(describe(job, options.workers)))
-    against = unlike(read_yardstick(baseline), facts_of(run, {"metric_version": VERSION}, {}))
+    facts = facts_of(described(job, options.workers), {"metric_version": VERSION}, {})
+    against = unlike(read_yardstick(baseline), facts)
     if against and not options.allow:
         raise refusal(baseline, against)
+
+
+def described(job: Job, workers: int) -> dict[str, Any]:
+    """The run.json of a job that has not begun, as it will be read."""
+    return dict(msgspec.json.decode(msgspec.json.encode(describe(job, workers))))
 
 
 def _meter(job: Job, options: Options) -> Meter:

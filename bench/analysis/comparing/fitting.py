@@ -79,7 +79,8 @@ def unfit(runs: Sequence[tuple[str, dict[str, Any]]]) -> list[str]:
 
 def _void(name: str, facts: dict[str, Any]) -> Iterator[str]:
     if facts["verdict"] == "invalid":
-        why = f" ({facts['why'][0]})" if facts["why"] else ""
+        # What broke; how often, and beside what, its own report says.
+        why = f" ({facts['why'][0].partition(': ')[0]})" if facts["why"] else ""
         yield f"{name} is invalid{why}: its figures are no evidence; run it again"
     if facts["interrupted"]:
         yield f"{name} was interrupted before its end; run it again"

@@ -240,7 +240,7 @@ def test_unlike_runs_are_refused_and_what_differs_is_named(rng, changed, words):
 @pytest.mark.parametrize(
     ("facts", "words"),
     [
-        ({"verdict": "invalid", "why": ["hub lag"]}, "side-0 is invalid (hub lag)"),
+        ({"verdict": "invalid", "why": ["hub lag: 9 of 12"]}, "side-0 is invalid (hub lag): its"),
         ({"interrupted": True}, "side-0 was interrupted"),
     ],
 )
