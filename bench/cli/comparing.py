@@ -123,6 +123,11 @@ def _check_once(sides: "Sequence[Sequence[RunSample]]") -> None:
             raise UsageError(f"{twice}: is given twice; one run is no evidence of another")
 
 
+def _called(target: str, own: list[str] | None) -> str:
+    """What a side of `ab` is called: its target, and what was set for it alone."""
+    return f"{target} with {', '.join(own)}" if own else target
+
+
 def _compare(
     sides: "list[tuple[str, tuple[RunSample, ...]]]",
     margin: "Margin",
@@ -234,7 +239,10 @@ def ab(
         scenario, wanted, pairs, dialect, duration, sessions, workers, yes, out_, told
     )
     place, folders = interleave(plan, talk)
-    sides = [(name.upper(), _read(folders[name])[1]) for name in ("a", "b")]
+    sides = [
+        (_called(runs[0].facts["target"], own), runs)
+        for own, (_, runs) in ((set_a, _read(folders["a"])), (set_b, _read(folders["b"])))
+    ]
     raise typer.Exit(
         _compare(sides, Margin(margin, points), allow=told, place=place, as_json=as_json)
     )

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.report.changes import chance_of, change_of, detectable_of, signed
+from bench.report.changes import chance_of, change_of, detectable_of, signed, value_of
 from bench.report.words import NOTHING, quantity
 
 COLOURS: Final = {
@@ -61,8 +61,8 @@ def _table(rows: Sequence[dict[str, Any]]) -> Table:
         change, interval = change_of(row)
         table.add_row(
             f"{row['metric']}\n{row['statistic']}",
-            quantity(row["b"], row["unit"]),
-            quantity(row["a"], row["unit"]),
+            value_of(row, "b"),
+            value_of(row, "a"),
             f"{change}\n{interval}",
             detectable_of(row),
             Text(row["verdict"], style=COLOURS[row["verdict"]]) + f"\np {chance_of(row['p_holm'])}",
@@ -84,6 +84,6 @@ def _stages(entries: Sequence[dict[str, Any]]) -> Table:
             quantity(entry["a"], "ms"),
             f"{signed(entry['difference'])} ms",
             f"{signed(entry['low'])} to {signed(entry['high'])}" if known else NOTHING,
-            NOTHING if entry["share"] is None else f"{entry['share']:.0f} %",
+            NOTHING if entry["share"] is None else f"{round(entry['share'])} %",
         )
     return table

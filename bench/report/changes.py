@@ -1,8 +1,17 @@
 """Changes as people read them: with their sign, in percent where they are ratios."""
 
+import math
 from typing import Any
 
-from bench.report.words import NOTHING
+from bench.report.words import NOTHING, plain, quantity
+
+
+def value_of(row: dict[str, Any], side: str) -> str:
+    """The value of a side; what has a p and no value lies beyond every wait."""
+    value = row[side]
+    if value is None and row["p"] is not None:
+        return plain(math.inf)
+    return quantity(value, row["unit"])
 
 
 def change_of(row: dict[str, Any]) -> tuple[str, str]:

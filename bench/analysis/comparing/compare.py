@@ -149,6 +149,7 @@ def _about(side: Side) -> dict[str, Any]:
         "name": side.name,
         "runs": [{"name": run.name, "created": run.facts["created"]} for run in side.runs],
         **{key: facts[key] for key in keys},
+        "profile": facts.get("profile"),
     }
 
 

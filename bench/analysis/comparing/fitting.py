@@ -52,6 +52,7 @@ def facts_of(
         "chunk_ms": effective.get("chunk_ms"),
         "dialect": target.get("dialect"),
         "target": target.get("name"),
+        "profile": (effective.get("reference") or {}).get("profile") or None,
         "concurrency": concurrency,
         "created": run.get("created"),
         "bench_version": run.get("bench_version"),
