@@ -7,35 +7,42 @@ It holds what a comparison needs and nothing else: of every run the samples by t
 from, so that an unlike run is refused years later. `rows` are those of a summary, the usual of the
 accepted runs, so that a gate against the baseline reads this file as it reads a summary.
 
+What `--baseline` names is read here too, be it such a file or a run folder (`read_yardstick`), and
+held against the run that is to be judged by it, as `comparing.fitting` has it (`unlike`).
+
 Only what may serve as a yardstick is accepted: runs of one kind, none of them invalid or
 interrupted, each of which measured something.
 
     {format, kind, name, metric_version, accepted, runs: [{name, facts, seats, session, said,
-     utterances, waits, shares, stages, once}], rows}
+     utterances, waits, shares, stages, once, figures}], rows}
 
 Of `waits`, null is no sample; `censored` are the places of waits without an end, and a null among
-those waits for ever.
+those waits for ever. Of `figures`, which no samples are kept of, each is [value, low, high, n]; a
+value that is null lies beyond every wait.
 """
 
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from bench.analysis.comparing.fitting import unfit
-from bench.analysis.comparing.side import Part, RunSample, Waits
+from bench.analysis.comparing.fitting import NEEDED, facts_of, unfit
+from bench.analysis.comparing.side import Figure, Part, RunSample, Waits, read_document
 from bench.analysis.tables import Floats
 from bench.errors import RunFolderError, UsageError
-from bench.plan.metrics import METRICS
-from bench.runs.folder import replace_file
+from bench.plan.metrics import METRICS, VERSION
+from bench.runs.folder import RunFolder, replace_file
 
 FORMAT: Final = 1
 KIND: Final = "baseline"
 SHELF: Final = Path("reports/baselines")
 _DIGITS: Final = 2
+_GIVE: Final = "give a run folder, or a file that 'bench baseline accept' wrote"
+_FINE: Final = 4
+"""Digits of figures: a median lag is a few hundredths of a millisecond."""
 
 
 def accept(runs: Sequence[RunSample], name: str) -> dict[str, Any]:
@@ -76,7 +83,9 @@ def read_baseline(path: Path) -> tuple[str, list[RunSample]]:
                 f"{path}: is {version[0]!r} of format {version[1]!r}, this version reads "
                 f"{KIND!r} of {FORMAT}; accept a new one with 'bench baseline accept'"
             )
-        return str(found["name"]), [_read(run) for run in found["runs"]]
+        runs = [_read(run) for run in found["runs"]]
+        _ = runs[0]  # IndexError: there are none
+        return str(found["name"]), runs
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise RunFolderError(
             f"{path}: is no baseline ({type(error).__name__}: {error}); give a run folder, or a "
@@ -84,10 +93,76 @@ def read_baseline(path: Path) -> tuple[str, list[RunSample]]:
         ) from None
 
 
+class Yardstick(NamedTuple):
+    """What a run is judged by. `rows` are without a filter.
+
+    `facts`: of each of its runs (`fitting.facts_of`); empty where nobody knows what was run.
+    """
+
+    name: str
+    facts: list[dict[str, Any]]
+    rows: list[dict[str, Any]]
+
+
+def read_yardstick(path: Path) -> Yardstick:
+    """A run folder, a summary.json or an accepted baseline. RunFolderError where it is neither."""
+    file = path / "summary.json" if path.is_dir() else path
+    try:
+        found = json.loads(file.read_text("utf-8"))
+        if found.get("kind") == KIND:
+            name, runs = read_baseline(file)
+            facts = [run.facts for run in runs]
+            return Yardstick(f"baseline {name}", facts, _plain_rows(found))
+        rows, version = _plain_rows(found), found["metric_version"]
+    except FileNotFoundError:
+        raise RunFolderError(
+            f"--baseline {path}: {'no summary.json' if path.is_dir() else 'no such file'}; {_GIVE}"
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RunFolderError(
+            f"--baseline {path}: is no summary ({type(error).__name__}: {error}); {_GIVE}"
+        ) from None
+    place = RunFolder(file.parent)
+    if file.name == place.summary.name and place.run_json.is_file():
+        verdict = read_document(place.verdict) if place.verdict.is_file() else {}
+        return Yardstick(place.path.resolve().name, [facts_of(place.read(), found, verdict)], rows)
+    if version != VERSION:
+        raise RunFolderError(
+            f"--baseline {path}: its metrics are of definition version {version}, not {VERSION}: "
+            "they mean something else; take a new one"
+        )
+    return Yardstick(file.name, [], rows)
+
+
+def unlike(found: Yardstick, ours: dict[str, Any]) -> list[str]:
+    """A line for everything that speaks against judging a run of these facts by it."""
+    if not found.facts:
+        return [f"{found.name} does not say what was run (no run.json stands beside it)"]
+    run = {**ours, "verdict": None, "interrupted": False}  # its own validity is judged elsewhere
+    return unfit([*((found.name, facts) for facts in found.facts), ("this run", run)])
+
+
+def refusal(path: Path, against: Sequence[str]) -> UsageError:
+    """What is said where `unlike` has something to say and nobody allowed it."""
+    return UsageError(
+        f"--baseline {path}: is no yardstick for this run: {'; '.join(against)}. "
+        "Give a baseline of runs like this one, or allow it with --allow"
+    )
+
+
+def _plain_rows(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows without a filter. KeyError or TypeError where these are none."""
+    rows = [row for row in document["rows"] if not row["filter"]]
+    for row in rows:
+        _ = row["metric"], row["statistic"], row["value"]
+    return rows
+
+
 def _usual_rows(runs: Sequence[RunSample]) -> list[dict[str, Any]]:
-    """The rows of the summaries, each with the mean of the runs' values; of one run as they are."""
-    if len(runs) == 1:
-        return runs[0].rows
+    """The rows of the summaries that have samples, each with the mean of the runs' values.
+
+    Of one run they are as they are, intervals too; the error of stamps is not kept.
+    """
     found = []
     for row in runs[0].rows:
         same = [
@@ -96,16 +171,26 @@ def _usual_rows(runs: Sequence[RunSample]) -> list[dict[str, Any]]:
             for other in run.rows
             if (other["metric"], other["statistic"]) == (row["metric"], row["statistic"])
         ]
-        values = [other["value"] for other in same]
-        value = None if None in values else _usual(row["metric"], np.array(values, np.float64))
         n = sum(other["n"] for other in same)
-        found.append({**row, "value": value, "low": None, "high": None, "n": n})
+        if not n:
+            continue
+        values = [other["value"] for other in same]
+        ends = (row["low"], row["high"])
+        if len(runs) > 1:
+            ends = (None, None)
+            known = np.array([np.nan if value is None else value for value in values])
+            values = [_usual(row["metric"], known)]
+        value, low, high = _numbers(np.array([values[0], *ends], np.float64), _FINE)
+        found.append({
+            "metric": row["metric"], "filter": "", "statistic": row["statistic"], "value": value,
+            "low": low, "high": high, "n": n, "unit": row["unit"],
+        })  # fmt: skip
     return found
 
 
 def _usual(metric: str, values: Floats) -> float:
     """As a comparison has it: the geometric mean of what is positive, but for shares and counts."""
-    if METRICS[metric].kind in {"share", "count"} or not (values > 0).all():
+    if METRICS[metric].kind in {"share", "count"} or not (values > 0).all():  # NaN: unknown
         return float(values.mean())
     return float(np.exp(np.log(values).mean()))
 
@@ -140,19 +225,28 @@ def _written(run: RunSample) -> dict[str, Any]:
             if np.nan_to_num(values).any()
         },
         "once": {name: _numbers(values) for name, values in run.once.items()},
+        "figures": {
+            metric: {
+                statistic: [*_numbers(np.array(figure[:3]), _FINE), figure.n]
+                for statistic, figure in told.items()
+            }
+            for metric, told in run.figures.items()
+        },
     }
 
 
-def _numbers(values: Floats) -> list[float | int | None]:
+def _numbers(values: Floats, digits: int = _DIGITS) -> list[float | int | None]:
     """Rounded; null for what is no number, and no point behind what is whole."""
-    rounded = [round(value, _DIGITS) if np.isfinite(value) else None for value in values.tolist()]
+    rounded = [round(value, digits) if np.isfinite(value) else None for value in values.tolist()]
     return [int(v) if v is not None and v.is_integer() else v for v in rounded]
 
 
 def _read(run: dict[str, Any]) -> RunSample:
     words = run["utterances"]
+    for key in NEEDED:
+        _ = run["facts"][key]
     waits = {name: _wait(entry) for name, entry in run["waits"].items()}
-    return RunSample(
+    found = RunSample(
         name=str(run["name"]),
         facts=dict(run["facts"]),
         seats=tuple((int(slot), int(lap)) for slot, lap in run["seats"]),
@@ -165,8 +259,26 @@ def _read(run: dict[str, Any]) -> RunSample:
         },
         stages={name: _floats(values) for name, values in run["stages"].items()},
         once={name: _floats(values) for name, values in run["once"].items()},
+        figures={
+            metric: {statistic: _figure(*figure) for statistic, figure in told.items()}
+            for metric, told in run.get("figures", {}).items()
+        },
         rows=[],
     )
+    turns = [found.said, *found.stages.values()]
+    turns += [part for pair in (*waits.values(), *found.shares.values()) for part in pair]
+    if {len(part) for part in turns} != {len(found.session)}:
+        raise ValueError(f"the lists of turns of {found.name} are not of one length")
+    if {len(part) for part in found.once.values()} - {len(found.seats)}:
+        raise ValueError(f"the lists of sessions of {found.name} are not of one length")
+    if found.session.max(initial=-1) >= len(found.seats):
+        raise ValueError(f"a turn of {found.name} is of a session without a seat")
+    return found
+
+
+def _figure(value: float | None, low: float | None, high: float | None, n: int) -> Figure:
+    least, most = (np.nan if end is None else float(end) for end in (low, high))
+    return Figure(np.inf if value is None else float(value), least, most, int(n))
 
 
 def _wait(entry: dict[str, Any]) -> Waits:

@@ -77,7 +77,7 @@ def _why(case: _Case) -> str:
             f"{gate.metric} measures happens"
         )
     if case.limit is None:
-        told = str(entry["reason"]).rpartition(": ")[2]
+        told = str(entry["reason"]).partition("the baseline: ")[2]
         return (
             f"{_found(case)}, but the baseline gives no limit ({told}); it takes a --baseline with "
             f"a value of {name}"

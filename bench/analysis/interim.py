@@ -74,7 +74,6 @@ def look_at(folder: Path, from_ns: int, to_ns: int) -> Look:
     place = RunFolder.open(folder)
     run = place.read()
     gates = [gate for text in run["gates"] if may_end(gate := parse_gate(text))]
-    baseline = Path(run["baseline"]) if run.get("baseline") else None
     plan = {**run["plan"], "measured_from_ns": from_ns, "measured_to_ns": to_ns}
     with tempfile.TemporaryDirectory(prefix="bench-look-") as scratch:
         window = RunFolder.create(Path(scratch) / place.path.name)
@@ -83,7 +82,7 @@ def look_at(folder: Path, from_ns: int, to_ns: int) -> Look:
             (window.logs / log.name).symlink_to(log.resolve())
         seal(window)
         analyse(window.path)
-        found = weigh_run(window.path, gates, baseline)["gates"]
+        found = weigh_run(window.path, gates, None)["gates"]
     return Look(from_ns, to_ns, tuple(Ruling(**entry) for entry in found))
 
 

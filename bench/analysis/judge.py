@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import pandas as pd
 
+from bench.analysis.baseline import read_yardstick, refusal, unlike
+from bench.analysis.comparing.fitting import asked_of_turns, facts_of
 from bench.analysis.evidence import Check, Evidence
 from bench.analysis.filtered import filtered_rows
 from bench.analysis.junit import write_junit
@@ -30,19 +32,25 @@ EXIT_CODES: Final = {"pass": 0, "fail": 1, "invalid": 3, "inconclusive": 4}
 """What a verdict means for a process: design.md, section 4."""
 
 
-def judge_run(folder: Path, gates: Sequence[Gate], baseline: Path | None) -> dict[str, Any]:
+def judge_run(
+    folder: Path, gates: Sequence[Gate], baseline: Path | None, *, allow: bool = False
+) -> dict[str, Any]:
     """Judge the analysed run in `folder`; writes verdict.json and junit.xml, returns the verdict.
 
-    `baseline` is a run folder, a summary.json or an accepted baseline. UsageError where it is of
-    another version of the metric definitions; RunFolderError where a file is unreadable, or the
-    run's figures are of one.
+    `baseline` is a run folder, a summary.json or an accepted baseline; None: the one that the run
+    was made with, if any. UsageError where the run is unlike it, unless that is allowed, and of
+    what cannot be read. A run's own baseline that will not do any more leaves its gates open: a
+    run can be judged years later. RunFolderError where the run's own figures are unreadable, or of
+    another version of the metric definitions.
     """
-    verdict = weigh_run(folder, gates, baseline)
+    verdict = weigh_run(folder, gates, baseline, allow=allow)
     _write(verdict, RunFolder.open(folder))
     return verdict
 
 
-def weigh_run(folder: Path, gates: Sequence[Gate], baseline: Path | None) -> dict[str, Any]:
+def weigh_run(
+    folder: Path, gates: Sequence[Gate], baseline: Path | None, *, allow: bool = False
+) -> dict[str, Any]:
     """The verdict that `judge_run` would write; the folder is left as it is."""
     place = RunFolder.open(folder)
     summary = _summary(place.summary)
@@ -55,7 +63,7 @@ def weigh_run(folder: Path, gates: Sequence[Gate], baseline: Path | None) -> dic
     rows = by_statistic(summary)
     if any(gate.metric == "good_turns" for gate in gates):
         rows["good_turns", "share"] = _good(read_table(place.turns, None), gates)
-    accepted, missing = _baseline(baseline, summary)
+    accepted, missing, said = _baseline(baseline, place.read(), summary, gates, allow=allow)
     narrow = _narrow(place, summary) if any(gate.where for gate in gates) else None
     started = int(summary["sessions"]["started"])
     rulings = [
@@ -70,7 +78,7 @@ def weigh_run(folder: Path, gates: Sequence[Gate], baseline: Path | None) -> dic
         summary,
     )
     rulings = [_as_ended(ruling, evidence.run.get("ended_by") or {}) for ruling in rulings]
-    return conclude(rulings, check_run(evidence), _decided(summary), remarks(evidence))
+    return conclude(rulings, check_run(evidence), _decided(summary), [*said, *remarks(evidence)])
 
 
 def _as_ended(ruling: Ruling, ended_by: dict[str, Any]) -> Ruling:
@@ -131,7 +139,11 @@ def conclude(
 
 def by_statistic(summary: dict[str, Any]) -> Rows:
     """The unfiltered rows of a summary by (metric, statistic)."""
-    return {(row["metric"], row["statistic"]): row for row in summary["rows"] if not row["filter"]}
+    return _by_statistic([row for row in summary["rows"] if not row["filter"]])
+
+
+def _by_statistic(rows: Sequence[Row]) -> Rows:
+    return {(row["metric"], row["statistic"]): row for row in rows}
 
 
 # ── files ────────────────────────────────────────────────────────────────────────────────────────
@@ -149,28 +161,42 @@ def _summary(path: Path) -> dict[str, Any]:
         ) from None
     except (OSError, ValueError, KeyError, TypeError):
         raise RunFolderError(
-            f"{shown}: is no summary; give a run folder, a summary.json or an accepted baseline"
+            f"{shown}: is no summary; analyse the run again with 'bench report'"
         ) from None
     if found != FORMAT:
         raise RunFolderError(f"{shown}: format {found!r}, this version reads {FORMAT}")
     return dict(document)
 
 
-def _baseline(path: Path | None, summary: dict[str, Any]) -> tuple[Rows, str]:
-    """The rows of the baseline, or why there are none."""
+def _baseline(
+    given: Path | None,
+    run: dict[str, Any],
+    summary: dict[str, Any],
+    gates: Sequence[Gate],
+    *,
+    allow: bool,
+) -> tuple[Rows, str, list[str]]:
+    """(the rows of the baseline, why there are none, what must be known of it)."""
+    path = given
+    if given is None and run.get("baseline"):
+        path, allow = Path(run["baseline"]), bool(run.get("baseline_allowed"))
     if path is None:
-        return {}, "none was given"
-    file = path / "summary.json" if path.is_dir() else path
-    if not file.exists():
-        return {}, f"{file.name} was not found"
-    accepted = _summary(file)
-    theirs, ours = accepted.get("metric_version"), summary["metric_version"]
-    if theirs != ours:
-        raise UsageError(
-            f"baseline {file.name}: its metrics are of definition version {theirs}, this run's of "
-            f"{ours}; accept a new baseline, figures of different definitions cannot be compared"
-        )
-    return by_statistic(accepted), ""
+        return {}, "none was given", []
+    try:
+        found = read_yardstick(path)
+        against = unlike(found, facts_of(run, summary, {}))
+        if against and not allow:
+            raise refusal(path, against)
+    except UsageError as error:
+        if given is not None:
+            raise
+        return {}, str(error), []
+    said = [f"judged by a baseline that is unlike, as was allowed: {line}" for line in against]
+    rows = _by_statistic(found.rows)
+    asked = asked_of_turns(gates)
+    if any(facts.get("objectives") != asked for facts in found.facts or [{}]):
+        rows.pop(("good_turns", "share"), None)  # other gates: another figure of the same name
+    return rows, "", said
 
 
 def _good(turns: pd.DataFrame, gates: Sequence[Gate]) -> Row:

@@ -35,6 +35,9 @@ app.command("ab", epilog=EXAMPLES["ab"])(ab)
 talk = Console(stderr=True)
 out = Console()
 
+Allow = Annotated[
+    bool, typer.Option("--allow", help="Judge by a baseline that is unlike; the verdict says so.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script to read.")]
 Markdown = Annotated[
     bool, typer.Option("--markdown", help="Print the digest, summary.md, as for a job summary.")
@@ -99,6 +102,7 @@ def run(
     baseline: Annotated[
         Path | None, typer.Option(help="A run folder or baseline file that gates refer to.")
     ] = None,
+    allow: Allow = False,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="key=value: override the scenario.")
     ] = None,
@@ -138,8 +142,8 @@ def run(
 
     options = Options(
         scenario, target, dialect, sessions, duration, workers, tuple(gate or ()), gates, baseline,
-        tuple(set_ or ()), out_, web_port if web else None, yes, price_per_minute, probe_first, pin,
-        max_minutes, max_cost, abort_on_fail, abort_window,
+        allow, tuple(set_ or ()), out_, web_port if web else None, yes, price_per_minute,
+        probe_first, pin, max_minutes, max_cost, abort_on_fail, abort_window,
     )  # fmt: skip
     if web:
         talk.print(f"Locust's web page: http://127.0.0.1:{web_port}", highlight=False)
@@ -195,6 +199,7 @@ def judge(
     baseline: Annotated[
         Path | None, typer.Option(help="A run folder or baseline file that gates refer to.")
     ] = None,
+    allow: Allow = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="Say of each gate why it came out so.")
     ] = False,
@@ -207,7 +212,7 @@ def judge(
     from bench.runs.folder import RunFolder  # noqa: PLC0415
 
     folder = RunFolder.open(run_folder)
-    verdict = judge_folder(folder, gate or (), baseline)
+    verdict = judge_folder(folder, gate or (), baseline, allow=allow)
     if explain:
         verdict = explain_verdict(folder, verdict)
     raise typer.Exit(_print_verdict(folder, verdict, as_json=as_json, as_markdown=as_markdown))

@@ -1,6 +1,7 @@
 """The verbs that compare: `compare`, `ab`, `baseline accept`. What is slow is imported inside."""
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -11,6 +12,8 @@ from typer.core import TyperCommand
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bench.analysis.comparing import Margin, RunSample
 
 EXAMPLES: Final = {
@@ -24,11 +27,26 @@ talk = Console(stderr=True)
 out = Console()
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script to read.")]
+
+
+def _finite(value: float) -> float:
+    """What is no number would leave every row open, or none, and is no JSON."""
+    if not math.isfinite(value):
+        raise typer.BadParameter("give a number")
+    return value
+
+
 MarginOption = Annotated[
-    float, typer.Option("--margin", min=0.0, help="Percent of a latency that do not matter.")
+    float,
+    typer.Option(
+        "--margin", min=0.0, callback=_finite, help="Percent of a latency that do not matter."
+    ),
 ]
 PointsOption = Annotated[
-    float, typer.Option("--points", min=0.0, help="Points of a share that do not matter.")
+    float,
+    typer.Option(
+        "--points", min=0.0, callback=_finite, help="Points of a share that do not matter."
+    ),
 ]
 
 
@@ -43,7 +61,8 @@ class ManyAgainst(TyperCommand):
             if after and not option and spread[-1] != "--against":
                 spread.append("--against")
             spread.append(word)
-            after = word == "--against" or (after and not option)
+            # "--against=RUN" too is followed by more of them, and not by candidates.
+            after = word.partition("=")[0] == "--against" or (after and not option)
         return super().parse_args(ctx, spread)
 
 
@@ -66,9 +85,7 @@ def compare(
     from bench.analysis.comparing import Margin  # noqa: PLC0415
 
     sides = [_read(paths) for paths in (runs, against)]
-    twice = {path.resolve() for path in runs} & {path.resolve() for path in against}
-    if twice:
-        raise UsageError(f"{min(twice).name}: stands on both sides; give other runs to one")
+    _check_once([runs for _, runs in sides])
     raise typer.Exit(
         _compare(sides, Margin(margin, points), allow=allow, place=out_, as_json=as_json)
     )
@@ -90,6 +107,25 @@ def _read(paths: list[Path]) -> tuple[str, "tuple[RunSample, ...]"]:
             names.append(runs[-1].name)
     shown = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
     return shown, tuple(runs)
+
+
+def _check_once(sides: "Sequence[Sequence[RunSample]]") -> None:
+    """UsageError for a run that is there twice: it would be taken for another that agrees."""
+    seen: dict[tuple[str, Any], int] = {}
+    for number, side in enumerate(sides):
+        for run in side:
+            before = seen.setdefault((run.name, run.facts["created"]), number)
+            if before != number:
+                raise UsageError(f"{run.name}: stands on both sides; give other runs to one")
+        if len({(run.name, run.facts["created"]) for run in side}) < len(side):
+            names = [run.name for run in side]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise UsageError(f"{twice}: is given twice; one run is no evidence of another")
+
+
+def _called(target: str, own: list[str] | None) -> str:
+    """What a side of `ab` is called: its target, and what was set for it alone."""
+    return f"{target} with {', '.join(own)}" if own else target
 
 
 def _compare(
@@ -143,7 +179,11 @@ def baseline_accept(
     """Accept runs as what later ones are compared with and judged by: one small file for git."""
     from bench.analysis.baseline import SHELF, accept, write_baseline  # noqa: PLC0415
 
+    for path in runs:
+        if path.is_file():
+            raise UsageError(f"{path}: is a file; a baseline is accepted from run folders")
     _, samples = _read(runs)
+    _check_once([samples])
     called = name or samples[0].facts["scenario"]
     if not called or "/" in called:
         raise UsageError(f"--name {called!r}: give a name without a slash")
@@ -193,11 +233,16 @@ def ab(
         "a": Wanted(a, (*common, *(set_a or ()))),
         "b": Wanted(b, (*common, *(set_b or ()))),
     }
-    plan = Interleaved(scenario, wanted, pairs, dialect, duration, sessions, workers, yes, out_)
-    place, folders = interleave(plan, talk)
-    sides = [(name.upper(), _read(folders[name])[1]) for name in ("a", "b")]
     # What was set for one side alone is what is asked about.
     told = allow or bool(set_a or set_b)
+    plan = Interleaved(
+        scenario, wanted, pairs, dialect, duration, sessions, workers, yes, out_, told
+    )
+    place, folders = interleave(plan, talk)
+    sides = [
+        (_called(runs[0].facts["target"], own), runs)
+        for own, (_, runs) in ((set_a, _read(folders["a"])), (set_b, _read(folders["b"])))
+    ]
     raise typer.Exit(
         _compare(sides, Margin(margin, points), allow=told, place=place, as_json=as_json)
     )

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.report.changes import chance_of, change_of, detectable_of, signed
+from bench.report.changes import chance_of, change_of, detectable_of, signed, value_of
 from bench.report.words import NOTHING, quantity
 
 COLOURS: Final = {
@@ -29,6 +29,14 @@ def print_comparison(found: dict[str, Any], out: Console) -> None:
     out.print("sees: the smallest change that would have been called four times in five")
     if found["attribution"]:
         out.print(_stages(found["attribution"]))
+    for word in ("regressed", "improved"):
+        named = [f"{row['statistic']}({row['metric']})" for row in found["rows"]
+                 if row["verdict"] == word and not row["family"]]  # fmt: skip
+        if named:
+            out.print(
+                f"aside  {word} too, and decides nothing: {', '.join(named)}",
+                highlight=False, markup=False, soft_wrap=True,
+            )  # fmt: skip
     for remark in found["remarks"]:
         out.print(f"note  {remark}", highlight=False, markup=False, soft_wrap=True)
     word = found["verdict"]
@@ -53,8 +61,8 @@ def _table(rows: Sequence[dict[str, Any]]) -> Table:
         change, interval = change_of(row)
         table.add_row(
             f"{row['metric']}\n{row['statistic']}",
-            quantity(row["b"], row["unit"]),
-            quantity(row["a"], row["unit"]),
+            value_of(row, "b"),
+            value_of(row, "a"),
             f"{change}\n{interval}",
             detectable_of(row),
             Text(row["verdict"], style=COLOURS[row["verdict"]]) + f"\np {chance_of(row['p_holm'])}",
@@ -76,6 +84,6 @@ def _stages(entries: Sequence[dict[str, Any]]) -> Table:
             quantity(entry["a"], "ms"),
             f"{signed(entry['difference'])} ms",
             f"{signed(entry['low'])} to {signed(entry['high'])}" if known else NOTHING,
-            NOTHING if entry["share"] is None else f"{entry['share']:.0f} %",
+            NOTHING if entry["share"] is None else f"{round(entry['share'])} %",
         )
     return table

@@ -16,10 +16,15 @@ from typing import Final, NamedTuple
 import typer
 from rich.console import Console
 
-from bench.cli.run import EXIT_INTERRUPTED, Options, new_folder, run
+from bench.cli.processes import reach
+from bench.cli.run import EXIT_INTERRUPTED, Options, described, job_of, new_folder, run
 from bench.cli.settle import settle
+from bench.cli.spending import session_minutes
 from bench.errors import UsageError
-from bench.runs.job import credential, make_job, read_target
+from bench.plan.metrics import VERSION
+from bench.plan.scenario import gates_of
+from bench.reference.profile import load_profile
+from bench.runs.job import Job, credential
 
 RETRIES: Final = 2
 
@@ -43,6 +48,7 @@ class Interleaved(NamedTuple):
     workers: int = 1
     yes: bool = False
     out: Path | None = None
+    allow: bool = False
 
 
 def order(pairs: int) -> Iterator[str]:
@@ -58,12 +64,16 @@ def interleave(plan: Interleaved, talk: Console) -> tuple[Path, dict[str, list[P
     generator must not cost the hour. UsageError for what cannot be run, before anything starts;
     typer.Exit where a run was interrupted, or one too many is invalid.
     """
-    _check(plan)
+    jobs = _check(plan)
     place = plan.out or new_folder(f"ab-{plan.scenario.stem}")
     if place.exists() and any(place.iterdir()):
         raise UsageError(f"--out {place}: is not empty; choose another folder")
     folders: dict[str, list[Path]] = {"a": [], "b": []}
     runs, left = list(order(plan.pairs)), RETRIES
+    if not all(job.target.loopback for job in jobs):
+        minutes = plan.pairs * sum(map(session_minutes, jobs))
+        _say(talk, f"ab {len(runs)} runs, at most {minutes:.1f} session-minutes in all; an invalid "
+             f"run is made again, at most {RETRIES} of them")  # fmt: skip
     for number, side in enumerate(runs, 1):
         _say(talk, f"ab {number} of {len(runs)}: {side.upper()}, {plan.sides[side].target}")
         path = place / f"{number:02d}-{side}"
@@ -84,21 +94,7 @@ def _say(talk: Console, words: str) -> None:
 
 def _run(plan: Interleaved, side: str, path: Path, talk: Console) -> str | None:
     """Run once and settle; why it is invalid, None where it is not."""
-    wanted = plan.sides[side]
-    folder, interrupted = run(
-        Options(
-            plan.scenario,
-            target=wanted.target,
-            dialect=plan.dialect,
-            sessions=plan.sessions,
-            duration=plan.duration,
-            workers=plan.workers,
-            assignments=wanted.assignments,
-            out=path,
-            yes=plan.yes,
-        ),
-        talk,
-    )
+    folder, interrupted = run(_options(plan, side)._replace(out=path), talk)
     with talk.status("sealing and analysing"):
         verdict = settle(folder)
     if interrupted:
@@ -106,9 +102,50 @@ def _run(plan: Interleaved, side: str, path: Path, talk: Console) -> str | None:
     return str(verdict["reasons"][0]) if verdict["verdict"] == "invalid" else None
 
 
-def _check(plan: Interleaved) -> None:
-    """UsageError for what either side lacks, before the first of many runs."""
-    for wanted in plan.sides.values():
-        target = read_target(wanted.target, plan.dialect)
-        make_job(plan.scenario, target, assignments=wanted.assignments)
-        credential(target)
+def _options(plan: Interleaved, side: str) -> Options:
+    """What `bench run` would be told of one side."""
+    wanted = plan.sides[side]
+    return Options(
+        plan.scenario,
+        target=wanted.target,
+        dialect=plan.dialect,
+        sessions=plan.sessions,
+        duration=plan.duration,
+        workers=plan.workers,
+        assignments=wanted.assignments,
+        yes=plan.yes,
+    )
+
+
+def _check(plan: Interleaved) -> list[Job]:
+    """The jobs of both sides. UsageError for what either lacks, before the first of many runs."""
+    from bench.analysis.comparing.fitting import facts_of, unfit  # noqa: PLC0415 - pandas is slow
+
+    jobs = {side: job_of(_options(plan, side)) for side in plan.sides}
+    for job in jobs.values():
+        for gate in gates_of(job.scenario):
+            if gate.against_baseline:
+                raise UsageError(
+                    f"gate {gate.text!r} needs a baseline, and runs of ab have none: they are "
+                    "compared with each other; leave gates out with --set 'gates={}'"
+                )
+        credential(job.target)
+        if job.scenario.reference.profile:
+            load_profile(Path(job.scenario.reference.profile))
+        if not job.target.loopback and not plan.yes:
+            raise UsageError(f"{job.target.name} is no loopback target: add --yes to start")
+    now = {"metric_version": VERSION}
+    facts = [
+        (f"side {side.upper()}", facts_of(described(job, plan.workers), now, {}))
+        for side, job in reversed(jobs.items())
+    ]
+    against = unfit(facts)
+    if against and not plan.allow:
+        raise UsageError(
+            f"these sides cannot be compared: {'; '.join(against)}. "
+            "Give sides that differ in what is asked about, or allow it with --allow"
+        )
+    for job in jobs.values():
+        if job.target.url:
+            reach(job.target.url)
+    return list(jobs.values())

@@ -59,6 +59,7 @@ class Options(NamedTuple):
     gates: tuple[str, ...] = ()
     profile: str | None = None
     baseline: Path | None = None
+    allow: bool = False
     assignments: tuple[str, ...] = ()
     out: Path | None = None
     web: int | None = None
@@ -81,12 +82,12 @@ class Limits(NamedTuple):
 
 def run(options: Options, talk: Console) -> tuple[RunFolder, bool]:
     """Run a scenario; returns its folder, not yet sealed, and whether it was interrupted."""
-    job = _job(options)
+    job = job_of(options)
     cores = share_out(options.workers) if options.pin else None
     credential(job.target)  # a missing one stops here; the workers read it again
     users = _users(job, options.workers)
     _need_files(-(-users // options.workers), closed=job.scenario.load.sessions is not None)
-    _check_baseline(job, options.baseline)
+    _check_baseline(job, options)
     if job.scenario.reference.profile:
         load_profile(Path(job.scenario.reference.profile))
     limits = Limits(_meter(job, options), _window(job, options))
@@ -99,6 +100,7 @@ def run(options: Options, talk: Console) -> tuple[RunFolder, bool]:
     facts["pinned"] = cores is not None
     if options.baseline is not None:
         facts["baseline"] = str(options.baseline)
+        facts["baseline_allowed"] = options.allow
     folder.write(facts)
     crew = partial(Crew, folder, users, options.workers, options.web, cores)
     with confined(cores):
@@ -132,7 +134,8 @@ def _start(
             folder.update(reference=reference.stop())
 
 
-def _job(options: Options) -> Job:
+def job_of(options: Options) -> Job:
+    """What the command line asks for, read and checked. UsageError where it makes no sense."""
     assignments = list(options.assignments)
     if options.sessions is not None:
         assignments.append(f"load.sessions={options.sessions}")
@@ -171,26 +174,27 @@ def _need_files(sessions: int, *, closed: bool) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (room, hard))
 
 
-def _check_baseline(job: Job, baseline: Path | None) -> None:
-    """UsageError for a gate that needs a baseline and has none, or has one that is no summary."""
+def _check_baseline(job: Job, options: Options) -> None:
+    """UsageError for a gate that needs a baseline and has none, or one that this run is unlike."""
     needing = [gate.text for gate in gates_of(job.scenario) if gate.against_baseline]
+    baseline = options.baseline
     if baseline is None and needing:
         raise UsageError(f"gate {needing[0]!r} needs a baseline: give --baseline RUN")
     if baseline is None:
         return
-    path = baseline / "summary.json" if baseline.is_dir() else baseline
-    try:
-        summary = msgspec.json.decode(path.read_bytes())
-        version = summary["metric_version"]
-    except (OSError, msgspec.DecodeError, KeyError, TypeError) as error:
-        raise UsageError(
-            f"--baseline {baseline}: no summary can be read ({error}); give a run folder"
-        ) from None
-    if version != VERSION:
-        raise UsageError(
-            f"--baseline {baseline}: its metrics are of version {version}, not {VERSION}; they "
-            "mean something else: make it again"
-        )
+    # pandas is slow to import
+    from bench.analysis.baseline import read_yardstick, refusal, unlike  # noqa: PLC0415
+    from bench.analysis.comparing.fitting import facts_of  # noqa: PLC0415
+
+    facts = facts_of(described(job, options.workers), {"metric_version": VERSION}, {})
+    against = unlike(read_yardstick(baseline), facts)
+    if against and not options.allow:
+        raise refusal(baseline, against)
+
+
+def described(job: Job, workers: int) -> dict[str, Any]:
+    """The run.json of a job that has not begun, as it will be read."""
+    return dict(msgspec.json.decode(msgspec.json.encode(describe(job, workers))))
 
 
 def _meter(job: Job, options: Options) -> Meter:

@@ -26,7 +26,13 @@ def settle(folder: RunFolder) -> dict[str, Any]:
     return judge(folder, ())
 
 
-def judge(folder: RunFolder, more: Sequence[str], baseline: Path | None = None) -> dict[str, Any]:
+def judge(
+    folder: RunFolder,
+    more: Sequence[str],
+    baseline: Path | None = None,
+    *,
+    allow: bool = False,
+) -> dict[str, Any]:
     """Judge by the run's own gates and some more, and draw the report and its digest again."""
     from bench.analysis.judge import judge_run  # noqa: PLC0415
     from bench.report.digest import write_digest  # noqa: PLC0415
@@ -39,7 +45,7 @@ def judge(folder: RunFolder, more: Sequence[str], baseline: Path | None = None) 
     said = run["scenario"]
     scenario = check_scenario(said["document"], said["text"], said["name"])
     check_gates(gates, yields=yields_of(scenario), script=scenario.scripts)
-    verdict = judge_run(folder.path, _distinct(gates), baseline or _baseline(run))
+    verdict = judge_run(folder.path, _distinct(gates), baseline, allow=allow)
     write_report(folder.path)
     write_digest(folder.path)
     return verdict
@@ -87,7 +93,3 @@ def _take_up_calibration(folder: RunFolder) -> None:
 
 def _distinct(gates: list[Gate]) -> list[Gate]:
     return list({gate.text: gate for gate in gates}.values())
-
-
-def _baseline(run: dict[str, Any]) -> Path | None:
-    return Path(run["baseline"]) if run.get("baseline") else None

@@ -1,8 +1,17 @@
 """Changes as people read them: with their sign, in percent where they are ratios."""
 
+import math
 from typing import Any
 
-from bench.report.words import NOTHING
+from bench.report.words import NOTHING, plain, quantity
+
+
+def value_of(row: dict[str, Any], side: str) -> str:
+    """The value of a side; what has a p and no value lies beyond every wait."""
+    value = row[side]
+    if value is None and row["p"] is not None:
+        return plain(math.inf)
+    return quantity(value, row["unit"])
 
 
 def change_of(row: dict[str, Any]) -> tuple[str, str]:
@@ -13,7 +22,7 @@ def change_of(row: dict[str, Any]) -> tuple[str, str]:
         change, low, high = (100 * (row[key] - 1) for key in ("ratio", "ratio_low", "ratio_high"))
         return f"{signed(change)} %", f"{signed(low)} to {signed(high)}"
     return (
-        f"{signed(row['difference'])} {_unit(row)}",
+        f"{signed(row['difference'])}{_unit(row)}",
         f"{signed(row['low'])} to {signed(row['high'])}",
     )
 
@@ -25,12 +34,12 @@ def detectable_of(row: dict[str, Any]) -> str:
         return NOTHING
     if row["ratio"] is not None:
         return f"{100 * smallest / row['b']:.1f} %"
-    return f"{smallest:,.1f} {_unit(row)}"
+    return f"{smallest:,.1f}{_unit(row)}"
 
 
 def _unit(row: dict[str, Any]) -> str:
-    """A share changes by points, not by percent."""
-    return "pts" if row["unit"] == "%" else str(row["unit"])
+    """A share changes by points, not by percent; a count has no unit."""
+    return {"%": " pts", "1": "", "ratio": ""}.get(row["unit"], f" {row['unit']}")
 
 
 def signed(value: float) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import plotly.graph_objects as go
 
 from bench.errors import UsageError
-from bench.report.changes import chance_of, change_of, detectable_of, signed
+from bench.report.changes import chance_of, change_of, detectable_of, signed, value_of
 from bench.report.page import filled
 from bench.report.panel import Cell, Panel, Table
 from bench.report.theme import blank, colour
@@ -53,7 +53,10 @@ def render(found: dict[str, Any]) -> str:
             (f"{_SIDES[name][0]}: {side['name']}", _side(side)) for name, side in sides.items()
         ],
         "deciding": _table("The rows that decide", found["rows"], decide=True),
-        "others": _table("Figures that decide nothing", found["rows"], decide=False),
+        "others": _table(
+            "Figures that decide nothing", _changed_first(found["rows"]), decide=False
+        ),
+        "beside": _beside(found["rows"]),
         "remarks": [capital(remark) + "." for remark in found["remarks"]],
         "panels": panels,
         "margin": f"{margin['percent']:g} % (at least 2 ms), of shares {margin['points']:g} points",
@@ -62,10 +65,22 @@ def render(found: dict[str, Any]) -> str:
     return filled("comparison.html", told)
 
 
+def _changed_first(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(rows, key=lambda row: row["verdict"] not in {"regressed", "improved"})
+
+
+def _beside(rows: Sequence[dict[str, Any]]) -> str:
+    """How many of the rows that decide nothing came out how."""
+    words = [row["verdict"] for row in rows if not row["family"]]
+    told = [f"{words.count(word)} {word}" for word in ROLES if word in words]
+    return f"Of {count(len(words), 'figure')} that decide nothing: {listing(told)}."
+
+
 def _side(side: dict[str, Any]) -> Cell:
     runs = side["runs"]
     when = moment(str(runs[0]["created"] or ""))
-    return f"{side['target']}, {count(len(runs), 'run')}", f"the first of {when}"
+    target = f"{side['target']} ({side['profile']})" if side.get("profile") else side["target"]
+    return f"{target}, {count(len(runs), 'run')}", f"the first of {when}"
 
 
 def _table(caption: str, rows: Sequence[dict[str, Any]], *, decide: bool) -> Table:
@@ -75,13 +90,14 @@ def _table(caption: str, rows: Sequence[dict[str, Any]], *, decide: bool) -> Tab
         change, interval = change_of(row)
         p = chance_of(row["p_holm"])
         cells.append([
-            (row["metric"], row["statistic"]), row["verdict"], quantity(row["b"], row["unit"]),
-            quantity(row["a"], row["unit"]), (change, interval), p, detectable_of(row),
+            (row["metric"], row["statistic"]),
+            (row["verdict"], row["reason"]) if row["reason"] else row["verdict"],
+            (change, interval), value_of(row, "b"), value_of(row, "a"), p, detectable_of(row),
             (f"{row['n_b']}, {row['n_a']}", f"{row['sessions_b']}, {row['sessions_a']} sessions"),
         ])  # fmt: skip
     return Table(
         caption,
-        ("figure", "verdict", "B", "A", "change", "p, corrected", "would have seen", "n of B, A"),
+        ("figure", "verdict", "change", "B", "A", "p, corrected", "would have seen", "n of B, A"),
         cells,
         numeric=frozenset({2, 3, 4, 5, 6, 7}),
         tones=[
@@ -122,12 +138,14 @@ def shifted(found: dict[str, Any]) -> Panel | None:
     )
     figure.update_xaxes(title={"text": "share of turns that waited no longer"}, ticksuffix=" %")
     figure.update_yaxes(title={"text": "A less B, ms"})
-    first, last = steps[0], steps[-1]
-    answer = (
-        f"At the quickest tenth of turns {signed(first['difference'])} ms "
-        f"[{signed(first['low'])}, {signed(first['high'])}], at the slowest "
-        f"{signed(last['difference'])} ms [{signed(last['low'])}, {signed(last['high'])}]."
-    )
+    said = [
+        f"{signed(step['difference'])} ms [{signed(step['low'])}, {signed(step['high'])}] at the "
+        f"{100 * step['q']:.0f} % quickest"
+        for step in (steps[0], steps[-1])
+    ]
+    answer = f"{', '.join(said)}."
+    if steps[-1]["q"] < found["shift"]["deciles"][-1]["q"]:
+        answer += " Beyond that somebody waited in vain, and there is no change to tell."
     caption = f"Change of {found['shift']['metric']} at each decile; the band is its 95 % interval"
     note = (
         "A change that is the same everywhere is a delay that was added; one that grows to the "
@@ -162,11 +180,18 @@ def spread(found: dict[str, Any]) -> Panel | None:
     figure.update_yaxes(range=[0, 104], ticksuffix=" %")
     rows = {row["statistic"]: row for row in found["rows"] if row["metric"] == metric}
     said = [
-        f"{word} {quantity(rows[word]['a'], 'ms')} against {quantity(rows[word]['b'], 'ms')}"
+        f"{word} {value_of(rows[word], 'a')} against {value_of(rows[word], 'b')}"
         for word in ("p50", "p95")
-        if word in rows and rows[word]["a"] is not None and rows[word]["b"] is not None
+        if word in rows and rows[word]["p"] is not None
     ]
     answer = f"A against B: {listing(said)}." if said else "Too few callers heard an answer."
+    vain = [
+        f"{100 - curves[name]['below'][-1]:.1f} % of {word}"
+        for name, (word, _) in _SIDES.items()
+        if curves[name]["below"] and curves[name]["below"][-1] < 99.95
+    ]
+    if vain:
+        answer += f" {capital(listing(vain))} waited in vain: there a curve ends."
     caption = "Share of turns at or below a wait, all runs of a side together"
     return Panel("spread", "How are the waits spread?", answer, [(caption, figure)])
 
@@ -177,7 +202,7 @@ def carried(found: dict[str, Any]) -> Panel | None:
         return None
     *stages, whole = found["attribution"]
     figure = blank(90 + 34 * len(stages))
-    colours = [colour("limit" if stage["difference"] > 0 else "good") for stage in stages]
+    colours = [_tone(stage) for stage in stages]
     known = [stage["low"] is not None and stage["high"] is not None for stage in stages]
     figure.add_trace(
         go.Bar(
@@ -205,7 +230,7 @@ def carried(found: dict[str, Any]) -> Panel | None:
          f"{signed(entry['difference'])} ms",
          NOTHING if entry["low"] is None or entry["high"] is None
          else f"{signed(entry['low'])} to {signed(entry['high'])}",
-         NOTHING if entry["share"] is None else f"{entry['share']:.0f} %"]
+         NOTHING if entry["share"] is None else f"{round(entry['share'])} %"]
         for entry in (*stages, whole)
     ]  # fmt: skip
     return Panel(
@@ -216,6 +241,15 @@ def carried(found: dict[str, Any]) -> Panel | None:
         [Table("The stages of the wait, in means", ("stage", "B", "A", "change", "95 % interval",
                "of the whole"), rows, numeric=frozenset({1, 2, 3, 4, 5}))],
     )  # fmt: skip
+
+
+def _tone(stage: dict[str, Any]) -> str:
+    """Red and green for what changed beyond chance alone."""
+    if stage["low"] is not None and stage["low"] > 0:
+        return colour("limit")
+    if stage["high"] is not None and stage["high"] < 0:
+        return colour("good")
+    return colour("axis")
 
 
 def _carries(stages: Sequence[dict[str, Any]], whole: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ import pytest
 
 from bench.analysis.baseline import accept, read_baseline, write_baseline
 from bench.analysis.comparing import Side, compare, read_sample
+from bench.analysis.comparing.side import Figure
 from bench.analysis.judge import judge_run
 from bench.errors import RunFolderError, UsageError
 from bench.plan.gates import parse_gate
@@ -47,6 +48,29 @@ def test_waits_without_an_end_are_kept_as_such(file):
     assert np.isinf(kept.values).sum() == 1
     assert kept.values == pytest.approx(wait.values, abs=0.006)
     assert read_baseline(file)[1][0].facts == run.facts
+
+
+def test_figures_without_samples_are_kept_with_their_intervals(file):
+    run = side(np.random.default_rng(5), 1, world=SMALL).runs[0]
+    figures = {
+        "send_lateness": {"p50": Figure(0.123456, 0.1, np.nan, 5000)},
+        "update_ack": {"p99": Figure(np.inf, 3.0, np.nan, 20)},
+    }
+    write_baseline(accept([run._replace(figures=figures)], "demo"), file)
+    kept = read_baseline(file)[1][0].figures
+    assert kept["send_lateness"]["p50"] == pytest.approx((0.1235, 0.1, np.nan, 5000), nan_ok=True)
+    assert kept["update_ack"]["p99"] == pytest.approx((np.inf, 3.0, np.nan, 20), nan_ok=True)
+
+
+def test_the_file_keeps_no_figure_without_samples_and_no_digit_that_nobody_can_read(tmp_path, file):
+    run = read_sample(folder_of(tmp_path / "run"))
+    write_baseline(accept([run], "demo"), file)
+    rows = json.loads(file.read_text())["rows"]
+    assert all(row["n"] and "error_p50" not in row for row in rows)
+    told = {(row["metric"], row["statistic"]): row for row in rows}["send_lateness", "p50"]
+    (whole,) = (row for row in run.rows if (row["metric"], row["statistic"]) ==
+                ("send_lateness", "p50"))  # fmt: skip
+    assert (told["low"], told["n"]) == (pytest.approx(whole["low"], abs=6e-5), whole["n"])
 
 
 def test_gates_against_the_baseline_read_the_file_as_they_read_a_summary(tmp_path, file):
@@ -100,6 +124,7 @@ def test_a_run_that_measured_no_turn_is_not_accepted():
         ("{}", "is no baseline"),
         ('{"kind": "baseline", "format": 9}', "of format 9"),
         ('{"kind": "baseline", "format": 1, "name": "x", "runs": [{}]}', "is no baseline"),
+        ('{"kind": "baseline", "format": 1, "name": "x", "runs": []}', "is no baseline"),
     ],
 )
 def test_a_file_that_is_no_baseline_is_an_error_in_one_line(file, text, words):
@@ -108,6 +133,29 @@ def test_a_file_that_is_no_baseline_is_an_error_in_one_line(file, text, words):
         read_baseline(file)
     assert words in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def shorten(run):
+    run["waits"]["voice_to_voice_latency"]["values"].pop()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda run: run["facts"].pop("chunk_ms"), "chunk_ms"),
+        (shorten, "the lists of turns of side-0 are not of one length"),
+        (lambda run: run["once"]["session_ready_time"].pop(), "the lists of sessions of side-0"),
+        (lambda run: run["seats"].clear() or run["once"].clear(), "a session without a seat"),
+    ],
+)
+def test_a_file_that_somebody_spoiled_is_an_error_in_one_line(file, spoil, words):
+    write_baseline(accept(side(np.random.default_rng(6), 1, world=SMALL).runs, "demo"), file)
+    found = json.loads(file.read_text())
+    spoil(found["runs"][0])
+    file.write_text(json.dumps(found))
+    with pytest.raises(RunFolderError, match="is no baseline") as refused:
+        read_baseline(file)
+    assert words in str(refused.value)
 
 
 def test_where_the_file_cannot_be_written_is_an_error_in_one_line(tmp_path):

@@ -11,6 +11,7 @@ from bench.analysis.pipeline import analyse
 from bench.analysis.ruling import rule_gate
 from bench.errors import RunFolderError, UsageError
 from bench.plan.gates import parse_gate
+from bench.runs.folder import RunFolder
 from tests.analysis.story import Answer, Story, conversation, write_run
 
 
@@ -197,17 +198,101 @@ def test_a_baseline_gives_the_limit(run, tmp_path):
 def test_without_a_baseline_its_gates_are_inconclusive(run, tmp_path):
     gate = "p50(first_audio_latency) <= baseline + 10 %"
     assert judge(run, gate)["reasons"][0].endswith("none was given")
-    missing = judge(run, gate, baseline=tmp_path / "gone.json")
+    # One that was asked for and is not there is a mistake; one that the run once had is not.
+    with pytest.raises(RunFolderError, match=r"gone\.json: no such file"):
+        judge(run, gate, baseline=tmp_path / "gone.json")
+    RunFolder(run).update(baseline=str(tmp_path / "gone.json"))
+    missing = judge(run, gate)
     assert missing["verdict"] == "inconclusive"
-    assert missing["reasons"][0].endswith("gone.json was not found")
+    assert "gone.json: no such file" in missing["reasons"][0]
 
 
 def test_a_baseline_of_other_definitions_is_refused(run, tmp_path):
     """Flaw F22."""
     other = json.loads((run / "summary.json").read_text())
     (tmp_path / "old.json").write_text(json.dumps({**other, "metric_version": 0}))
-    with pytest.raises(UsageError, match=r"old\.json: .* version 0, this run's of 2"):
+    with pytest.raises(UsageError, match=r"old\.json: .* version 0, not 2"):
         judge(run, "p50(first_audio_latency) < 1 s", baseline=tmp_path / "old.json")
+    old = shutil.copytree(run, tmp_path / "old")
+    (old / "summary.json").write_text(json.dumps({**other, "metric_version": 0}))
+    with pytest.raises(UsageError, match="the version of metric definitions: 2 and 0"):
+        judge(run, "p50(first_audio_latency) < 1 s", baseline=old)
+
+
+AGAINST = "p50(first_audio_latency) <= baseline + 10 %"
+
+
+@pytest.fixture
+def narrower(run, tmp_path):
+    """The same run as it would be of fewer callers in larger chunks."""
+    place = RunFolder(shutil.copytree(run, tmp_path / "narrower"))
+    scenario = place.read().get("scenario") or {}
+    effective = {"chunk_ms": 200, "load": {"sessions": 3}}
+    place.update(scenario={**scenario, "effective": effective})
+    RunFolder(run).update(
+        scenario={**scenario, "effective": {"chunk_ms": 100, "load": {"sessions": 20}}}
+    )
+    return place.path
+
+
+@pytest.mark.parametrize("name", ["", "summary.json"])
+def test_a_baseline_of_another_kind_of_run_is_refused_and_what_differs_is_named(
+    run, narrower, name
+):
+    with pytest.raises(UsageError) as refused:
+        judge(run, AGAINST, baseline=narrower / name)
+    text = str(refused.value)
+    assert f"--baseline {narrower / name}: is no yardstick" in text
+    assert "this run and narrower differ in the chunk size in ms: 100 and 200" in text
+    assert "this run and narrower differ in concurrency: 20 sessions and 3 sessions" in text
+    assert "--allow" in text
+    assert "\n" not in text
+
+
+def test_an_unlike_baseline_that_was_allowed_is_said_in_the_verdict(run, narrower):
+    verdict = judge_run(run, [parse_gate(AGAINST)], narrower, allow=True)
+    assert verdict["verdict"] == "pass"
+    assert any("20 sessions and 3 sessions" in remark for remark in verdict["remarks"])
+    RunFolder(run).update(baseline=str(narrower), baseline_allowed=True)
+    assert judge(run, AGAINST) == verdict
+    RunFolder(run).update(baseline_allowed=False)
+    assert judge(run, AGAINST)["verdict"] == "inconclusive"  # a run is judged again years later
+    with pytest.raises(UsageError, match="no yardstick"):
+        judge(run, AGAINST, baseline=narrower)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "interrupted", "words"),
+    [
+        ({"verdict": "invalid", "reasons": ["hub lag"]}, False, r"old is invalid \(hub lag\)"),
+        ({"verdict": "pass", "reasons": []}, True, "old was interrupted"),
+    ],
+)
+def test_a_run_that_is_no_evidence_is_no_baseline(run, tmp_path, verdict, interrupted, words):
+    old = RunFolder(shutil.copytree(run, tmp_path / "old"))
+    old.verdict.write_text(json.dumps(verdict))
+    old.update(interrupted=interrupted)
+    with pytest.raises(UsageError, match=words):
+        judge(run, AGAINST, baseline=old.path)
+    # What became of the run that is judged is no reason not to judge it.
+    assert judge(old.path, AGAINST, baseline=run)["verdict"] in {"pass", "invalid"}
+
+
+def test_a_summary_alone_does_not_say_what_was_run(run, tmp_path):
+    shutil.copy(run / "summary.json", tmp_path / "alone.json")
+    with pytest.raises(UsageError, match=r"alone\.json does not say what was run .*--allow"):
+        judge(run, AGAINST, baseline=tmp_path / "alone.json")
+    verdict = judge_run(run, [parse_gate(AGAINST)], tmp_path / "alone.json", allow=True)
+    assert verdict["verdict"] == "pass"
+    assert any("does not say what was run" in remark for remark in verdict["remarks"])
+
+
+def test_good_turns_by_other_gates_give_no_limit(run, tmp_path):
+    old = RunFolder(shutil.copytree(run, tmp_path / "old"))
+    old.update(gates=["p95(first_audio_latency) < 800 ms"])
+    gate = "share(good_turns) >= baseline - 5 %"
+    assert judge(run, gate, baseline=old.path)["verdict"] == "inconclusive"
+    assert judge(run, gate, baseline=run)["gates"][0]["limit"] == 95
 
 
 @pytest.mark.parametrize("version", [{"metric_version": 1}, {}])
@@ -222,7 +307,7 @@ def test_figures_of_other_definitions_are_not_judged_before_they_are_made_anew(r
 @pytest.mark.parametrize("text", ["{", "[]", '{"format": 1}', '{"rows": []}'])
 def test_what_is_no_summary_is_refused_as_a_baseline(run, tmp_path, text):
     (tmp_path / "no.json").write_text(text)
-    with pytest.raises(RunFolderError, match=r"no\.json: is no summary"):
+    with pytest.raises(RunFolderError, match=r"no\.json: is no summary .*give a run folder"):
         judge(run, baseline=tmp_path / "no.json")
 
 

@@ -1,14 +1,18 @@
 """What cannot be done is refused in one line: the file, the key, the remedy; exit 2."""
 
+import json
 import resource
 import shutil
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from bench.cli import main
 from bench.corpus.manifest import load_corpus, manifest_text
+from bench.plan.metrics import VERSION
+from bench.runs.job import describe, make_job, read_target
 
 ROOT = Path(__file__).parents[2]
 
@@ -225,8 +229,8 @@ def test_a_gate_on_a_baseline_needs_one_that_can_be_read(refused, tmp_path):
     gate = "p50(first_audio_latency) <= baseline + 10 %"
     refused(DEMO, "--gate", gate, words=["needs a baseline", "--baseline"])
     (tmp_path / "summary.json").write_text("{}")
-    refused(DEMO, "--gate", gate, "--baseline", tmp_path, words=["no summary can be read"])
-    (tmp_path / "summary.json").write_text('{"metric_version": 0}')
+    refused(DEMO, "--gate", gate, "--baseline", tmp_path, words=["is no summary", "give a run"])
+    (tmp_path / "summary.json").write_text('{"metric_version": 0, "rows": []}')
     refused(DEMO, "--gate", gate, "--baseline", tmp_path, words=["version 0"])
 
 
@@ -242,6 +246,22 @@ def test_a_script_that_cannot_be_imported_is_refused(refused, scenario, tmp_path
 
 def test_a_missing_baseline_is_refused(refused):
     refused(DEMO, "--baseline", "nowhere/run", words=["nowhere/run"])
+
+
+def test_a_baseline_of_another_kind_of_run_is_refused_before_anything_starts(refused, tmp_path):
+    old = tmp_path / "old"
+    old.mkdir()
+    job = make_job(ROOT / DEMO, read_target("reference", None), assignments=("load.sessions=3",))
+    (old / "run.json").write_bytes(msgspec.json.encode(describe(job, 1)))
+    (old / "summary.json").write_text(json.dumps({"metric_version": VERSION, "rows": []}))
+    words = ["--baseline", "concurrency: 20 sessions and 3 sessions", "--allow"]
+    refused(DEMO, "--baseline", old, words=words)
+    refused(DEMO, "--baseline", old, "--sessions", 4, words=["4 sessions and 3 sessions"])
+    refused(DEMO, "--baseline", old, "--sessions", 3, "--set", "chunk_ms=20", words=["chunk size"])
+    # What is next is refused for another reason: as to the baseline all is well.
+    free = ("--target", "ws://127.0.0.1:9/", "--dialect", "inworld")
+    for fits in (("--sessions", 3), ("--allow",)):
+        refused(DEMO, "--baseline", old, *fits, *free, words=["127.0.0.1"], code=3)
 
 
 @pytest.fixture

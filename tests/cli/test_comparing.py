@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from bench.analysis.comparing import compare
+from bench.analysis.comparing import Side, compare
+from bench.analysis.comparing.side import Figure
 from bench.cli.comparison import print_comparison
 from bench.cli.interleaving import Interleaved, Wanted, interleave, order
 from bench.errors import UsageError
@@ -65,6 +66,32 @@ def test_options_may_follow_the_runs_after_against(bench, folders):  # noqa: F81
     assert json.loads(out)["margin"]["percent"] == 5
 
 
+def test_what_follows_against_with_an_equals_sign_is_no_candidate(bench, folders):  # noqa: F811
+    words = ("compare", folders["new-1"], f"--against={folders['old-1']}", folders["old-2"])
+    _, out, _ = bench(*words, "--json")
+    sides = json.loads(out)["sides"]
+    assert [len(sides[name]["runs"]) for name in ("a", "b")] == [1, 2]
+
+
+def test_a_run_is_not_compared_with_a_baseline_that_it_is_in(bench, folders, tmp_path):  # noqa: F811
+    file = tmp_path / "demo.json"
+    bench("baseline", "accept", folders["old-1"], folders["old-2"], "--out", file)
+    code, _, err = bench("compare", folders["old-1"], "--against", file)
+    assert code == 2
+    assert "old-1: stands on both sides" in err
+
+
+def test_a_baseline_is_accepted_from_different_runs_and_from_no_file(bench, folders, tmp_path):  # noqa: F811
+    file = tmp_path / "demo.json"
+    code, _, err = bench("baseline", "accept", folders["old-1"], folders["old-1"], "--out", file)
+    assert (code, file.exists()) == (2, False)
+    assert "old-1: is given twice" in err
+    bench("baseline", "accept", folders["old-1"], "--out", file)
+    code, _, err = bench("baseline", "accept", file, "--out", tmp_path / "again.json")
+    assert code == 2
+    assert "demo.json: is a file" in err
+
+
 def test_a_baseline_stands_for_its_runs(bench, folders, tmp_path):  # noqa: F811
     file = tmp_path / "demo.json"
     code, out, err = bench(
@@ -85,10 +112,15 @@ def test_a_baseline_stands_for_its_runs(bench, folders, tmp_path):  # noqa: F811
         (("new-1", "--against", "unlike"), ["the chunk size in ms: 100 and 20", "--allow"]),
         (("new-1", "--against", "new-1"), ["new-1: stands on both sides"]),
         (("nowhere", "--against", "new-1"), ["no run here"]),
+        (("new-1", "new-1", "--against", "old-1"), ["new-1: is given twice"]),
+        (("new-1", "--against=old-1", "old-1"), ["old-1: is given twice"]),
+        (("new-1", "--against", "old-1", "--margin", "inf"), ["'--margin': give a number"]),
+        (("new-1", "--against", "old-1", "--points", "nan"), ["'--points'"]),
     ],
 )
 def test_what_cannot_be_compared_is_refused_in_one_line(bench, folders, arguments, words):  # noqa: F811
-    paths = [folders.get(word, word) for word in arguments]
+    paths = [word.replace("old-1", str(folders["old-1"])) if "=" in word
+             else folders.get(word, word) for word in arguments]  # fmt: skip
     code, out, err = bench("compare", *paths)
     assert (code, out) == (2, "")
     assert err.strip().splitlines()[-1].startswith("bench: ")
@@ -125,6 +157,23 @@ def test_the_table_fits_a_terminal_and_says_what_would_have_been_seen():
         assert words in text
 
 
+def test_what_changed_beside_what_decides_is_named_on_the_terminal():
+    rng = np.random.default_rng(9)
+    small = World(sessions=30, turns=6)
+    sides = [side(rng, 3, name, world=small) for name in ("new", "old")]
+    counts = ((7, 9, 8), (0, 0, 0))
+    a, b = (
+        Side(one.name, tuple(
+            run._replace(figures={"violations": {"count": Figure(n, np.nan, np.nan, 30)}})
+            for run, n in zip(one.runs, found, strict=True)
+        ))
+        for one, found in zip(sides, counts, strict=True)
+    )  # fmt: skip
+    out = io.StringIO()
+    print_comparison(compare(a, b, resamples=50), Console(file=out, width=80))
+    assert "aside  regressed too, and decides nothing: count(violations)" in out.getvalue()
+
+
 def test_of_every_pair_the_other_side_goes_first():
     assert "".join(order(5)) == "abbaabbaab"
     places = {name: [at for at, side in enumerate(order(4)) if side == name] for name in "ab"}
@@ -138,6 +187,16 @@ def test_of_every_pair_the_other_side_goes_first():
         (("--set-b", "turnz=3"), ["unknown key 'turnz'"]),
         (("--pairs", "0"), ["--pairs"]),
         (("--b", "inworld"), ["INWORLD_RUNTIME_BASE64_CREDENTIAL"]),
+        (("--set-b", "reference.profile=nope.toml"), ["nope.toml"]),
+        (
+            (
+                "--set",
+                'gates={ci=["mean(first_audio_latency) <= baseline + 5 %"]}',
+                "--set",
+                "gate_profile=ci",
+            ),
+            ["needs a baseline", "--set 'gates={}'"],
+        ),
     ],
 )
 def test_what_one_side_lacks_is_said_before_the_first_run(bench, tmp_path, arguments, words):  # noqa: F811
@@ -147,8 +206,25 @@ def test_what_one_side_lacks_is_said_before_the_first_run(bench, tmp_path, argum
     assert not (tmp_path / "ab").exists()
 
 
+def test_unlike_sides_are_refused_before_the_first_run(bench, tmp_path, monkeypatch):  # noqa: F811
+    monkeypatch.setattr("bench.cli.interleaving.run", None)  # nothing may start
+    words = ("ab", DEMO, "--out", tmp_path / "ab", "--yes", "--b", "ws://127.0.0.1:9/v1/realtime")
+    code, _, err = bench(*words)
+    assert (code, (tmp_path / "ab").exists()) == (3, False)
+    assert "127.0.0.1 port 9 cannot be reached" in err
+    monkeypatch.setenv("OPENAI_API_KEY", "x")
+    words = ("ab", DEMO, "--out", tmp_path / "ab", "--b", "openai")
+    code, _, err = bench(*words)
+    assert code == 2
+    assert "openai is no loopback target: add --yes" in err
+    code, _, err = bench(*words, "--yes")
+    assert code == 2
+    assert "side A and side B differ in the target's dialect: inworld and openai" in err
+    assert "--allow" in err
+
+
 def test_a_folder_that_holds_something_is_not_written_into(tmp_path, monkeypatch):
-    monkeypatch.setattr("bench.cli.interleaving._check", lambda _: None)
+    monkeypatch.setattr("bench.cli.interleaving._check", lambda _: [])
     (tmp_path / "old").touch()
     plan = Interleaved(DEMO, {"a": Wanted("reference"), "b": Wanted("reference")}, 1, out=tmp_path)
     with pytest.raises(UsageError, match="is not empty"):
@@ -157,7 +233,7 @@ def test_a_folder_that_holds_something_is_not_written_into(tmp_path, monkeypatch
 
 def test_an_invalid_run_is_made_again_and_not_for_ever(tmp_path, monkeypatch):
     asked, void = [], {"02-b", "02-b-again-1"}
-    monkeypatch.setattr("bench.cli.interleaving._check", lambda _: None)
+    monkeypatch.setattr("bench.cli.interleaving._check", lambda _: [])
 
     def run(_plan, _side, path, _talk):
         asked.append(path.name)

@@ -9,7 +9,8 @@ from unittest import mock
 
 import pytest
 
-from bench.analysis import judge, ruling, validity
+from bench.analysis import ruling, validity
+from bench.analysis.comparing.fitting import facts_of
 from bench.analysis.judge import EXIT_CODES, judge_run
 from bench.analysis.pipeline import analyse
 from bench.errors import UsageError
@@ -67,12 +68,9 @@ def with_figures(folder, version, p50):
     return path
 
 
-def of_this_version(path):
+def of_this_version(run, summary, verdict):
     """F22: nobody asks by which definitions a baseline was made."""
-    return {**SUMMARY(path), "metric_version": VERSION}
-
-
-SUMMARY = judge._summary
+    return {**facts_of(run, summary, verdict), "metric_version": VERSION}
 
 
 def test_figures_of_another_definition_are_no_baseline(fresh):
@@ -80,8 +78,8 @@ def test_figures_of_another_definition_are_no_baseline(fresh):
     gate = parse_gate("p50(first_audio_latency) <= baseline + 10 %")
     run = fresh()
     analysed(run, *[conversation(number, 2) for number in range(6)])
-    old = fresh() / "old.json"
-    shutil.copy(with_figures(run, VERSION - 1, 84), old)
+    old = shutil.copytree(run, fresh() / "old")
+    with_figures(old, VERSION - 1, 84)
     with_figures(run, VERSION, 392)
 
     def ruled():
@@ -93,10 +91,10 @@ def test_figures_of_another_definition_are_no_baseline(fresh):
     def check():
         found = ruled()
         assert isinstance(found, str), f"{found['verdict']}: {found['reasons'][0]}"
-        assert f"version {VERSION - 1}, this run's of {VERSION}" in found
+        assert f"the version of metric definitions: {VERSION} and {VERSION - 1}" in found
 
     words = r"fail: p50\(first_audio_latency\) is 392 ms .*\(baseline 84 ms \+ 10 %\)"
-    caught(check, put_in("bench.analysis.judge._summary", of_this_version), words)
+    caught(check, put_in("bench.analysis.baseline.facts_of", of_this_version), words)
 
 
 MEANS = (2, {

@@ -78,6 +78,48 @@ def test_where_no_voice_was_heard_no_stage_is_asked_for(slower):
     assert 'id="carried"' not in render(slower | {"attribution": [], "shift": None})
 
 
+def test_a_quantile_beyond_every_wait_is_not_called_no_data_and_the_answers_say_who_waited():
+    found = found_of(5, answered=0.85)
+    row = next(
+        row for row in found["rows"] if row["statistic"] == "p95" and row["family"] == "wait"
+    )
+    assert (row["a"], row["verdict"]) == (None, "regressed")
+    assert row["reason"] == "it lies beyond every wait in all runs of A and in none of B"
+    assert any(f"regressed: {row['reason']}" in reason for reason in found["reasons"])
+    body = text_of(render(found))
+    assert "p95 ∞ against" in body
+    assert row["reason"] in body
+    assert "no data" not in body
+    shares = re.search(r"([\d.]+) % of A and ([\d.]+) % of B waited in vain", body)
+    assert float(shares[1]) == pytest.approx(15, abs=3)
+    assert float(shares[2]) == pytest.approx(1, abs=1)
+    assert "at the 80 % quickest. Beyond that somebody waited in vain" in body
+
+
+def test_a_row_says_why_it_is_open_and_what_changed_stands_first_among_the_others(slower):
+    found = slower | {"rows": [row | ({} if row["family"] else {"reason": "not all runs have it"})
+                               for row in slower["rows"]]}  # fmt: skip
+    page = render(found)
+    others = page[page.index('id="others"') :]
+    assert "not all runs have it" in others
+    verdicts = re.findall(r"<td[^>]*>\s*(regressed|improved|unchanged|inconclusive)", others)
+    changed = [word in {"regressed", "improved"} for word in verdicts]
+    assert any(changed)
+    assert changed == sorted(changed, reverse=True)
+    assert re.search(rf"Of {len(verdicts)} figures that decide nothing: .*\d+ regressed", others)
+
+
+def test_how_the_reference_server_behaved_is_on_the_page(slower):
+    sides = slower["sides"] | {"a": slower["sides"]["a"] | {"profile": "slower.toml"}}
+    body = text_of(render(slower | {"sides": sides}))
+    assert "reference (slower.toml), 3 runs" in body
+    assert "reference, 3 runs" in body
+
+
+def test_no_stage_has_minus_nothing_of_the_whole(slower):
+    assert "-0 %" not in render(slower)
+
+
 def test_that_runs_are_unseen_is_on_the_page():
     assert "One run a side" in text_of(render(found_of(1)))
 

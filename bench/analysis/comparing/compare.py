@@ -14,6 +14,7 @@ comparison.json::
     shift        see `parts`
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -33,7 +34,6 @@ from bench.analysis.comparing.verdicts import (
 from bench.analysis.pipeline import write_json
 from bench.analysis.quantile import CONFIDENCE
 from bench.errors import UsageError
-from bench.plan.metrics import VERSION
 
 FORMAT: Final = 1
 
@@ -77,11 +77,11 @@ def compare(
     wait = wait_of(found)
     return {
         "format": FORMAT,
-        "metric_version": VERSION,
+        "metric_version": a.runs[0].facts["metric_version"],
         "confidence": CONFIDENCE,
         "margin": margin._asdict(),
         "sides": {"a": _about(a), "b": _about(b)},
-        "remarks": [*against, *_remarks(plan, left_out, attempted, seen=seen)],
+        "remarks": [*against, *_remarks(plan, left_out, attempted, seen=seen), *_several(sides)],
         "runs_seen": seen,
         "replayed": plan.together,
         "family": _family(wait),
@@ -134,6 +134,14 @@ def _remarks(plan: Plan, left_out: int, attempted: int, *, seen: bool) -> list[s
     return found
 
 
+def _several(sides: Sides) -> Iterator[str]:
+    """That figures of single settings and kinds are not compared, where there are several."""
+    plan = sides[0][0].facts["plan"]
+    for key, words in (("sweep", "settings"), ("mixture", "kinds of conversation")):
+        if plan.get(key):
+            yield f"the runs have several {words}: every row is over all of them together"
+
+
 def _about(side: Side) -> dict[str, Any]:
     facts = side.runs[0].facts
     keys = ("scenario", "target", "dialect", "corpus", "chunk_ms", "concurrency", "host")
@@ -141,6 +149,7 @@ def _about(side: Side) -> dict[str, Any]:
         "name": side.name,
         "runs": [{"name": run.name, "created": run.facts["created"]} for run in side.runs],
         **{key: facts[key] for key in keys},
+        "profile": facts.get("profile"),
     }
 
 

@@ -14,8 +14,16 @@ differ: they are what is compared, or change no figure.
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from bench.analysis.measure import objectives
+from bench.plan.gates import Gate, parse_gate
+
 _ASIDE: Final = frozenset({"about", "gates", "gate_profile", "health", "reference", "chunk_ms"})
 _CONCURRENCY: Final = ("sessions", "arrivals", "rate")
+NEEDED: Final = (
+    "metric_version", "scenario", "plan", "corpus", "corpus_sha256", "chunk_ms", "dialect",
+    "target", "concurrency", "created", "host", "verdict", "why", "interrupted",
+)  # fmt: skip
+"""Facts that a comparison asks for."""
 _MOST: Final = 4
 """Keys of a scenario that are named; the rest is counted."""
 _DURATIONS: Final = frozenset({"gap", "hear", "tool_time", "answer_timeout", "jitter_buffer",
@@ -44,6 +52,7 @@ def facts_of(
         "chunk_ms": effective.get("chunk_ms"),
         "dialect": target.get("dialect"),
         "target": target.get("name"),
+        "profile": (effective.get("reference") or {}).get("profile") or None,
         "concurrency": concurrency,
         "created": run.get("created"),
         "bench_version": run.get("bench_version"),
@@ -51,7 +60,13 @@ def facts_of(
         "verdict": verdict.get("verdict"),
         "why": list(verdict.get("reasons") or ())[:1],
         "interrupted": bool(run.get("interrupted")),
+        "objectives": asked_of_turns([parse_gate(text) for text in run.get("gates") or ()]),
     }
+
+
+def asked_of_turns(gates: Sequence[Gate]) -> list[str]:
+    """What makes a turn a good one: two runs that differ in it may not compare their good turns."""
+    return sorted({f"{gate.metric} {gate.operator} {gate.limit:g}" for gate in objectives(gates)})
 
 
 def unfit(runs: Sequence[tuple[str, dict[str, Any]]]) -> list[str]:
@@ -65,7 +80,8 @@ def unfit(runs: Sequence[tuple[str, dict[str, Any]]]) -> list[str]:
 
 def _void(name: str, facts: dict[str, Any]) -> Iterator[str]:
     if facts["verdict"] == "invalid":
-        why = f" ({facts['why'][0]})" if facts["why"] else ""
+        # What broke; how often, and beside what, its own report says.
+        why = f" ({facts['why'][0].partition(': ')[0]})" if facts["why"] else ""
         yield f"{name} is invalid{why}: its figures are no evidence; run it again"
     if facts["interrupted"]:
         yield f"{name} was interrupted before its end; run it again"

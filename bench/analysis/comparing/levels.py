@@ -8,6 +8,8 @@ sessions are drawn, `RESAMPLES` times; the variance of S of them is then S / (S 
 all runs replay one plan, sessions that say the same are drawn together in all of them, and what
 they share cancels.
 
+A figure that only a summary tells brings its interval, whose width says what sessions add.
+
 Means, and shares as ratios of sums, need no drawing: their variance is that of the sums of the
 residuals of sessions.
 """
@@ -18,14 +20,18 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from bench.analysis.bootstrap import quantiles_of, redrawn
 from bench.analysis.comparing.contrast import Scatter
+from bench.analysis.comparing.side import Figure
+from bench.analysis.quantile import CONFIDENCE
 from bench.analysis.tables import Flags, Floats
 
 RESAMPLES: Final = 2000
 _SEEDS: Final = (7, 11)
 """One a side: sides that share nothing are drawn apart."""
+_Z: Final = float(stats.norm.ppf(0.5 + CONFIDENCE / 2))
 
 
 class Sampled(NamedTuple):
@@ -175,6 +181,16 @@ def ratio_levels(
     parts = [np.array([unit**2 * value]) for value in (*own, both, again)]
     within = Scatter(parts[0], parts[1], parts[2], parts[3], count)
     return Levels(unit * points[0], unit * points[1], within, within)
+
+
+def told_levels(a: Sequence[Figure], b: Sequence[Figure], sessions: int) -> Levels:
+    """The figure of every run as its summary has it: one figure. Logarithms are not asked for."""
+    own = [np.mean([((one.high - one.low) / (2 * _Z)) ** 2 for one in side]) for side in (a, b)]
+    both = own[0] / len(a) + own[1] / len(b)
+    parts = [np.array([value]) for value in (*own, both, 0.0)]
+    within = Scatter(parts[0], parts[1], parts[2], parts[3], sessions)
+    points = [np.array([[one.value for one in side]]) for side in (a, b)]
+    return Levels(points[0], points[1], within, within)
 
 
 def _residuals(run: Ratios, ratio: float, seats: NDArray[np.intp]) -> Floats:

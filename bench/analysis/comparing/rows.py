@@ -13,9 +13,15 @@ in the metric's unit, of ratios that of the ratio times the second side's value.
 A quantile needs samples beyond it (`quantile.needed`), or it has no verdict. One that lies beyond
 every wait in some runs has no value; only where it does in all runs of one side and in none of the
 other is that a change that can be told, by counting the ways to deal the runs.
+
+Of what no table tells by turn or session (`side.TOLD`: acknowledgements, the generator's own
+figures, disturbances, counts) the figures of the summaries are compared, whole runs each, as
+differences: many are fractions of a ms, whose ratios say nothing. What sessions add to one is known
+by its interval; a count has none, and needs several runs.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from math import comb
 from typing import Any, Final, NamedTuple
 
@@ -23,8 +29,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.analysis.comparing.contrast import Contrast, Scatter, chance, contrast, interval
-from bench.analysis.comparing.levels import Levels, Ratios, Sampled, levels, ratio_levels
-from bench.analysis.comparing.side import RunSample
+from bench.analysis.comparing.levels import (
+    Levels,
+    Ratios,
+    Sampled,
+    levels,
+    ratio_levels,
+    told_levels,
+)
+from bench.analysis.comparing.side import SHARES, TOLD, RunSample
 from bench.analysis.measure import PER_SESSION, PER_TURN
 from bench.analysis.quantile import CONFIDENCE, needed
 from bench.analysis.stages import WAITS
@@ -42,6 +55,7 @@ SHOWN: Final = frozenset({*WAITS[:1], *HEADLINE})
 EQUIVALENCE: Final = 0.90
 """Of the interval that must lie inside the margin: two one-sided tests at 5 % (Schuirmann 1987)."""
 
+_RATIOS: Final = frozenset(metric.name for metric in (*PER_TURN, *PER_SESSION))
 _BELIEVED: Final = 0.25
 """Shares may agree between runs by being rare: no scatter is believed below so much of what
 sessions alone would make. Of five runs a side chance leads there twice in a hundred; were all of it
@@ -49,6 +63,8 @@ believed, intervals would cover 99 times in a hundred and not 95."""
 _NOT_ALL: Final = "not all runs have it"
 _BEYOND: Final = "it lies beyond every wait in some runs"
 _UNKNOWN: Final = "its error cannot be had from so few sessions"
+_ONE_COUNT: Final = "a count of one run a side has no error: it needs several runs"
+_OTHER_GATES: Final = "the gates of the runs differ, and with them what a good turn is"
 
 Sides = tuple[Sequence[RunSample], Sequence[RunSample]]
 
@@ -109,8 +125,10 @@ def rows_of(sides: Sides, plan: Plan) -> Iterator[Row]:
         samples = [[sample(metric.name, run) for run in side] for side in sides]
         yield from _quantile_rows(metric, samples, plan)
     for metric in METRICS.values():
-        if metric.kind == "share":
+        if metric.name in SHARES:
             yield from _share_rows(metric, sides, plan)
+    for name in TOLD:
+        yield from _told_rows(METRICS[name], sides, plan)
 
 
 def seats_of(run: RunSample) -> NDArray[np.intp]:
@@ -188,7 +206,7 @@ def _too_few(counts: dict[str, int], q: float | None) -> str:
 def _row(bare: Row, found: Levels, place: int, plan: Plan, *, least: float = 0.0) -> Row:
     """The row with the figure at `place`."""
     a, b = found.a[place], found.b[place]
-    ratio = bare.metric.kind != "share" and bool((a > 0).all() and (b > 0).all())
+    ratio = bare.metric.name in _RATIOS and bool((a > 0).all() and (b > 0).all())
     row = bare._replace(a=_usual(a, ratio=ratio), b=_usual(b, ratio=ratio), ratio=ratio)
     if row.a is None or row.b is None:
         return row._replace(lacking=_BEYOND, outright=_dealt(a, b))
@@ -231,8 +249,16 @@ def _share_rows(metric: Metric, sides: Sides, plan: Plan) -> Iterator[Row]:
     if any(len(some) < len(side) for some, side in zip(known, sides, strict=True)):
         yield bare._replace(lacking=_NOT_ALL)
         return
+    if metric.name == "good_turns" and not _same_objectives(sides):
+        yield bare._replace(lacking=_OTHER_GATES)
+        return
     found = ratio_levels(known[0], known[1], together=plan.together, share=True)
     yield _row(bare, found, 0, plan, least=_BELIEVED)
+
+
+def _same_objectives(sides: Sides) -> bool:
+    asked = [run.facts.get("objectives") for side in sides for run in side]
+    return all(one == asked[0] for one in asked)
 
 
 def _summed(name: str, run: RunSample) -> Ratios | None:
@@ -241,6 +267,33 @@ def _summed(name: str, run: RunSample) -> Ratios | None:
         return None
     kept = part.of > 0
     return Ratios(part.hits[kept], part.of[kept], seats_of(run)[run.session[kept]])
+
+
+def _told_rows(metric: Metric, sides: Sides, plan: Plan) -> Iterator[Row]:
+    """Rows of what only the summaries tell."""
+    every = [run.figures.get(metric.name, {}) for side in sides for run in side]
+    apart = plan._replace(together=False, unshared=False)  # whole runs, whatever was said in them
+    for statistic in dict.fromkeys(name for told in every for name in told):
+        known = [[run for run in side if statistic in run.figures.get(metric.name, {})]
+                 for side in sides]  # fmt: skip
+        figures = [[run.figures[metric.name][statistic] for run in side] for side in known]
+        counts = {}
+        for name, runs, told in zip("ab", known, figures, strict=True):
+            counts[f"n_{name}"] = sum(one.n for one in told)
+            counts[f"sessions_{name}"] = sum(len(run.seats) for run in runs)
+        bare = Row(metric, statistic, counts)
+        if sum(map(len, known)) < len(every):
+            yield bare._replace(lacking=_NOT_ALL)
+            return
+        if metric.kind == "count" and len(every) == 2:
+            values = [float(told[0].value) for told in figures]
+            yield bare._replace(lacking=_ONE_COUNT, a=values[0], b=values[1])
+            continue
+        least = _BELIEVED if metric.kind == "share" else 0.0
+        found = told_levels(figures[0], figures[1], sum(len(run.seats) for run in chain(*known)))
+        row = _row(bare, found, 0, apart, least=least)
+        few = _too_few(counts, QUANTILES.get(statistic))
+        yield row._replace(lacking=few) if few else row
 
 
 def _counts(sides: Sequence[Sequence[tuple[int, Any]]]) -> dict[str, int]:

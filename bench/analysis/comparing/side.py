@@ -14,7 +14,7 @@ that *replay* each other say the same words at the same place (`replayed`).
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -26,12 +26,21 @@ from bench.analysis.stages import STAGES, spent
 from bench.analysis.summary import share_flags, turn_waits
 from bench.analysis.tables import Flags, Floats, read_table
 from bench.errors import RunFolderError
+from bench.plan.metrics import METRICS
 from bench.runs.folder import RunFolder
 
 SHARES = (
     "answered", "missed", "talked_over", "split_turn", "yielded", "spurious", "word_error_rate",
+    "good_turns",
 )  # fmt: skip
 """Shares that a table of turns tells."""
+TOLD: Final = tuple(
+    metric.name
+    for metric in METRICS.values()
+    if metric not in PER_TURN and metric not in PER_SESSION and metric.name not in SHARES
+)
+"""What no table of a run tells by turn or session: of requests, events and disturbances, counts."""
+_STATISTICS: Final = frozenset({"p50", "p90", "p95", "p99", "mean", "share", "count"})
 _REPLAYED = 0.9
 """The share of turns that must agree for two runs to be one plan, played twice."""
 
@@ -50,6 +59,19 @@ class Part(NamedTuple):
     of: Floats
 
 
+class Figure(NamedTuple):
+    """A statistic as the summary of its run has it, with its 95 % interval.
+
+    value:      infinite where it lies beyond every wait
+    low, high:  NaN where there is no end
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
 class RunSample(NamedTuple):
     """One run. Arrays have an entry a turn, those of `once` one a session.
 
@@ -58,6 +80,7 @@ class RunSample(NamedTuple):
     session:  index into `seats`
     said:     (turn, utterance)
     stages:   ms of each stage of the turns that heard a voice; NaN in the others
+    figures:  of metrics that are `TOLD`, by statistic; none where there was no sample
     rows:     the summary's rows without a filter, for gates
     """
 
@@ -70,20 +93,21 @@ class RunSample(NamedTuple):
     shares: dict[str, Part]
     stages: dict[str, Floats]
     once: dict[str, Floats]
+    figures: dict[str, dict[str, Figure]]
     rows: list[dict[str, Any]]
 
 
 def read_sample(folder: Path) -> RunSample:
     """The analysed and judged run in `folder`. RunFolderError where it is not."""
     place = RunFolder.open(folder)
-    run, summary = place.read(), _document(place.summary)
-    facts = facts_of(run, summary, _document(place.verdict))
+    run, summary = place.read(), read_document(place.summary)
+    facts = facts_of(run, summary, read_document(place.verdict))
     turns, sessions = read_table(place.turns, None), read_table(place.sessions, None)
     try:
         turns = turns[turns["measured"].astype(bool) & (turns["outcome"] != "cut")]
-        return _sample(
-            folder.resolve().name, facts, turns.reset_index(drop=True), sessions
-        )._replace(rows=[row for row in summary["rows"] if not row["filter"]])
+        found = _sample(folder.resolve().name, facts, turns.reset_index(drop=True), sessions)
+        rows = [row for row in summary["rows"] if not row["filter"]]
+        return found._replace(rows=rows, figures=_figures(rows))
     except KeyError as error:
         raise RunFolderError(
             f"{folder.name}: its tables lack {error}; analyse it again with 'bench report {folder}'"
@@ -119,8 +143,21 @@ def _sample(
             for stage in STAGES
         },
         once={name: values for name, values in once.items() if not np.isnan(values).all()},
+        figures={},
         rows=[],
     )
+
+
+def _figures(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, Figure]]:
+    found: dict[str, dict[str, Figure]] = {}
+    for row in rows:
+        if row["metric"] in TOLD and row["statistic"] in _STATISTICS and row["n"]:
+            value = np.inf if row["value"] is None else row["value"]
+            low, high = (np.nan if row[end] is None else row[end] for end in ("low", "high"))
+            found.setdefault(row["metric"], {})[row["statistic"]] = Figure(
+                value, low, high, row["n"]
+            )
+    return found
 
 
 def _part(name: str, turns: pd.DataFrame) -> Part:
@@ -138,7 +175,8 @@ def _floats(column: pd.Series) -> Floats:
     return np.asarray(column.astype("Float64").to_numpy(np.float64, na_value=np.nan))
 
 
-def _document(path: Path) -> dict[str, Any]:
+def read_document(path: Path) -> dict[str, Any]:
+    """A JSON object of a run folder. RunFolderError where it is none."""
     shown = f"{path.parent.name}/{path.name}"
     try:
         found = json.loads(path.read_text("utf-8"))

@@ -105,6 +105,10 @@ def _document(row: Row, margin: Margin, p_holm: float, alpha: float, family: str
     if row.found is not None:
         smallest = unit * row.as_change(float(detectable(row.found, alpha)))
     ratios = row.ratio and both
+    verdict, reason = verdict_of(row, margin, p_holm), row.lacking
+    if row.found is None and verdict in {"regressed", "improved"}:
+        where = ("A", "B") if row.a is None else ("B", "A")
+        reason = f"it lies beyond every wait in all runs of {where[0]} and in none of {where[1]}"
     return {
         "metric": row.metric.name,
         "statistic": row.statistic,
@@ -122,8 +126,8 @@ def _document(row: Row, margin: Margin, p_holm: float, alpha: float, family: str
         "smallest_detectable": _finite(smallest),
         "run_shift": None if row.found is None else _finite(unit * float(row.found.shift)),
         "family": family,
-        "verdict": verdict_of(row, margin, p_holm),
-        "reason": row.lacking,
+        "verdict": verdict,
+        "reason": reason,
         **row.counts,
     }
 
@@ -173,7 +177,7 @@ def concluded(rows: Sequence[dict[str, Any]]) -> tuple[str, list[str]]:
 def _sentence(row: dict[str, Any]) -> str:
     name = f"{row['statistic']}({row['metric']})"
     if row["a"] is None or row["b"] is None or row["low"] is None or row["high"] is None:
-        return f"{name}: {row['reason'] or 'its change is not known'}"
+        return f"{name} {row['verdict']}: {row['reason'] or 'its change is not known'}"
     unit = "points" if row["unit"] == "%" else row["unit"]
     size = f"{row['difference']:+.4g} {unit} [{row['low']:+.4g}, {row['high']:+.4g}]"
     if row["ratio"] is not None:

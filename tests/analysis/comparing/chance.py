@@ -114,6 +114,7 @@ def made(rng, name="run", world=USUAL, *, slower=None, later=None, answered=0.99
         shares={"answered": Part(heard.astype(float), np.ones(n))},
         stages={stage: np.where(heard, values, np.nan) for stage, values in stages.items()},
         once={"session_ready_time": rng.lognormal(1, 0.2, world.sessions)},
+        figures={},
         rows=[],
     )
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bench.analysis.comparing import EXIT_CODES, Margin, Side, compare
-from bench.analysis.comparing.side import Part, Waits
+from bench.analysis.comparing.side import Figure, Part, Waits
 from bench.errors import UsageError
 from tests.analysis.comparing.chance import FACTS, STAGES, World, made, side
 
@@ -240,7 +240,7 @@ def test_unlike_runs_are_refused_and_what_differs_is_named(rng, changed, words):
 @pytest.mark.parametrize(
     ("facts", "words"),
     [
-        ({"verdict": "invalid", "why": ["hub lag"]}, "side-0 is invalid (hub lag)"),
+        ({"verdict": "invalid", "why": ["hub lag: 9 of 12"]}, "side-0 is invalid (hub lag): its"),
         ({"interrupted": True}, "side-0 was interrupted"),
     ],
 )
@@ -317,3 +317,88 @@ def test_the_deciding_rows_say_which_half_of_the_level_they_have(rng):
     assert family["endpointing_delay"] == "headline"
     assert WAIT in found["family"]
     assert {row["statistic"] for row in found["rows"] if row["family"] == "wait"} == {"p50", "p95"}
+
+
+def told(runs, metric, statistic, values, width=1.0, n=100):
+    """The runs with a figure that only their summaries tell."""
+    return tuple(
+        run._replace(figures=run.figures | {
+            metric: {statistic: Figure(value, value - width / 2, value + width / 2, n)}
+        })
+        for run, value in zip(runs, values, strict=True)
+    )  # fmt: skip
+
+
+def test_what_only_summaries_tell_is_compared_and_decides_nothing(rng):
+    a, b = (side(rng, 3, world=SMALL, answered=1.0).runs for _ in "ab")
+    a, b = told(a, "update_ack", "p95", (40, 42, 41)), told(b, "update_ack", "p95", (10, 12, 11))
+    row = rows_of(quick(Side("a", a), Side("b", b)))["update_ack", "p95"]
+    assert (row["verdict"], row["family"]) == ("regressed", "")
+    assert (row["a"], row["b"], row["difference"]) == (41, 11, 30)
+    assert row["low"] == pytest.approx(30 - 2.776 * (2 / 3) ** 0.5, abs=0.01)  # Student's, of runs
+    assert (row["n_a"], row["sessions_a"]) == (300, 120)
+
+
+def test_of_one_run_a_side_the_intervals_of_the_summaries_are_the_error(rng):
+    a, b = (side(rng, 1, world=SMALL).runs for _ in "ab")
+    a, b = told(a, "send_lateness", "p50", [19.0], 3.0), told(b, "send_lateness", "p50", [5.0], 4.0)
+    row = rows_of(quick(Side("a", a), Side("b", b)))["send_lateness", "p50"]
+    assert row["high"] - row["low"] == pytest.approx(5.0, rel=0.02)  # 3 and 4 at a right angle
+    assert row["verdict"] == "regressed"
+    unsure = told(a, "send_lateness", "p50", [19.0], np.nan)
+    row = rows_of(quick(Side("a", unsure), Side("b", b)))["send_lateness", "p50"]
+    assert (row["verdict"], row["low"]) == ("inconclusive", None)
+    assert "its error cannot be had" in row["reason"]
+
+
+def test_sounds_that_silence_the_agent_more_often_are_a_row(rng):
+    a, b = (side(rng, 4, world=SMALL).runs for _ in "ab")
+    a = told(a, "false_barge_in", "share", (30, 33, 31, 34), 12.0)
+    b = told(b, "false_barge_in", "share", (5, 4, 6, 5), 8.0)
+    row = rows_of(quick(Side("a", a), Side("b", b)))["false_barge_in", "share"]
+    assert (row["verdict"], row["unit"], row["difference"]) == ("regressed", "%", 27)
+
+
+def test_counts_need_several_runs_and_none_on_both_sides_is_no_change(rng):
+    a, b = (side(rng, 3, world=SMALL).runs for _ in "ab")
+    none = told(b, "violations", "count", (0, 0, 0), np.nan)
+    some = told(a, "violations", "count", (7, 9, 8), np.nan)
+    row = rows_of(quick(Side("a", some), Side("b", none)))["violations", "count"]
+    assert (row["verdict"], row["difference"], row["ratio"]) == ("regressed", 8, None)
+    same = told(a, "violations", "count", (0, 0, 0), np.nan)
+    row = rows_of(quick(Side("a", same), Side("b", none)))["violations", "count"]
+    assert row["verdict"] == "unchanged"
+    row = rows_of(quick(Side("a", some[:1]), Side("b", none[:1])))["violations", "count"]
+    assert (row["verdict"], row["a"], row["b"]) == ("inconclusive", 7, 0)
+    assert "it needs several runs" in row["reason"]
+
+
+def test_good_turns_are_compared_where_the_gates_ask_the_same(rng):
+    def judged_by(objective, share):
+        runs = []
+        for run in side(rng, 4, world=SMALL).runs:
+            n = len(run.session)
+            good = Part((rng.random(n) < share).astype(float), np.ones(n))
+            facts = run.facts | {"objectives": [objective]}
+            runs.append(run._replace(facts=facts, shares=run.shares | {"good_turns": good}))
+        return Side(objective, tuple(runs))
+
+    a, b = judged_by("first_audio_latency < 800", 0.6), judged_by("first_audio_latency < 800", 0.9)
+    row = rows_of(quick(a, b))["good_turns", "share"]
+    assert (row["verdict"], row["family"]) == ("regressed", "")
+    other = judged_by("first_audio_latency < 2000", 0.9)
+    row = rows_of(quick(a, other))["good_turns", "share"]
+    assert row["verdict"] == "inconclusive"
+    assert "the gates of the runs differ" in row["reason"]
+
+
+def test_that_single_settings_are_not_compared_is_said(rng):
+    plan = FACTS["plan"] | {"sweep": {"silence_duration_ms": [200, 500]}}
+    a, b = (
+        Side(name, tuple(run._replace(facts=run.facts | {"plan": plan})
+                         for run in side(rng, 2, world=SMALL).runs))
+        for name in "ab"
+    )  # fmt: skip
+    assert any("several settings" in remark for remark in quick(a, b)["remarks"])
+    plain = quick(side(rng, 2, world=SMALL), side(rng, 2, world=SMALL))
+    assert not any("several settings" in remark for remark in plain["remarks"])

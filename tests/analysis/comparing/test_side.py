@@ -1,6 +1,7 @@
 """A run folder as comparisons see it: the samples of the summary, by turn and session."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from bench.analysis.comparing.side import replayed
 from bench.analysis.judge import judge_run
 from bench.analysis.pipeline import analyse
 from bench.errors import RunFolderError
+from bench.runs.folder import RunFolder
 from tests.analysis.story import Answer, Story, conversation, write_run
 
 EFFECTIVE = {"chunk_ms": 100, "turns": 3, "load": {"sessions": 3, "duration": 30_000_000_000}}
@@ -58,6 +60,34 @@ def test_every_turn_has_its_session_and_its_words(run):
     assert run.seats == ((0, 0), (1, 0), (2, 0), (3, 0))
     assert run.session.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]
     assert run.said[:3] == ((1, "u1"), (2, "u2"), (3, "u3"))
+
+
+def test_every_metric_that_the_summary_has_samples_of_has_a_row(folder, run):
+    summary = json.loads((folder / "summary.json").read_text())
+    sampled = {row["metric"] for row in summary["rows"] if row["n"]}
+    assert {"good_turns", "send_lateness", "client_lag", "errors"} <= sampled
+    found = compare(Side("a", (run,)), Side("b", (run,)), allow=True, resamples=50)
+    assert {row["metric"] for row in found["rows"]} == sampled
+
+
+def test_figures_that_no_table_tells_are_those_of_the_summary(folder, run):
+    summary = json.loads((folder / "summary.json").read_text())
+    rows = {(row["metric"], row["statistic"]): row for row in summary["rows"] if not row["filter"]}
+    row, figure = rows["send_lateness", "p95"], run.figures["send_lateness"]["p95"]
+    assert figure == (row["value"], row["low"], row["high"], row["n"])
+    assert "clear_ack" not in run.figures  # nobody asked for it
+
+
+def test_the_profile_of_the_reference_server_is_told_and_parts_no_runs(folder, run, tmp_path):
+    other = shutil.copytree(folder, tmp_path / "other")
+    scenario = FACTS["scenario"]
+    effective = EFFECTIVE | {"reference": {"profile": "slower.toml"}}
+    RunFolder(other).update(scenario={**scenario, "effective": effective}, interrupted=False)
+    slower = read_sample(other)
+    fit = [sample._replace(facts=sample.facts | {"verdict": "pass"}) for sample in (slower, run)]
+    found = compare(Side("a", (fit[0],)), Side("b", (fit[1],)), resamples=50)
+    assert found["sides"]["a"]["profile"] == "slower.toml"
+    assert found["sides"]["b"]["profile"] is None
 
 
 def test_stages_add_up_to_the_wait_in_every_turn(run):
