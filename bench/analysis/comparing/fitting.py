@@ -70,12 +70,19 @@ def asked_of_turns(gates: Sequence[Gate]) -> list[str]:
 
 
 def unfit(runs: Sequence[tuple[str, dict[str, Any]]]) -> list[str]:
-    """A line for everything that speaks against a comparison of (name, facts) with the first."""
-    lines = [line for name, facts in runs for line in _void(name, facts)]
+    """A line for everything that speaks against a comparison of (name, facts) with the first.
+
+    Runs that differ from it in the same share a line.
+    """
     first, whole = runs[0]
+    unlike: dict[str, list[str]] = {}
     for name, facts in runs[1:]:
-        lines += [f"{name} and {first} differ in {line}" for line in _differences(facts, whole)]
-    return lines
+        for line in _differences(facts, whole):
+            unlike.setdefault(line, []).append(name)
+    return [
+        *(line for name, facts in runs for line in _void(name, facts)),
+        *(f"{', '.join(names)} and {first} differ in {line}" for line, names in unlike.items()),
+    ]
 
 
 def _void(name: str, facts: dict[str, Any]) -> Iterator[str]:

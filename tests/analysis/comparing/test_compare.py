@@ -231,7 +231,7 @@ def test_unlike_runs_are_refused_and_what_differs_is_named(rng, changed, words):
     with pytest.raises(UsageError) as refused:
         quick(unlike, b)
     assert words in str(refused.value)
-    assert "side-0 and old-0 differ in" in str(refused.value)
+    assert "side-0, side-1 and old-0 differ in" in str(refused.value)
     assert "\n" not in str(refused.value)
     found = quick(unlike, b, allow=True)
     assert any(words in remark for remark in found["remarks"])
