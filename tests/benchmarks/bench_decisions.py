@@ -15,7 +15,7 @@ RUN = ("--sessions", "40", "--duration", "10s")
 
 
 def benchmark(comparisons=COMPARISONS):
-    """Rows: how many comparisons came to a change; the smallest change of the wait one could see."""
+    """Rows: how many comparisons came to a change, and how small a one they could have seen."""
     found = [_compared() for _ in range(comparisons)]
     alarms = [name for one in found for name in _alarms(one)]
     sees = sorted(
