@@ -6,7 +6,7 @@ import pytest
 from bench.analysis.comparing import Side, compare
 from bench.report.comparing import write_page
 from tests.analysis.comparing.chance import World, side
-from tests.browser.test_report import DESK, PHONE, browser, colours, contrast  # noqa: F401
+from tests.browser.looking import DESK, PHONE, colours, contrast
 
 pytestmark = pytest.mark.browser
 
@@ -31,29 +31,8 @@ def pages(tmp_path_factory):
 
 
 @pytest.fixture
-def visit(browser, pages):  # noqa: F811
-    contexts = []
-
-    def open_page(name, viewport, scheme="light"):
-        context = browser.new_context(viewport=viewport, color_scheme=scheme, offline=True)
-        contexts.append(context)
-        page = context.new_page()
-        page.said, page.asked = [], []
-        page.on(
-            "console",
-            lambda message: (
-                page.said.append(message.text) if message.type in {"error", "warning"} else None
-            ),
-        )
-        page.on("pageerror", lambda error: page.said.append(str(error)))
-        page.on("request", lambda request: page.asked.append(request.url))
-        page.goto(pages[name].as_uri())
-        page.wait_for_selector("html[data-drawn=all]", timeout=30_000)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
+def visit(visited, pages):
+    return lambda name, viewport, scheme="light": visited(pages[name], viewport, scheme)
 
 
 @VIEWS

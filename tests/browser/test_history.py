@@ -6,7 +6,7 @@ import pytest
 
 from bench.report.history import write_history
 from tests.analysis.history.test_series import of
-from tests.browser.test_report import DESK, PHONE, browser, contrast  # noqa: F401 - a fixture
+from tests.browser.looking import DESK, PHONE, contrast
 from tests.past import figure, past
 
 pytestmark = pytest.mark.browser
@@ -43,32 +43,10 @@ def pages(tmp_path_factory):
 
 
 @pytest.fixture
-def visit(browser, pages):  # noqa: F811 - the fixture
-    """Open a page; what the console and the network say is kept on it."""
-    contexts = []
-
-    def open_page(name, viewport, scheme="light"):
-        context = browser.new_context(
-            viewport=VIEWPORTS[viewport], color_scheme=scheme, offline=True
-        )
-        contexts.append(context)
-        page = context.new_page()
-        page.said, page.asked = [], []
-        page.on(
-            "console",
-            lambda message: (
-                page.said.append(message.text) if message.type in {"error", "warning"} else None
-            ),
-        )
-        page.on("pageerror", lambda error: page.said.append(str(error)))
-        page.on("request", lambda request: page.asked.append(request.url))
-        page.goto((pages / f"{name}.html").as_uri())
-        page.wait_for_selector("html[data-drawn=all]", timeout=30_000)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
+def visit(visited, pages):
+    return lambda name, viewport, scheme="light": visited(
+        pages / f"{name}.html", VIEWPORTS[viewport], scheme
+    )
 
 
 BOXES = """selector => [...document.querySelectorAll('.figure')].map(figure => {

@@ -1,35 +1,14 @@
 """The report in headless Chromium: offline, by eye of a reader at a desk, on a phone, on paper."""
 
-import os
 import re
-from pathlib import Path
 
 import pytest
 
 from bench.report.page import write_report
+from tests.browser.looking import DESK, PHONE, colours, contrast, luminance
 from tests.report.synthetic import make_run
 
 pytestmark = pytest.mark.browser
-
-CHROMIUM = Path(os.environ.get("BENCH_CHROMIUM", "/usr/bin/chromium"))
-DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if not CHROMIUM.exists():
-        reason = f"no Chromium at {CHROMIUM}; set BENCH_CHROMIUM"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"]
-        )
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")
@@ -47,58 +26,11 @@ def reports(tmp_path_factory):
 
 
 @pytest.fixture
-def visit(browser, reports):
-    """Open a report; what the console and the network say is kept on the page object."""
-    contexts = []
+def visit(visited, reports):
+    def open_page(name="whole", *, viewport=DESK, **options):
+        return visited(reports[name], viewport, **options)
 
-    def open_page(name="whole", *, drawn=True, viewport=None, scheme="light", scripts=True):
-        context = browser.new_context(
-            viewport=viewport or DESK,
-            color_scheme=scheme,
-            offline=True,
-            java_script_enabled=scripts,
-        )
-        contexts.append(context)
-        page = context.new_page()
-        page.said, page.asked = [], []
-        page.on(
-            "console",
-            lambda message: (
-                page.said.append(message.text) if message.type in {"error", "warning"} else None
-            ),
-        )
-        page.on("pageerror", lambda error: page.said.append(str(error)))
-        page.on("request", lambda request: page.asked.append(request.url))
-        page.goto(reports[name].as_uri())
-        if drawn:
-            page.wait_for_selector("html[data-drawn=all]", timeout=30_000)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-
-
-def luminance(colour: str) -> float:
-    parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
-    linear = [
-        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
-    ]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def contrast(one: str, other: str) -> float:
-    bright, dim = sorted((luminance(one), luminance(other)), reverse=True)
-    return (bright + 0.05) / (dim + 0.05)
-
-
-def colours(page, selector: str) -> list[tuple[str, str]]:
-    """(colour, paper) of every element that `selector` finds."""
-    return page.evaluate(
-        """selector => [...document.querySelectorAll(selector)].map(element => [
-            getComputedStyle(element).color, getComputedStyle(document.body).backgroundColor])""",
-        selector,
-    )
+    return open_page
 
 
 def test_it_loads_from_disk_with_no_console_error_and_no_outside_request(visit, reports):

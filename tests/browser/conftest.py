@@ -1,0 +1,5 @@
+"""The fixtures of `looking`, for every file here."""
+
+from tests.browser.looking import browser, visited
+
+__all__ = ["browser", "visited"]
