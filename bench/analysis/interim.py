@@ -65,18 +65,18 @@ def _is_final(gate: Gate) -> bool:
     return gate.statistic == ("max" if upper(gate) else "min")
 
 
-def look_at(folder: Path, from_ns: int, to_ns: int) -> Look:
+def look_at(folder: Path, from_ns: int, to_ns: int, scratch: Path) -> Look:
     """Judge the turns of the run in `folder` that began within the window.
 
-    Reads its run.json and its workers' logs as far as they are written, and writes nothing there.
-    RunFolderError where one is unreadable.
+    Reads its run.json and its workers' logs as far as they are written. Tables are made in a folder
+    of `scratch`, which is gone in the end. RunFolderError where a file is unreadable.
     """
     place = RunFolder.open(folder)
     run = place.read()
     gates = [gate for text in run["gates"] if may_end(gate := parse_gate(text))]
     plan = {**run["plan"], "measured_from_ns": from_ns, "measured_to_ns": to_ns}
-    with tempfile.TemporaryDirectory(prefix="bench-look-") as scratch:
-        window = RunFolder.create(Path(scratch) / place.path.name)
+    with tempfile.TemporaryDirectory(dir=scratch) as made:
+        window = RunFolder.create(Path(made) / place.path.name)
         window.write({**run, "plan": plan})
         for log in place.logs.glob("worker-*.log"):
             (window.logs / log.name).symlink_to(log.resolve())

@@ -78,7 +78,8 @@ def weigh_run(
         summary,
     )
     rulings = [_as_ended(ruling, evidence.run.get("ended_by") or {}) for ruling in rulings]
-    return conclude(rulings, check_run(evidence), _decided(summary), [*said, *remarks(evidence)])
+    checks, known = check_run(evidence), [*said, *remarks(evidence)]
+    return conclude(rulings, checks, _unmeasured(summary), known)
 
 
 def _as_ended(ruling: Ruling, ended_by: dict[str, Any]) -> Ruling:
@@ -96,17 +97,22 @@ def _narrow(place: RunFolder, summary: dict[str, Any]) -> Callable[[Gate], Rows]
     return lambda gate: filtered_rows(gate, summary, plan, turns, sessions)
 
 
-def _decided(summary: dict[str, Any]) -> int:
-    """Measured turns that had their chance: not those that the run itself cut."""
-    return sum(n for outcome, n in summary["outcomes"].items() if outcome != "cut")
+def _unmeasured(summary: dict[str, Any]) -> str:
+    """Why there is no turn to judge by (those that the run cut are none); empty where there is."""
+    if sum(n for outcome, n in summary["outcomes"].items() if outcome != "cut"):
+        return ""
+    aside = (summary.get("set_aside") or {}).get("turns")
+    spoilt = f"; set aside, for the generator was not fit: {aside}" if aside else ""
+    return f"no turn was measured{spoilt}"
 
 
 def conclude(
-    rulings: Sequence[Ruling], checks: Sequence[Check], turns: int, said: Sequence[str] = ()
+    rulings: Sequence[Ruling], checks: Sequence[Check], nothing: str, said: Sequence[str]
 ) -> dict[str, Any]:
     """The verdict document: the worst of validity, gates and having measured anything.
 
-    `said` are remarks: what must be known and decides nothing. So do soft gates.
+    `nothing` says why no turn was measured, where none was. `said` are remarks: what must be known
+    and decides nothing. So do soft gates.
     """
     broken = [check.text for check in checks if not check.ok]
     hard = [ruling for ruling in rulings if not ruling.soft]
@@ -114,8 +120,8 @@ def conclude(
         word: [ruling.reason for ruling in hard if ruling.verdict == word]
         for word in ("fail", "inconclusive")
     }
-    if not turns:
-        reasons["inconclusive"].insert(0, "no turn was measured")
+    if nothing:
+        reasons["inconclusive"].insert(0, nothing)
     if broken:
         verdict, why = "invalid", broken
     elif reasons["fail"]:

@@ -119,7 +119,8 @@ def _too_few(gate: Gate, row: Row) -> str:
         return ""
     if short(gate, row):
         worth = f", worth {effective(row):.3g}," if effective(row) < row["n"] else ""
-        return f"{row['n']} samples{worth} are too few, it needs {wanted(gate)}"
+        have = "1 sample is" if row["n"] == 1 else f"{row['n']} samples{worth} are"
+        return f"{have} too few, it needs {wanted(gate)}"
     return "the turns of a single session give no interval: more sessions do" if _alone(row) else ""
 
 

@@ -11,6 +11,7 @@ written yet is left to the next look: a window ends `_UNWRITTEN_NS` ago.
 
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -67,7 +68,10 @@ class Interim:
         self._asked: tuple[int, int] | None = None
         self._told = b""
         self._broken = ""
+        self._scratch = folder.logs / "interim"
+        self._scratch.mkdir()
         command = [sys.executable, "-m", "bench.cli.interim", str(folder.path)]
+        command.append(str(self._scratch))
         with (folder.logs / "interim.txt").open("wb") as talk:
             self._process = subprocess.Popen(  # noqa: S603 - this module
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=talk,
@@ -91,7 +95,9 @@ class Interim:
 
     def close(self) -> None:
         """No more looks; run.json says how many there were."""
-        _kill(self._process)
+        self._process.kill()  # it may be in the middle of a look
+        self._process.wait()
+        shutil.rmtree(self._scratch, ignore_errors=True)
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 with contextlib.suppress(OSError):
@@ -128,21 +134,16 @@ class Interim:
         return looks.take(look)
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    process.kill()
-    process.wait()
-
-
 def main() -> None:
     """The process that looks: a window [from_ns, to_ns] a line in, the rulings a line out."""
     os.nice(19)
-    folder = Path(sys.argv[1])
+    folder, scratch = map(Path, sys.argv[1:])
     for line in sys.stdin.buffer:
         from_ns, to_ns = msgspec.json.decode(line)
         began = time.process_time()
         rulings, broken = [], ""
         try:
-            rulings = [one._asdict() for one in look_at(folder, from_ns, to_ns).rulings]
+            rulings = [one._asdict() for one in look_at(folder, from_ns, to_ns, scratch).rulings]
         except (BenchError, OSError, ValueError) as error:
             broken = str(error)
         told = {"rulings": rulings, "broken": broken, "spent_s": time.process_time() - began}

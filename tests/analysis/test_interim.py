@@ -115,6 +115,14 @@ def test_which_gates_can_end_a_run(text, may):
 # ── a look ───────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.fixture
+def scratch(tmp_path):
+    place = tmp_path / "scratch"
+    place.mkdir()
+    yield place
+    assert not list(place.iterdir())
+
+
 def under_way(folder, *stories, gates, cut=0):
     """A run that goes on: logs of what its workers wrote, the last `cut` bytes not there yet."""
     write_run(folder, *stories, gates=gates, drained=[], rows_written={})
@@ -134,12 +142,12 @@ def under_way(folder, *stories, gates, cut=0):
     return folder
 
 
-def test_a_look_at_everything_judges_as_the_end_does(tmp_path):
+def test_a_look_at_everything_judges_as_the_end_does(tmp_path, scratch):
     gates = (MET, GATE, "share(answered) >= 90 %", "count(errors) == 0")
     stories = [conversation(number, 3, opens=1000 + 40 * number) for number in range(6)]
     folder = under_way(tmp_path / "going", *stories, gates=gates)
     before = sorted(path.name for path in folder.rglob("*"))
-    look = look_at(folder, ORIGIN_NS, ORIGIN_NS + 60 * S)
+    look = look_at(folder, ORIGIN_NS, ORIGIN_NS + 60 * S, scratch)
     analysed(tmp_path / "ended", *stories, gates=gates, seconds=60)
     at_end = weigh_run(tmp_path / "ended", [parse_gate(text) for text in gates], None)["gates"]
     assert [one._asdict() for one in look.rulings] == at_end
@@ -147,26 +155,31 @@ def test_a_look_at_everything_judges_as_the_end_does(tmp_path):
     assert sorted(path.name for path in folder.rglob("*")) == before
 
 
-def test_a_look_sees_its_window_alone(tmp_path):
+def test_a_look_sees_its_window_alone(tmp_path, scratch):
     fine = [conversation(number, 2, opens=1000) for number in range(6)]
     slow = [conversation(10 + number, 2, SLOW, opens=21_000) for number in range(6)]
     folder = under_way(tmp_path / "going", *fine, *slow, gates=(MET,))
     verdicts = {
-        begin: look_at(folder, ORIGIN_NS + begin * S, ORIGIN_NS + (begin + 15) * S).rulings[0]
+        begin: look_at(
+            folder, ORIGIN_NS + begin * S, ORIGIN_NS + (begin + 15) * S, scratch
+        ).rulings[0]
         for begin in (0, 20, 40)
     }
     assert [one.verdict for one in verdicts.values()] == ["pass", "fail", "inconclusive"]
     assert verdicts[40].reason.endswith("has no data")
 
 
-def test_a_turn_under_way_is_no_sample_yet_and_a_torn_log_no_error(tmp_path):
+def test_a_turn_under_way_is_no_sample_yet_and_a_torn_log_no_error(tmp_path, scratch):
     stories = [conversation(number, 2, opens=1000) for number in range(2)]
     whole = look_at(
-        under_way(tmp_path / "whole", *stories, gates=(GATE,)), ORIGIN_NS, ORIGIN_NS + 60 * S
+        under_way(tmp_path / "whole", *stories, gates=(GATE,)),
+        ORIGIN_NS,
+        ORIGIN_NS + 60 * S,
+        scratch,
     )
     torn = look_at(
         under_way(tmp_path / "torn", *stories, gates=(GATE,), cut=10_000),
-        ORIGIN_NS, ORIGIN_NS + 60 * S,
+        ORIGIN_NS, ORIGIN_NS + 60 * S, scratch,
     )  # fmt: skip
     assert 0 < torn.rulings[0].n < whole.rulings[0].n == 4
     assert torn.rulings[0].value == whole.rulings[0].value

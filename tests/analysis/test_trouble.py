@@ -20,6 +20,16 @@ def late(story, begin, end, by=40):
     return story
 
 
+def test_a_run_whose_every_turn_is_set_aside_says_that_and_passes_nothing(tmp_path):
+    story = late(conversation(0, 1), 0, 3_000)
+    analysed(tmp_path, story, scenario={"effective": {"health": {"share": 100}}})
+    verdict = judge_run(tmp_path, [], None)
+    assert verdict["verdict"] == "inconclusive"
+    assert verdict["reasons"] == [
+        "no turn was measured; set aside, for the generator was not fit: 1"
+    ]
+
+
 def test_turns_of_a_bad_second_are_in_no_figure_and_the_run_stays_valid(tmp_path):
     story = late(conversation(0, 10), 13_000, 13_900)  # the fourth turn: 12.2 to 14.4 s
     turns, _, rows, summary = analysed(tmp_path, story, seconds=SECONDS)

@@ -212,4 +212,4 @@ def test_a_run_without_a_turn_passes_nothing(fresh):
         verdict, _ = judged(folder)
         assert verdict["verdict"] == "inconclusive", f"no turn, and a verdict: {verdict['verdict']}"
 
-    caught(check, put_in("bench.analysis.judge._decided", lambda _: 1), "no turn, and .* pass")
+    caught(check, put_in("bench.analysis.judge._unmeasured", lambda _: ""), "no turn, and .* pass")

@@ -301,6 +301,7 @@ def test_a_run_whose_gate_fails_all_along_is_ended_early_with_that_verdict(scena
     assert last[1] - last[0] == 4_000_000_000
     assert first[0] >= run["plan"]["measured_from_ns"]
     assert run["interim"] == {"window_s": 4.0, "looks": ended["looks"]}
+    assert not (folder / "logs" / "interim").exists()
     assert [one["verdict"] for one in verdict["gates"]] == ["fail", "pass"]
     assert f"the run ended early: {ended['text']}" in verdict["remarks"]
     assert " ".join(f"ending: {ended['text']}".split()) in " ".join(err.split())
