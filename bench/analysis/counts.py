@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from bench.analysis.deltas import interjections
-from bench.analysis.errors import count_errors
+from bench.analysis.errors import count_errors, is_error
 from bench.analysis.outcomes import FAILED
 from bench.analysis.sessions import span
 from bench.analysis.tables import Flags, is_type, parsed
@@ -47,8 +47,8 @@ def counts(
 
 def is_counted(events: pd.DataFrame) -> Flags:
     """Which events count one by one."""
-    messages = is_type(events, "error", "response.done", "response.backchannel.audio.delta")
-    return messages | is_type(events, "bench.unknown", direction="note")
+    messages = is_type(events, "response.done", "response.backchannel.audio.delta")
+    return messages | is_error(events) | is_type(events, "bench.unknown", direction="note")
 
 
 def usage(events: pd.DataFrame) -> dict[str, int] | None:

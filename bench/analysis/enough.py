@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from scipy import stats
 
-from bench.analysis.quantile import CONFIDENCE, needed
+from bench.analysis.quantile import CONFIDENCE, FEW_SESSIONS, needed
 from bench.plan.gates import QUANTILES, Gate
 from bench.plan.metrics import METRICS
 
@@ -41,7 +41,9 @@ def effective(row: dict[str, Any]) -> float:
 
 
 def wanted(gate: Gate) -> int:
-    """Samples without which a quantile is not seen beyond; 0 for what is no quantile."""
+    """Samples without which a quantile is not seen beyond, or a mean is no mean; 0: any will do."""
+    if gate.statistic == "mean":
+        return FEW_SESSIONS
     q = QUANTILES.get(gate.statistic)
     return 0 if q is None else needed(q if upper(gate) else 1 - q)
 
@@ -56,16 +58,31 @@ def advice(gate: Gate, row: dict[str, Any], limit: float, sessions: int) -> str:
 
     `sessions` is how many gave the samples of the row; 0: not known, and samples are told.
     """
-    some = effective(row)
-    lacks = short(gate, row)
-    times = 1 + lacks / some if lacks and some else _times(gate, row, limit)
+    of = METRICS[gate.metric].of
+    if METRICS[gate.metric].kind == "share" and limit in {0.0, 100.0}:
+        return f"another limit: no number of samples shows exactly {limit:g} %"
+    if of == "event":
+        return "a longer run"
+    if any(one.key == "session" for one in gate.where):
+        return "a session of more turns"
+    times = _times_short(gate, row) if short(gate, row) else _times(gate, row, limit)
     if times is None:
         return "more sessions than can be told from these"
-    of = METRICS[gate.metric].of
     have = row["n"] if of == "session" or not sessions else sessions
     count = max(1, math.ceil(have * (times - 1) - 1e-9))
     more = f"about {count} more {'session' if sessions else of}{'s' if count > 1 else ''}"
     return f"{more} like these" if sessions else more
+
+
+def _times_short(gate: Gate, row: dict[str, Any]) -> float:
+    """How many times as many samples are enough of them.
+
+    Of few sessions each is taken for one sample; from `FEW_SESSIONS` on their turns count.
+    """
+    some = effective(row)
+    if some >= FEW_SESSIONS or gate.statistic == "mean":
+        return wanted(gate) / some
+    return max(wanted(gate) / float(row["n"]), FEW_SESSIONS / some)
 
 
 def _times(gate: Gate, row: dict[str, Any], limit: float) -> float | None:

@@ -5,6 +5,9 @@ Theory of operation
 A *race* (`BENIGN`) is a cancel that came when the reply had just ended: both did right. A
 *provoked* error is the right answer to a message that the script made wrong on purpose; it names
 that message's event_id. Neither is counted as an error, and both are shown by their code.
+
+Inworld also says errors without a type, by `errorType` alone; the codec names such a message
+`errorType:VALUE`, and that is its code.
 """
 
 from typing import Final
@@ -17,6 +20,7 @@ from bench.voice.conversation import PROVOKED
 
 BENIGN: Final = ("response_cancel_not_active",)
 """Error codes that are a race and no failure: the reply ended before the cancel arrived."""
+_BARE: Final = "errorType:"
 _NAMELESS: Final = "(no code)"
 PROVOKED_MARK: Final = " (provoked)"
 """What stands behind the code of a provoked error."""
@@ -33,14 +37,27 @@ def _provoked(said: pd.DataFrame) -> Flags:
     return np.asarray(named.to_numpy(bool), bool)
 
 
+def is_error(events: pd.DataFrame) -> Flags:
+    """Which events are errors that the server said, of either shape."""
+    bare = [kind for kind in events["type"].cat.categories if kind.startswith(_BARE)]
+    return is_type(events, "error", *bare)
+
+
+def _said(events: pd.DataFrame) -> pd.DataFrame:
+    """`code` and `event_id` of every error among `events`."""
+    errors = events[is_error(events)]
+    said, kind = parsed(errors, "code", "event_id"), errors["type"].astype("object")
+    return said.assign(code=said["code"].where(~kind.str.startswith(_BARE), kind))
+
+
 def count_errors(events: pd.DataFrame) -> int:
     """Errors among `events`, races and provoked ones apart."""
-    return int(faults(parsed(events[is_type(events, "error")], "code", "event_id")).sum())
+    return int(faults(_said(events)).sum())
 
 
 def errors_by_code(events: pd.DataFrame) -> dict[str, int]:
     """All errors among `events` by their code, the most frequent first."""
-    said = parsed(events[is_type(events, "error")], "code", "event_id")
+    said = _said(events)
     words = said["code"].map(lambda code: code if isinstance(code, str) and code else _NAMELESS)
     words = words.where(~_provoked(said), words.astype(str) + PROVOKED_MARK)
     counts = words.value_counts()

@@ -38,7 +38,8 @@ class _Case(NamedTuple):
     @property
     def valued(self) -> bool:
         """Whether the statistic is judged by its value alone: there is no interval to speak of."""
-        return METRICS[self.gate.metric].kind == "count" or self.gate.statistic in {"min", "max"}
+        extreme = self.gate.statistic in {"min", "max"} and self.entry["low"] is None
+        return METRICS[self.gate.metric].kind == "count" or extreme
 
     @property
     def unbounded(self) -> bool:
@@ -99,8 +100,9 @@ def _decided(case: _Case) -> str:
         told = "value and whole interval are"
         if short(case.gate, case.entry) or case.unbounded:
             told = "that is too little to go by an interval, but every sample is"
+        other = "generator" if METRICS[case.gate.metric].of == "event" else "target"
         return (
-            f"{told} on the wrong side of {limit}: another target would change that, a longer run "
+            f"{told} on the wrong side of {limit}: another {other} would change that, a longer run "
             "would not"
         )
     return _open(case, limit)

@@ -37,6 +37,13 @@ _COMPARE: Final[dict[str, Callable[[Any, Any], Any]]] = {
 }
 
 
+def of_turns(gate: Gate) -> bool:
+    """Whether a gate is about figures that each turn adds to."""
+    metric = METRICS[gate.metric]
+    counted = metric.kind == "count" or metric.name == "false_barge_in"
+    return metric in PER_TURN or (metric.kind == "share" and not counted)
+
+
 def filtered_rows(
     gate: Gate,
     summary: dict[str, Any],

@@ -3,16 +3,22 @@
 Theory of operation
 -------------------
 A *look* takes what the workers have written so far through the same analysis as the end of the run
-does, with a window for its measured phase. So a gate means the same in the middle as at the end:
-the same samples, intervals and effective numbers; turns that a bad second of the generator touched
-are set aside; a wait that its caller gave up is censored. A turn under way is no sample yet.
+does. So a gate means the same in the middle as at the end: the same samples, intervals and
+effective numbers; turns that a bad second of the generator touched are set aside; a wait that its
+caller gave up is censored. Figures of turns are judged over a window; all else, which cannot be cut
+into windows or only ever grows, over all that was measured so far.
+
+A turn under way is no sample yet, and one that has waited long already is a slow one. So a window
+ends where the oldest turn under way began: of the turns in it none is missing, be it for its
+slowness, and a server that answers nobody is seen when the callers give up.
 
 *Ending on a look* is a decision made again and again, and whoever looks often enough at a target
 that just meets its gate will see it fail once. A gate ends the run where it fails in every look for
 so long that the first and the last of them share no turn: two windows, one after the other. At the
-limit a single look fails one time in forty. Simulated, of 1 000 runs of ten minutes at their limit,
-each looked at 76 times, none is ended; of those 20 % beyond it all are, after two windows
-(`tests/benchmarks/bench_statistics.py`).
+limit a single look fails one time in forty. Simulated (`tests.analysis.watched`: 20 callers, a turn
+in six seconds each, ten minutes, a look in 7.5 s), of 1 000 runs whose p50 or p90 is at its limit
+none is ended, and of those 20 % beyond it all are, most after two windows. Looks that are rarer end
+fewer. A window with too few samples to fail ends nothing: a p99 of a hundred turns never does.
 
 What nothing later can mend ends the run at once: a count of what must not happen, and an extreme,
 that are past their limits. Not judged before the end are soft gates, rates, counts that must reach
@@ -29,6 +35,8 @@ from bench.analysis.enough import upper
 from bench.analysis.judge import weigh_run
 from bench.analysis.pipeline import analyse
 from bench.analysis.ruling import Ruling
+from bench.analysis.tables import NEVER, read_table
+from bench.analysis.trouble import lives
 from bench.plan.gates import Gate, parse_gate
 from bench.plan.metrics import METRICS
 from bench.runs.folder import RunFolder
@@ -41,23 +49,27 @@ _ONLY_GROW: Final = {"failed_turns", "errors", "unknown_messages", "violations",
 
 
 class Look(NamedTuple):
-    """What a window [from_ns, to_ns) of the monotonic clock was judged to be."""
+    """How a run was judged at an instant: by its turns that began in [from_ns, to_ns).
+
+    Instants are of the monotonic clock. Rulings of gates that are final are by all up to `at_ns`.
+    """
 
     from_ns: int
     to_ns: int
+    at_ns: int
     rulings: tuple[Ruling, ...]
 
 
 def may_end(gate: Gate) -> bool:
     """Whether a run can be ended by this gate."""
-    if gate.soft or any(one.key == "phase" for one in gate.where):
+    if gate.soft or any(one.key == "phase" and one.value != "hold" for one in gate.where):
         return False
     if METRICS[gate.metric].kind == "count" or gate.statistic in {"min", "max"}:
-        return _is_final(gate)
+        return is_final(gate)
     return True
 
 
-def _is_final(gate: Gate) -> bool:
+def is_final(gate: Gate) -> bool:
     """Whether a failure of this gate cannot be mended by anything that comes later."""
     if METRICS[gate.metric].kind == "count":
         growing = gate.statistic == "count" and gate.metric in _ONLY_GROW
@@ -65,25 +77,46 @@ def _is_final(gate: Gate) -> bool:
     return gate.statistic == ("max" if upper(gate) else "min")
 
 
-def look_at(folder: Path, from_ns: int, to_ns: int, scratch: Path) -> Look:
-    """Judge the turns of the run in `folder` that began within the window.
+def look_at(folder: Path, window_ns: int, now_ns: int, scratch: Path) -> Look:
+    """Judge the run in `folder` as it is known at `now_ns`.
 
     Reads its run.json and its workers' logs as far as they are written. Tables are made in a folder
     of `scratch`, which is gone in the end. RunFolderError where a file is unreadable.
     """
     place = RunFolder.open(folder)
     run = place.read()
-    gates = [gate for text in run["gates"] if may_end(gate := parse_gate(text))]
-    plan = {**run["plan"], "measured_from_ns": from_ns, "measured_to_ns": to_ns}
+    gates = [parse_gate(text) for text in run["gates"]]
+    begin_ns = int(run["plan"]["measured_from_ns"])
     with tempfile.TemporaryDirectory(dir=scratch) as made:
-        window = RunFolder.create(Path(made) / place.path.name)
-        window.write({**run, "plan": plan})
+        partly = RunFolder.create(Path(made) / place.path.name)
+        partly.write({**run, "plan": {**run["plan"], "measured_to_ns": now_ns}})
         for log in place.logs.glob("worker-*.log"):
-            (window.logs / log.name).symlink_to(log.resolve())
-        seal(window)
-        analyse(window.path)
-        found = weigh_run(window.path, gates, None)["gates"]
-    return Look(from_ns, to_ns, tuple(Ruling(**entry) for entry in found))
+            (partly.logs / log.name).symlink_to(log.resolve())
+        seal(partly)
+        analyse(partly.path)
+        to_ns = min(now_ns, _oldest_under_way(partly))
+        within = (to_ns - window_ns, to_ns)
+        so_far = weigh_run(partly.path, gates, None)["gates"]
+        lately = weigh_run(partly.path, gates, None, within=within)["gates"]
+    rulings = [
+        Ruling(**(whole if is_final(gate) else window))
+        for gate, whole, window in zip(gates, so_far, lately, strict=True)
+        if may_end(gate) and (is_final(gate) or within[0] >= begin_ns)
+    ]
+    return Look(*within, now_ns, tuple(rulings))
+
+
+def _oldest_under_way(place: RunFolder) -> int:
+    """When the first of the turns began that nobody knows the end of yet; far off without any.
+
+    A session that has not ended yet has no end in its log, like one whose worker was lost.
+    """
+    sessions = read_table(place.sessions, ["session", "outcome"])
+    turns = read_table(place.turns, None)
+    going = sessions.loc[sessions["outcome"] == "lost", "session"]
+    under_way = (turns["outcome"] == "cut") & turns["session"].isin(going)
+    begin, _ = lives(turns)
+    return int(begin[under_way.to_numpy(bool)].min(initial=NEVER))
 
 
 class Looks:
@@ -103,20 +136,20 @@ class Looks:
                 continue
             since = self._failing.setdefault(ruling.gate, [])
             since.append(look)
-            if _is_final(gate := parse_gate(ruling.gate)):
+            if is_final(gate := parse_gate(ruling.gate)):
                 if gate.operator != "==" or (ruling.value or 0) > (gate.limit or 0):
-                    return self._ending(ruling, since, "and nothing later can mend that")
+                    at = self._second(look.at_ns)
+                    return self._ending(ruling, since, f"{at} into the run; nothing can mend that")
             elif since[0].to_ns <= look.from_ns:
-                after = f"as in all {len(since)} looks since {self._second(since[0].from_ns)}"
-                return self._ending(ruling, since, after)
+                when = f"of turns begun from {self._second(look.from_ns)} to "
+                when += f"{self._second(look.to_ns)} of the run, as in all {len(since)} looks since"
+                return self._ending(ruling, since, f"{when} {self._second(since[0].from_ns)}")
         return None
 
     def _ending(self, ruling: Ruling, since: Sequence[Look], words: str) -> dict[str, Any]:
-        last = since[-1]
-        when = f"from {self._second(last.from_ns)} to {self._second(last.to_ns)} of the run"
         return {
             "rule": RULE,
-            "text": f"{ruling.reason}, {when}, {words}",
+            "text": f"{ruling.reason}, {words}",
             "gate": ruling.gate,
             "looks": self.count,
             "windows": [[look.from_ns, look.to_ns] for look in since],

@@ -14,7 +14,7 @@ import pandas as pd
 from bench.analysis.baseline import read_yardstick, refusal, unlike
 from bench.analysis.comparing.fitting import asked_of_turns, facts_of
 from bench.analysis.evidence import Check, Evidence
-from bench.analysis.filtered import filtered_rows
+from bench.analysis.filtered import filtered_rows, of_turns
 from bench.analysis.junit import write_junit
 from bench.analysis.measure import good_turns
 from bench.analysis.pipeline import write_json
@@ -22,6 +22,7 @@ from bench.analysis.quantile import proportion
 from bench.analysis.ruling import Row, Rows, Ruling, rule_gate
 from bench.analysis.summary import FORMAT
 from bench.analysis.tables import read_events, read_health, read_table
+from bench.analysis.trouble import lives
 from bench.analysis.validity import check_run, remarks
 from bench.errors import RunFolderError, UsageError
 from bench.plan.gates import Gate
@@ -49,9 +50,17 @@ def judge_run(
 
 
 def weigh_run(
-    folder: Path, gates: Sequence[Gate], baseline: Path | None, *, allow: bool = False
+    folder: Path,
+    gates: Sequence[Gate],
+    baseline: Path | None,
+    *,
+    allow: bool = False,
+    within: tuple[int, int] | None = None,
 ) -> dict[str, Any]:
-    """The verdict that `judge_run` would write; the folder is left as it is."""
+    """The verdict that `judge_run` would write; the folder is left as it is.
+
+    `within` [from_ns, to_ns): gates on figures of turns are judged by those that began then.
+    """
     place = RunFolder.open(folder)
     summary = _summary(place.summary)
     if summary.get("metric_version") != VERSION:
@@ -64,11 +73,12 @@ def weigh_run(
     if any(gate.metric == "good_turns" for gate in gates):
         rows["good_turns", "share"] = _good(read_table(place.turns, None), gates)
     accepted, missing, said = _baseline(baseline, place.read(), summary, gates, allow=allow)
-    narrow = _narrow(place, summary) if any(gate.where for gate in gates) else None
+    few = [bool(gate.where) or (within is not None and of_turns(gate)) for gate in gates]
+    narrow = _narrow(place, summary, within) if any(few) else lambda _: rows
     started = int(summary["sessions"]["started"])
     rulings = [
-        rule_gate(gate, narrow(gate) if narrow and gate.where else rows, accepted, missing, started)
-        for gate in gates
+        rule_gate(gate, narrow(gate) if some else rows, accepted, missing, started)
+        for gate, some in zip(gates, few, strict=True)
     ]
     evidence = Evidence(
         place.read(),
@@ -90,10 +100,15 @@ def _as_ended(ruling: Ruling, ended_by: dict[str, Any]) -> Ruling:
     return ruling._replace(verdict="fail", reason=f"{text}; the run was ended for it", ended=text)
 
 
-def _narrow(place: RunFolder, summary: dict[str, Any]) -> Callable[[Gate], Rows]:
-    """The rows of a gate with a filter."""
+def _narrow(
+    place: RunFolder, summary: dict[str, Any], within: tuple[int, int] | None
+) -> Callable[[Gate], Rows]:
+    """The rows of a gate that is about some turns only."""
     plan, turns = place.read()["plan"], read_table(place.turns, None)
     sessions = read_table(place.sessions, None)
+    if within is not None:
+        begin, _ = lives(turns)
+        turns = turns[(begin >= within[0]) & (begin < within[1])]
     return lambda gate: filtered_rows(gate, summary, plan, turns, sessions)
 
 

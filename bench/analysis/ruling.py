@@ -82,7 +82,7 @@ def _decide(gate: Gate, row: Row, rows: Rows, accepted: Rows, missing: str) -> t
     # A statistic without a value lies beyond every wait; its interval may still begin before.
     value = np.inf if row["value"] is None else float(row["value"])
     words = f"is {quantity(value, gate)}{_interval(row)}, {_distance(value, limit, gate, accepted)}"
-    if counted or gate.statistic in {"min", "max"}:
+    if counted or gate.statistic == "max" or (gate.statistic == "min" and row["low"] is None):
         return "pass" if gate.holds(value, limit) else "fail", words
     few = _too_few(gate, row)
     if few:
@@ -107,6 +107,8 @@ def _by_every_sample(gate: Gate, row: Row, rows: Rows, limit: float, words: str)
     q = QUANTILES.get(gate.statistic, 0.5)
     edge = rows[gate.metric, "min" if upper(gate) else "max"]
     nearest = np.inf if edge["value"] is None and edge["n"] else edge["value"]
+    if upper(gate) and edge["low"] is not None:
+        nearest = edge["low"]  # the shortest wait in vain, after which nobody knows
     chance = (1 - q if upper(gate) else q) ** effective(row)
     if nearest is not None and not gate.holds(nearest, limit) and chance <= 1 - CONFIDENCE:
         return "fail", f"{words}, but each of the {row['n']} is on the wrong side"

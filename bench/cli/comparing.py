@@ -178,6 +178,7 @@ def baseline_accept(
 ) -> None:
     """Accept runs as what later ones are compared with and judged by: one small file for git."""
     from bench.analysis.baseline import SHELF, accept, write_baseline  # noqa: PLC0415
+    from bench.report.words import count  # noqa: PLC0415
 
     for path in runs:
         if path.is_file():
@@ -188,11 +189,12 @@ def baseline_accept(
     if not called or "/" in called:
         raise UsageError(f"--name {called!r}: give a name without a slash")
     path = out_ or SHELF / f"{called}.json"
+    replaced = ", in place of the one that was there" if path.exists() else ""
     write_baseline(accept(samples, called), path)
     turns = sum(len(run.session) for run in samples)
     size = path.stat().st_size / 1024
     out.print(
-        f"{path}: {len(samples)} runs, {turns} turns, {size:.0f} KiB",
+        f"{path}: {count(len(samples), 'run')}, {turns} turns, {size:.0f} KiB{replaced}",
         highlight=False, soft_wrap=True,
     )  # fmt: skip
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.report.changes import chance_of, change_of, detectable_of, signed, value_of
+from bench.report.changes import chance_of, change_of, detectable_of, lacking, signed, value_of
 from bench.report.words import NOTHING, quantity
 
 COLOURS: Final = {
@@ -37,6 +37,13 @@ def print_comparison(found: dict[str, Any], out: Console) -> None:
                 f"aside  {word} too, and decides nothing: {', '.join(named)}",
                 highlight=False, markup=False, soft_wrap=True,
             )  # fmt: skip
+    if found["verdict"] != "inconclusive":  # else these are its reasons
+        for row in found["rows"]:
+            if row["family"] and lacking(row):
+                out.print(
+                    f"open  {row['statistic']}({row['metric']}): {row['reason']}",
+                    highlight=False, markup=False, soft_wrap=True,
+                )  # fmt: skip
     for remark in found["remarks"]:
         out.print(f"note  {remark}", highlight=False, markup=False, soft_wrap=True)
     word = found["verdict"]
@@ -65,7 +72,7 @@ def _table(rows: Sequence[dict[str, Any]]) -> Table:
             value_of(row, "a"),
             f"{change}\n{interval}",
             detectable_of(row),
-            Text(row["verdict"], style=COLOURS[row["verdict"]]) + f"\np {chance_of(row['p_holm'])}",
+            Text(row["verdict"], style=COLOURS[row["verdict"]]) + f"\np {chance_of(row)}",
         )
     return table
 

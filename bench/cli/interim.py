@@ -3,10 +3,11 @@
 Theory of operation
 -------------------
 The looks (`bench.analysis.interim`) are made by a process of its own, at the lowest priority and,
-with `--pin`, off the workers' cores: a line with a window goes in, a line with the rulings comes
+with `--pin`, off the workers' cores: a line with an instant goes in, a line with the rulings comes
 out. `bench run` asks for the next one when it is due: a quarter of a window after the last, but
-never so soon that looking would take more than a tenth of one core. What the workers have not
-written yet is left to the next look: a window ends `_UNWRITTEN_NS` ago.
+never so soon that looking would take more than a fifth of one core. Each reads all that was written
+so far, so looks get rarer as a run gets longer. What the workers have not written yet is left to
+the next look, which is as of `_UNWRITTEN_NS` ago.
 """
 
 import contextlib
@@ -31,7 +32,7 @@ from bench.voice.audio import NS_PER_S
 
 _UNWRITTEN_NS: Final = 2 * NS_PER_S
 _USUAL_NS: Final = 30 * NS_PER_S
-_SHARE: Final = 0.1
+_SHARE: Final = 0.2
 """Of a core, that looking may take."""
 
 
@@ -65,13 +66,13 @@ class Interim:
         self._window_ns = window_ns
         self._looks: Looks | None = None
         self._due_ns = 0
-        self._asked: tuple[int, int] | None = None
+        self._asked = False
         self._told = b""
         self._broken = ""
         self._scratch = folder.logs / "interim"
         self._scratch.mkdir()
         command = [sys.executable, "-m", "bench.cli.interim", str(folder.path)]
-        command.append(str(self._scratch))
+        command += [str(self._scratch), str(window_ns)]
         with (folder.logs / "interim.txt").open("wb") as talk:
             self._process = subprocess.Popen(  # noqa: S603 - this module
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=talk,
@@ -84,13 +85,13 @@ class Interim:
         """Take in a progress line of the master; returns `ended_by` where the run is to end."""
         if self._looks is None:
             self._looks = Looks(word["start_ns"])
-            self._due_ns = word["measured_ns"] + self._window_ns
+            self._due_ns = word["measured_ns"] + self._window_ns // 4
         if self._broken:
             return None
         ending = self._answer(self._looks, word["now_ns"]) if self._asked else None
         to_ns = word["now_ns"] - _UNWRITTEN_NS
         if not self._asked and not self._broken and self._due_ns <= to_ns < word["end_ns"]:
-            self._ask(to_ns - self._window_ns, to_ns)
+            self._ask(to_ns)
         return ending
 
     def close(self) -> None:
@@ -108,18 +109,17 @@ class Interim:
         }
         self._folder.update(interim=told | ({"broken": self._broken} if self._broken else {}))
 
-    def _ask(self, from_ns: int, to_ns: int) -> None:
+    def _ask(self, to_ns: int) -> None:
         assert self._process.stdin is not None  # noqa: S101 - it was asked for
         try:
-            self._process.stdin.write(msgspec.json.encode((from_ns, to_ns)) + b"\n")
+            self._process.stdin.write(b"%d\n" % to_ns)
             self._process.stdin.flush()
-            self._asked = (from_ns, to_ns)
+            self._asked = True
         except OSError:
             self._broken = f"it has ended; see {self._folder.logs.name}/interim.txt"
 
     def _answer(self, looks: Looks, now_ns: int) -> dict[str, Any] | None:
         assert self._process.stdout is not None  # noqa: S101 - it was asked for
-        assert self._asked is not None  # noqa: S101 - the caller knows
         with contextlib.suppress(BlockingIOError):
             while data := os.read(self._process.stdout.fileno(), 1 << 16):
                 self._told += data
@@ -127,26 +127,28 @@ class Interim:
         if not self._told.endswith(b"\n"):
             return None
         told = msgspec.json.decode(self._told)
-        look = Look(*self._asked, tuple(Ruling(**one) for one in told["rulings"]))
-        self._told, self._asked, self._broken = b"", None, told["broken"]
+        self._told, self._asked, self._broken = b"", False, told["broken"]
         pause_ns = max(self._window_ns / 4, told["spent_s"] / _SHARE * NS_PER_S)
         self._due_ns = now_ns - _UNWRITTEN_NS + round(pause_ns)
-        return looks.take(look)
+        if self._broken:
+            return None
+        rulings = tuple(Ruling(**one) for one in told["rulings"])
+        return looks.take(Look(told["from_ns"], told["to_ns"], told["at_ns"], rulings))
 
 
 def main() -> None:
-    """The process that looks: a window [from_ns, to_ns] a line in, the rulings a line out."""
+    """The process that looks: an instant a line in, the rulings a line out."""
     os.nice(19)
-    folder, scratch = map(Path, sys.argv[1:])
+    folder, scratch, window_ns = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
     for line in sys.stdin.buffer:
-        from_ns, to_ns = msgspec.json.decode(line)
         began = time.process_time()
-        rulings, broken = [], ""
+        told: dict[str, Any] = {"broken": ""}
         try:
-            rulings = [one._asdict() for one in look_at(folder, from_ns, to_ns, scratch).rulings]
+            told |= look_at(folder, window_ns, int(line), scratch)._asdict()
+            told["rulings"] = [one._asdict() for one in told["rulings"]]
         except (BenchError, OSError, ValueError) as error:
-            broken = str(error)
-        told = {"rulings": rulings, "broken": broken, "spent_s": time.process_time() - began}
+            told["broken"] = str(error)
+        told["spent_s"] = time.process_time() - began
         sys.stdout.buffer.write(msgspec.json.encode(told) + b"\n")
         sys.stdout.buffer.flush()
 

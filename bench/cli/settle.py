@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from bench.errors import RunFolderError
+from bench.errors import RunFolderError, UsageError
 from bench.plan.gates import Gate, check_gates, parse_gate
 from bench.plan.reading import check_scenario
 from bench.plan.scenario import yields_of
@@ -42,6 +42,9 @@ def judge(
     if not folder.summary.exists():
         raise RunFolderError(f"{folder.path}: not analysed yet; run `bench report` on it first")
     gates = [parse_gate(text) for text in (*run["gates"], *more)]
+    needing = [gate.text for gate in map(parse_gate, more) if gate.against_baseline]
+    if needing and baseline is None and not run.get("baseline"):
+        raise UsageError(f"gate {needing[0]!r} needs a baseline: give --baseline RUN")
     said = run["scenario"]
     scenario = check_scenario(said["document"], said["text"], said["name"])
     check_gates(gates, yields=yields_of(scenario), script=scenario.scripts)

@@ -50,6 +50,9 @@ _UNITS = {
 }
 _UNITS["1"] = {"": 1.0, "/s": 1.0}
 
+_BEYOND = ("spurious", "word_error_rate")
+"""Shares that may pass 100 %."""
+
 _SENTENCE = re.compile(
     r"""\s*(?P<soft>soft\s+)?(?P<statistic>[A-Za-z][A-Za-z0-9.]*)
         \s*\(\s*(?P<metric>[A-Za-z_][A-Za-z0-9_]*)\s*(\{(?P<inside>[^{}]*)\}\s*)?\)
@@ -130,9 +133,26 @@ def parse_gate(text: str) -> Gate:
             "write < or >"
         )
     limit, percent = _limit(text, metric, match["limit"])
+    _check_range(text, metric, statistic, match["limit"], limit)
     where = _where(text, match, metric, against_baseline=limit is None)
     soft = match["soft"] is not None
     return Gate(" ".join(text.split()), statistic, name, operator, limit, percent, where, soft)
+
+
+def _check_range(
+    text: str, metric: Metric, statistic: str, words: str, limit: float | None
+) -> None:
+    """GateError for a limit that nothing could meet, or nothing could miss."""
+    if limit is None:
+        return
+    if statistic == "count" and words.endswith("/s"):
+        raise GateError(
+            f"gate {text!r}: a count has no unit; write rate({metric.name}) for {words}"
+        )
+    if metric.kind == "count" and limit < 0:
+        raise GateError(f"gate {text!r}: nothing is counted below 0")
+    if metric.kind == "share" and not 0 <= limit <= 100 and metric.name not in _BEYOND:
+        raise GateError(f"gate {text!r}: a share is from 0 to 100 %, not {limit:g} %")
 
 
 def _where(

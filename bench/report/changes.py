@@ -30,7 +30,7 @@ def change_of(row: dict[str, Any]) -> tuple[str, str]:
 def detectable_of(row: dict[str, Any]) -> str:
     """The smallest change that would have been called, in the unit of `change_of`."""
     smallest = row["smallest_detectable"]
-    if smallest is None:
+    if smallest is None or lacking(row):
         return NOTHING
     if row["ratio"] is not None:
         return f"{100 * smallest / row['b']:.1f} %"
@@ -50,6 +50,14 @@ def signed(value: float) -> str:
     return f"{value:+.2f}" if size < 1 else f"{value:+.1f}" if size < 100 else f"{value:+.0f}"
 
 
-def chance_of(p: float | None) -> str:
-    """A p as it is read: two digits, and no more zeros than matter."""
-    return NOTHING if p is None else "<0.001" if p < 0.001 else f"{p:.2g}"
+def lacking(row: dict[str, Any]) -> bool:
+    """Whether no change could have been called, whatever it was; `reason` says what is wanting."""
+    return row["verdict"] == "inconclusive" and bool(row["reason"])
+
+
+def chance_of(row: dict[str, Any]) -> str:
+    """The corrected p as it is read: two digits, and no more zeros than matter."""
+    p = row["p_holm"]
+    if p is None or lacking(row):
+        return NOTHING
+    return "<0.001" if p < 0.001 else f"{p:.2g}"

@@ -88,7 +88,7 @@ def _table(caption: str, rows: Sequence[dict[str, Any]], *, decide: bool) -> Tab
     cells: list[list[Cell]] = []
     for row in shown:
         change, interval = change_of(row)
-        p = chance_of(row["p_holm"])
+        p = chance_of(row)
         cells.append([
             (row["metric"], row["statistic"]),
             (row["verdict"], row["reason"]) if row["reason"] else row["verdict"],

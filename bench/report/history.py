@@ -66,10 +66,11 @@ def context(groups: Sequence[Group]) -> dict[str, Any]:
     found = [(line, change) for group in groups for line, change in _found(group)]
     bad = sum(worse(line, change) for line, change in found)
     runs = sum(len(group.entries) for group in groups)
+    told = any(not silence(line) for group in groups for line in group.lines)
     return {
         "title": f"History: {listing(dict.fromkeys(one.setting.scenario for one in groups))}",
-        "verdict": capital(count(len(found), "change")),
-        "role": "limit" if bad else "good",
+        "verdict": capital(count(len(found), "change")) if told else "Too few runs to tell",
+        "role": "limit" if bad else "good" if told else "quiet",
         "why": f"{capital(count(runs, 'run'))} in {count(len(groups), 'setting')}; "
         f"{count(bad, 'change')} for the worse.",
         "groups": [

@@ -98,6 +98,7 @@ def test_gates_against_the_baseline_read_the_file_as_they_read_a_summary(tmp_pat
     [
         ({"verdict": "invalid", "why": ["hub lag"]}, "side-1 is invalid"),
         ({"interrupted": True}, "side-1 was interrupted"),
+        ({"aborted": True}, "side-1 was ended early for a gate that failed"),
         ({"chunk_ms": 20}, "side-1 and side-0 differ in the chunk size"),
     ],
 )

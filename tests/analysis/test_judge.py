@@ -84,6 +84,43 @@ def test_a_gate_is_judged_by_what_its_samples_are_worth_and_not_by_their_number(
     assert rule(median, slow | {"effective": 5}, min=row(850)).verdict == "fail"
 
 
+def test_a_mean_of_few_sessions_is_no_mean():
+    text = "mean(first_audio_latency) < 800 ms"
+    few = rule(text, row(300, 290, 310, n=40, effective=4), min=row(250))
+    assert few.verdict == "inconclusive"
+    assert "40 samples, worth 4, are too few, it needs 5" in few.reason
+    assert rule(text, row(300, 290, 310, n=40, effective=5), min=row(250)).verdict == "pass"
+    assert rule(text, row(900, n=40, effective=1), min=row(850)).verdict == "inconclusive"
+
+
+def test_callers_who_gave_up_sooner_leave_the_least_wait_open():
+    text = "min(first_audio_latency) > 4 s"
+    assert rule(text, row(None, 1000, None)).verdict == "inconclusive"
+    assert rule(text, row(5000, 1000, 5000)).verdict == "inconclusive"
+    assert rule(text, row(5000)).verdict == "pass"
+    # Nor is each of five beyond the limit where one of them waited less than that, in vain.
+    waited = row(900, 700, 950, n=5)
+    assert rule(GATE, waited, min=row(850, 700, 850)).verdict == "inconclusive"
+    assert rule(GATE, waited, min=row(850)).verdict == "fail"
+
+
+@pytest.mark.parametrize(
+    ("text", "found", "words"),
+    [
+        ("share(answered) >= 100 %", row(100, 96, 100), "another limit: no number of samples"),
+        ("p99(hub_lag) < 1 ms", row(0.5, 0.4, 2), "would need a longer run"),
+        ("p50(first_audio_latency{session=3}) < 800 ms", row(700, 600, 900), "session of more"),
+        (GATE, row(700, 600, None, n=100, effective=4), "would need about 1 more session"),
+    ],
+)
+def test_advice_can_be_followed(text, found, words):
+    gate = parse_gate(text)
+    ruling = rule_gate(gate, {(gate.metric, gate.statistic): found,
+                              (gate.metric, "min"): row(1)}, {}, "", 4)  # fmt: skip
+    assert ruling.verdict == "inconclusive"
+    assert words in ruling.reason
+
+
 def test_a_tiny_sample_fails_where_every_one_of_it_does_and_that_is_no_chance():
     assert rule(GATE, row(900, 890, 910, n=5), min=row(850)).verdict == "fail"
     assert rule(GATE, row(900, 890, 910, n=5), min=row(790)).verdict == "inconclusive"
@@ -138,7 +175,7 @@ def judge(folder, *texts, baseline=None):
 
 
 def test_a_passing_gate_passes_the_run(run):
-    verdict = judge(run, "p95(first_audio_latency) < 900 ms", "share(answered) >= 95 %")
+    verdict = judge(run, "p95(first_audio_latency) < 900 ms", "share(answered) >= 90 %")
     assert verdict["verdict"] == "pass"
     assert verdict["reasons"] == ["all 2 gates hold"]
     assert json.loads((run / "verdict.json").read_text()) == verdict

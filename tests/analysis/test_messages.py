@@ -43,6 +43,17 @@ def test_errors_are_shown_by_code_and_those_that_are_nobodys_fault_are_not_count
     assert rows["errors", "count"]["value"] == 3
 
 
+def test_an_error_without_a_type_is_an_error(tmp_path):
+    """Inworld's way of saying that resources are exhausted."""
+    story = conversation(0, 1).error(100, "invalid_value")
+    story.hear(200, "errorType:SESSION_RESOURCES_EXHAUSTED")
+    _, _, rows, summary = analysed(tmp_path, story)
+    assert summary["errors_by_code"] == {
+        "errorType:SESSION_RESOURCES_EXHAUSTED": 1, "invalid_value": 1,
+    }  # fmt: skip
+    assert rows["errors", "count"]["value"] == 2
+
+
 def test_errors_by_code_are_those_of_the_whole_run_and_are_said_to_be(tmp_path):
     story = conversation(0, 2, opens=0).error(100, "early").error(5000, "later")
     plan = {"measured_from_ns": ORIGIN_NS + 4_000_000_000}

@@ -54,6 +54,24 @@ def test_turns_of_a_session_that_are_alike_are_worth_hardly_more_than_their_sess
     assert estimates(sample([1.0, 2.0]), QUANTILES)["max"].effective is None
 
 
+def test_shares_that_are_all_alike_are_not_believed_to_be_of_as_many_as_they_are():
+    """Ten sessions of ten: that none failed may be the luck of ten draws, and not of a hundred."""
+    all_well = np.ones(100, bool)
+    apart, together = (proportion(all_well, of) for of in (np.arange(100), np.arange(100) // 10))
+    assert apart.effective == 100
+    assert together.effective == pytest.approx(100 / (1 + 0.2 * 9))
+    assert together.low < 95 < apart.low
+    alone = proportion(np.arange(100) < 60, np.zeros(100))
+    assert alone.effective < 5
+
+
+def test_the_least_wait_is_not_known_where_somebody_gave_up_sooner():
+    found = estimates(sample([1000, 1500, 2000], censored=[0]), QUANTILES)["min"]
+    assert (found.value, found.low, found.high) == (1500, 1000, 1500)
+    found = estimates(sample([1000, 1500, 2000], censored=[1]), QUANTILES)["min"]
+    assert (found.value, found.low, found.high) == (1000, None, None)
+
+
 def test_a_single_session_gives_no_interval():
     found = estimates(sample([1, 2, 3], [7, 7, 7]), QUANTILES)
     assert (found["p50"].value, found["p50"].low, found["p50"].high) == (2, None, None)

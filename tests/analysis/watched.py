@@ -28,8 +28,8 @@ def ended(trials, statistic, *, times=1.0, every=7.5, seed=0):
         for begin in np.arange(0, SECONDS - WINDOW, every):
             mine = (began >= begin) & (began < begin + WINDOW)
             rows = _rows(gate, Sample(waits[mine], np.zeros(mine.sum(), bool), of[mine]), q)
-            window = (round(begin * S), round((begin + WINDOW) * S))
-            if watch.take(Look(*window, (rule_gate(gate, rows, {}, ""),))):
+            end = round((begin + WINDOW) * S)
+            if watch.take(Look(round(begin * S), end, end, (rule_gate(gate, rows, {}, ""),))):
                 found.append(begin + WINDOW)
                 break
     return found

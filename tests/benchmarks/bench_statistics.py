@@ -170,6 +170,19 @@ def steps(rng, trials, lines, after):
     return 100 * hits / trials
 
 
+def wrong_shares(rng, trials, sessions, turns, share):
+    """How often a gate passes at the true share, where whole sessions fail, in %."""
+    cluster = np.repeat(np.arange(sessions), turns)
+    gate = parse_gate(f"share(answered) >= {100 * share:g} %")
+    passed = 0
+    for _ in range(trials):
+        yes = np.repeat(rng.random(sessions) < share, turns)
+        rows = {(gate.metric, "share"): figure_row(METRICS[gate.metric], "share",
+                                                   proportion(yes, cluster))}  # fmt: skip
+        passed += rule_gate(gate, rows, {}, "").verdict == "pass"
+    return 100 * passed / trials
+
+
 def speed():
     """(seconds of a comparison of all metrics, seconds of one bare resampling)."""
     rng, world = np.random.default_rng(9), World(sessions=100)
@@ -253,6 +266,10 @@ def reports(rng, trials):
     for statistic in ("p50", "p95"):
         passed = wrong_passes(rng, trials // 2, World(1, shift=0.0), statistic)
         yield at_most(f"gate at the limit passes: {statistic}, %", passed, WRONG)
+    for sessions, share in ((10, 0.95), (20, 0.95), (60, 0.99), (60, 0.9)):
+        passed = wrong_shares(rng, trials, sessions, 10, share)
+        what = f"gate at the limit passes: share of {100 * share:g}, {sessions} sessions that fail "
+        yield at_most(f"{what}whole, %", passed, WRONG)
 
 
 def watches(trials):

@@ -61,6 +61,12 @@ def test_explain_gives_a_sentence_for_every_gate(bench, folder):
     assert why[OPEN].endswith("it takes about 55 more sessions like these.")
 
 
+def test_a_gate_on_a_baseline_that_nobody_gave_is_refused_and_not_left_open(bench, folder):
+    code, out, err = bench("judge", folder, "--gate", "p50(first_audio_latency) <= baseline + 5 %")
+    assert (code, out) == (2, "")
+    assert "needs a baseline: give --baseline RUN" in err
+
+
 def test_json_has_the_sentence_beside_each_gate_and_only_where_asked_for(bench, folder):
     _, out, _ = bench("judge", folder, "--gate", FAILS, "--explain", "--json")
     document = json.loads(out)

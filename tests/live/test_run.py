@@ -308,6 +308,21 @@ def test_a_run_whose_gate_fails_all_along_is_ended_early_with_that_verdict(scena
     assert not (set(run["faults"]) | {one["rule"] for one in verdict["validity"] if not one["ok"]})
 
 
+def test_a_server_that_answers_nobody_is_seen_when_the_callers_give_up(scenario, tmp_path):
+    folder, profile = tmp_path / "run", tmp_path / "dead.toml"
+    profile.write_text("[failures]\nerrortype = 1.0\n")
+    code, out, err = bench(
+        "run", scenario(duration="60s", gates=["count(failed_turns) == 0"]), "--abort-on-fail",
+        "--set", f"reference.profile='{profile}'", "--set", "caller.answer_timeout='3s'",
+        "--out", folder,
+    )  # fmt: skip
+    assert code == 1, out + err
+    run = loaded(folder, "run.json")
+    assert run["ended_by"]["text"].endswith("into the run; nothing can mend that")
+    lasted = run["plan"]["end_ns"] - run["plan"]["start_ns"]
+    assert lasted < 40_000_000_000
+
+
 def test_a_run_whose_gates_hold_is_looked_at_and_goes_on_to_its_end(scenario, tmp_path):
     folder = tmp_path / "run"
     code, out, err = bench(

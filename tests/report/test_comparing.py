@@ -8,7 +8,9 @@ import pytest
 
 from bench.analysis.comparing import Side, compare
 from bench.errors import UsageError
+from bench.report.changes import chance_of, detectable_of
 from bench.report.comparing import carried, render, shifted, write_page
+from bench.report.words import NOTHING
 from tests.analysis.comparing.chance import World, side
 from tests.report.test_page import HOSTILE, Elements, text_of
 
@@ -146,3 +148,13 @@ def test_a_folder_that_cannot_be_written_is_an_error_in_one_line(slower, tmp_pat
     (tmp_path / "comparison.html.part").mkdir()
     with pytest.raises(UsageError, match="cannot be written"):
         write_page(slower, tmp_path)
+
+
+def test_where_nothing_could_be_called_neither_p_nor_a_smallest_change_is_told():
+    row = {
+        "verdict": "inconclusive", "reason": "10 samples are too few", "p_holm": 1.0,
+        "smallest_detectable": 12.0, "ratio": 1.1, "b": 500.0, "unit": "ms",
+    }  # fmt: skip
+    assert (chance_of(row), detectable_of(row)) == (NOTHING, NOTHING)
+    told = row | {"reason": ""}
+    assert (chance_of(told), detectable_of(told)) == ("1", "2.4 %")

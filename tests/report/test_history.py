@@ -147,6 +147,8 @@ def test_the_verdict_counts_changes_and_is_red_only_for_the_worse():
     assert (worse["verdict"], worse["role"]) == ("6 changes", "limit")
     assert (better["verdict"], better["role"]) == ("6 changes", "good")
     assert (flat["verdict"], flat["role"]) == ("No changes", "good")
+    few = context(of(past(4, noise=0.0)))
+    assert (few["verdict"], few["role"]) == ("Too few runs to tell", "quiet")
     assert worse["why"] == "30 runs in 1 setting; 6 changes for the worse."
 
 

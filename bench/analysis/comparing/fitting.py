@@ -60,6 +60,7 @@ def facts_of(
         "verdict": verdict.get("verdict"),
         "why": list(verdict.get("reasons") or ())[:1],
         "interrupted": bool(run.get("interrupted")),
+        "aborted": (run.get("ended_by") or {}).get("rule") == "abort_on_fail",
         "objectives": asked_of_turns([parse_gate(text) for text in run.get("gates") or ()]),
     }
 
@@ -92,6 +93,11 @@ def _void(name: str, facts: dict[str, Any]) -> Iterator[str]:
         yield f"{name} is invalid{why}: its figures are no evidence; run it again"
     if facts["interrupted"]:
         yield f"{name} was interrupted before its end; run it again"
+    if facts.get("aborted"):
+        yield (
+            f"{name} was ended early for a gate that failed: its figures chose its end; run it "
+            "again without --abort-on-fail"
+        )
 
 
 def _differences(ours: dict[str, Any], theirs: dict[str, Any]) -> Iterator[str]:

@@ -242,6 +242,7 @@ def test_unlike_runs_are_refused_and_what_differs_is_named(rng, changed, words):
     [
         ({"verdict": "invalid", "why": ["hub lag: 9 of 12"]}, "side-0 is invalid (hub lag): its"),
         ({"interrupted": True}, "side-0 was interrupted"),
+        ({"aborted": True}, "side-0 was ended early for a gate that failed"),
     ],
 )
 def test_a_run_that_is_no_evidence_is_refused(rng, facts, words):
