@@ -19,13 +19,18 @@ def _print(rows: list[dict[str, Any]], out: Console, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(rows, indent=2))
         return
+    cells = [
+        ["yes" if v is True else "" if v in {False, None} else str(v) for v in row.values()]
+        for row in rows
+    ]
+    if not out.is_terminal:  # for grep and cut: a line each, however long
+        print("\n".join("\t".join(line) for line in cells))
+        return
     table = Table()
-    for name in rows[0] if rows else ():
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        table.add_row(
-            *("yes" if v is True else "" if v in {False, None} else str(v) for v in row.values())
-        )
+    for place, name in enumerate(rows[0] if rows else ()):
+        table.add_column(name, overflow="fold", no_wrap=place == 0)
+    for line in cells:
+        table.add_row(*line)
     out.print(table)
 
 
@@ -50,7 +55,18 @@ def print_metrics(out: Console, *, as_json: bool) -> None:
         }
         for metric in METRICS.values()
     ]
+    if out.is_terminal and not as_json:  # nine columns are too many for one
+        rows = [{"name": row["name"], "about": _about(row)} for row in rows]
     _print(rows, out, as_json=as_json)
+
+
+def _about(row: dict[str, str]) -> str:
+    """A metric in a sentence or two: what it is, of what, in what, from when to when."""
+    unit = "" if row["unit"] in {"1", "ratio"} else f" in {row['unit']}"
+    span = f", from {row['from']} to {row['to']}" if row["from"] else ""
+    needs = f"; needs {row['needs']}" if row["needs"] else ""
+    of = f"{row['kind']} of a {row['of']}"
+    return f"{row['about']} ({of}{unit}{span}; {row['better']} is better{needs})"
 
 
 def print_scenarios(out: Console, *, as_json: bool) -> None:

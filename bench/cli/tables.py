@@ -73,8 +73,14 @@ def print_result(folder: RunFolder, verdict: dict[str, Any], out: Console) -> No
         out.print(_gates(verdict["gates"]))
     word = verdict["verdict"]
     line = Text(word.upper(), style=f"bold {COLOURS[word]}")
-    reasons = "; ".join(verdict["reasons"])
-    out.print(line.append(f"  {reasons}" if reasons else "", style="default"))
+    first, *rest = verdict["reasons"] or [""]
+    out.print(line.append(f"  {first}", style="default"))
+    for reason in rest:
+        out.print(f"  {reason}", highlight=False, markup=False)
+    if word == "invalid":
+        broken = [check for check in verdict["validity"] if not check["ok"]]
+        for remedy in dict.fromkeys(check["remedy"] for check in broken):
+            out.print(f"do      {remedy}", highlight=False, markup=False)
     out.print(f"report  {folder.report}", highlight=False, soft_wrap=True)
 
 

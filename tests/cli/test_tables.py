@@ -55,3 +55,17 @@ def test_the_figures_of_a_sweep_are_said_to_be_over_all_settings(printed):
     assert said in printed().splitlines()
     assert "endpointing " in printed()  # whole, in 80 columns
     assert "settings  " not in printed(settings=["a"])
+
+
+def test_a_void_run_says_each_reason_on_a_line_and_what_to_do(tmp_path):
+    path = make_run(tmp_path / "run", verdict="invalid")
+    verdict = msgspec.json.decode((path / "verdict.json").read_bytes())
+    verdict["reasons"] = ["chunks were sent late", "the loop woke late"]
+    out = io.StringIO()
+    print_result(RunFolder.open(path), verdict, Console(file=out, width=300))
+    lines = out.getvalue().splitlines()
+    at = next(n for n, line in enumerate(lines) if line.startswith("INVALID  chunks were sent"))
+    assert lines[at + 1] == "  the loop woke late"
+    remedies = {check["remedy"] for check in verdict["validity"] if not check["ok"]}
+    assert remedies
+    assert {line.removeprefix("do      ") for line in lines if line.startswith("do  ")} == remedies
