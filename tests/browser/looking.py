@@ -10,8 +10,9 @@ CHROMIUM = Path(os.environ.get("BENCH_CHROMIUM", "/usr/bin/chromium"))
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
+    """Chromium. Its driver keeps an event loop running, which no other test may meet: per module."""
     if not CHROMIUM.exists():
         reason = f"no Chromium at {CHROMIUM}; set BENCH_CHROMIUM"
         if os.environ.get("CI") == "true":
