@@ -12,7 +12,7 @@ DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 
 @pytest.fixture(scope="module")
 def browser():
-    """Chromium. Its driver keeps an event loop running, which no other test may meet: per module."""
+    """Chromium, for one module: its driver keeps an event loop running, which no other may meet."""
     if not CHROMIUM.exists():
         reason = f"no Chromium at {CHROMIUM}; set BENCH_CHROMIUM"
         if os.environ.get("CI") == "true":
