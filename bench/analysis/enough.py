@@ -19,9 +19,7 @@ A row, here, is one of the summary or an entry of a verdict: `value`, `low`, `hi
 import math
 from typing import Any, Final
 
-from scipy import stats
-
-from bench.analysis.quantile import CONFIDENCE, FEW_SESSIONS, needed
+from bench.analysis.quantile import FEW_SESSIONS, exact, needed
 from bench.plan.gates import QUANTILES, Gate
 from bench.plan.metrics import METRICS
 
@@ -115,7 +113,5 @@ def _share_times(share: float, limit: float, n: float) -> float | None:
 
 def _clears(share: float, limit: float, n: float) -> bool:
     """Whether the exact interval of a share of so many samples leaves the limit outside."""
-    hits, misses, tail = share * n, (1 - share) * n, (1 - CONFIDENCE) / 2
-    low = 0.0 if share == 0 else float(stats.beta.ppf(tail, hits, misses + 1))
-    high = 1.0 if share == 1 else float(stats.beta.ppf(1 - tail, hits + 1, misses))
+    low, high = exact(share, n)
     return not low <= limit <= high

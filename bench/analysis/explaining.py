@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from bench.analysis.enough import advice, effective, short, upper, wanted
 from bench.analysis.quantile import CONFIDENCE, FEW_SESSIONS
-from bench.analysis.ruling import quantity
+from bench.analysis.ruling import alone, by_value, quantity
 from bench.errors import GateError
 from bench.plan.gates import Gate, parse_gate
 from bench.plan.metrics import METRICS
@@ -34,18 +34,6 @@ class _Case(NamedTuple):
     def limit(self) -> float | None:
         limit = self.entry.get("limit")
         return self.gate.limit if limit is None else float(limit)
-
-    @property
-    def valued(self) -> bool:
-        """Whether the statistic is judged by its value alone: there is no interval to speak of."""
-        extreme = self.gate.statistic in {"min", "max"} and self.entry["low"] is None
-        return METRICS[self.gate.metric].kind == "count" or extreme
-
-    @property
-    def unbounded(self) -> bool:
-        """Whether there is a value and no interval: the samples are of a single session."""
-        ends = (self.entry["low"], self.entry["high"])
-        return self.entry["value"] is not None and ends == (None, None)
 
 
 def explain(entry: dict[str, Any], summary: dict[str, Any]) -> str:
@@ -92,13 +80,13 @@ def _decided(case: _Case) -> str:
     """What decided, and what would change it."""
     verdict, limit = case.entry["verdict"], f"the limit of {quantity(_limit(case), case.gate)}"
     side = "on the right side of" if verdict == "pass" else "on the wrong side of"
-    if case.valued:
+    if by_value(case.gate, case.entry):
         return f"it is judged by that value alone, which is {side} {limit}"
     if verdict == "pass":
         return f"value and whole interval are on the right side of {limit}, {_margin(case)}"
     if verdict == "fail":
         told = "value and whole interval are"
-        if short(case.gate, case.entry) or case.unbounded:
+        if short(case.gate, case.entry) or alone(case.entry):
             told = "that is too little to go by an interval, but every sample is"
         other = "generator" if METRICS[case.gate.metric].of == "event" else "target"
         return (
@@ -114,7 +102,7 @@ def _open(case: _Case, limit: str) -> str:
     takes = f"it takes {advice(gate, entry, _limit(case), case.sessions)}"
     if short(gate, entry):
         return f"a {gate.statistic} needs {wanted(gate)} to be told from {limit}: {takes}"
-    if case.unbounded:
+    if alone(entry):
         return (
             "the turns of a single session resemble each other and give no interval; it takes "
             f"{FEW_SESSIONS} sessions or more"

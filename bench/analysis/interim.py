@@ -96,11 +96,11 @@ def look_at(folder: Path, window_ns: int, now_ns: int, scratch: Path) -> Look:
         analyse(partly.path)
         to_ns = min(now_ns, _oldest_under_way(partly))
         within = (to_ns - window_ns, to_ns)
-        so_far = weigh_run(partly.path, gates, None)["gates"]
-        lately = weigh_run(partly.path, gates, None, within=within)["gates"]
+        windowed = {gate: within for gate in gates if not is_final(gate)}
+        found = weigh_run(partly.path, gates, None, within=windowed)["gates"]
     rulings = [
-        Ruling(**(whole if is_final(gate) else window))
-        for gate, whole, window in zip(gates, so_far, lately, strict=True)
+        Ruling(**entry)
+        for gate, entry in zip(gates, found, strict=True)
         if may_end(gate) and (is_final(gate) or within[0] >= begin_ns)
     ]
     return Look(*within, now_ns, tuple(rulings))

@@ -5,8 +5,9 @@ inconclusive, pass. A run that measured no turn passes nothing.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import pandas as pd
@@ -55,11 +56,12 @@ def weigh_run(
     baseline: Path | None,
     *,
     allow: bool = False,
-    within: tuple[int, int] | None = None,
+    within: Mapping[Gate, tuple[int, int]] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """The verdict that `judge_run` would write; the folder is left as it is.
 
-    `within` [from_ns, to_ns): gates on figures of turns are judged by those that began then.
+    `within`: by gate [from_ns, to_ns): where it is about figures of turns, only those that began
+    then count.
     """
     place = RunFolder.open(folder)
     summary = _summary(place.summary)
@@ -73,7 +75,7 @@ def weigh_run(
     if any(gate.metric == "good_turns" for gate in gates):
         rows["good_turns", "share"] = _good(read_table(place.turns, None), gates)
     accepted, missing, said = _baseline(baseline, place.read(), summary, gates, allow=allow)
-    few = [bool(gate.where) or (within is not None and of_turns(gate)) for gate in gates]
+    few = [bool(gate.where) or (gate in within and of_turns(gate)) for gate in gates]
     narrow = _narrow(place, summary, within) if any(few) else lambda _: rows
     started = int(summary["sessions"]["started"])
     rulings = [
@@ -101,15 +103,19 @@ def _as_ended(ruling: Ruling, ended_by: dict[str, Any]) -> Ruling:
 
 
 def _narrow(
-    place: RunFolder, summary: dict[str, Any], within: tuple[int, int] | None
+    place: RunFolder, summary: dict[str, Any], within: Mapping[Gate, tuple[int, int]]
 ) -> Callable[[Gate], Rows]:
     """The rows of a gate that is about some turns only."""
     plan, turns = place.read()["plan"], read_table(place.turns, None)
     sessions = read_table(place.sessions, None)
-    if within is not None:
-        begin, _ = lives(turns)
-        turns = turns[(begin >= within[0]) & (begin < within[1])]
-    return lambda gate: filtered_rows(gate, summary, plan, turns, sessions)
+    begin, _ = lives(turns)
+
+    def rows(gate: Gate) -> Rows:
+        window = within.get(gate)
+        mine = turns if window is None else turns[(begin >= window[0]) & (begin < window[1])]
+        return filtered_rows(gate, summary, plan, mine, sessions)
+
+    return rows
 
 
 def _unmeasured(summary: dict[str, Any]) -> str:

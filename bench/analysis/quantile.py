@@ -230,10 +230,16 @@ def proportion(yes: Flags, cluster: NDArray[Any]) -> Estimate:
     if share in {0.0, 1.0} or len(sizes) < FEW_SESSIONS:
         effect = max(effect, 1 + ALIKE * (float(np.square(sizes).sum()) / n - 1))
     size = n / effect
-    hits, tail = share * size, (1 - CONFIDENCE) / 2
-    low = 0.0 if share == 0 else float(stats.beta.ppf(tail, hits, size - hits + 1))
-    high = 1.0 if share == 1 else float(stats.beta.ppf(1 - tail, hits + 1, size - hits))
+    low, high = exact(share, size)
     return Estimate(100 * share, 100 * low, 100 * high, n, size)
+
+
+def exact(share: float, n: float) -> tuple[float, float]:
+    """The exact (Clopper-Pearson) interval of a share, 0 to 1, of so many samples."""
+    hits, tail = share * n, (1 - CONFIDENCE) / 2
+    low = 0.0 if share == 0 else float(stats.beta.ppf(tail, hits, n - hits + 1))
+    high = 1.0 if share == 1 else float(stats.beta.ppf(1 - tail, hits + 1, n - hits))
+    return low, high
 
 
 def per_attempt(events: int, n: int) -> Estimate:

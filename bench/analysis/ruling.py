@@ -54,7 +54,7 @@ def rule_gate(gate: Gate, rows: Rows, accepted: Rows, missing: str, sessions: in
     row = rows.get((gate.metric, gate.statistic)) or _NO_ROW
     verdict, reason = _decide(gate, row, rows, accepted, missing)
     limit = _limit(gate, accepted)
-    decidable = short(gate, row) or not _alone(row)
+    decidable = short(gate, row) or not alone(row)
     if verdict == "inconclusive" and row["n"] and limit is not None and decidable:
         reason += f": would need {advice(gate, row, limit, sessions)}"
     return Ruling(
@@ -82,12 +82,18 @@ def _decide(gate: Gate, row: Row, rows: Rows, accepted: Rows, missing: str) -> t
     # A statistic without a value lies beyond every wait; its interval may still begin before.
     value = np.inf if row["value"] is None else float(row["value"])
     words = f"is {quantity(value, gate)}{_interval(row)}, {_distance(value, limit, gate, accepted)}"
-    if counted or gate.statistic == "max" or (gate.statistic == "min" and row["low"] is None):
+    if by_value(gate, row):
         return "pass" if gate.holds(value, limit) else "fail", words
     few = _too_few(gate, row)
     if few:
         return _by_every_sample(gate, row, rows, limit, f"{words}; {few}")
     return _by_interval(gate, row, value, limit, words)
+
+
+def by_value(gate: Gate, row: Row) -> bool:
+    """Whether the value alone decides: of counts, and of extremes that have no interval."""
+    extreme = gate.statistic == "max" or (gate.statistic == "min" and row["low"] is None)
+    return METRICS[gate.metric].kind == "count" or extreme
 
 
 def _by_interval(gate: Gate, row: Row, value: float, limit: float, words: str) -> tuple[str, str]:
@@ -123,10 +129,10 @@ def _too_few(gate: Gate, row: Row) -> str:
         worth = f", worth {effective(row):.3g}," if effective(row) < row["n"] else ""
         have = "1 sample is" if row["n"] == 1 else f"{row['n']} samples{worth} are"
         return f"{have} too few, it needs {wanted(gate)}"
-    return "the turns of a single session give no interval: more sessions do" if _alone(row) else ""
+    return "the turns of a single session give no interval: more sessions do" if alone(row) else ""
 
 
-def _alone(row: Row) -> bool:
+def alone(row: Row) -> bool:
     """Whether there is a value and no interval: the samples are of a single session."""
     return row["value"] is not None and row["low"] is None and row["high"] is None
 

@@ -59,7 +59,10 @@ def visited(browser):
 
 
 def luminance(colour: str) -> float:
-    parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+    """Of a colour as style sheets compute it, rgb(r, g, b), or write it, #rrggbb."""
+    written = [int(pair, 16) for pair in re.findall(r"[0-9a-fA-F]{2}", colour)]
+    computed = [int(part) for part in re.findall(r"\d+", colour)]
+    parts = [part / 255 for part in (written if colour.startswith("#") else computed)[:3]]
     linear = [
         part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
     ]

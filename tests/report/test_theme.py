@@ -12,19 +12,7 @@ from bench.report.theme import (
     dark_of_light,
     stylesheet_colours,
 )
-
-
-def luminance(colour: str) -> float:
-    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
-    linear = [
-        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
-    ]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def contrast(one: str, other: str) -> float:
-    bright, dim = sorted((luminance(one), luminance(other)), reverse=True)
-    return (bright + 0.05) / (dim + 0.05)
+from tests.browser.looking import contrast
 
 
 def test_every_light_colour_is_distinct_so_that_the_swap_to_dark_is_sure():
