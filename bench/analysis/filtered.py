@@ -8,9 +8,7 @@ figure here either. A gate on another phase than the measured one is about the t
 it. The generator's own figures are in the summary for each worker, and are taken from there.
 """
 
-import re
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,21 +18,11 @@ from bench.analysis.quantile import Estimate, Sample, estimates
 from bench.analysis.ruling import Rows
 from bench.analysis.sessions import span
 from bench.analysis.summary import figure_row, share, turn_sample
-from bench.analysis.tables import Flags, integers
+from bench.analysis.tables import Flags, integers, texts
 from bench.analysis.trouble import lives
 from bench.plan.gates import QUANTILES, Gate
 from bench.plan.metrics import METRICS
 from bench.plan.where import Condition
-
-_COMPARE: Final[dict[str, Callable[[Any, Any], Any]]] = {
-    "=": lambda column, value: column == value,
-    "!=": lambda column, value: column != value,
-    "<": lambda column, value: column < value,
-    "<=": lambda column, value: column <= value,
-    ">": lambda column, value: column > value,
-    ">=": lambda column, value: column >= value,
-    "~": lambda column, value: column.astype(str).str.contains(re.compile(value)),
-}
 
 
 def of_turns(gate: Gate) -> bool:
@@ -91,9 +79,8 @@ def _which(table: pd.DataFrame, where: tuple[Condition, ...]) -> Flags:
         if one.key == "phase":
             continue
         column = table[one.key]
-        if isinstance(one.value, int):
-            column = pd.Series(integers(column, -1), column.index)
-        found &= _COMPARE[one.operator](column, one.value).fillna(value=False).to_numpy(bool)
+        values = integers(column, -1) if isinstance(one.value, int) else texts(column)
+        found &= np.fromiter(map(one.holds, values), bool, len(table))
     return found
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 
 from bench.errors import RunFolderError, UsageError
-from bench.plan.gates import Gate, check_gates, parse_gate
+from bench.plan.gates import Gate, check_filters, check_gates, parse_gate
 from bench.plan.reading import check_scenario
-from bench.plan.scenario import yields_of
+from bench.plan.scenario import known_of, yields_of
 from bench.runs.folder import RunFolder
 from bench.runs.seal import seal
 
@@ -48,6 +48,7 @@ def judge(
     said = run["scenario"]
     scenario = check_scenario(said["document"], said["text"], said["name"])
     check_gates(gates, yields=yields_of(scenario), script=scenario.scripts)
+    check_filters(gates, {**known_of(scenario), "worker": range(run["workers"])})
     verdict = judge_run(folder.path, _distinct(gates), baseline, allow=allow)
     write_report(folder.path)
     write_digest(folder.path)

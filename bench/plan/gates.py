@@ -16,17 +16,18 @@ Examples: ``p95(first_audio_latency) < 800 ms``, ``share(answered) >= 99.5 %``,
 A *soft* gate is judged and shown like any other and decides nothing.
 
 A gate is checked against the metric table before anything starts: a metric that does not exist, a
-statistic that does not fit its kind, or a metric that the script can never yield is an error.
+statistic that does not fit its kind, a metric that the script can never yield or a filter that
+nothing can meet is an error.
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 from typing import NamedTuple
 
 from bench.errors import GateError
 from bench.plan.metrics import METRICS, Metric
-from bench.plan.where import OF_SESSIONS, Condition, parse_where
+from bench.plan.where import OF_SESSIONS, Condition, Known, parse_where, unmeetable
 
 QUANTILES = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
 STATISTICS = {
@@ -212,3 +213,24 @@ def check_gates(gates: Collection[Gate], *, yields: Collection[str], script: str
                 f"gate {gate.text!r}: script {script!r} has no {needs}, so {gate.metric} can "
                 "never have a sample; remove the gate or choose another script"
             )
+
+
+def check_filters(gates: Collection[Gate], known: Known) -> None:
+    """GateError for a gate whose filter nothing in a run can meet, given what is `known` of it."""
+    for gate in gates:
+        if wrong := unmeetable(gate.where, known):
+            said = " and ".join(map(str, wrong))
+            raise GateError(f"gate {gate.text!r}: nothing can have {said}; {_there(wrong, known)}")
+
+
+def _there(wrong: Sequence[Condition], known: Known) -> str:
+    """The remedy: what there is of the key of these conditions."""
+    key, possible = wrong[0].key, known.get(wrong[0].key)
+    if possible is None:
+        return f"leave one condition on the {key} out"
+    if isinstance(possible, range):
+        first, last = possible[0], possible[-1]
+        return f"here {key} is {first}" + (f" to {last}" if last > first else "")
+    if not any(possible):
+        return f"this run has no {key} by name; leave the condition out"
+    return nearest(str(wrong[0].value), possible)

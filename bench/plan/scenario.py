@@ -3,6 +3,7 @@
 The structs below are the file's grammar; `bench.plan.reading` makes them of its text.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct, field
@@ -10,6 +11,7 @@ from msgspec import Struct, field
 from bench.plan.duration import Duration, Rate
 from bench.plan.gates import Gate, parse_gate
 from bench.plan.sweep import Setting, settings
+from bench.plan.where import PHASES
 from bench.voice.scripts import DISTURBING, SCRIPTS
 
 NO_PROFILE = "default"
@@ -167,6 +169,19 @@ def yields_of(scenario: Scenario) -> tuple[str, ...]:
     found |= {"truncation"} if scenario.caller.truncate else set()
     found |= {"item", "retrieval"} if scenario.caller.marker else set()
     return tuple(sorted(found))
+
+
+def known_of(scenario: Scenario) -> dict[str, Sequence[str] | range]:
+    """What gates can ask for in a run of this: scripts, settings, turns, and the phases it has."""
+    stock = [SCRIPTS.get(kind.script) for kind in scenario.kinds]
+    known: dict[str, Sequence[str] | range] = {
+        "script": [kind.script for kind in scenario.kinds],
+        "setting": [setting.label for setting in scenario.settings],
+        "phase": PHASES if scenario.load.warmup else PHASES[1:],
+    }
+    if all(stock):
+        known["turn"] = range(1, 1 + max(one.most(scenario.turns) for one in stock if one))
+    return known
 
 
 def gates_of(scenario: Scenario) -> list[Gate]:

@@ -12,10 +12,15 @@ Grammar::
 ``~`` searches for a regular expression. `phase` is warmup, hold or drain: when a turn began;
 without it a gate is about the turns that were measured, as all figures are. A session's own figures
 can be asked for by script, setting, worker and session; those of the generator by worker alone.
+
+Conditions that nothing in a run can meet are found before it starts (`unmeetable`), as far as the
+plan knows what will be there.
 """
 
+import operator
 import re
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from bench.errors import GateError
 
@@ -25,10 +30,20 @@ PHASES: Final = ("warmup", "hold", "drain")
 OF_SESSIONS: Final = ("script", "setting", "worker", "session")
 """Keys that a session has, too."""
 
+_HOLDS: Final[dict[str, Callable[[Any, Any], Any]]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "~": lambda value, pattern: re.search(pattern, value),
+}
 _OPERATORS: Final = {
     "word": ("=", "!=", "~"),
     "number": ("=", "!=", "<", "<=", ">", ">="),
 }
+_MOST: Final = 10**9
 _CONDITION: Final = re.compile(
     r"""\s*(?P<key>[A-Za-z_]+)\s*(?P<operator>!=|<=|>=|=|<|>|~)\s*
         (?:"(?P<quoted>[^"]*)"|(?P<bare>[^,"\s]+))\s*""",
@@ -46,6 +61,45 @@ class Condition(NamedTuple):
     def __str__(self) -> str:
         quoted = f'"{self.value}"' if isinstance(self.value, str) else str(self.value)
         return f"{self.key}{self.operator}{quoted}"
+
+    def holds(self, value: str | int) -> bool:
+        """Whether it is true of `value`, which is a number where the key is one's."""
+        return bool(_HOLDS[self.operator](value, self.value))
+
+
+Known = Mapping[str, Sequence[str] | range]
+"""By key: the values that a run can have. A key that is not in it may have any."""
+
+
+def unmeetable(where: Iterable[Condition], known: Known) -> list[Condition]:
+    """The conditions on a key that no value of it can meet together; empty where all can be met."""
+    by_key: dict[str, list[Condition]] = {}
+    for one in where:
+        by_key.setdefault(one.key, []).append(one)
+    for key, together in by_key.items():
+        tried = _tried(together, known.get(key, range(_MOST) if key in NUMBERS else None))
+        if tried is not None and not any(
+            all(one.holds(value) for one in together) for value in tried
+        ):
+            return together
+    return []
+
+
+def _tried(
+    together: Sequence[Condition], possible: Sequence[str] | range | None
+) -> Sequence[str | int] | None:
+    """Values of which one meets the conditions if any value does; None: that cannot be told."""
+    if isinstance(possible, range):  # the least that meets all is a bound, or next to one
+        bounds = {*(one.value for one in together), *possible[:1]}
+        return [
+            at + step
+            for at in bounds
+            for step in (-1, 0, 1)
+            if isinstance(at, int) and at + step in possible
+        ]
+    if possible is not None:
+        return possible
+    return [one.value for one in together if one.operator == "="] or None
 
 
 def parse_where(text: str, gate: str) -> tuple[Condition, ...]:

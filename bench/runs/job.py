@@ -18,9 +18,9 @@ import msgspec
 from bench.corpus.decode import verified
 from bench.corpus.manifest import Corpus, find_corpus, load_corpus
 from bench.errors import CorpusError, RunFolderError, ScenarioError, UsageError
-from bench.plan.gates import nearest
+from bench.plan.gates import check_filters, nearest
 from bench.plan.reading import check_scenario, override, read_document
-from bench.plan.scenario import Scenario
+from bench.plan.scenario import Scenario, gates_of
 from bench.plan.session import session_object
 from bench.protocol.dialects import DIALECTS, Dialect, authorization
 from bench.runs.folder import RunFolder, provenance
@@ -132,6 +132,7 @@ def make_job(
         find_script(kind.script)
     corpus = load_corpus(find_corpus(scenario.corpus))
     _check_lines(scenario, corpus, name)
+    check_filters(gates_of(scenario), {"utterance": [entry.id for entry in corpus.entries]})
     for entry in corpus.entries:
         verified(corpus, entry)
     return Job(path.stem, text, document, scenario, corpus, target)

@@ -280,14 +280,16 @@ def marked(play: Iterator[Direction], words: str, item_id: str) -> Script:
 class Stock(NamedTuple):
     """A stock script. `yields` are the needs of metrics that it satisfies (see `bench.plan`).
 
-    `turns` is how many turns a part makes. `detection`: whether the server must find the ends of
-    turns ("vad"), must not ("manual"), or it does not matter ("any").
+    `turns` is how many turns a part makes, `most` how many a number of lines may make.
+    `detection`: whether the server must find the ends of turns ("vad"), must not ("manual"), or it
+    does not matter ("any").
     """
 
     play: Callable[[Part], Script]
     yields: tuple[str, ...] = ()
     detection: str = "vad"
     turns: Callable[[Part], int] = lambda part: len(part.lines)
+    most: Callable[[int], int] = lambda lines: lines
 
 
 def _with_interruptions(part: Part) -> int:
@@ -296,7 +298,12 @@ def _with_interruptions(part: Part) -> int:
 
 SCRIPTS = {
     "turn_taking": Stock(turn_taking, ("speech",)),
-    "barge_in": Stock(barge_in, ("speech", "interruption", "cut"), turns=_with_interruptions),
+    "barge_in": Stock(
+        barge_in,
+        ("speech", "interruption", "cut"),
+        turns=_with_interruptions,
+        most=lambda lines: 2 * lines,
+    ),
     "push_to_talk": Stock(push_to_talk, ("speech", "clear"), "manual"),
     "text_chat": Stock(text_chat, ("item",), "any"),
     "tool_call": Stock(tool_call, ("speech", "tool", "item")),
@@ -318,5 +325,6 @@ SCRIPTS = {
             "clear",
         ),
         turns=lambda _: 5,
+        most=lambda _: 5,
     ),
 }

@@ -120,6 +120,12 @@ def test_a_scenario_that_is_wrong_names_line_key_and_nearest_word(text, words, r
         ("the p95 is fine", ["statistic(metric) operator limit"]),
         ("p95(barge_in_silence) < 1 s", ["'turn_taking' has no interruption"]),
         ("p95(truncate_ack) < 1 s", ["'turn_taking' has no truncation"]),
+        ("p95(first_audio_latency{script=tour}) < 1 s", ['script="tour"', "turn_taking"]),
+        ("p95(first_audio_latency{turn>3}) < 1 s", ["turn>3", "here turn is 1 to 3"]),
+        ("p95(first_audio_latency{turn>1, turn<1}) < 1 s", ["turn>1 and turn<1"]),
+        ("p95(first_audio_latency{worker=1}) < 1 s", ["worker=1", "here worker is 0"]),
+        ("p95(send_lateness{worker=1}) < 1 s", ["worker=1", "here worker is 0"]),
+        ("share(answered{utterance=digit}) > 1 %", ['utterance="digit"', "did you mean"]),
     ],
 )
 def test_a_gate_that_cannot_be_judged_is_refused_before_anything_starts(gate, words, refused):

@@ -78,6 +78,13 @@ def test_json_has_the_sentence_beside_each_gate_and_only_where_asked_for(bench, 
     assert "explain" not in (folder / "verdict.json").read_text()
 
 
+def test_a_gate_on_a_worker_that_the_run_did_not_have_is_refused(bench, folder):
+    gate = "p50(first_audio_latency{worker=7}) < 1 s"
+    code, out, err = bench("judge", folder, "--gate", gate)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert f"gate {gate!r}: nothing can have worker=7; here worker is 0" in err
+
+
 @pytest.mark.parametrize("verb", ["judge", "report"])
 def test_markdown_prints_the_digest_that_is_in_the_folder_and_nothing_else(bench, folder, verb):
     code, out, _ = bench(verb, folder, "--markdown")

@@ -3,7 +3,7 @@
 import pytest
 
 from bench.errors import GateError
-from bench.plan.gates import parse_gate
+from bench.plan.gates import check_filters, parse_gate
 from bench.plan.where import Condition
 
 GATE = "p95(first_audio_latency{%s}) < 800 ms"
@@ -70,3 +70,59 @@ def test_what_is_no_filter_is_refused_by_its_word(gate, words):
     assert words in str(refused.value)
     assert gate in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+KNOWN = {
+    "script": ["turn_taking", "barge_in"],
+    "setting": [""],
+    "turn": range(1, 4),
+    "worker": range(1),
+    "phase": ("warmup", "hold", "drain"),
+}
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "script=barge_in",
+        "script~barge, turn>=3",
+        "script!=barge_in",
+        "turn!=1, turn!=2",
+        "turn!=2, turn!=3",
+        "turn>0, turn<2",
+        "worker!=1",
+        "session>5, session<7",
+        "session!=0, session!=1, session!=2",
+        "utterance=anything",
+        "utterance!=anything, role!=line",
+        'utterance~"[0-9]", utterance!=x',
+        "phase=drain",
+    ],
+)
+def test_a_filter_that_something_can_meet_is_let_in(where):
+    check_filters([parse_gate(GATE % where)], KNOWN)
+
+
+@pytest.mark.parametrize(
+    ("where", "words"),
+    [
+        ("script=barge_inn", "have script=\"barge_inn\"; did you mean 'barge_in'"),
+        ('script~"push"', "valid are: barge_in, turn_taking"),
+        ("script=barge_in, script=turn_taking", 'script="barge_in" and script="turn_taking"'),
+        ("setting=high", "no setting by name; leave the condition out"),
+        ("turn>3", "nothing can have turn>3; here turn is 1 to 3"),
+        ("turn=0", "here turn is 1 to 3"),
+        ("turn>1, worker=0, turn<2", "nothing can have turn>1 and turn<2"),
+        ("turn!=1, turn!=2, turn!=3", "here turn is 1 to 3"),
+        ("worker=1", "here worker is 0"),
+        ("session>5, session<6", "leave one condition on the session out"),
+        ("utterance=a, utterance=b", "leave one condition on the utterance out"),
+        ("role=line, role!=line", 'role="line" and role!="line"'),
+        ("phase=drain, phase=hold", 'phase="drain" and phase="hold"'),
+    ],
+)
+def test_a_filter_that_nothing_can_meet_is_refused_with_what_there_is(where, words):
+    with pytest.raises(GateError) as refusal:
+        check_filters([parse_gate(GATE % where)], KNOWN)
+    assert GATE % where in str(refusal.value)
+    assert words in str(refusal.value)
