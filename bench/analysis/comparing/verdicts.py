@@ -18,6 +18,9 @@ as a stamp of this harness may be off by.
 
 The whole has *regressed* where any row of the family has. It is *inconclusive* where one of the
 family is, *improved* where one is, else *unchanged*.
+
+An inconclusive row says how large a change would have been seen; where that is more than the whole
+figure it says that nothing could have been.
 """
 
 from collections.abc import Sequence
@@ -28,6 +31,7 @@ import numpy as np
 from bench.analysis.comparing.contrast import detectable, holm
 from bench.analysis.comparing.rows import EQUIVALENCE, HEADLINE, Row
 from bench.analysis.quantile import CONFIDENCE
+from bench.analysis.ruling import number
 from bench.analysis.stages import WAITS
 
 DECIDING_SHARES: Final = (
@@ -37,6 +41,8 @@ STATISTICS: Final = ("p50", "p95")
 RESOLUTION_MS: Final = 2.0
 EXIT_CODES: Final = {"improved": 0, "unchanged": 0, "regressed": 1, "inconclusive": 4}
 _ALPHA: Final = 1 - CONFIDENCE
+_WHOLE: Final = 100.0
+"""Points: a share has no more to change by."""
 
 
 class Margin(NamedTuple):
@@ -109,6 +115,8 @@ def _document(row: Row, margin: Margin, p_holm: float, alpha: float, family: str
     if row.found is None and verdict in {"regressed", "improved"}:
         where = ("A", "B") if row.a is None else ("B", "A")
         reason = f"it lies beyond every wait in all runs of {where[0]} and in none of {where[1]}"
+    if verdict == "inconclusive" and not reason:
+        reason = _blind(row, smallest)
     return {
         "metric": row.metric.name,
         "statistic": row.statistic,
@@ -130,6 +138,17 @@ def _document(row: Row, margin: Margin, p_holm: float, alpha: float, family: str
         "reason": reason,
         **row.counts,
     }
+
+
+def _blind(row: Row, smallest: float | None) -> str:
+    """What is wanting where no change worth the name would have been called; else ""."""
+    if smallest is None:
+        return ""
+    if row.metric.kind == "share" and not smallest <= _WHOLE:
+        return "too few runs or sessions to see any change"
+    if row.ratio and not smallest <= abs(row.b or 0.0):
+        return "too few runs or sessions to see even a doubling"
+    return ""
 
 
 def verdict_of(row: Row, margin: Margin, p_holm: float) -> str:
@@ -181,16 +200,19 @@ def _sentence(row: dict[str, Any]) -> str:
     unit = "points" if row["unit"] == "%" else row["unit"]
     size = f"{row['difference']:+.4g} {unit} [{row['low']:+.4g}, {row['high']:+.4g}]"
     if row["ratio"] is not None:
-        size = (
-            f"{100 * (row['ratio'] - 1):+.1f} % [{100 * (row['ratio_low'] - 1):+.1f}, "
-            f"{100 * (row['ratio_high'] - 1):+.1f}], {row['difference']:+.4g} {unit}"
-        )
+        change, low, high = (_percent(row[key]) for key in ("ratio", "ratio_low", "ratio_high"))
+        size = f"{change} % [{low}, {high}], {row['difference']:+.4g} {unit}"
     words = f"{name} {row['verdict']}: {size}, p {row['p']:.2g} (corrected {row['p_holm']:.2g})"
     if row["reason"]:
         return f"{words}; {row['reason']}"
     if row["verdict"] == "inconclusive":
-        return f"{words}; it would have seen {row['smallest_detectable']:.3g} {unit}"
+        return f"{words}; it would have seen {number(row['smallest_detectable'])} {unit}"
     return words
+
+
+def _percent(ratio: float) -> str:
+    """A ratio as a change, with its sign; what rounds to nothing is +0.0 and never -0.0."""
+    return f"{round(100 * (ratio - 1), 1) + 0.0:+.1f}"
 
 
 def _finite(value: float | None) -> float | None:

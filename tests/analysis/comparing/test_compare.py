@@ -7,6 +7,7 @@ import pytest
 
 from bench.analysis.comparing import EXIT_CODES, Margin, Side, compare
 from bench.analysis.comparing.side import Figure, Part, Waits
+from bench.analysis.comparing.verdicts import _percent
 from bench.errors import UsageError
 from tests.analysis.comparing.chance import FACTS, STAGES, World, made, side
 
@@ -131,6 +132,40 @@ def test_a_quantile_of_too_few_samples_has_no_verdict(rng):
     assert "20 samples are too few: it needs 59 a side" in row["reason"]
     assert found["verdict"] == "inconclusive"
     assert EXIT_CODES["inconclusive"] == 4
+
+
+def test_what_could_have_seen_nothing_says_so_instead_of_a_change_of_a_thousand_percent(rng):
+    def wild(name):
+        fast, slow = ({"generation": factor} for factor in (1.0, 9.0))
+        return Side(name, tuple(made(rng, world=SMALL, slower=each) for each in (fast, slow)))
+
+    found = quick(wild("a"), wild("b"))
+    row = rows_of(found)[WAIT, "p50"]
+    assert row["smallest_detectable"] > row["b"]
+    assert (row["verdict"], row["reason"]) == (
+        "inconclusive",
+        "too few runs or sessions to see even a doubling",
+    )
+    said = next(reason for reason in found["reasons"] if reason.startswith(f"p50({WAIT})"))
+    assert "would have seen" not in said
+    assert said.endswith("too few runs or sessions to see even a doubling")
+    calm = rows_of(quick(side(rng, 2, world=SMALL), side(rng, 2, world=SMALL)))[WAIT, "p50"]
+    assert calm["smallest_detectable"] < calm["b"]
+    assert calm["reason"] == ""
+
+
+def test_a_share_of_which_no_change_could_be_seen_says_so(rng):
+    tiny = World(sessions=3, turns=2)
+    a, b = side(rng, 2, world=tiny, answered=0.5), side(rng, 2, world=tiny, answered=0.5)
+    row = rows_of(quick(a, b))["answered", "share"]
+    assert row["smallest_detectable"] > 100
+    assert row["reason"] == "too few runs or sessions to see any change"
+
+
+def test_a_change_that_rounds_to_nothing_is_not_minus_nothing():
+    assert [_percent(ratio) for ratio in (0.9999, 1.0001, 0.98, 1.1)] == [
+        "+0.0", "+0.0", "-2.0", "+10.0"
+    ]  # fmt: skip
 
 
 def test_one_run_a_side_says_that_shifts_between_runs_are_unseen(rng):
