@@ -13,7 +13,7 @@ definition must never look like a changed server (measurement.md, flaw F22).
 
 from typing import NamedTuple
 
-VERSION = 2
+VERSION = 3
 
 
 class Instant(NamedTuple):
@@ -375,7 +375,11 @@ _ALL = (
     _share("talked_over", "lower", "Turns where the agent was audible before the caller's end."),
     _share("split_turn", "lower", "Turns that the server cut into several."),
     _share("spurious", "lower", "Speech starts where nobody spoke, per attempted turn."),
-    _share("good_turns", "higher", "Turns that meet every per-turn objective of the gates."),
+    _share(
+        "good_turns",
+        "higher",
+        "Turns that meet every objective: the gates at p90 or above, or max, of a latency.",
+    ),
     _share(
         "yielded", "higher", "Interruptions at which the agent fell silent.", needs="interruption"
     ),

@@ -3,7 +3,7 @@
 Theory of operation
 -------------------
 One section for each setting (`bench.analysis.history.series`), since lines of different settings
-are never joined, and in it one figure for each metric: p50 and p95 with the band of their
+are never joined, and in it one figure for each metric: p50 and p95 with their
 intervals, over the runs in order of time. A change of level is an upright line with its size. Runs
 without a point (invalid, or beyond every wait) are crosses at the foot. The sentence above each
 figure says all that it shows.
@@ -40,7 +40,8 @@ from bench.report.words import (
 from bench.runs.folder import replace_file
 from bench.runs.record import Entry
 
-_CAPTION: Final = "Every run in order of time, with the 95 % interval"
+_CAPTION: Final = "Every run in order of time"
+_WITH: Final = "Every run in order of time; whiskers are 95 % intervals, an arrow has no end"
 Found = tuple[Line, Change]
 
 
@@ -118,12 +119,14 @@ def _found(group: Group) -> list[Found]:
 def _panel(key: str, group: Group, lines: Sequence[Line]) -> Panel:
     first = lines[0]
     only = f" ({first.filter})" if first.filter else ""
+    points = [point for line in lines for point in line.points]
+    bounded = any(point.low is not None or point.high is not None for point in points)
     share = "the share of " if first.statistic == "share" else ""
     return Panel(
         f"{key}-{first.metric}{first.filter and '-' + first.filter}",
         f"Has {share}{first.metric.replace('_', ' ')}{only} changed?",
         " ".join(_answer(line) for line in lines),
-        [(_CAPTION, line_figure(group.entries, lines))] if any(x.points for x in lines) else (),
+        [(_WITH if bounded else _CAPTION, line_figure(group.entries, lines))] if points else (),
         notes=[METRICS[first.metric].about] if first.metric in METRICS else (),
     )
 

@@ -44,10 +44,9 @@ def line_figure(entries: Sequence[Entry], lines: Sequence[Line]) -> go.Figure:
     )
     for line in lines:
         if line.points:
-            figure.add_trace(_band(place, line))
-    for line in lines:
-        if line.points:
-            figure.add_trace(_trace(place, line))
+            figure.add_trace(_trace(place, line, (low, high)))
+    if arrows := _open(place, lines, (low, high)):
+        figure.add_trace(arrows)
     for (line, change), label, row in zip(changes, labels, rows, strict=True):
         _mark(figure, label, row, colour("limit" if worse(line, change) else "good"))
     if crosses := _aside(place, lines, low):
@@ -58,7 +57,7 @@ def line_figure(entries: Sequence[Entry], lines: Sequence[Line]) -> go.Figure:
     figure.update_xaxes(
         range=[-0.6, len(entries) - 0.4],
         tickvals=shown,
-        ticktext=[_short(entries[at]) for at in shown],
+        ticktext=_days([entries[at] for at in shown]),
         title={"text": "runs in order of time"},
         showgrid=False,
     )
@@ -79,25 +78,9 @@ def _range(lines: Sequence[Line]) -> tuple[float, float]:
     return low - 0.12 * span, high + 0.14 * span
 
 
-def _band(place: dict[str, int], line: Line) -> go.Scatter:
-    """The intervals of a line. An open end is at the value: the hover says that it is open."""
-    at = np.array([place[point.entry.key] for point in line.points])
-    upper = [point.value if point.high is None else point.high for point in line.points]
-    lower = [point.value if point.low is None else point.low for point in line.points]
-    return go.Scatter(
-        x=np.concatenate([at, at[::-1]]),
-        y=np.array([*upper, *lower[::-1]], np.float64),
-        mode="lines",
-        fill="toself",
-        fillcolor=metric_colour(line.metric),
-        line={"width": 0, "color": metric_colour(line.metric)},
-        opacity=0.16,
-        hoverinfo="skip",
-        showlegend=False,
-    )
-
-
-def _trace(place: dict[str, int], line: Line) -> go.Scatter:
+def _trace(place: dict[str, int], line: Line, ends: tuple[float, float]) -> go.Scatter:
+    """The points of a line with their intervals as whiskers; an open one goes to the axis' end."""
+    tone = metric_colour(line.metric)
     return go.Scatter(
         x=[place[point.entry.key] for point in line.points],
         y=[point.value for point in line.points],
@@ -107,15 +90,69 @@ def _trace(place: dict[str, int], line: Line) -> go.Scatter:
         line={
             "width": _WIDTHS.get(line.statistic, 1.5),
             "dash": _DASHES.get(line.statistic, "dash"),
-            "color": metric_colour(line.metric),
+            "color": tone,
         },
         marker={
             "size": 7,
-            "color": colour("paper") if line.statistic == "p95" else metric_colour(line.metric),
-            "line": {"width": 1.5, "color": metric_colour(line.metric)},
+            "color": colour("paper") if line.statistic == "p95" else tone,
+            "line": {"width": 1.5, "color": tone},
+        },
+        error_y={
+            "type": "data",
+            "symmetric": False,
+            "array": [_reach(point, ends).high - point.value for point in line.points],
+            "arrayminus": [point.value - _reach(point, ends).low for point in line.points],
+            "color": tone,
+            "thickness": 1,
+            "width": 2,
         },
         customdata=[_hover(line, point) for point in line.points],
         hovertemplate="%{customdata[0]}<extra></extra>",
+    )
+
+
+class _Reach(NamedTuple):
+    """Where a whisker begins and ends."""
+
+    low: float
+    high: float
+
+
+def _reach(point: Point, ends: tuple[float, float]) -> _Reach:
+    """The interval of a point as drawn; of an unknown one nothing, as in the table."""
+    if point.low is None and point.high is None:
+        return _Reach(point.value, point.value)
+    low, high = ends
+    return _Reach(
+        low if point.low is None else point.low, high if point.high is None else point.high
+    )
+
+
+def _open(
+    place: dict[str, int], lines: Sequence[Line], ends: tuple[float, float]
+) -> go.Scatter | None:
+    """An arrow where a whisker has no end."""
+    low, high = ends
+    found = [
+        (place[point.entry.key], low if point.low is None else high)
+        for line in lines
+        for point in line.points
+        if (point.low is None) != (point.high is None)
+    ]
+    if not found:
+        return None
+    return go.Scatter(
+        x=[at for at, _ in found],
+        y=[end for _, end in found],
+        mode="markers",
+        name="no end",
+        cliponaxis=False,
+        marker={
+            "symbol": ["triangle-up" if end == high else "triangle-down" for _, end in found],
+            "size": 8,
+            "color": metric_colour(lines[0].metric),
+        },
+        hoverinfo="skip",
     )
 
 
@@ -224,7 +261,18 @@ def _ticks(entries: Sequence[Entry]) -> list[int]:
     return sorted({round(at) for at in np.linspace(0, len(entries) - 1, few)})
 
 
-def _short(entry: Entry) -> str:
-    """A day in few letters: `3 Nov`."""
+def _days(entries: Sequence[Entry]) -> list[str]:
+    """A day each, as in `3 Nov`; where several share one, the time of day above it."""
+    days = [_day(entry) for entry in entries]
+    if len(set(days)) == len(days):
+        return days
+    before = ["", *days[:-1]]
+    return [
+        entry.created[11:16] + (f"<br>{day}" if day != last else "")
+        for entry, day, last in zip(entries, days, before, strict=True)
+    ]
+
+
+def _day(entry: Entry) -> str:
     day, month = moment(entry.created).split(" ")[:2]
     return f"{day} {month[:3]}"

@@ -121,7 +121,7 @@ def test_a_soft_gate_is_judged_and_shown_and_decides_nothing(run):
 
 
 def test_what_is_asked_of_some_turns_or_softly_makes_no_turn_good_or_bad(tmp_path):
-    gates = ("soft p50(first_audio_latency) < 1 ms", "p50(first_audio_latency{turn>1}) < 1 ms")
+    gates = ("soft p95(first_audio_latency) < 1 ms", "p95(first_audio_latency{turn>1}) < 1 ms")
     write_run(tmp_path, conversation(0, 3), gates=gates)
     analyse(tmp_path)
     assert turns_of(tmp_path)["good_turn"].all()

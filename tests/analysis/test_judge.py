@@ -11,6 +11,7 @@ from bench.analysis.pipeline import analyse
 from bench.analysis.ruling import rule_gate
 from bench.errors import RunFolderError, UsageError
 from bench.plan.gates import parse_gate
+from bench.plan.metrics import VERSION
 from bench.runs.folder import RunFolder
 from tests.analysis.story import Answer, Story, conversation, write_run
 
@@ -248,7 +249,7 @@ def test_a_baseline_of_other_definitions_is_refused(run, tmp_path):
     """Flaw F22."""
     other = json.loads((run / "summary.json").read_text())
     (tmp_path / "old.json").write_text(json.dumps({**other, "metric_version": 0}))
-    with pytest.raises(UsageError, match=r"old\.json: .* version 0, not 2"):
+    with pytest.raises(UsageError, match=rf"old\.json: .* version 0, not {VERSION}"):
         judge(run, "p50(first_audio_latency) < 1 s", baseline=tmp_path / "old.json")
     old = shutil.copytree(run, tmp_path / "old")
     (old / "summary.json").write_text(json.dumps({**other, "metric_version": 0}))
@@ -355,9 +356,18 @@ def test_a_run_that_was_not_analysed_says_so(tmp_path):
 
 
 def test_good_turns_are_judged_by_the_gates_that_judge(run):
-    strict = ("p50(first_audio_latency) < 850 ms", "share(good_turns) >= 50 %")
+    strict = ("p95(first_audio_latency) < 850 ms", "share(good_turns) >= 50 %")
     assert [gate["value"] for gate in judge(run, *strict)["gates"]] == [850, 0]
     assert [gate["value"] for gate in judge(run, strict[1])["gates"]] == [100]
+
+
+@pytest.mark.parametrize(
+    ("statistic", "good"),
+    [("p50", 100), ("mean", 100), ("min", 100), ("p90", 0), ("p99.9", 0), ("max", 0)],
+)
+def test_what_is_asked_of_the_median_binds_no_single_turn(run, statistic, good):
+    gates = (f"{statistic}(first_audio_latency) < 850 ms", "share(good_turns) >= 50 %")
+    assert judge(run, *gates)["gates"][1]["value"] == good
 
 
 def test_exit_codes_are_the_contracts():

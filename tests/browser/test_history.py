@@ -92,16 +92,16 @@ def test_it_loads_from_disk_says_nothing_on_the_console_and_never_scrolls_sidewa
 
 
 @pytest.mark.parametrize("viewport", VIEWPORTS)
-def test_every_figure_has_its_lines_bands_and_a_point_for_every_run(visit, viewport):
+def test_every_figure_has_its_lines_whiskers_and_a_point_for_every_run(visit, viewport):
     page = visit("one", viewport)
     drawn = page.evaluate(
         """() => [...document.querySelectorAll('.figure')].map(figure => [
-            figure.querySelectorAll('path.js-fill').length,
+            figure.querySelectorAll('path.yerror').length,
             [...figure.querySelectorAll('.trace.scatter')].map(
                 trace => trace.querySelectorAll('.points path.point').length)])"""
     )
-    # Bands have no points; p50 lacks the invalid run, p95 another one too; crosses are last.
-    assert drawn == [[2, [0, 0, 59, 58, 2]]] * 3 + [[1, [0, 59, 1]]]
+    # p50 lacks the invalid run, p95 another one too; crosses are last.
+    assert drawn == [[117, [59, 58, 2]]] * 3 + [[59, [59, 1]]]
 
 
 @pytest.mark.parametrize("viewport", VIEWPORTS)

@@ -46,15 +46,68 @@ def test_every_metric_has_one_figure_whose_title_is_a_question(groups):
     assert all(len(panel.figures) == 1 for panel in found.values())
 
 
-def test_both_quantiles_are_lines_and_each_has_the_band_of_its_intervals(groups):
+def test_both_quantiles_are_lines_and_each_point_has_its_interval_as_a_whisker(groups):
     named, plot = traces(panels(groups)["Has first audio latency changed?"])
     assert {"p50", "p95", "no point"} <= set(named)
     assert len(named["p50"].x) == 29
     assert len(named["p95"].x) == 28
-    bands = [trace for trace in plot.data if trace.fill == "toself"]
-    assert [len(band.x) for band in bands] == [58, 56]
-    upper = bands[0].y[: len(named["p50"].y)]
-    assert all(high > value for high, value in zip(upper, named["p50"].y, strict=True))
+    assert "no end" not in named
+    line = next(
+        line for line in groups[0].lines
+        if (line.metric, line.statistic) == ("first_audio_latency", "p95")
+    )  # fmt: skip
+    bars = named["p95"].error_y
+    for point, up, down in zip(line.points, bars.array, bars.arrayminus, strict=True):
+        assert point.value + up == pytest.approx(point.high)
+        assert point.value - down == pytest.approx(point.low)
+    low, high = plot.layout.yaxis.range
+    assert all(low < point.low < point.high < high for point in line.points)
+
+
+def test_an_interval_without_an_end_is_drawn_so_and_one_that_is_unknown_not_at_all():
+    records = list(past(30, seed=2))
+    for at, ends in ((7, (900.0, None)), (9, (None, None)), (11, (None, 1200.0))):
+        shown = [
+            one._replace(low=ends[0], high=ends[1])
+            if (one.metric, one.statistic) == ("first_audio_latency", "p50")
+            else one
+            for one in records[at].figures
+        ]
+        records[at] = records[at]._replace(figures=shown)
+    named, plot = traces(panels(of(records))["Has first audio latency changed?"])
+    low, high = plot.layout.yaxis.range
+    line, bars = named["p50"], named["p50"].error_y
+    assert line.y[7] + bars.array[7] == pytest.approx(high)
+    assert line.y[7] - bars.arrayminus[7] == pytest.approx(900)
+    assert (bars.array[9], bars.arrayminus[9]) == (0, 0)
+    assert line.y[11] - bars.arrayminus[11] == pytest.approx(low)
+    assert list(zip(named["no end"].x, named["no end"].y, strict=True)) == [(7, high), (11, low)]
+    assert list(named["no end"].marker.symbol) == ["triangle-up", "triangle-down"]
+    assert "∞" in line.customdata[7][0]
+
+
+def test_figures_without_intervals_do_not_speak_of_them():
+    records = [
+        one._replace(figures=[each._replace(low=None, high=None) for each in one.figures])
+        for one in past(12, seed=2)
+    ]
+    for panel in panels(of(records)).values():
+        assert [caption for caption, _ in panel.figures] == ["Every run in order of time"]
+
+
+def test_runs_of_one_day_have_the_time_of_day_under_the_axis():
+    records = [
+        one._replace(
+            entry=one.entry._replace(created=f"2026-09-{1 + at // 9:02}T{at % 9:02}:30:00+00:00")
+        )
+        for at, one in enumerate(past(12, seed=2))
+    ]
+    _, plot = traces(panels(of(records))["Has first audio latency changed?"])
+    ticks = list(plot.layout.xaxis.ticktext)
+    assert len(set(ticks)) == len(ticks)
+    assert ticks[0] == "00:30<br>1 Sep"
+    assert ticks[1] == "03:30"
+    assert ticks[-1] == "02:30<br>2 Sep"
 
 
 def test_a_change_is_an_upright_line_before_its_first_run_with_its_size(groups):

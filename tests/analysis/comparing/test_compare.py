@@ -9,6 +9,7 @@ from bench.analysis.comparing import EXIT_CODES, Margin, Side, compare
 from bench.analysis.comparing.side import Figure, Part, Waits
 from bench.analysis.comparing.verdicts import _percent
 from bench.errors import UsageError
+from bench.plan.metrics import VERSION
 from tests.analysis.comparing.chance import FACTS, STAGES, World, made, side
 
 WAIT = "voice_to_voice_latency"
@@ -241,7 +242,7 @@ def test_plans_that_each_side_repeats_are_said_not_to_cancel(rng):
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"metric_version": 1}, "the version of metric definitions: 1 and 2"),
+        ({"metric_version": 1}, f"the version of metric definitions: 1 and {VERSION}"),
         ({"corpus_sha256": "2" * 64}, "the corpus"),
         ({"chunk_ms": 20}, "the chunk size in ms: 20 and 100"),
         ({"dialect": "openai"}, "the target's dialect: openai and inworld"),
