@@ -31,7 +31,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from bench.analysis.enough import upper
+from bench.analysis.enough import short, upper
+from bench.analysis.filtered import of_turns
 from bench.analysis.judge import weigh_run
 from bench.analysis.pipeline import analyse
 from bench.analysis.ruling import Ruling
@@ -126,25 +127,38 @@ class Looks:
         self.count = 0
         self._start_ns = start_ns
         self._failing: dict[str, list[Look]] = {}
+        self._wanting: dict[str, int] = {}
 
     def take(self, look: Look) -> dict[str, Any] | None:
         """The next look, later than the others; returns `ended_by` where it is enough."""
         self.count += 1
         for ruling in look.rulings:
+            gate = parse_gate(ruling.gate)
+            wanting = short(gate, ruling._asdict())
+            self._wanting[gate.text] = min(wanting, self._wanting.get(gate.text, wanting))
             if ruling.verdict != "fail":
                 self._failing.pop(ruling.gate, None)
                 continue
             since = self._failing.setdefault(ruling.gate, [])
             since.append(look)
-            if is_final(gate := parse_gate(ruling.gate)):
+            if is_final(gate):
                 if gate.operator != "==" or (ruling.value or 0) > (gate.limit or 0):
                     at = self._second(look.at_ns)
                     return self._ending(ruling, since, f"{at} into the run; nothing can mend that")
             elif since[0].to_ns <= look.from_ns:
-                when = f"of turns begun from {self._second(look.from_ns)} to "
-                when += f"{self._second(look.to_ns)} of the run, as in all {len(since)} looks since"
-                return self._ending(ruling, since, f"{when} {self._second(since[0].from_ns)}")
+                span = f"{self._second(look.from_ns)} to {self._second(look.to_ns)} of the run"
+                when = (
+                    f"of turns begun from {span}"
+                    if of_turns(gate)
+                    else (f"of all measured up to {self._second(look.at_ns)} of the run")
+                )
+                looks = f"as in all {len(since)} looks since {self._second(since[0].from_ns)}"
+                return self._ending(ruling, since, f"{when}, {looks}")
         return None
+
+    def blind(self) -> dict[str, int]:
+        """The gates that no look had samples enough for, and how many were wanting at least."""
+        return {text: wanting for text, wanting in self._wanting.items() if wanting}
 
     def _ending(self, ruling: Ruling, since: Sequence[Look], words: str) -> dict[str, Any]:
         return {

@@ -173,8 +173,15 @@ def remarks(evidence: Evidence) -> list[str]:
         )
     if ended := evidence.run.get("ended_by"):
         found.append(f"the run ended early: {ended['text']}")
-    if broken_off := (evidence.run.get("interim") or {}).get("broken"):
+    looks = evidence.run.get("interim") or {}
+    if broken_off := looks.get("broken"):
         found.append(f"--abort-on-fail looked no more at the run from some point on: {broken_off}")
+    for gate, wanting in (looks.get("blind") or {}).items():
+        found.append(
+            f"--abort-on-fail: no window of {looks['window_s']:g} s had samples enough for "
+            f"{gate!r} ({wanting} short at least), so only all of them beyond the limit could have "
+            "ended the run; a longer --abort-window holds more"
+        )
     return found
 
 

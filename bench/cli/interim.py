@@ -106,6 +106,7 @@ class Interim:
         told: dict[str, Any] = {
             "window_s": self._window_ns / NS_PER_S,
             "looks": self._looks.count if self._looks else 0,
+            "blind": self._looks.blind() if self._looks else {},
         }
         self._folder.update(interim=told | ({"broken": self._broken} if self._broken else {}))
 

@@ -272,7 +272,7 @@ def _health(run: Run) -> Table | None:
          "involuntary switches", "open files"),
         rows,
         numeric=frozenset(range(13)),
-        note="CPU as a share of one core. A worker above 80 % has no room left to be on time. "
+        note="CPU as a share of one core; at which share a run is void the rules of validity say. "
         "Pressure is time in which anything on the host waited for a core; segments lost were sent "
         "again by us or came out of order from the target; unread are bytes left in the kernel.",
     )  # fmt: skip

@@ -84,6 +84,26 @@ def test_what_nothing_can_mend_ends_it_at_once(text, found):
     assert ending["text"].endswith(", 15 s into the run; nothing can mend that")
 
 
+def test_a_gate_that_no_look_had_samples_enough_for_is_known():
+    tail = "p99(first_audio_latency) < 1 s"
+    few, more = (ruling(tail, row(900, 800, 1100, n=n), min=row(500, n=n)) for n in (40, 90))
+    watch = Looks(0)
+    for second, rulings in ((5, (few, PASSES)), (15, (more, PASSES)), (25, (few, PASSES))):
+        watch.take(Look(second * S, (second + 10) * S, (second + 12) * S, rulings))
+    assert watch.blind() == {tail: 299 - 90}
+    enough = ruling(tail, row(900, 800, 950, n=300))
+    watch.take(Look(35 * S, 45 * S, 47 * S, (enough,)))
+    assert watch.blind() == {}
+
+
+def test_what_is_no_turns_is_told_as_of_all_that_was_measured():
+    gate = ruling("p50(session_ready_time) < 100 ms", row(900, 850, 950))
+    _, ending = taken((5, gate), (15, gate))
+    assert ending["text"].endswith(
+        "of all measured up to 27 s of the run, as in all 2 looks since 5 s"
+    )
+
+
 def test_a_count_that_has_not_come_yet_is_no_failure():
     assert taken((5, ruling("count(errors) == 3", row(2)))) is None
     assert taken((5, ruling("count(errors) == 3", row(4))))[0] == 0

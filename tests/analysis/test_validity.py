@@ -248,3 +248,15 @@ def test_a_wait_for_a_core_names_who_had_it(tmp_path):
 def test_a_run_recorded_before_neighbours_were_looked_for_is_not_void_for_that(tmp_path):
     _, found = checks(tmp_path)
     assert found["neighbours"]["text"] == "no measured second has neighbours"
+
+
+def test_a_gate_that_no_look_could_judge_is_told(tmp_path):
+    blind = {"p99(first_audio_latency) < 1 s": 209}
+    looks = {"window_s": 30.0, "looks": 4, "blind": blind}
+    verdict, said = remarks(tmp_path / "a", interim=looks)
+    assert (verdict, len(said)) == ("pass", 1)
+    assert said[0].startswith(
+        "--abort-on-fail: no window of 30 s had samples enough for 'p99(first"
+    )
+    assert "(209 short at least)" in said[0]
+    assert remarks(tmp_path / "b", interim={**looks, "blind": {}}) == ("pass", [])
