@@ -71,6 +71,9 @@ refuse() {
 }
 [ -n "${BENCH_SCENARIO:-}" ] || refuse "no scenario was given: set scenario (BENCH_SCENARIO)"
 [[ "$retries" =~ ^[0-9]$ ]] || refuse "retries '$retries': give a number from 0 to 9"
+program="${BENCH:-bench}"
+command -v "$program" > /dev/null ||
+  refuse "no program '$program' here: install it into the job's environment, or set BENCH"
 case "$inconclusive" in
   fail | warn) ;;
   *) refuse "inconclusive '$inconclusive': give fail or warn" ;;
@@ -95,7 +98,7 @@ token="$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')"
 play() {
   if [ "$github" = true ]; then echo "::stop-commands::$token"; fi
   code=0
-  "${BENCH:-bench}" run "${arguments[@]}" "--out=$folder" -- "$BENCH_SCENARIO" 2>&1 |
+  "$program" run "${arguments[@]}" "--out=$folder" -- "$BENCH_SCENARIO" 2>&1 |
     tee "$log" || code="${PIPESTATUS[0]}"
   if [ "$github" = true ]; then echo "::$token::"; fi
 }
@@ -105,7 +108,7 @@ while :; do
   if [ "$code" -ne 3 ] || [ "$try" -gt "$retries" ]; then break; fi
   try=$((try + 1))
   next_folder
-  echo "The runner was unfit (exit code 3): try $try of $((retries + 1))"
+  echo "The run is void (exit code 3, see why above): try $try of $((retries + 1))"
 done
 
 finish

@@ -18,7 +18,7 @@ set -euo pipefail
     fi
   fi
   if [ "${BENCH_TRIES:-1}" -gt 1 ]; then
-    printf '\nThis was try %s: the runner was unfit before.\n' "$BENCH_TRIES"
+    printf '\nThis was try %s: the one before was void (exit code 3).\n' "$BENCH_TRIES"
   fi
   if [ -n "${BENCH_ARTIFACT_URL:-}" ]; then
     printf '\n[Fetch the run folder, with the report](%s)\n' "$BENCH_ARTIFACT_URL"

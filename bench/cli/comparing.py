@@ -98,6 +98,10 @@ def _read(paths: list[Path]) -> tuple[str, "tuple[RunSample, ...]"]:
 
     runs, names = [], []
     for path in paths:
+        if not path.exists():
+            raise UsageError(
+                f"{path}: no such file; give a run folder, or a baseline that was accepted"
+            )
         if path.is_file():
             name, found = read_baseline(path)
             names.append(f"baseline {name}")
@@ -224,6 +228,15 @@ def ab(
     out_: Annotated[
         Path | None, typer.Option("--out", help="A folder for the runs and the comparison.")
     ] = None,
+    price_per_minute: Annotated[
+        float | None, typer.Option(help="Price of a session-minute, for the estimate.")
+    ] = None,
+    max_minutes: Annotated[
+        float | None, typer.Option(help="Session-minutes that all runs together may use.")
+    ] = None,
+    max_cost: Annotated[
+        float | None, typer.Option(help="The same in money; needs --price-per-minute.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Run two targets in turn, AB BA AB …, and compare them: the way that cancels drift."""
@@ -238,8 +251,9 @@ def ab(
     # What was set for one side alone is what is asked about.
     told = allow or bool(set_a or set_b)
     plan = Interleaved(
-        scenario, wanted, pairs, dialect, duration, sessions, workers, yes, out_, told
-    )
+        scenario, wanted, pairs, dialect, duration, sessions, workers, yes, out_, told,
+        price_per_minute, max_minutes, max_cost,
+    )  # fmt: skip
     place, folders = interleave(plan, talk)
     sides = [
         (_called(runs[0].facts["target"], own), runs)

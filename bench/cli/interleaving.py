@@ -19,7 +19,7 @@ from rich.console import Console
 from bench.cli.processes import reach
 from bench.cli.run import EXIT_INTERRUPTED, Options, described, job_of, new_folder, run
 from bench.cli.settle import settle
-from bench.cli.spending import session_minutes
+from bench.cli.spending import cap_of, check_cap, session_minutes
 from bench.errors import UsageError
 from bench.plan.metrics import VERSION
 from bench.plan.scenario import gates_of
@@ -49,6 +49,9 @@ class Interleaved(NamedTuple):
     yes: bool = False
     out: Path | None = None
     allow: bool = False
+    price_per_minute: float | None = None
+    max_minutes: float | None = None
+    max_cost: float | None = None
 
 
 def order(pairs: int) -> Iterator[str]:
@@ -62,18 +65,23 @@ def interleave(plan: Interleaved, talk: Console) -> tuple[Path, dict[str, list[P
 
     A run that is invalid is made again at its place, `RETRIES` of them in all: a busy moment of the
     generator must not cost the hour. UsageError for what cannot be run, before anything starts;
-    typer.Exit where a run was interrupted, or one too many is invalid.
+    typer.Exit where a run was interrupted, or one too many is invalid. `max_minutes` and `max_cost`
+    are of all runs together, those that are made again among them.
     """
     jobs = _check(plan)
-    place = plan.out or new_folder(f"ab-{plan.scenario.stem}")
-    if place.exists() and any(place.iterdir()):
-        raise UsageError(f"--out {place}: is not empty; choose another folder")
-    folders: dict[str, list[Path]] = {"a": [], "b": []}
+    cap = cap_of(plan.max_minutes, plan.max_cost, plan.price_per_minute)
+    minutes = {side: session_minutes(job) for side, job in jobs.items()}
+    used = plan.pairs * sum(minutes.values())
     runs, left = list(order(plan.pairs)), RETRIES
-    if not all(job.target.loopback for job in jobs):
-        minutes = plan.pairs * sum(map(session_minutes, jobs))
-        _say(talk, f"ab {len(runs)} runs, at most {minutes:.1f} session-minutes in all; an invalid "
-             f"run is made again, at most {RETRIES} of them")  # fmt: skip
+    if cap is not None:
+        check_cap(cap, used, f"these {len(runs)} runs", "fewer --pairs or --sessions")
+    place = _new_place(plan.out or new_folder(f"ab-{plan.scenario.stem}"))
+    folders: dict[str, list[Path]] = {"a": [], "b": []}
+    if not all(job.target.loopback for job in jobs.values()):
+        price = plan.price_per_minute
+        cost = "" if price is None else f", about {used * price:.2f} in money"
+        _say(talk, f"ab {len(runs)} runs, at most {used:.1f} session-minutes in all{cost}; an "
+             f"invalid run is made again, at most {RETRIES} of them")  # fmt: skip
     for number, side in enumerate(runs, 1):
         _say(talk, f"ab {number} of {len(runs)}: {side.upper()}, {plan.sides[side].target}")
         path = place / f"{number:02d}-{side}"
@@ -82,10 +90,29 @@ def interleave(plan: Interleaved, talk: Console) -> tuple[Path, dict[str, list[P
             if not left:
                 _say(talk, "bench: too many runs are invalid; nothing is compared")
                 raise typer.Exit(3)
+            used += minutes.get(side, 0.0)
+            if cap is not None and used > cap.minutes:
+                _say(talk, f"bench: another run would pass {cap.option} {cap.given:g}; nothing is "
+                     "compared")  # fmt: skip
+                raise typer.Exit(3)
             left -= 1
             path = place / f"{number:02d}-{side}-again-{RETRIES - left}"
         folders[side].append(path)
     return place, folders
+
+
+def _new_place(place: Path) -> Path:
+    """The folder of all runs, made. UsageError where it cannot be, or holds something."""
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        empty = not any(place.iterdir())
+    except OSError as error:
+        raise UsageError(
+            f"--out {place}: cannot be written ({error.strerror}); choose another folder"
+        ) from None
+    if not empty:
+        raise UsageError(f"--out {place}: is not empty; choose another folder")
+    return place
 
 
 def _say(talk: Console, words: str) -> None:
@@ -117,8 +144,8 @@ def _options(plan: Interleaved, side: str) -> Options:
     )
 
 
-def _check(plan: Interleaved) -> list[Job]:
-    """The jobs of both sides. UsageError for what either lacks, before the first of many runs."""
+def _check(plan: Interleaved) -> dict[str, Job]:
+    """The job of each side. UsageError for what either lacks, before the first of many runs."""
     from bench.analysis.comparing.fitting import facts_of, unfit  # noqa: PLC0415 - pandas is slow
 
     jobs = {side: job_of(_options(plan, side)) for side in plan.sides}
@@ -148,4 +175,4 @@ def _check(plan: Interleaved) -> list[Job]:
     for job in jobs.values():
         if job.target.url:
             reach(job.target.url)
-    return list(jobs.values())
+    return jobs

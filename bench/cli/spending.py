@@ -59,13 +59,15 @@ def session_minutes(job: Job) -> float:
     return held / _NS_PER_MINUTE
 
 
-def check_cap(cap: Cap, estimate: float) -> None:
-    """UsageError where the estimate is not within the cap."""
+def check_cap(
+    cap: Cap, estimate: float, what: str = "this run", fewer: str = "fewer --sessions"
+) -> None:
+    """UsageError where the estimate is not within the cap; `fewer` is what would help."""
     if estimate > cap.minutes:
         bought = "" if cap.option == "--max-minutes" else f" ({cap.minutes:.1f} session-minutes)"
         raise UsageError(
-            f"{cap.option} {cap.given:g}{bought}: this run may take {estimate:.1f} "
-            "session-minutes; take fewer --sessions, a shorter --duration, or raise it"
+            f"{cap.option} {cap.given:g}{bought}: {what} may take {estimate:.1f} "
+            f"session-minutes; take {fewer}, a shorter --duration, or raise it"
         )
 
 

@@ -1,5 +1,6 @@
 """The composite action, its steps executed as they stand, with a bench that only pretends."""
 
+import os
 import re
 import subprocess
 import sys
@@ -119,7 +120,7 @@ def test_an_unfit_runner_is_tried_again_and_a_pass_then_is_a_pass(act):
     assert first.endswith("run-1")
     assert second.endswith("run-2")
     assert ran.gives["folder"].endswith("run-2")
-    assert "This was try 2: the runner was unfit before." in ran.summary
+    assert "This was try 2: the one before was void (exit code 3)." in ran.summary
 
 
 def test_a_failure_after_an_unfit_try_is_a_failure(act):
@@ -279,3 +280,14 @@ def test_without_an_artifacts_name_none_is_kept_and_python_is_set_up_where_asked
     ran, _ = act(play(0, verdict("pass")), artifact="", python_version="3.12")
     assert list(ran.used) == ["actions/setup-python@v6"]
     assert "Fetch" not in ran.summary
+
+
+def test_a_program_that_is_not_there_is_named(tmp_path):
+    ran = subprocess.run(
+        ["bash", ROOT / "ci" / "run.sh"], check=False, cwd=tmp_path,
+        capture_output=True, text=True,
+        env={"PATH": os.environ["PATH"], "BENCH": "no-such-bench", "BENCH_SCENARIO": "demo.toml"},
+    )  # fmt: skip
+    assert ran.returncode == 2
+    assert "no program 'no-such-bench' here: install it" in ran.stderr
+    assert "exit code 2, the request was wrong" in ran.stderr

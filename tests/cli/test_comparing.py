@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -111,7 +112,7 @@ def test_a_baseline_stands_for_its_runs(bench, folders, tmp_path):  # noqa: F811
         (("new-1", "--against", "void"), ["void is invalid", "--allow"]),
         (("new-1", "--against", "unlike"), ["the chunk size in ms: 100 and 20", "--allow"]),
         (("new-1", "--against", "new-1"), ["new-1: stands on both sides"]),
-        (("nowhere", "--against", "new-1"), ["no run here"]),
+        (("nowhere", "--against", "new-1"), ["nowhere: no such file"]),
         (("new-1", "new-1", "--against", "old-1"), ["new-1: is given twice"]),
         (("new-1", "--against=old-1", "old-1"), ["old-1: is given twice"]),
         (("new-1", "--against", "old-1", "--margin", "inf"), ["'--margin': give a number"]),
@@ -224,7 +225,7 @@ def test_unlike_sides_are_refused_before_the_first_run(bench, tmp_path, monkeypa
 
 
 def test_a_folder_that_holds_something_is_not_written_into(tmp_path, monkeypatch):
-    monkeypatch.setattr("bench.cli.interleaving._check", lambda _: [])
+    monkeypatch.setattr("bench.cli.interleaving._check", lambda _: {})
     (tmp_path / "old").touch()
     plan = Interleaved(DEMO, {"a": Wanted("reference"), "b": Wanted("reference")}, 1, out=tmp_path)
     with pytest.raises(UsageError, match="is not empty"):
@@ -233,7 +234,7 @@ def test_a_folder_that_holds_something_is_not_written_into(tmp_path, monkeypatch
 
 def test_an_invalid_run_is_made_again_and_not_for_ever(tmp_path, monkeypatch):
     asked, void = [], {"02-b", "02-b-again-1"}
-    monkeypatch.setattr("bench.cli.interleaving._check", lambda _: [])
+    monkeypatch.setattr("bench.cli.interleaving._check", lambda _: {})
 
     def run(_plan, _side, path, _talk):
         asked.append(path.name)
@@ -251,3 +252,47 @@ def test_an_invalid_run_is_made_again_and_not_for_ever(tmp_path, monkeypatch):
         interleave(plan._replace(out=tmp_path / "more"), Console(file=said))
     assert left.value.exit_code == 3
     assert "too many runs are invalid" in said.getvalue()
+
+
+@pytest.mark.parametrize(
+    "option", [{"max_minutes": 4.9}, {"max_cost": 0.4, "price_per_minute": 0.1}]
+)
+def test_all_runs_of_both_sides_are_within_one_cap(tmp_path, monkeypatch, option):
+    monkeypatch.setattr("bench.cli.interleaving._run", None)  # nothing may start
+    sides = {"a": Wanted("reference"), "b": Wanted("reference")}
+    words = {"duration": "10s", "sessions": 4}
+    plan = Interleaved(Path(DEMO), sides, 5, out=tmp_path / "ab", **words)
+    with pytest.raises(UsageError, match=r"^--max-\w+ .*these 10 runs may take .* fewer --pairs"):
+        interleave(plan._replace(**option), Console(file=io.StringIO()))
+    assert not (tmp_path / "ab").exists()
+
+
+def test_an_invalid_run_is_made_again_only_while_the_cap_holds(tmp_path, monkeypatch):
+    asked = []
+
+    def run(_plan, _side, path, _talk):
+        asked.append(path.name)
+        return "hub lag" if path.name.startswith("02-b") else None
+
+    monkeypatch.setattr("bench.cli.interleaving._run", run)
+    sides = dict.fromkeys("ab", Wanted("reference", ("load.warmup='5s'",)))
+    plan = Interleaved(Path(DEMO), sides, 1, duration="55s", sessions=2, out=tmp_path / "ab")
+    said = io.StringIO()
+    with pytest.raises(BaseException) as left:  # noqa: PT011 - typer.Exit, whatever it derives from
+        interleave(plan._replace(max_minutes=6.5), Console(file=said))
+    assert left.value.exit_code == 3
+    assert asked == ["01-a", "02-b", "02-b-again-1"]
+    assert "another run would pass --max-minutes 6.5" in said.getvalue()
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(bench, monkeypatch):  # noqa: F811
+    monkeypatch.setattr("bench.cli.interleaving._run", None)  # nothing may start
+    code, _, err = bench("ab", DEMO, "--out", "/proc/none/ab")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "--out /proc/none/ab: cannot be written" in err
+
+
+def test_what_is_not_there_is_no_run_and_no_baseline(bench):  # noqa: F811
+    code, _, err = bench("compare", "nowhere", "--against", "nope.json")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "nowhere: no such file; give a run folder, or a baseline" in err
