@@ -75,7 +75,13 @@ def _drained(evidence: Evidence) -> Iterator[Check]:
     workers, drained = int(evidence.run["workers"]), set(evidence.run["drained"])
     lost = sorted(set(range(workers)) - drained)
     if not lost:
-        yield kept("workers", f"all {workers} workers drained", workers, workers, "workers")
+        yield kept(
+            "workers",
+            "the worker drained" if workers == 1 else f"all {workers} workers drained",
+            workers,
+            workers,
+            "workers",
+        )
         return
     words = " and ".join(map(str, lost))
     yield broken(

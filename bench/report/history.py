@@ -17,6 +17,7 @@ from bench.analysis.history.changes import ALPHA, FEWEST, LEAST, Change
 from bench.analysis.history.series import (
     Group,
     Line,
+    Point,
     name_of,
     silence,
     size,
@@ -41,7 +42,6 @@ from bench.runs.folder import replace_file
 from bench.runs.record import Entry
 
 _CAPTION: Final = "Every run in order of time"
-_WITH: Final = "Every run in order of time; whiskers are 95 % intervals, an arrow has no end"
 Found = tuple[Line, Change]
 
 
@@ -120,15 +120,23 @@ def _panel(key: str, group: Group, lines: Sequence[Line]) -> Panel:
     first = lines[0]
     only = f" ({first.filter})" if first.filter else ""
     points = [point for line in lines for point in line.points]
-    bounded = any(point.low is not None or point.high is not None for point in points)
     share = "the share of " if first.statistic == "share" else ""
     return Panel(
         f"{key}-{first.metric}{first.filter and '-' + first.filter}",
         f"Has {share}{first.metric.replace('_', ' ')}{only} changed?",
         " ".join(_answer(line) for line in lines),
-        [(_WITH if bounded else _CAPTION, line_figure(group.entries, lines))] if points else (),
+        [(_caption(points), line_figure(group.entries, lines))] if points else (),
         notes=[METRICS[first.metric].about] if first.metric in METRICS else (),
     )
+
+
+def _caption(points: Sequence[Point]) -> str:
+    """What is drawn: intervals, and open ones, where there are any."""
+    known = [(point.low is not None) + (point.high is not None) for point in points]
+    if not any(known):
+        return _CAPTION
+    arrows = ", an arrow where one has no end" if 1 in known else ""
+    return f"{_CAPTION}; whiskers are 95 % intervals{arrows}"
 
 
 def _answer(line: Line) -> str:

@@ -148,7 +148,7 @@ def validity(run: Run) -> Table:
     broken = sum(tone != "" for tone in tones)
     return Table(
         f"Validity: {plain(len(rules) - broken)} of {count(len(rules), 'rule')} kept",
-        ("rule", "", "measured", "bound", "when", "what it says"),
+        ("rule", "state", "measured", "bound", "when", "what it says"),
         rows,
         numeric=frozenset({2, 3}),
         tones=tones,

@@ -81,3 +81,19 @@ def colours(page, selector: str) -> list[tuple[str, str]]:
             getComputedStyle(element).color, getComputedStyle(document.body).backgroundColor])""",
         selector,
     )
+
+
+def tables(page) -> dict[str, tuple[bool, bool, str]]:
+    """Of every table in sight, by caption: are its rows cards, does it go on beyond its box, and
+    does the edge behind which it goes on have a shadow (scroll) with a cover (local) at its end."""
+    return page.evaluate(
+        """() => Object.fromEntries([...document.querySelectorAll('.scroll')]
+            .filter(box => box.clientWidth).map(box => {
+                const cell = getComputedStyle(box.querySelector('tr:last-child td'));
+                return [box.getAttribute('aria-label'), [cell.display !== 'table-cell',
+                    box.scrollWidth > box.clientWidth, cell.backgroundColor === 'rgba(0, 0, 0, 0)'
+                        ? getComputedStyle(box).backgroundAttachment : 'covered']]; }))"""
+    )
+
+
+SHADED = "local, local, scroll, scroll"

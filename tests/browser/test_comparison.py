@@ -6,7 +6,7 @@ import pytest
 from bench.analysis.comparing import Side, compare
 from bench.report.comparing import write_page
 from tests.analysis.comparing.chance import World, side
-from tests.browser.looking import DESK, PHONE, colours, contrast
+from tests.browser.looking import DESK, PHONE, SHADED, colours, contrast, tables
 
 pytestmark = pytest.mark.browser
 
@@ -79,6 +79,24 @@ def test_verdict_and_rows_can_be_read(visit, viewport):
     assert others.first.is_visible()
     assert "regressed" in others.first.inner_text()
     assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+
+
+def test_what_decides_is_cards_on_a_phone_and_what_goes_on_beside_the_page_says_so(visit):
+    page = visit("slower", PHONE)
+    page.locator("#others summary").click()
+    found = tables(page)
+    assert found.pop("The rows that decide")[:2] == [True, False]
+    others = found["Figures that decide nothing"]
+    assert others == [False, True, SHADED]
+    labels = page.evaluate(
+        """() => [...document.querySelectorAll('#rows tbody tr:first-child td')].map(
+            cell => [getComputedStyle(cell, '::before').content, cell.innerText])"""
+    )
+    shown = dict(labels[1:])
+    assert shown['"verdict"'] == "regressed"
+    assert {'"change"', '"B"', '"A"', '"would have seen"'} <= set(shown)
+    desk = visit("slower", DESK)
+    assert tables(desk)["The rows that decide"][:2] == [False, False]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from bench.report.page import write_report
-from tests.browser.looking import DESK, PHONE, colours, contrast, luminance
+from tests.browser.looking import DESK, PHONE, SHADED, colours, contrast, luminance, tables
 from tests.report.synthetic import make_run
 
 pytestmark = pytest.mark.browser
@@ -142,6 +142,38 @@ def test_a_phone_never_scrolls_sideways_and_figures_fit(visit, scheme, name):
         "[...document.querySelectorAll('.main-svg')].map(svg => svg.getBoundingClientRect().right)"
     )
     assert max(widths) <= PHONE["width"]
+
+
+@pytest.mark.parametrize("name", ["whole", "invalid"])
+def test_gates_and_rules_are_read_on_a_phone_without_scrolling_a_table(visit, name):
+    page = visit(name, viewport=PHONE)
+    page.evaluate(
+        "document.querySelectorAll('#validity details').forEach(it => { it.open = true })"
+    )
+    found = tables(page)
+    cards = [caption for caption, (is_cards, *_) in found.items() if is_cards]
+    assert [caption.split(":")[0] for caption in cards] == ["Gates", "Validity"]
+    assert not any(found[caption][1] for caption in cards)
+    beyond = [shadow for _, goes_on, shadow in found.values() if goes_on]
+    assert len(beyond) > 3
+    assert set(beyond) == {SHADED}
+    reason = page.locator("#gates .reason").first.bounding_box()
+    assert reason["x"] >= 0
+    assert reason["x"] + reason["width"] <= PHONE["width"]
+    for mark in page.locator("#validity .trust li").all():
+        assert mark.bounding_box()["x"] >= 30  # the bullet has room before it
+
+
+def test_at_a_desk_the_health_of_the_workers_is_whole(visit):
+    found = tables(visit("whole"))
+    assert found["Health of each worker"][:2] == [False, False]
+
+
+def test_what_stands_in_backticks_is_code(visit):
+    page = visit()
+    said = page.locator("#validity .trust").inner_text()
+    assert "`" not in said
+    assert page.locator("#validity .trust code").first.inner_text().startswith("bench calibrate")
 
 
 def test_labels_of_quantiles_are_whole_on_a_phone(visit):

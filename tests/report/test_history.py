@@ -74,7 +74,9 @@ def test_an_interval_without_an_end_is_drawn_so_and_one_that_is_unknown_not_at_a
             for one in records[at].figures
         ]
         records[at] = records[at]._replace(figures=shown)
-    named, plot = traces(panels(of(records))["Has first audio latency changed?"])
+    panel = panels(of(records))["Has first audio latency changed?"]
+    named, plot = traces(panel)
+    assert panel.figures[0][0].endswith("intervals, an arrow where one has no end")
     low, high = plot.layout.yaxis.range
     line, bars = named["p50"], named["p50"].error_y
     assert line.y[7] + bars.array[7] == pytest.approx(high)
