@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bench.analysis.errors import faults
+from bench.analysis.errors import faults, is_error, said_of
 from bench.analysis.sessions import IN_ORDER
 from bench.analysis.speech import owner
 from bench.analysis.tables import Ints, bodies, integers, nullable, of_type, parsed, texts
@@ -77,19 +77,18 @@ def patience(events: pd.DataFrame, turns: pd.DataFrame) -> pd.DataFrame:
 
 
 def error_texts(events: pd.DataFrame, turns: pd.DataFrame) -> pd.Series:
-    """By turn: the first error message in it as `code: message`; empty where none.
+    """By turn: the first error message in it as `code: message`, of either shape; empty: none.
 
     Errors that are nobody's fault, and refusals of what no answer hangs on (`ASIDE`), are no
     turn's.
     """
-    rows = of_type(events, "error")
-    said = parsed(rows, "code", "message", "event_id")
+    rows, said = events[is_error(events)], said_of(events)
     said = said.assign(turn=owner(turns, rows["session"].to_numpy(), rows["at_ns"].to_numpy()))
     aside = _ids(of_type(events, *ASIDE, direction="out"), rows)
     place = pd.MultiIndex.from_arrays([rows["session"].to_numpy(), said["event_id"].astype(str)])
     said = said[(said["turn"] >= 0) & faults(said) & ~place.isin(aside)]
     said = said.drop_duplicates("turn").set_index("turn")
-    words = texts(said["code"]).map(str) + ": " + texts(said["message"]).map(str)
+    words = texts(said["code"]).map(str) + texts(said["message"]).map(lambda it: it and f": {it}")
     return words.reindex(turns.index, fill_value="")
 
 

@@ -66,6 +66,16 @@ def test_an_error_message_instead_of_audio_is_an_error(tmp_path):
     assert rows["errors", "count"]["value"] == 1
 
 
+def test_an_error_that_has_no_type_is_one_of_its_turn_too(tmp_path):
+    """Inworld's way of saying that resources are exhausted, in place of a response."""
+    story = Story().begin().microphone().say(0)
+    at = story.ear()
+    story.hear(at + 5, "errorType:SESSION_RESOURCES_EXHAUSTED")
+    turn, rows, _ = only(tmp_path, story.gave_up(11200).finish())
+    assert (turn["outcome"], turn["reason"]) == ("error", "errorType:SESSION_RESOURCES_EXHAUSTED")
+    assert rows["errors", "count"]["value"] == 1
+
+
 def test_a_cancel_that_came_too_late_is_no_failure(tmp_path):
     story = Story().begin().microphone().say(0)
     at = story.ear()
