@@ -52,8 +52,9 @@ def short(gate: Gate, row: dict[str, Any]) -> int:
 
 
 def advice(gate: Gate, row: dict[str, Any], limit: float, sessions: int) -> str:
-    """What it takes to decide an open gate: "about 12 more sessions like these".
+    """What it takes to decide an open gate: "about 12 more sessions like these, or a run …".
 
+    A longer run has as many more, since who has ended is followed by another; `--duration` asks it.
     `sessions` is how many gave the samples of the row; 0: not known, and samples are told.
     """
     of = METRICS[gate.metric].of
@@ -69,7 +70,10 @@ def advice(gate: Gate, row: dict[str, Any], limit: float, sessions: int) -> str:
     have = row["n"] if of == "session" or not sessions else sessions
     count = max(1, math.ceil(have * (times - 1) - 1e-9))
     more = f"about {count} more {'session' if sessions else of}{'s' if count > 1 else ''}"
-    return f"{more} like these" if sessions else more
+    if not sessions:
+        return more
+    longer = math.ceil(10 * (have + count) / have - 1e-9) / 10
+    return f"{more} like these, or a run {longer:g} times as long"
 
 
 def _times_short(gate: Gate, row: dict[str, Any]) -> float:

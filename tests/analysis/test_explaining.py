@@ -46,7 +46,7 @@ def test_an_interval_that_reaches_over_says_about_how_many_sessions_would_settle
     assert sentence.startswith("It stays open: ")
     assert sentence.endswith(
         "the value is on the right side of the limit of 800 ms but its interval reaches over it: "
-        "it takes about 125 more sessions like these."
+        "it takes about 125 more sessions like these, or a run 2.3 times as long."
     )
     beyond = told(GATE, row(830, 785, 900))  # (45 / 30)²
     assert "the value is on the wrong side of the limit" in beyond
@@ -68,7 +68,7 @@ def test_where_no_number_would_be_honest_none_is_given(found):
 def test_too_few_samples_say_how_many_a_quantile_needs():
     assert told(GATE, row(300, 290, 310, n=40), sessions=10).endswith(
         "; a p95 needs 59 to be told from the limit of 800 ms: it takes about 5 more "
-        "sessions like these."
+        "sessions like these, or a run 1.5 times as long."
     )
 
 
@@ -94,7 +94,9 @@ def test_a_single_session_is_told_that_it_is_alone():
 def test_a_share_is_told_by_its_own_exact_interval():
     # 736 unblemished turns show 99.5 %: 636 more, four a session.
     sentence = told("share(answered) >= 99.5 %", row(100, 96.4, 100, n=100), sessions=25)
-    assert sentence.endswith("it takes about 159 more sessions like these.")
+    assert sentence.endswith(
+        "it takes about 159 more sessions like these, or a run 7.4 times as long."
+    )
 
 
 def test_no_data_never_passes_and_says_so():
