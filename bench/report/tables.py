@@ -98,16 +98,18 @@ def _gate_line(entry: dict[str, Any]) -> GateLine:
 
 
 def _bullet(text: str, value: float | None, low: float | None, high: float | None) -> Bullet | None:
-    """Value, interval and limit on one scale; None without a value or a fixed limit."""
+    """Value, interval and limit on one scale; None without a value or a fixed limit.
+
+    An interval that is open on one side goes to that end of the scale.
+    """
     try:
         gate = parse_gate(text)
     except GateError:
         return None
     if gate.limit is None or value is None or missing(value):
         return None
-    low = value if low is None or missing(low) else low
-    high = value if high is None or missing(high) else high
-    points = (gate.limit, value, low, high)
+    ends = [end for end in (low, high) if end is not None and not missing(end)]
+    points = (gate.limit, value, *ends)
     span = max(points) - min(points) or max(abs(gate.limit), 1.0)
     bottom, top = min(points) - 0.15 * span, max(points) + 0.15 * span
 
@@ -121,8 +123,8 @@ def _bullet(text: str, value: float | None, low: float | None, high: float | Non
         start=0.0 if below else limit,
         width=limit if below else round(100.0 - limit, 2),
         value=at(value),
-        low=at(low),
-        high=at(high),
+        low=at(value) if not ends else 0.0 if missing(low) else at(ends[0]),
+        high=at(value) if not ends else 100.0 if missing(high) else at(ends[-1]),
     )
 
 

@@ -39,6 +39,21 @@ def test_a_gates_picture_has_the_passing_side_of_its_operator(runs):
     assert unknown.bullet is None
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "whole"),
+    [(900, 1100, (False, False)), (900, None, (False, True)), (None, 1100, (True, False))],
+)
+def test_a_gates_picture_is_open_where_its_interval_is(runs, low, high, whole):
+    gate = {"gate": "p95(first_audio_latency) < 2 s", "verdict": "inconclusive", "value": 1000}
+    run = runs["whole"]._replace(verdict={"gates": [{**gate, "low": low, "high": high, "n": 9}]})
+    (line,) = gate_lines(run)
+    assert (line.bullet.low == 0.0, line.bullet.high == 100.0) == whole
+    assert line.bullet.low < line.bullet.value < line.bullet.high
+    alone = runs["whole"]._replace(verdict={"gates": [{**gate, "n": 9}]})
+    bullet = gate_lines(alone)[0].bullet
+    assert bullet.low == bullet.value == bullet.high
+
+
 @pytest.mark.parametrize("verdict", [{"gate": "nonsense(", "verdict": "fail"}])
 def test_a_gate_that_cannot_be_read_any_more_is_still_shown(runs, verdict):
     run = runs["whole"]._replace(verdict={"gates": [verdict]})
