@@ -31,7 +31,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from bench.analysis.enough import short, upper
+from bench.analysis.enough import effective, upper, wanted
 from bench.analysis.filtered import of_turns
 from bench.analysis.judge import weigh_run
 from bench.analysis.pipeline import analyse
@@ -127,15 +127,15 @@ class Looks:
         self.count = 0
         self._start_ns = start_ns
         self._failing: dict[str, list[Look]] = {}
-        self._wanting: dict[str, int] = {}
+        self._fullest: dict[str, tuple[float, int]] = {}
 
     def take(self, look: Look) -> dict[str, Any] | None:
         """The next look, later than the others; returns `ended_by` where it is enough."""
         self.count += 1
         for ruling in look.rulings:
             gate = parse_gate(ruling.gate)
-            wanting = short(gate, ruling._asdict())
-            self._wanting[gate.text] = min(wanting, self._wanting.get(gate.text, wanting))
+            had = (effective(ruling._asdict()), wanted(gate))
+            self._fullest[gate.text] = max(had, self._fullest.get(gate.text, had))
             if ruling.verdict != "fail":
                 self._failing.pop(ruling.gate, None)
                 continue
@@ -156,9 +156,16 @@ class Looks:
                 return self._ending(ruling, since, f"{when}, {looks}")
         return None
 
-    def blind(self) -> dict[str, int]:
-        """The gates that no look had samples enough for, and how many were wanting at least."""
-        return {text: wanting for text, wanting in self._wanting.items() if wanting}
+    def blind(self) -> dict[str, list[float]]:
+        """The gates that no look had samples enough for: how many at most, and how many it needs.
+
+        One that ended the run is among them where every sample was beyond its limit.
+        """
+        return {
+            text: [round(had, 1), needs]
+            for text, (had, needs) in self._fullest.items()
+            if had < needs
+        }
 
     def _ending(self, ruling: Ruling, since: Sequence[Look], words: str) -> dict[str, Any]:
         return {

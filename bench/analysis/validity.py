@@ -8,8 +8,9 @@ one or more checks: what was found, what is allowed, when, and what to do about 
 finds no evidence where there must be some is broken, not kept: silence proves nothing.
 """
 
+import math
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -182,13 +183,29 @@ def remarks(evidence: Evidence) -> list[str]:
     looks = evidence.run.get("interim") or {}
     if broken_off := looks.get("broken"):
         found.append(f"--abort-on-fail looked no more at the run from some point on: {broken_off}")
-    for gate, wanting in (looks.get("blind") or {}).items():
-        found.append(
-            f"--abort-on-fail: no window of {looks['window_s']:g} s had samples enough for "
-            f"{gate!r} ({wanting} short at least), so only all of them beyond the limit could have "
-            "ended the run; a longer --abort-window holds more"
-        )
+    if looks and not looks.get("looks") and not looks.get("broken"):
+        found.append("--abort-on-fail: no look was made; the run ended before the first was due")
+    found += _blind(looks, (ended or {}).get("gate"), evidence.run.get("plan") or {})
     return found
+
+
+def _blind(looks: dict[str, Any], by: str | None, plan: dict[str, Any]) -> Iterator[str]:
+    """The gates that --abort-on-fail could not go by, and what would help."""
+    for gate, (had, needs) in (looks.get("blind") or {}).items():
+        if gate == by:
+            continue
+        window_s = looks["window_s"] * needs / max(had, 0.1)
+        measured_s = ((plan.get("measured_to_ns") or 0) - (plan.get("measured_from_ns") or 0)) / 1e9
+        helps = (
+            f"--abort-window {math.ceil(window_s)}s would hold enough"
+            if window_s <= measured_s / 2
+            else "a run of this length has no window that holds enough"
+        )
+        yield (
+            f"--abort-on-fail: no window of {looks['window_s']:g} s had samples enough for "
+            f"{gate!r} (worth {had:g} at most, it needs {needs:g}), so only all of them beyond the "
+            f"limit could have ended the run; {helps}"
+        )
 
 
 RULES: Final[tuple[Callable[[Evidence], Iterator[Check]], ...]] = (

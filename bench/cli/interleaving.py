@@ -90,7 +90,7 @@ def interleave(plan: Interleaved, talk: Console) -> tuple[Path, dict[str, list[P
             if not left:
                 _say(talk, "bench: too many runs are invalid; nothing is compared")
                 raise typer.Exit(3)
-            used += minutes.get(side, 0.0)
+            used += minutes[side]
             if cap is not None and used > cap.minutes:
                 _say(talk, f"bench: another run would pass {cap.option} {cap.given:g}; nothing is "
                      "compared")  # fmt: skip

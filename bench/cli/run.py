@@ -22,7 +22,6 @@ from bench.cli.processes import Crew, Reference, reach
 from bench.cli.spending import Meter, cap_of, check_cap, session_minutes
 from bench.errors import BenchError, UsageError
 from bench.plan.arrivals import arrivals
-from bench.plan.gates import check_filters
 from bench.plan.metrics import VERSION
 from bench.plan.scenario import gates_of
 from bench.probe.findings import Cost
@@ -144,15 +143,14 @@ def job_of(options: Options) -> Job:
         assignments.append(f"load.duration='{options.duration}'")
     if options.workers < 1:
         raise UsageError(f"--workers {options.workers}: give 1 or more")
-    job = make_job(
+    return make_job(
         options.scenario,
         read_target(options.target, options.dialect),
         gates=options.gates,
         profile=options.profile,
         assignments=tuple(assignments),
+        workers=options.workers,
     )
-    check_filters(gates_of(job.scenario), {"worker": range(options.workers)})
-    return job
 
 
 def _users(job: Job, workers: int) -> int:

@@ -41,14 +41,15 @@ def judge(
     run = folder.read()
     if not folder.summary.exists():
         raise RunFolderError(f"{folder.path}: not analysed yet; run `bench report` on it first")
-    gates = [parse_gate(text) for text in (*run["gates"], *more)]
-    needing = [gate.text for gate in map(parse_gate, more) if gate.against_baseline]
+    asked = [parse_gate(text) for text in more]
+    gates = [*map(parse_gate, run["gates"]), *asked]
+    needing = [gate.text for gate in asked if gate.against_baseline]
     if needing and baseline is None and not run.get("baseline"):
         raise UsageError(f"gate {needing[0]!r} needs a baseline: give --baseline RUN")
     said = run["scenario"]
     scenario = check_scenario(said["document"], said["text"], said["name"])
     check_gates(gates, yields=yields_of(scenario), script=scenario.scripts)
-    check_filters(gates, {**known_of(scenario), "worker": range(run["workers"])})
+    check_filters(asked, {**known_of(scenario), "worker": range(run["workers"])})
     verdict = judge_run(folder.path, _distinct(gates), baseline, allow=allow)
     write_report(folder.path)
     write_digest(folder.path)

@@ -37,11 +37,13 @@ def cap_of(max_minutes: float | None, max_cost: float | None, price: float | Non
     for option, value in (("--max-minutes", max_minutes), ("--max-cost", max_cost)):
         if value is not None and not value > 0:
             raise UsageError(f"{option} {value:g}: give more than 0")
+    if price is not None and not price > 0:
+        raise UsageError(f"--price-per-minute {price:g}: give more than 0")
     caps = []
     if max_minutes is not None:
         caps.append(Cap(max_minutes, "--max-minutes", max_minutes))
     if max_cost is not None:
-        if price is None or not price > 0:
+        if price is None:
             raise UsageError(
                 f"--max-cost {max_cost:g} needs a price: give --price-per-minute, the price of a "
                 "session-minute"

@@ -54,6 +54,9 @@ _UNITS["1"] = {"": 1.0, "/s": 1.0}
 _BEYOND = ("spurious", "word_error_rate")
 """Shares that may pass 100 %."""
 
+_NAMED = 8
+"""So many names a refusal lists."""
+
 _SENTENCE = re.compile(
     r"""\s*(?P<soft>soft\s+)?(?P<statistic>[A-Za-z][A-Za-z0-9.]*)
         \s*\(\s*(?P<metric>[A-Za-z_][A-Za-z0-9_]*)\s*(\{(?P<inside>[^{}]*)\}\s*)?\)
@@ -233,4 +236,9 @@ def _there(wrong: Sequence[Condition], known: Known) -> str:
         return f"here {key} is {first}" + (f" to {last}" if last > first else "")
     if not any(possible):
         return f"this run has no {key} by name; leave the condition out"
-    return nearest(str(wrong[0].value), possible)
+    close = get_close_matches(str(wrong[0].value), possible, n=1, cutoff=0.5)
+    if close and [one.operator for one in wrong] == ["="]:
+        return f"did you mean {close[0]!r}?"
+    names = sorted(filter(None, possible))
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"here {key} is one of {', '.join(names[:_NAMED])}{more}"

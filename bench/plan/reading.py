@@ -18,7 +18,7 @@ from msgspec import UNSET, Struct
 
 from bench.errors import GateError, ScenarioError, UsageError
 from bench.plan.duration import Duration, Rate
-from bench.plan.gates import check_filters, check_gates, nearest, parse_gate
+from bench.plan.gates import check_gates, nearest, parse_gate
 from bench.plan.scenario import (
     NO_PROFILE,
     Caller,
@@ -28,7 +28,6 @@ from bench.plan.scenario import (
     Reference,
     Scenario,
     Seeds,
-    known_of,
     yields_of,
 )
 from bench.plan.session import WORDS, session_object, unknown_keys
@@ -66,7 +65,6 @@ def check_scenario(
     try:
         parsed = [parse_gate(gate) for gate in every]
         check_gates(parsed, yields=yields, script=scenario.scripts)
-        check_filters([parse_gate(gate) for gate in chosen], known_of(scenario))
     except GateError as error:
         raise GateError(f"{name}: {error}") from None
     return msgspec.structs.replace(scenario, gates={scenario.gate_profile: list(chosen)})

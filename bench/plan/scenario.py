@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from bench.plan.duration import Duration, Rate
 from bench.plan.gates import Gate, parse_gate
 from bench.plan.sweep import Setting, settings
-from bench.plan.where import PHASES
+from bench.plan.where import PHASES, ROLES
 from bench.voice.scripts import DISTURBING, SCRIPTS
 
 NO_PROFILE = "default"
@@ -171,16 +171,23 @@ def yields_of(scenario: Scenario) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
+def is_stock(scenario: Scenario) -> bool:
+    """Whether all of its scripts are stock ones; of a team's own script nothing is known."""
+    return all(kind.script in SCRIPTS for kind in scenario.kinds)
+
+
 def known_of(scenario: Scenario) -> dict[str, Sequence[str] | range]:
-    """What gates can ask for in a run of this: scripts, settings, turns, and the phases it has."""
-    stock = [SCRIPTS.get(kind.script) for kind in scenario.kinds]
+    """What turns of a run of this can have: scripts, settings, phases; of stock scripts more."""
+    load = scenario.load
+    phases = zip(PHASES, (load.warmup, True, load.drain), strict=True)
     known: dict[str, Sequence[str] | range] = {
         "script": [kind.script for kind in scenario.kinds],
         "setting": [setting.label for setting in scenario.settings],
-        "phase": PHASES if scenario.load.warmup else PHASES[1:],
+        "phase": [phase for phase, there in phases if there],
     }
-    if all(stock):
-        known["turn"] = range(1, 1 + max(one.most(scenario.turns) for one in stock if one))
+    if is_stock(scenario):
+        most = max(SCRIPTS[kind.script].most(scenario.turns) for kind in scenario.kinds)
+        known |= {"turn": range(1, 1 + most), "role": ROLES}
     return known
 
 

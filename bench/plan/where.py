@@ -27,6 +27,8 @@ from bench.errors import GateError
 WORDS: Final = ("script", "setting", "role", "utterance", "phase")
 NUMBERS: Final = ("turn", "worker", "session")
 PHASES: Final = ("warmup", "hold", "drain")
+ROLES: Final = ("line", "interruption", "sound", "text")
+"""What the turns of stock scripts are: `sound` is one without words, `text` one that is typed."""
 OF_SESSIONS: Final = ("script", "setting", "worker", "session")
 """Keys that a session has, too."""
 

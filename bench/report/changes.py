@@ -30,6 +30,8 @@ def change_of(row: dict[str, Any]) -> tuple[str, str]:
 def detectable_of(row: dict[str, Any]) -> str:
     """The smallest change that would have been called, in the unit of `change_of`."""
     smallest = row["smallest_detectable"]
+    if row.get("blind"):
+        return "nothing"
     if smallest is None or lacking(row):
         return NOTHING
     if row["ratio"] is not None:
@@ -51,8 +53,11 @@ def signed(value: float) -> str:
 
 
 def lacking(row: dict[str, Any]) -> bool:
-    """Whether no change could have been called, whatever it was; `reason` says what is wanting."""
-    return row["verdict"] == "inconclusive" and bool(row["reason"])
+    """Whether it was not asked if it changed; `reason` says what is wanting.
+
+    Of a *blind* row it was asked, and only a change beyond the whole figure would have been called.
+    """
+    return row["verdict"] == "inconclusive" and bool(row["reason"]) and not row.get("blind")
 
 
 def chance_of(row: dict[str, Any]) -> str:

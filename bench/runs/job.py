@@ -17,10 +17,10 @@ import msgspec
 
 from bench.corpus.decode import verified
 from bench.corpus.manifest import Corpus, find_corpus, load_corpus
-from bench.errors import CorpusError, RunFolderError, ScenarioError, UsageError
+from bench.errors import CorpusError, GateError, RunFolderError, ScenarioError, UsageError
 from bench.plan.gates import check_filters, nearest
 from bench.plan.reading import check_scenario, override, read_document
-from bench.plan.scenario import Scenario, gates_of
+from bench.plan.scenario import Scenario, gates_of, is_stock, known_of
 from bench.plan.session import session_object
 from bench.protocol.dialects import DIALECTS, Dialect, authorization
 from bench.runs.folder import RunFolder, provenance
@@ -111,8 +111,12 @@ def make_job(
     gates: tuple[str, ...] = (),
     profile: str | None = None,
     assignments: tuple[str, ...] = (),
+    workers: int | None = None,
 ) -> Job:
-    """The job of a scenario file with the options of a command line applied; checked whole."""
+    """The job of a scenario file with the options of a command line applied; checked whole.
+
+    `workers` is how many there will be, where that is known.
+    """
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -132,10 +136,23 @@ def make_job(
         find_script(kind.script)
     corpus = load_corpus(find_corpus(scenario.corpus))
     _check_lines(scenario, corpus, name)
-    check_filters(gates_of(scenario), {"utterance": [entry.id for entry in corpus.entries]})
+    _check_filters(scenario, corpus, name, workers)
     for entry in corpus.entries:
         verified(corpus, entry)
     return Job(path.stem, text, document, scenario, corpus, target)
+
+
+def _check_filters(scenario: Scenario, corpus: Corpus, name: str, workers: int | None) -> None:
+    """GateError for a gate whose filter nothing in the run can meet."""
+    known = known_of(scenario)
+    if workers is not None:
+        known["worker"] = range(workers)
+    if is_stock(scenario):
+        known["utterance"] = ["", *(entry.id for entry in corpus.entries)]  # "": what is typed
+    try:
+        check_filters(gates_of(scenario), known)
+    except GateError as error:
+        raise GateError(f"{name}: {error}") from None
 
 
 def _missing(path: Path, error: Exception) -> str:

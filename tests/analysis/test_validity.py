@@ -250,13 +250,30 @@ def test_a_run_recorded_before_neighbours_were_looked_for_is_not_void_for_that(t
     assert found["neighbours"]["text"] == "no measured second has neighbours"
 
 
-def test_a_gate_that_no_look_could_judge_is_told(tmp_path):
-    blind = {"p99(first_audio_latency) < 1 s": 209}
-    looks = {"window_s": 30.0, "looks": 4, "blind": blind}
+@pytest.mark.parametrize(
+    ("had", "helps"),
+    [
+        (40, "a run of this length has no window that holds enough"),
+        (290, "--abort-window 6s would hold enough"),
+    ],
+)
+def test_a_gate_that_no_look_could_judge_is_told_with_what_would_help(tmp_path, had, helps):
+    gate = "p99(first_audio_latency) < 1 s"
+    looks = {"window_s": 5.0, "looks": 4, "blind": {gate: [had, 299]}}
     verdict, said = remarks(tmp_path / "a", interim=looks)
     assert (verdict, len(said)) == ("pass", 1)
     assert said[0].startswith(
-        "--abort-on-fail: no window of 30 s had samples enough for 'p99(first"
+        f"--abort-on-fail: no window of 5 s had samples enough for {gate!r} ("
     )
-    assert "(209 short at least)" in said[0]
+    assert f"(worth {had} at most, it needs 299)" in said[0]
+    assert said[0].endswith(helps)
     assert remarks(tmp_path / "b", interim={**looks, "blind": {}}) == ("pass", [])
+    ended = {"rule": "abort_on_fail", "gate": gate, "text": "all were beyond"}
+    _, said = remarks(tmp_path / "c", interim=looks, ended_by=ended)
+    assert said == ["the run ended early: all were beyond"]
+
+
+def test_a_run_at_which_nobody_looked_says_so(tmp_path):
+    looks = {"window_s": 5.0, "looks": 0, "blind": {}}
+    _, said = remarks(tmp_path, interim=looks)
+    assert said == ["--abort-on-fail: no look was made; the run ended before the first was due"]

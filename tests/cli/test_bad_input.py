@@ -126,6 +126,7 @@ def test_a_scenario_that_is_wrong_names_line_key_and_nearest_word(text, words, r
         ("p95(first_audio_latency{worker=1}) < 1 s", ["worker=1", "here worker is 0"]),
         ("p95(send_lateness{worker=1}) < 1 s", ["worker=1", "here worker is 0"]),
         ("share(answered{utterance=digit}) > 1 %", ['utterance="digit"', "did you mean"]),
+        ("share(answered{role=caller}) > 1 %", ["here role is one of interruption, line, sound"]),
     ],
 )
 def test_a_gate_that_cannot_be_judged_is_refused_before_anything_starts(gate, words, refused):

@@ -225,16 +225,17 @@ def test_unlike_sides_are_refused_before_the_first_run(bench, tmp_path, monkeypa
 
 
 def test_a_folder_that_holds_something_is_not_written_into(tmp_path, monkeypatch):
-    monkeypatch.setattr("bench.cli.interleaving._check", lambda _: {})
+    monkeypatch.setattr("bench.cli.interleaving._run", None)  # nothing may start
     (tmp_path / "old").touch()
-    plan = Interleaved(DEMO, {"a": Wanted("reference"), "b": Wanted("reference")}, 1, out=tmp_path)
+    plan = Interleaved(
+        Path(DEMO), {"a": Wanted("reference"), "b": Wanted("reference")}, 1, out=tmp_path
+    )
     with pytest.raises(UsageError, match="is not empty"):
         interleave(plan, Console(file=io.StringIO()))
 
 
 def test_an_invalid_run_is_made_again_and_not_for_ever(tmp_path, monkeypatch):
     asked, void = [], {"02-b", "02-b-again-1"}
-    monkeypatch.setattr("bench.cli.interleaving._check", lambda _: {})
 
     def run(_plan, _side, path, _talk):
         asked.append(path.name)
@@ -242,7 +243,7 @@ def test_an_invalid_run_is_made_again_and_not_for_ever(tmp_path, monkeypatch):
 
     monkeypatch.setattr("bench.cli.interleaving._run", run)
     sides = {"a": Wanted("reference"), "b": Wanted("reference")}
-    plan = Interleaved(DEMO, sides, 1, out=tmp_path / "ab")
+    plan = Interleaved(Path(DEMO), sides, 1, out=tmp_path / "ab")
     _, folders = interleave(plan, Console(file=io.StringIO()))
     assert asked == ["01-a", "02-b", "02-b-again-1", "02-b-again-2"]
     assert [path.name for path in folders["b"]] == ["02-b-again-2"]
@@ -296,3 +297,10 @@ def test_what_is_not_there_is_no_run_and_no_baseline(bench):  # noqa: F811
     code, _, err = bench("compare", "nowhere", "--against", "nope.json")
     assert (code, err.count("\n")) == (2, 1)
     assert "nowhere: no such file; give a run folder, or a baseline" in err
+
+
+@pytest.mark.parametrize("words", [("compare", "{}", "--against", "{}"), ("judge", "{}")])
+def test_a_name_that_no_file_can_have_is_one_line_too(bench, words):  # noqa: F811
+    code, _, err = bench(*(word.format("a" * 300) for word in words))
+    assert (code, err.count("\n")) == (2, 1)
+    assert "Traceback" not in err

@@ -9,6 +9,7 @@ import pytest
 
 from bench.analysis.pipeline import analyse
 from bench.cli import main
+from bench.runs.folder import RunFolder
 from bench.runs.job import describe, make_job, read_target
 from tests.analysis.story import conversation, write_run
 
@@ -83,6 +84,18 @@ def test_a_gate_on_a_worker_that_the_run_did_not_have_is_refused(bench, folder):
     code, out, err = bench("judge", folder, "--gate", gate)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert f"gate {gate!r}: nothing can have worker=7; here worker is 0" in err
+
+
+@pytest.mark.parametrize("verb", ["judge", "report"])
+def test_a_gate_of_an_older_version_that_nothing_can_meet_is_judged_as_without_data(
+    bench, folder, tmp_path, verb
+):
+    old = RunFolder(shutil.copytree(folder, tmp_path / "old"))
+    old.update(gates=["p50(first_audio_latency{worker=9, turn>99}) < 1 s"])
+    code, _, err = bench(verb, old.path)
+    assert code in {0, 4}, err
+    verdict = json.loads((old.path / "verdict.json").read_text())
+    assert [gate["verdict"] for gate in verdict["gates"]] == ["inconclusive"]
 
 
 @pytest.mark.parametrize("verb", ["judge", "report"])

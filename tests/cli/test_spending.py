@@ -54,7 +54,7 @@ def test_the_narrower_limit_counts():
         ((None, -1, 0.1), "--max-cost -1: give more than 0"),
         ((float("nan"), None, None), "--max-minutes nan: give more than 0"),
         ((None, 2, None), "--max-cost 2 needs a price: give --price-per-minute"),
-        ((None, 2, 0), "--max-cost 2 needs a price"),
+        ((None, 2, 0), "--price-per-minute 0: give more than 0"),
     ],
 )
 def test_a_limit_that_is_none_is_refused(limits, words):

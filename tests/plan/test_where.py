@@ -4,6 +4,8 @@ import pytest
 
 from bench.errors import GateError
 from bench.plan.gates import check_filters, parse_gate
+from bench.plan.reading import parse_scenario
+from bench.plan.scenario import known_of
 from bench.plan.where import Condition
 
 GATE = "p95(first_audio_latency{%s}) < 800 ms"
@@ -107,8 +109,12 @@ def test_a_filter_that_something_can_meet_is_let_in(where):
     ("where", "words"),
     [
         ("script=barge_inn", "have script=\"barge_inn\"; did you mean 'barge_in'"),
-        ('script~"push"', "valid are: barge_in, turn_taking"),
-        ("script=barge_in, script=turn_taking", 'script="barge_in" and script="turn_taking"'),
+        ('script~"push"', "here script is one of barge_in, turn_taking"),
+        ("script!=barge_in, script!=turn_taking", "here script is one of barge_in, turn_taking"),
+        (
+            "script=barge_in, script=turn_taking",
+            'have script="barge_in" and script="turn_taking"; here script is one of barge_in, turn',
+        ),
         ("setting=high", "no setting by name; leave the condition out"),
         ("turn>3", "nothing can have turn>3; here turn is 1 to 3"),
         ("turn=0", "here turn is 1 to 3"),
@@ -118,7 +124,7 @@ def test_a_filter_that_something_can_meet_is_let_in(where):
         ("session>5, session<6", "leave one condition on the session out"),
         ("utterance=a, utterance=b", "leave one condition on the utterance out"),
         ("role=line, role!=line", 'role="line" and role!="line"'),
-        ("phase=drain, phase=hold", 'phase="drain" and phase="hold"'),
+        ("phase=drain, phase=hold", "here phase is one of drain, hold, warmup"),
     ],
 )
 def test_a_filter_that_nothing_can_meet_is_refused_with_what_there_is(where, words):
@@ -126,3 +132,21 @@ def test_a_filter_that_nothing_can_meet_is_refused_with_what_there_is(where, wor
         check_filters([parse_gate(GATE % where)], KNOWN)
     assert GATE % where in str(refusal.value)
     assert words in str(refusal.value)
+
+
+def test_a_long_list_of_names_is_cut():
+    known = {"utterance": [f"digits-{number:02}" for number in range(90)]}
+    with pytest.raises(GateError) as refusal:
+        check_filters([parse_gate(GATE % "utterance=zzz")], known)
+    assert str(refusal.value).endswith("digits-06, digits-07 and 82 more")
+
+
+def test_what_a_run_can_have_follows_from_its_scenario():
+    text = "[load]\nsessions = 2\nwarmup = '0s'\ndrain = '0s'\n"
+    known = known_of(parse_scenario("turns = 2\n" + text, "x"))
+    assert known["phase"] == ["hold"]
+    assert known["turn"] == range(1, 3)
+    barging = known_of(parse_scenario("turns = 2\nscript = 'barge_in'\n" + text, "x"))
+    assert barging["turn"] == range(1, 5)
+    own = known_of(parse_scenario("script = 'mine:play'\n" + text, "x"))
+    assert set(own) == {"script", "setting", "phase"}  # whatever else it does

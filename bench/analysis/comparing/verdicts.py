@@ -115,8 +115,7 @@ def _document(row: Row, margin: Margin, p_holm: float, alpha: float, family: str
     if row.found is None and verdict in {"regressed", "improved"}:
         where = ("A", "B") if row.a is None else ("B", "A")
         reason = f"it lies beyond every wait in all runs of {where[0]} and in none of {where[1]}"
-    if verdict == "inconclusive" and not reason:
-        reason = _blind(row, smallest)
+    blind = _blind(row, smallest) if verdict == "inconclusive" and not reason else ""
     return {
         "metric": row.metric.name,
         "statistic": row.statistic,
@@ -135,7 +134,8 @@ def _document(row: Row, margin: Margin, p_holm: float, alpha: float, family: str
         "run_shift": None if row.found is None else _finite(unit * float(row.found.shift)),
         "family": family,
         "verdict": verdict,
-        "reason": reason,
+        "reason": reason or blind,
+        "blind": bool(blind),
         **row.counts,
     }
 
@@ -205,7 +205,7 @@ def _sentence(row: dict[str, Any]) -> str:
     words = f"{name} {row['verdict']}: {size}, p {row['p']:.2g} (corrected {row['p_holm']:.2g})"
     if row["reason"]:
         return f"{words}; {row['reason']}"
-    if row["verdict"] == "inconclusive":
+    if row["verdict"] == "inconclusive" and row["smallest_detectable"] is not None:
         return f"{words}; it would have seen {number(row['smallest_detectable'])} {unit}"
     return words
 

@@ -10,6 +10,7 @@ from bench.analysis.comparing.side import Figure, Part, Waits
 from bench.analysis.comparing.verdicts import _percent
 from bench.errors import UsageError
 from bench.plan.metrics import VERSION
+from bench.report.changes import chance_of, detectable_of, lacking
 from tests.analysis.comparing.chance import FACTS, STAGES, World, made, side
 
 WAIT = "voice_to_voice_latency"
@@ -143,6 +144,7 @@ def test_what_could_have_seen_nothing_says_so_instead_of_a_change_of_a_thousand_
     found = quick(wild("a"), wild("b"))
     row = rows_of(found)[WAIT, "p50"]
     assert row["smallest_detectable"] > row["b"]
+    assert (detectable_of(row), lacking(row), chance_of(row)) == ("nothing", False, "1")
     assert (row["verdict"], row["reason"]) == (
         "inconclusive",
         "too few runs or sessions to see even a doubling",
@@ -152,7 +154,8 @@ def test_what_could_have_seen_nothing_says_so_instead_of_a_change_of_a_thousand_
     assert said.endswith("too few runs or sessions to see even a doubling")
     calm = rows_of(quick(side(rng, 2, world=SMALL), side(rng, 2, world=SMALL)))[WAIT, "p50"]
     assert calm["smallest_detectable"] < calm["b"]
-    assert calm["reason"] == ""
+    assert (calm["reason"], calm["blind"]) == ("", False)
+    assert detectable_of(calm).endswith(" %")
 
 
 def test_a_share_of_which_no_change_could_be_seen_says_so(rng):
