@@ -241,4 +241,5 @@ def _there(wrong: Sequence[Condition], known: Known) -> str:
         return f"did you mean {close[0]!r}?"
     names = sorted(filter(None, possible))
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"here {key} is one of {', '.join(names[:_NAMED])}{more}"
+    one_of = "one of " if len(names) > 1 else ""
+    return f"here {key} is {one_of}{', '.join(names[:_NAMED])}{more}"

@@ -134,6 +134,11 @@ def test_a_filter_that_nothing_can_meet_is_refused_with_what_there_is(where, wor
     assert words in str(refusal.value)
 
 
+def test_a_single_name_is_not_one_of_several():
+    with pytest.raises(GateError, match="here script is turn_taking$"):
+        check_filters([parse_gate(GATE % "script!=turn_taking")], {"script": ["turn_taking"]})
+
+
 def test_a_long_list_of_names_is_cut():
     known = {"utterance": [f"digits-{number:02}" for number in range(90)]}
     with pytest.raises(GateError) as refusal:
