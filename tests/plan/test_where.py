@@ -135,7 +135,7 @@ def test_a_filter_that_nothing_can_meet_is_refused_with_what_there_is(where, wor
 
 
 def test_a_single_name_is_not_one_of_several():
-    with pytest.raises(GateError, match="here script is turn_taking$"):
+    with pytest.raises(GateError, match=r"here script is turn_taking$"):
         check_filters([parse_gate(GATE % "script!=turn_taking")], {"script": ["turn_taking"]})
 
 
