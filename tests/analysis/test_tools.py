@@ -72,7 +72,7 @@ def test_outputs_that_are_refused_are_an_error(tmp_path):
     story = called("c1").done(1900, "r1").output(2400, "c1").create(2410)
     story.error(2420, "server_error").gave_up(12_400)
     turns, _, _, _ = analysed(tmp_path, story.finish())
-    assert turns.loc[0, ["outcome", "reason"]].tolist() == ["error", "server_error: "]
+    assert turns.loc[0, ["outcome", "reason"]].tolist() == ["error", "server_error"]
 
 
 def test_padding_of_a_response_that_only_calls_is_no_audio(tmp_path):
@@ -116,7 +116,7 @@ def test_in_writing_the_outputs_are_answered_by_text_and_nobody_waits_for_audio(
 def test_the_error_that_came_instead_of_an_answer_to_outputs_is_the_reason(tmp_path):
     story = mixed().error(2420, "server_error").gave_up(12_400)
     turns, _, _, _ = analysed(tmp_path, story.finish())
-    assert turns.loc[0, ["outcome", "reason"]].tolist() == ["error", "server_error: "]
+    assert turns.loc[0, ["outcome", "reason"]].tolist() == ["error", "server_error"]
 
 
 def test_where_the_time_goes_is_told_without_the_tools_own_time(tmp_path):
