@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from bench.analysis.enough import advice, effective, short, upper, wanted
 from bench.analysis.quantile import CONFIDENCE, FEW_SESSIONS
-from bench.analysis.ruling import alone, by_value, quantity
+from bench.analysis.ruling import alone, amount, by_value, quantity
 from bench.errors import GateError
 from bench.plan.gates import Gate, parse_gate
 from bench.plan.metrics import METRICS
@@ -129,8 +129,7 @@ def _limit(case: _Case) -> float:
 def _found(case: _Case) -> str:
     """Value, interval and samples."""
     gate, entry = case.gate, case.entry
-    value, low, high = entry["value"], entry["low"], entry["high"]
-    told = "beyond every wait" if value is None else quantity(value, gate)
+    low, high, told = entry["low"], entry["high"], amount(entry, gate)
     if low is not None or high is not None:
         bottom, top = ("∞" if edge is None else quantity(edge, gate) for edge in (low, high))
         bottom = bottom if low is not None else "-∞"

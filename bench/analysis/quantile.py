@@ -57,6 +57,8 @@ class Estimate(NamedTuple):
 
     `effective` is how many independent samples the `n` are worth, where that is asked: of the
     quantiles of turns and sessions, and of shares; of means it is the number of sessions.
+    `longest` is the longest wait of all, where the value is infinite: it is more than that
+    (infinite where somebody was turned away, and waits for ever).
     """
 
     value: float | None
@@ -64,6 +66,7 @@ class Estimate(NamedTuple):
     high: float | None = None
     n: int = 0
     effective: float | None = None
+    longest: float | None = None
 
 
 class Sample(NamedTuple):
@@ -91,7 +94,9 @@ def estimates(
         return dict.fromkeys((*quantiles, "mean", "min", "max"), Estimate(None))
     if not len(seen):  # everybody waited, and nothing ever came
         sessions = float(cluster.max()) + 1
-        beyond = Estimate(np.inf, float(values[0]), np.inf, len(values), sessions)
+        beyond = Estimate(
+            np.inf, float(values[0]), np.inf, len(values), sessions, float(values[-1])
+        )
         return dict.fromkeys((*quantiles, "mean", "min", "max"), beyond)
     n, sessions, ended = len(values), int(cluster.max()) + 1, not censored.any()
     asked = np.array(list(quantiles.values()))
@@ -102,18 +107,19 @@ def estimates(
         drawn = redrawn(draws, cluster, values, censored, asked)
         if ended:
             means = draws @ np.bincount(cluster, values) / (draws @ np.bincount(cluster))
-    found = {}
+    found, longest = {}, float(values[-1])
     for place, (name, q) in enumerate(quantiles.items()):
         worth = _effective(values, cluster, q)
         low, high = _widened(_interval(drawn[:, place], sessions), values, q, worth)
-        found[name] = Estimate(float(point[place]), low, high, n, worth)
+        beyond_all = longest if np.isinf(point[place]) else None
+        found[name] = Estimate(float(point[place]), low, high, n, worth, beyond_all)
     mean, most = (float(seen.mean()), float(seen[-1])) if ended else (np.inf, np.inf)
     low, high = _interval(means, sessions) if ended else (None, None)
     found["mean"] = Estimate(mean, low, high, n, float(sessions))
     # Whoever gave up sooner than anybody was answered might have been answered in between.
     low, high = (float(values[0]), float(seen[0])) if values[0] < seen[0] else (None, None)
     found["min"] = Estimate(float(seen[0]), low, high, n)
-    found["max"] = Estimate(most, None, None, n)
+    found["max"] = Estimate(most, None, None, n, longest=None if ended else longest)
     return found
 
 

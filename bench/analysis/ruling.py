@@ -31,6 +31,7 @@ class Ruling(NamedTuple):
     `limit` is in the metric's unit; None where it was the baseline's to give, and it gave none. A
     `soft` one decides nothing. `effective` is how many independent samples the `n` are worth; None
     where that is not asked. `ended`: how it failed during the run, which was ended for it.
+    `longest`: of a value that lies beyond every wait, how long the longest was.
     """
 
     gate: str
@@ -44,6 +45,7 @@ class Ruling(NamedTuple):
     soft: bool = False
     effective: float | None = None
     ended: str = ""
+    longest: float | None = None
 
 
 def rule_gate(gate: Gate, rows: Rows, accepted: Rows, missing: str, sessions: int = 0) -> Ruling:
@@ -68,6 +70,7 @@ def rule_gate(gate: Gate, rows: Rows, accepted: Rows, missing: str, sessions: in
         limit=limit,
         soft=gate.soft,
         effective=row.get("effective"),
+        longest=row.get("longest"),
     )
 
 
@@ -81,7 +84,7 @@ def _decide(gate: Gate, row: Row, rows: Rows, accepted: Rows, missing: str) -> t
         return "inconclusive", f"cannot be compared with the baseline: {why}"
     # A statistic without a value lies beyond every wait; its interval may still begin before.
     value = np.inf if row["value"] is None else float(row["value"])
-    words = f"is {quantity(value, gate)}{_interval(row)}, {_distance(value, limit, gate, accepted)}"
+    words = f"is {amount(row, gate)}{_interval(row)}, {_distance(value, limit, gate, accepted)}"
     if by_value(gate, row):
         return "pass" if gate.holds(value, limit) else "fail", words
     few = _too_few(gate, row)
@@ -165,6 +168,14 @@ def number(value: float) -> str:
 def quantity(value: float, gate: Gate) -> str:
     """A value of the gate's statistic, with its unit."""
     return f"{number(value)}{_unit(gate)}" if np.isfinite(value) else "beyond every wait"
+
+
+def amount(row: Row, gate: Gate) -> str:
+    """The value of a row; of one that lies beyond every wait how long the longest was."""
+    if row["value"] is not None:
+        return quantity(float(row["value"]), gate)
+    longest = row.get("longest")
+    return quantity(np.inf, gate) if longest is None else f"> {quantity(longest, gate)}"
 
 
 def _interval(row: Row) -> str:

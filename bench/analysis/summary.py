@@ -67,7 +67,8 @@ _ABOUT: Final = {
     "resamples": RESAMPLES,
     "filtered_resamples": FILTERED_RESAMPLES,
     "estimator": "linear interpolation between order statistics (Hyndman-Fan type 7); waits "
-    "without an end are right-censored (Kaplan-Meier); value null with n above 0: beyond all waits",
+    "without an end are right-censored (Kaplan-Meier); value null with n above 0: beyond all "
+    "waits, more than `longest`",
     "intervals": "quantiles and means of turns, sessions and acknowledgements: bootstrap of whole "
     "sessions; of chunks and messages: Woodruff, by session (hub_lag: by worker-second); shares: "
     "Clopper-Pearson; spurious: Garwood",
@@ -355,6 +356,7 @@ def figure_row(
         "high": _finite(estimate.high),
         "n": estimate.n,
         "effective": estimate.effective,
+        "longest": _finite(estimate.longest),
         "unit": unit or metric.unit,
         "error_p50": None,
         "error_p99": None,

@@ -98,10 +98,10 @@ def _measures(rows: dict[tuple[str, str], dict[str, Any]], run: dict[str, Any]) 
         unit = METRICS[metric].unit
         table.add_row(
             metric,
-            _number(middle["value"], unit),
-            _number(tail["value"], unit),
+            _number(middle, unit),
+            _number(tail, unit),
             _interval(tail),
-            _number(rows[metric, "p99"]["value"], unit),
+            _number(rows[metric, "p99"], unit),
             _bar(middle),
             str(middle["n"]),
         )
@@ -162,7 +162,7 @@ def _settings(summary: dict[str, Any]) -> Table:
             metric = METRICS[name]
             statistic = "share" if metric.kind == "share" else "p50"
             row = found.get((f"setting={label}", name, statistic))
-            cells.append(_number(row["value"], metric.unit) if row and row["n"] else "–")
+            cells.append(_number(row, metric.unit) if row and row["n"] else "–")
         table.add_row(label, *cells)
     return table
 
@@ -186,10 +186,14 @@ def _gates(gates: list[dict[str, Any]]) -> Table:
     return table
 
 
-def _number(value: float | None, unit: str) -> str:
+def _number(row: dict[str, Any], unit: str) -> str:
+    """A figure; of one that lies beyond every wait, how long the longest was."""
+    value, beyond = row["value"], ""
     if value is None:
-        return "beyond wait"  # so many turns were never answered that the quantile is not known
-    return f"{value:.0f} {unit}" if abs(value) >= 100 else f"{value:.1f} {unit}"
+        value, beyond = row.get("longest"), "> "
+    if value is None:
+        return "beyond wait"
+    return beyond + (f"{value:.0f} {unit}" if abs(value) >= 100 else f"{value:.1f} {unit}")
 
 
 def _bar(row: dict[str, Any]) -> str:

@@ -68,9 +68,9 @@ def ranges(lines: Sequence[Range], title: str) -> go.Figure | None:
 
 def _said(line: Range) -> str:
     half, most = line.statistics["p50"], line.statistics.get("p95")
-    said = f"p50 {measured(half.value, half.n, half.unit)}"
+    said = f"p50 {measured(half.value, half.n, half.unit, half.longest)}"
     if most is not None:
-        said += f" · p95 {measured(most.value, most.n, most.unit)}"
+        said += f" · p95 {measured(most.value, most.n, most.unit, most.longest)}"
     return f"{said} · {sample_size(line.n)}"
 
 
@@ -149,6 +149,6 @@ def spread(row: Statistic | None) -> str | tuple[str, str]:
     """A statistic as a cell: its value over its interval."""
     if row is None or not row.n:
         return NOTHING
-    value = measured(row.value, row.n, row.unit)
+    value = measured(row.value, row.n, row.unit, row.longest)
     bounds = interval(row.low, row.high, row.unit)
     return (value, bounds) if bounds else value

@@ -33,7 +33,10 @@ _FORMAT: Final = 1
 
 
 class Statistic(NamedTuple):
-    """One row of the summary. `value`, `low` and `high` are None where there is no data."""
+    """One row of the summary. `value`, `low` and `high` are None where there is no data.
+
+    `longest`: of a value that lies beyond every wait, how long the longest was.
+    """
 
     metric: str
     filter: str
@@ -43,6 +46,7 @@ class Statistic(NamedTuple):
     high: float | None
     n: int
     unit: str
+    longest: float | None = None
 
 
 class Run(NamedTuple):
@@ -176,6 +180,7 @@ def _statistic(row: dict[str, Any]) -> Statistic:
         high=row.get("high"),
         n=int(row.get("n") or 0),
         unit=row.get("unit") or "",
+        longest=row.get("longest"),
     )
 
 

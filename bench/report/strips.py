@@ -76,7 +76,7 @@ def strips(
             figure.add_trace(trace)
         half, most = statistics.get("p50"), statistics.get("p95")
         said = " · ".join(
-            f"{row_.statistic} {measured(row_.value, row_.n, unit)}"
+            f"{row_.statistic} {measured(row_.value, row_.n, unit, row_.longest)}"
             for row_ in (half, most)
             if row_
         )

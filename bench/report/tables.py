@@ -89,7 +89,7 @@ def _gate_line(entry: dict[str, Any]) -> GateLine:
         gate=text,
         verdict=verdict,
         role=VERDICT_COLOURS.get(verdict, "doubt"),
-        value=measured(value, int(entry.get("n") or 0), unit),
+        value=measured(value, int(entry.get("n") or 0), unit, entry.get("longest")),
         interval=interval(low, high, unit),
         n=plain(entry.get("n") or 0, "1"),
         reason=str(entry.get("reason") or ""),
@@ -238,7 +238,7 @@ def _headline(row: Statistic | None, name: str, about: str) -> Headline:
         return Headline(name, NO_DATA, sample_size(row.n if row else 0), about)
     spread = interval(row.low, row.high, row.unit)
     more = ", ".join(part for part in (spread, sample_size(row.n)) if part)
-    return Headline(name, measured(row.value, row.n, row.unit), more, about)
+    return Headline(name, measured(row.value, row.n, row.unit, row.longest), more, about)
 
 
 def why(run: Run) -> str:

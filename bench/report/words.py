@@ -70,9 +70,14 @@ def interval(low: float | None, high: float | None, unit: str = "") -> str:
     return f"[{bottom}, {'∞' if missing(high) else plain(high, unit)}]"
 
 
-def measured(value: float | None, n: int, unit: str) -> str:
-    """A statistic of `n` samples. Without a value, but with samples, it lies beyond every wait."""
-    return BEYOND if missing(value) and n else quantity(value, unit)
+def measured(value: float | None, n: int, unit: str, longest: float | None = None) -> str:
+    """A statistic of `n` samples. Without a value, but with samples, it lies beyond every wait.
+
+    Then it is more than the `longest` of them, where that is known.
+    """
+    if not missing(value) or not n:
+        return quantity(value, unit)
+    return BEYOND if missing(longest) else f">\u00a0{quantity(longest, unit)}"
 
 
 def with_interval(value: float | None, low: float | None, high: float | None, unit: str) -> str:

@@ -61,6 +61,9 @@ def test_the_sentence_says_by_how_much():
     assert rule(GATE, row(None, 900, None)).reason == (
         "p95(first_audio_latency) is beyond every wait [900, …], over the limit of 800 ms"
     )
+    assert rule(GATE, {**row(None, 900, None), "longest": 10_000.0}).reason == (
+        "p95(first_audio_latency) is > 10000 ms [900, …], over the limit of 800 ms"
+    )
 
 
 def test_a_tiny_sample_is_never_called_p95_and_says_what_it_lacks():

@@ -85,7 +85,7 @@ def test_no_samples_give_no_value():
 
 def test_only_waits_without_an_end_are_beyond_every_sample_and_no_lack_of_data():
     found = estimates(sample([5, 6], censored=[0, 1]), QUANTILES)["p50"]
-    assert found == (np.inf, 5, np.inf, 2, 2)
+    assert found == (np.inf, 5, np.inf, 2, 2, 6)
 
 
 def test_an_interval_reaches_as_far_as_the_exact_binomial_on_effective_samples():
@@ -116,6 +116,7 @@ def test_a_wait_without_an_end_beyond_all_samples_pushes_the_quantiles_up():
     assert found["p95"].value == pytest.approx(np.quantile(values, 0.95))
     assert found["p99.9"].value == np.inf
     assert found["p99.9"].high == np.inf
+    assert (found["p99.9"].longest, found["p50"].longest) == (1000, None)
     assert found["mean"].value == found["max"].value == np.inf
     assert found["min"].value == 1
 

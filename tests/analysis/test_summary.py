@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bench.analysis.judge import judge_run
 from bench.analysis.pipeline import analyse
 from bench.errors import RunFolderError
-from bench.plan.gates import STATISTICS
+from bench.plan.gates import STATISTICS, parse_gate
 from bench.plan.metrics import METRICS, VERSION
 from tests.analysis.story import (
     IN_TEXT,
@@ -183,7 +184,23 @@ def test_callers_who_were_turned_away_wait_for_ever_in_the_quantiles(tmp_path):
     turns, _, rows, _ = analysed(tmp_path, conversation(0, 3), *(s.finish() for s in refused))
     assert (turns["outcome"] == "rejected").sum() == 19
     row = rows["first_audio_latency", "p50"]
-    assert (row["value"], row["n"]) == (None, 22)
+    assert (row["value"], row["n"], row["longest"]) == (None, 22, None)
+
+
+def test_a_quantile_that_nobody_lived_to_see_is_more_than_the_longest_wait(tmp_path):
+    """A p95 of callers who gave up is no lack of data: it is more than they waited."""
+    vain = Story(0).begin().microphone().say(0)
+    vain.ear()
+    told = [conversation(number, 1) for number in range(1, 9)]
+    _, _, rows, _ = analysed(tmp_path, vain.gave_up(11200).finish(), *told)
+    row, known = rows["first_audio_latency", "p95"], rows["first_audio_latency", "p50"]
+    waited = 11_200 - 1_200  # since the end of what was said
+    assert (row["value"], row["longest"]) == (None, waited)
+    assert rows["first_audio_latency", "max"]["longest"] == waited
+    assert (known["value"], known["longest"]) == (850, None)
+    verdict = judge_run(tmp_path, [parse_gate("p95(first_audio_latency) < 800 ms")], None)
+    assert f"is > {waited} ms" in verdict["gates"][0]["reason"]
+    assert verdict["gates"][0]["longest"] == waited
 
 
 def test_tokens_are_what_the_server_reports_and_nothing_where_it_does_not(tmp_path):
