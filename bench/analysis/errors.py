@@ -43,21 +43,21 @@ def is_error(events: pd.DataFrame) -> Flags:
     return is_type(events, "error", *bare)
 
 
-def said_of(events: pd.DataFrame) -> pd.DataFrame:
-    """`code`, `message` and `event_id` of every error among `events`."""
+def errors_of(events: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The errors among `events`, and `code`, `message` and `event_id` of each."""
     errors = events[is_error(events)]
     said, kind = parsed(errors, "code", "message", "event_id"), errors["type"].astype("object")
-    return said.assign(code=said["code"].where(~kind.str.startswith(_BARE), kind))
+    return errors, said.assign(code=said["code"].where(~kind.str.startswith(_BARE), kind))
 
 
 def count_errors(events: pd.DataFrame) -> int:
     """Errors among `events`, races and provoked ones apart."""
-    return int(faults(said_of(events)).sum())
+    return int(faults(errors_of(events)[1]).sum())
 
 
 def errors_by_code(events: pd.DataFrame) -> dict[str, int]:
     """All errors among `events` by their code, the most frequent first."""
-    said = said_of(events)
+    _, said = errors_of(events)
     words = said["code"].map(lambda code: code if isinstance(code, str) and code else _NAMELESS)
     words = words.where(~_provoked(said), words.astype(str) + PROVOKED_MARK)
     counts = words.value_counts()

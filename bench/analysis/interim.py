@@ -147,11 +147,8 @@ class Looks:
                     return self._ending(ruling, since, f"{at} into the run; nothing can mend that")
             elif since[0].to_ns <= look.from_ns:
                 span = f"{self._second(look.from_ns)} to {self._second(look.to_ns)} of the run"
-                when = (
-                    f"of turns begun from {span}"
-                    if of_turns(gate)
-                    else (f"of all measured up to {self._second(look.at_ns)} of the run")
-                )
+                so_far = f"of all measured up to {self._second(look.at_ns)} of the run"
+                when = f"of turns begun from {span}" if of_turns(gate) else so_far
                 looks = f"as in all {len(since)} looks since {self._second(since[0].from_ns)}"
                 return self._ending(ruling, since, f"{when}, {looks}")
         return None

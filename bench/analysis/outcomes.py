@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bench.analysis.errors import faults, is_error, said_of
+from bench.analysis.errors import errors_of, faults
 from bench.analysis.sessions import IN_ORDER
 from bench.analysis.speech import owner
 from bench.analysis.tables import Ints, bodies, integers, nullable, of_type, parsed, texts
@@ -82,7 +82,7 @@ def error_texts(events: pd.DataFrame, turns: pd.DataFrame) -> pd.Series:
     Errors that are nobody's fault, and refusals of what no answer hangs on (`ASIDE`), are no
     turn's.
     """
-    rows, said = events[is_error(events)], said_of(events)
+    rows, said = errors_of(events)
     said = said.assign(turn=owner(turns, rows["session"].to_numpy(), rows["at_ns"].to_numpy()))
     aside = _ids(of_type(events, *ASIDE, direction="out"), rows)
     place = pd.MultiIndex.from_arrays([rows["session"].to_numpy(), said["event_id"].astype(str)])

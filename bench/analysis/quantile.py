@@ -57,8 +57,8 @@ class Estimate(NamedTuple):
 
     `effective` is how many independent samples the `n` are worth, where that is asked: of the
     quantiles of turns and sessions, and of shares; of means it is the number of sessions.
-    `longest` is the longest wait of all, where the value is infinite: it is more than that
-    (infinite where somebody was turned away, and waits for ever).
+    `longest` is the longest wait of all, where a quantile or the max is infinite: it is more than
+    that (infinite where somebody was turned away, and waits for ever).
     """
 
     value: float | None
@@ -94,10 +94,9 @@ def estimates(
         return dict.fromkeys((*quantiles, "mean", "min", "max"), Estimate(None))
     if not len(seen):  # everybody waited, and nothing ever came
         sessions = float(cluster.max()) + 1
-        beyond = Estimate(
-            np.inf, float(values[0]), np.inf, len(values), sessions, float(values[-1])
-        )
-        return dict.fromkeys((*quantiles, "mean", "min", "max"), beyond)
+        beyond = Estimate(np.inf, float(values[0]), np.inf, len(values), sessions)
+        more = beyond._replace(longest=float(values[-1]))
+        return dict.fromkeys((*quantiles, "max"), more) | dict.fromkeys(("mean", "min"), beyond)
     n, sessions, ended = len(values), int(cluster.max()) + 1, not censored.any()
     asked = np.array(list(quantiles.values()))
     point = quantiles_of(np.ones((n, 1), np.int32), values, censored, asked)[0]

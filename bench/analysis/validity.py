@@ -183,7 +183,7 @@ def remarks(evidence: Evidence) -> list[str]:
     looks = evidence.run.get("interim") or {}
     if broken_off := looks.get("broken"):
         found.append(f"--abort-on-fail looked no more at the run from some point on: {broken_off}")
-    if looks and not looks.get("looks") and not looks.get("broken"):
+    elif looks and not looks["looks"]:
         found.append("--abort-on-fail: no look was made; the run ended before the first was due")
     found += _blind(looks, (ended or {}).get("gate"), evidence.run.get("plan") or {})
     return found

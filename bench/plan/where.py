@@ -46,6 +46,7 @@ _OPERATORS: Final = {
     "number": ("=", "!=", "<", "<=", ">", ">="),
 }
 _MOST: Final = 10**9
+"""No number in a filter is larger (nine digits), nor any number that it asks for."""
 _CONDITION: Final = re.compile(
     r"""\s*(?P<key>[A-Za-z_]+)\s*(?P<operator>!=|<=|>=|=|<|>|~)\s*
         (?:"(?P<quoted>[^"]*)"|(?P<bare>[^,"\s]+))\s*""",

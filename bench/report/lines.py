@@ -81,6 +81,7 @@ def _range(lines: Sequence[Line]) -> tuple[float, float]:
 def _trace(place: dict[str, int], line: Line, ends: tuple[float, float]) -> go.Scatter:
     """The points of a line with their intervals as whiskers; an open one goes to the axis' end."""
     tone = metric_colour(line.metric)
+    reaches = [(point, _reach(point, ends)) for point in line.points]
     return go.Scatter(
         x=[place[point.entry.key] for point in line.points],
         y=[point.value for point in line.points],
@@ -100,8 +101,8 @@ def _trace(place: dict[str, int], line: Line, ends: tuple[float, float]) -> go.S
         error_y={
             "type": "data",
             "symmetric": False,
-            "array": [_reach(point, ends).high - point.value for point in line.points],
-            "arrayminus": [point.value - _reach(point, ends).low for point in line.points],
+            "array": [high - point.value for point, (_, high) in reaches],
+            "arrayminus": [point.value - low for point, (low, _) in reaches],
             "color": tone,
             "thickness": 1,
             "width": 2,
@@ -111,21 +112,12 @@ def _trace(place: dict[str, int], line: Line, ends: tuple[float, float]) -> go.S
     )
 
 
-class _Reach(NamedTuple):
-    """Where a whisker begins and ends."""
-
-    low: float
-    high: float
-
-
-def _reach(point: Point, ends: tuple[float, float]) -> _Reach:
-    """The interval of a point as drawn; of an unknown one nothing, as in the table."""
+def _reach(point: Point, ends: tuple[float, float]) -> tuple[float, float]:
+    """From where to where its whisker goes; of an unknown interval nowhere, as in the table."""
     if point.low is None and point.high is None:
-        return _Reach(point.value, point.value)
+        return point.value, point.value
     low, high = ends
-    return _Reach(
-        low if point.low is None else point.low, high if point.high is None else point.high
-    )
+    return low if point.low is None else point.low, high if point.high is None else point.high
 
 
 def _open(

@@ -84,8 +84,10 @@ def test_no_samples_give_no_value():
 
 
 def test_only_waits_without_an_end_are_beyond_every_sample_and_no_lack_of_data():
-    found = estimates(sample([5, 6], censored=[0, 1]), QUANTILES)["p50"]
-    assert found == (np.inf, 5, np.inf, 2, 2, 6)
+    every = estimates(sample([5, 6], censored=[0, 1]), QUANTILES)
+    assert every["p50"] == (np.inf, 5, np.inf, 2, 2, 6)
+    # Who gave up at 5 might have been answered at 5.5: of these nobody knows that they are above 6.
+    assert every["min"] == every["mean"] == (np.inf, 5, np.inf, 2, 2, None)
 
 
 def test_an_interval_reaches_as_far_as_the_exact_binomial_on_effective_samples():
