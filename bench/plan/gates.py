@@ -20,6 +20,7 @@ statistic that does not fit its kind, a metric that the script can never yield o
 nothing can meet is an error.
 """
 
+import operator
 import re
 from collections.abc import Collection, Sequence
 from difflib import get_close_matches
@@ -27,7 +28,7 @@ from typing import NamedTuple
 
 from bench.errors import GateError
 from bench.plan.metrics import METRICS, Metric
-from bench.plan.where import OF_SESSIONS, Condition, Known, parse_where, unmeetable
+from bench.plan.where import COMPARE, OF_SESSIONS, Condition, Known, parse_where, unmeetable
 
 QUANTILES = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
 STATISTICS = {
@@ -36,13 +37,7 @@ STATISTICS = {
     "share": ("share",),
     "count": ("count", "rate"),
 }
-OPERATORS = {
-    "<": lambda value, limit: value < limit,
-    "<=": lambda value, limit: value <= limit,
-    ">": lambda value, limit: value > limit,
-    ">=": lambda value, limit: value >= limit,
-    "==": lambda value, limit: value == limit,
-}
+OPERATORS = COMPARE | {"==": operator.eq}
 _UNITS = {
     "ms": {"": 1.0, "ms": 1.0, "s": 1000.0},
     "%": {"": 1.0, "%": 1.0},

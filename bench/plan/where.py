@@ -32,13 +32,16 @@ ROLES: Final = ("line", "interruption", "sound", "text")
 OF_SESSIONS: Final = ("script", "setting", "worker", "session")
 """Keys that a session has, too."""
 
-_HOLDS: Final[dict[str, Callable[[Any, Any], Any]]] = {
-    "=": operator.eq,
-    "!=": operator.ne,
+COMPARE: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "<": operator.lt,
     "<=": operator.le,
     ">": operator.gt,
     ">=": operator.ge,
+}
+"""The comparisons that gates and their filters have in common."""
+_HOLDS: Final = COMPARE | {
+    "=": operator.eq,
+    "!=": operator.ne,
     "~": lambda value, pattern: re.search(pattern, value),
 }
 _OPERATORS: Final = {
