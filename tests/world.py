@@ -1,39 +1,52 @@
 """A world without time: callers and reference servers in one process, joined by perfect links.
 
-Every conversation is the real machine, every server side is the real behaviour, and between them
-are links that take exactly as long as they are told. Time leaps from one due instant to the next,
-as trio's mock clock does, so a minute of talk takes milliseconds and every scripted latency must
-come out to the nanosecond. What happens is recorded as rows by the same functions as in a real
-run, and can be sealed into a run folder and analysed by the same pipeline.
+Every conversation is the real machine in a real session of the load path, every server side is the
+real behaviour, and between them are links that take exactly as long as they are told. Time leaps
+from one due instant to the next, as trio's mock clock does, so a minute of talk takes milliseconds
+and every scripted latency must come out to the nanosecond. What happens is recorded by the same
+code as in a real run, and can be sealed into a run folder and analysed by the same pipeline.
+`tests.virtual_run` plays whole scenario files here.
 """
 
 import heapq
+from collections.abc import Callable
 from itertools import count
+from unittest import mock
 
 import msgspec
 import numpy as np
 
-from bench.corpus.energy import envelope
+from bench.load.health import Watch
+from bench.load.levels import Levels
+from bench.load.session import Session, Start
+from bench.load.wire import Ended, Reached, Sent, Text
 from bench.plan.reading import check_scenario
 from bench.plan.session import session_object
-from bench.protocol import server
-from bench.protocol.codec import decode_client, decode_server, encode
+from bench.protocol.codec import decode_client, encode, type_of
+from bench.protocol.server import ServerMessage
+from bench.reference import truth
+from bench.reference.account import Account
+from bench.reference.admission import INWORLD_PATH, Refused, admit
 from bench.reference.behaviour import Behaviour
+from bench.reference.board import Board
+from bench.reference.call import _ids
 from bench.reference.profile import Profile
 from bench.reference.repertoire import Repertoire
-from bench.runs.facts import audio_row, in_row, note_row, out_row
+from bench.reference.schedule import Close
 from bench.runs.folder import RunFolder, provenance
 from bench.runs.job import _plain
 from bench.runs.log import HealthRow, Log
+from bench.runs.rows import Row
 from bench.runs.seal import seal
-from bench.voice.audio import PCM16_24K, ms
-from bench.voice.conversation import Conversation, Manners, Note
+from bench.voice.audio import NS_PER_S, PCM16_24K, ms
+from bench.voice.conversation import Conversation, Manners
 from bench.voice.directions import Part
 from bench.voice.microphone import record
 from bench.voice.scripts import SCRIPTS
 from bench.voice.utterance import Utterance
 
 VAD = {"type": "server_vad", "threshold": 0.5, "prefix_padding_ms": 300, "silence_duration_ms": 500}
+PATH = f"{INWORLD_PATH}?key=virtual&protocol=realtime"
 
 
 def voice(name, onset_ms, speech_ms, tail_ms=200, *, tags=(), pitch=120, pause=None):
@@ -53,160 +66,320 @@ def voice(name, onset_ms, speech_ms, tail_ms=200, *, tags=(), pitch=120, pause=N
     )  # fmt: skip
 
 
+class Rows(list):
+    """The log of one session (`bench.runs.log.Log`): a list of its rows, in order."""
+
+    before_flush: Callable[[], None] = staticmethod(lambda: None)
+
+    def reserve(self):
+        self.append(None)
+        return len(self) - 1
+
+    def fill(self, place, row):
+        self[place] = Row(*row)
+
+
+class Tally:
+    """What a session tells of itself while it runs."""
+
+    outcome = None
+
+    def turn(self, latency_ms, nbytes, failure):
+        pass
+
+    def ended(self, outcome):
+        self.outcome = outcome
+
+
+class Link:
+    """What its wire (`bench.load.wire.Wire`) is to a session: two ways to the server of its call.
+
+    Refusals, closes and binary frames end it as they end a wire, by the same names.
+    """
+
+    wants_write, bytes_sent = False, 0
+
+    def __init__(self, world, call):
+        self.reads = self.stamped = 0
+        self.ended = False
+        self._world, self._call = world, call
+        self._unread = []
+
+    def start(self):
+        verdict = self._world.admit(self._call)
+        at_ns = self._world.now_ns
+        stages = [Reached("connected", at_ns), Reached("secured", at_ns)]
+        if isinstance(verdict, Refused):
+            return [*stages, *self._end("refused", f"HTTP {verdict.status}: {verdict.text}")]
+        return [*stages, Reached("upgraded", at_ns)]
+
+    def arrive(self, frame):
+        """A frame has come down: text, bytes or a Close."""
+        self._unread.append(frame)
+
+    def ready(self, **_):
+        unread, self._unread = self._unread, []
+        self.reads += 1
+        self.stamped += 1
+        return [happening for frame in unread for happening in self._read(frame)]
+
+    def send(self, message):
+        at_ns = self._world.now_ns
+        self._world.later(at_ns + self._world.up_ns, self._call.asked, message.payload)
+        return [Sent(message, at_ns, at_ns)]
+
+    def close(self):
+        return self._end("closed", "", 1000)
+
+    def abandon(self, outcome, reason):
+        return self._end(outcome, reason)
+
+    def line(self):
+        """There is no kernel that could say how the connection is."""
+
+    def _read(self, frame):
+        at_ns = self._world.now_ns
+        if isinstance(frame, bytes):
+            return self._end("binary", f"a binary message of {len(frame)} bytes")
+        if isinstance(frame, str):
+            return [] if self.ended else [Text(frame.encode(), at_ns, 0, at_ns)]
+        if frame.code == 1006:
+            return self._end("broken", "the connection was lost")
+        return self._end("closed", frame.reason or f"close code {frame.code}", frame.code)
+
+    def _end(self, outcome, reason, code=None):
+        if self.ended:
+            return []
+        self.ended = True
+        return [Ended(outcome, reason, code, self._world.now_ns)]
+
+
 class Call:
     """One session of the world: its caller, its server side, and the rows of what happened."""
 
-    def __init__(self, world, number, start_ns, script, session, manners):
-        self.number = number
-        self.rows = []
+    def __init__(self, world, start, conversation, path=PATH, on_over=lambda _: None):
+        self.start, self.path = start, path
+        self.number = start.number
+        self.rows = Rows()
         self.sent = []  # the truth: (due_ns, message) of everything the server sent
-        self.caller = Conversation(
-            script,
-            session_object(session),
-            lambda said, _: record(said, manners.chunk_ns),
-            manners,
-            name=f"s{number}",
-        )
-        self.server = Behaviour(world.profile, world.repertoire, number=number)
-        self._world = world
-        self._begun = self._over = False
-        self.script = self.setting = ""
-        world.later(start_ns, self, "open", b"")
+        self.truth = []  # the same as lines of the server's truth log
+        self.server = None
+        self.tally = Tally()
+        self.began_ns = self.ended_ns = None
+        self._world, self._on_over = world, on_over
+        self._link = Link(world, self)
+        self._levels = Levels(self.rows)
+        self.session = Session(
+            start, self._link, conversation, self.rows, self._levels, Watch(), self.tally,
+            self._finish,
+        )  # fmt: skip
 
-    def open(self, at_ns):
-        """The connection stands, at once."""
-        self._begun = True
-        detail = {"worker": 0, "script": self.script, "turns": 1, "setting": self.setting}
-        self.note(Note("bench.start", at_ns, due_ns=at_ns, detail=detail))
-        for stage in ("connected", "secured", "upgraded"):
-            self.note(Note(f"bench.{stage}", at_ns))
-        self.caller.open(at_ns)
-        self.server.open(at_ns)
+    @property
+    def caller(self):
+        """The conversation; a test may put another driver of it in its place."""
+        return self.session._conversation
 
-    def note(self, note):
-        self.rows.append(note_row(self.number, note))
+    @caller.setter
+    def caller(self, driver):
+        self.session._conversation = driver
 
-    def hear(self, text, at_ns):
-        """A message has come down the link."""
-        if self._over:
-            return
-        message = decode_server(text)
-        if isinstance(message, server.ResponseOutputAudioDelta):
-            audio_ns = PCM16_24K.duration_ns(len(message.delta))
-            levels = envelope(np.frombuffer(message.delta, "<i2"), PCM16_24K.rate)
-            self.rows.append(audio_row(self.number, message, audio_ns, at_ns, 0, at_ns, levels))
-        else:
-            self.rows.append(in_row(self.number, message, len(text), at_ns, 0, at_ns))
-        self.caller.receive(message, at_ns)
+    def open(self):
+        """Connect, at once."""
+        self.began_ns = self._world.now_ns
+        self.session.begin()
+
+    def asked(self, payload):
+        """A message has come up the link."""
+        self.server.receive(decode_client(payload), self._world.now_ns)
+
+    def hear(self, frame):
+        """A frame has come down the link."""
+        if not self.session.over:
+            self._link.arrive(frame)
+            self.session.ready(readable=True, writable=False)
 
     def turn(self, now_ns):
         """Everything that is due on either side."""
-        for said in self.caller.poll(now_ns):
-            if isinstance(said, Note):
-                self.note(said)
-            else:
-                self.rows.append(out_row(self.number, said, now_ns, now_ns))
-                self._world.later(now_ns + self._world.up_ns, self, "up", said.payload)
-        if self.caller.outcome is not None and not self._over:
-            self._over = True
-            detail = {"outcome": self.caller.outcome, "reason": self.caller.reason}
-            self.note(Note("bench.end", now_ns, detail={**detail, "close_code": 1000}))
-        for due in self.server.poll(now_ns):
-            assert due.due_ns == now_ns
-            self.sent.append((due.due_ns, due.message))
-            self._world.later(now_ns + self._world.down_ns, self, "down", encode(due.message))
+        if self.session.due_ns is not None and self.session.due_ns <= now_ns:
+            self.session.woken(now_ns)
+        if self.server is not None and not self.session.over:
+            for due in self.server.poll(now_ns):
+                assert due.due_ns == now_ns
+                self._say(due)
 
     def next_due(self):
-        if not self._begun:
+        if self.session.over or self.began_ns is None:
             return None
-        dues = [self.caller.next_due(), None if self._over else self.server.next_due()]
+        dues = (self.session.due_ns, self.server and self.server.next_due())
         return min((due for due in dues if due is not None), default=None)
+
+    def _say(self, due):
+        message, at_ns = due.message, due.due_ns
+        if isinstance(message, ServerMessage):
+            self.sent.append((at_ns, message))
+            names = ("", self.server.session_id, message.event_id, type_of(message))
+            self.truth.append(truth.Sent(*names, *_ids(message), due.cause, at_ns, at_ns, at_ns))
+            frame = encode(message).decode()
+        else:
+            frame = message if isinstance(message, Close) else message.payload
+        self._world.later(at_ns + self._world.down_ns, self.hear, frame)
+
+    def _finish(self):
+        self.ended_ns = self._world.now_ns
+        self._levels.flush()
+        if self.server is not None:
+            name, draws = self.server.session_id, list(self.server.draws.drawn)
+            span = (self.began_ns, self.ended_ns)
+            facts = (self.number, "", *span, None, len(self.sent), draws)
+            self.truth.append(truth.Ended("", name, *facts))
+        self._world.left(self)
+        self._on_over(self)
 
 
 class World:
     """Links take `up_ns` to the server and `down_ns` back; every server has `profile`."""
 
-    def __init__(self, profile=Profile(), *, up_ns=0, down_ns=0, replies=()):
+    def __init__(self, profile=Profile(), *, up_ns=0, down_ns=0, replies=(), repertoire=None):
         self.profile = profile
-        self.repertoire = Repertoire.of(
+        self.repertoire = repertoire or Repertoire.of(
             *(replies or (voice("reply", 0, 1500, 0, tags=("reply",)),))
         )
         self.up_ns, self.down_ns = up_ns, down_ns
         self.calls = []
         self.now_ns = 0
+        self.refusals = []  # lines of the truth log
+        self._board, self._account = Board(), Account(profile.limits)
+        self.open = []
+        self._upgrades = count()
         self._flying = []
         self._order = count()
 
-    def later(self, at_ns, call, way, payload):
-        heapq.heappush(self._flying, (at_ns, next(self._order), call, way, payload))
+    def later(self, at_ns, act, *arguments):
+        """Do so at that instant."""
+        heapq.heappush(self._flying, (at_ns, next(self._order), act, arguments))
 
     def call(
         self, script, part, *, start_ns=0, manners=Manners(), detection=VAD, session=(), setting=""
     ):
         """Begin a call that plays the stock script `script` (or a script) with `part`."""
-        play = SCRIPTS[script].play if isinstance(script, str) else script
-        session = {"type": "realtime", "turn_detection": detection, **dict(session)}
-        call = Call(self, len(self.calls), start_ns, play(Part(*part)), session, manners)
-        call.script, call.setting = script if isinstance(script, str) else "", setting
+        stock = isinstance(script, str)
+        number = len(self.calls)
+        conversation = Conversation(
+            (SCRIPTS[script].play if stock else script)(Part(*part)),
+            session_object({"type": "realtime", "turn_detection": detection, **dict(session)}),
+            lambda said, _: record(said, manners.chunk_ns),
+            manners,
+            name=f"s{number}",
+        )
+        start = Start(number, start_ns, 0, script if stock else "", 1, number, setting)
+        return self.add(Call(self, start, conversation), start_ns)
+
+    def add(self, call, at_ns):
+        """Begin a call at that instant."""
         self.calls.append(call)
+        self.later(at_ns, self._begin, call)
         return call
+
+    def _begin(self, call):
+        self.open.append(call)
+        call.open()
+
+    def left(self, call):
+        """A call is over."""
+        self.open.remove(call)
+
+    def admit(self, call):
+        """The server's verdict on an upgrade; where it goes on, the call's server side begins."""
+        number = next(self._upgrades)
+        others = sum(one.server is not None for one in self.open)
+        verdict = admit(call.path, None, self.profile, number=number, open_sessions=others)
+        if isinstance(verdict, Refused):
+            self.refusals.append(truth.TurnedAway(number, self.now_ns, verdict.status))
+            return verdict
+        call.server = Behaviour(
+            self.profile, self.repertoire, number=number, dialect=verdict.dialect,
+            model=verdict.model, board=self._board, account=self._account,
+            over_limit=verdict.over_limit,
+        )  # fmt: skip
+        call.server.open(self.now_ns)
+        return verdict
 
     def run(self, until_ns=ms(600_000)):
         """Let time leap until nothing is due any more."""
-        while True:
-            dues = [(due, call) for call in self.calls if (due := call.next_due()) is not None]
-            soonest = min((due for due, _ in dues), default=None)
-            flying = self._flying[0][0] if self._flying else None
-            instants = [at for at in (soonest, flying) if at is not None]
-            if not instants or min(instants) > until_ns:
-                return self
-            self.now_ns = max(self.now_ns, min(instants))
-            while self._flying and self._flying[0][0] <= self.now_ns:
-                at_ns, _, call, way, payload = heapq.heappop(self._flying)
-                if way == "open":
-                    call.open(at_ns)
-                elif way == "up":
-                    call.server.receive(decode_client(payload), at_ns)
-                else:
-                    call.hear(payload, at_ns)
-            for call in self.calls:
-                if call.next_due() is not None:
-                    call.turn(self.now_ns)
+        with self.clock():
+            while (soonest := self._soonest()) is not None and soonest <= until_ns:
+                self.now_ns = max(self.now_ns, soonest)
+                while self._flying and self._flying[0][0] <= self.now_ns:
+                    _, _, act, arguments = heapq.heappop(self._flying)
+                    act(*arguments)
+                for call in tuple(self.open):
+                    due = call.next_due()
+                    if due is not None and due <= self.now_ns:
+                        call.turn(self.now_ns)
+        return self
+
+    def clock(self):
+        """Sessions read the time of this world while the context is entered."""
+
+        def now_ns():
+            return self.now_ns
+
+        return mock.patch("bench.load.session.monotonic_ns", now_ns)
+
+    def _soonest(self):
+        dues = [due for call in self.open if (due := call.next_due()) is not None]
+        if self._flying:
+            dues.append(self._flying[0][0])
+        return min(dues, default=None)
 
     def seal(self, path, script="turn_taking"):
         """The run folder of what happened, ready to be analysed."""
-        folder = RunFolder.create(path)
         document = {"script": script, "load": {"sessions": len(self.calls)}}
         scenario = check_scenario(document, "", "world")
         end_ns = max(row.at_ns for call in self.calls for row in call.rows) + 1
-        log = Log(folder.logs / "worker-0.log")
-        for row in sorted((row for call in self.calls for row in call.rows), key=lambda r: r.at_ns):
-            log.append(row)
-        for second in range(end_ns // 1_000_000_000 + 2):
-            at_ns = second * 1_000_000_000
-            n = len(self.calls)
-            log.health(HealthRow(0, at_ns, at_ns, n, n, 0, 0.0, 0, 0.0, 0, 10, log.rows))
-        digest = log.close()
-        folder.write(
-            {
-                **provenance("world"),
-                "scenario": {
-                    "name": "world", "text": "", "sha256": "", "document": document,
-                    "effective": msgspec.to_builtins(scenario, enc_hook=_plain),
-                },
-                "corpus": {"name": "world", "sha256": "", "folder": ""},
-                "target": {"name": "reference", "url": "", "dialect": "inworld"},
-                "workers": 1,
-                "plan": {
-                    "sessions": len(self.calls), "scheduled": None, "start_ns": 0,
-                    "measured_from_ns": 0, "measured_to_ns": end_ns, "end_ns": end_ns,
-                },
-                "rows_written": {"0": log.rows},
-                "digests": {"0": digest},
-                "drained": [0],
-                "gates": [],
-                "baseline": None,
-            }
-        )  # fmt: skip
+        n = len(self.calls)
+        run = {
+            **provenance("world"),
+            "scenario": {
+                "name": "world", "text": "", "sha256": "", "document": document,
+                "effective": msgspec.to_builtins(scenario, enc_hook=_plain),
+            },
+            "corpus": {"name": "world", "sha256": "", "folder": ""},
+            "target": {"name": "reference", "url": "", "dialect": "inworld"},
+            "workers": 1,
+            "plan": {
+                "sessions": n, "scheduled": None, "start_ns": 0,
+                "measured_from_ns": 0, "measured_to_ns": end_ns, "end_ns": end_ns,
+            },
+            "gates": [],
+            "baseline": None,
+        }  # fmt: skip
+        folder = RunFolder.create(path)
+        folder.write(run)
+        folder.update(**self.write_logs(folder, 1, end_ns, lambda _worker, _at_ns: (n, n)))
         seal(folder)
         return folder
+
+    def write_logs(self, folder, workers, end_ns, held):
+        """The logs of the workers and of the server; returns what the workers acknowledge.
+
+        `held(worker, at_ns)`: how many sessions the worker should hold then, and how many it does.
+        """
+        logs = [Log(folder.logs / f"worker-{n}.log") for n in range(workers)]
+        rows = ((row, call) for call in self.calls for row in call.rows)
+        for row, call in sorted(rows, key=lambda pair: pair[0].at_ns):
+            logs[call.start.worker].append(row)
+        for worker, log in enumerate(logs):
+            for second in range(1, end_ns // NS_PER_S + 2):
+                at_ns = second * NS_PER_S
+                facts = (*held(worker, at_ns), 0, 0.0, 0, 0.0, 0, 10, log.rows)
+                log.health(HealthRow(worker, at_ns, at_ns, *facts))
+        told = truth.TruthLog(folder.truth)
+        for line in (*self.refusals, *(line for call in self.calls for line in call.truth)):
+            told.note(line)
+        told.close()
+        return {
+            "digests": {str(n): log.close() for n, log in enumerate(logs)},
+            "rows_written": {str(n): log.rows for n, log in enumerate(logs)},
+            "drained": list(range(workers)),
+        }

@@ -7,16 +7,19 @@ however many workers there are. Each random choice has a seed and a stream of it
 changing one leaves the others as they were.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from random import Random
 from typing import Any, NamedTuple
 
-from bench.plan.scenario import Ingredient
+from bench.plan.scenario import Ingredient, Scenario
 from bench.plan.session import first_session, session_object, suited
 from bench.plan.sweep import Setting
 from bench.protocol.objects import Session
 from bench.runs.job import Job, find_script, line_ids, tagged_ids
+from bench.voice.audio import NS_PER_MS, AudioFormat
+from bench.voice.conversation import Conversation, Manners
 from bench.voice.directions import Part, Script
+from bench.voice.microphone import Recording
 from bench.voice.scripts import SCRIPTS, marked
 from bench.voice.utterance import Utterance
 
@@ -40,6 +43,20 @@ class Role(NamedTuple):
         """The script to be played by session `number`."""
         script = find_script(self.kind.script)(self.part)
         return marked(script, self.marker, f"mark_{number}") if self.marker else script
+
+    def conversation(
+        self, number: int, scenario: Scenario, record: Callable[[Utterance, AudioFormat], Recording]
+    ) -> Conversation:
+        """The caller of session `number`; `record` gives what it says in a format, in chunks."""
+        caller = scenario.caller
+        manners = Manners(
+            chunk_ns=scenario.chunk_ms * NS_PER_MS,
+            answer_timeout_ns=caller.answer_timeout,
+            jitter_buffer_ns=caller.jitter_buffer,
+            flush=caller.flush,
+            truncate=caller.truncate,
+        )
+        return Conversation(self.script(number), self.asked, record, manners, name=f"s{number}")
 
 
 class Casting:

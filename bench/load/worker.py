@@ -18,7 +18,7 @@ import gevent
 from gevent.event import Event
 
 from bench.corpus.decode import utterance
-from bench.load.casting import Casting, Role
+from bench.load.casting import Casting
 from bench.load.health import Health
 from bench.load.levels import Levels
 from bench.load.loop import Loop
@@ -34,7 +34,6 @@ from bench.runs.job import (
 )
 from bench.runs.log import Log
 from bench.voice.audio import NS_PER_MS, NS_PER_S, PCM16_24K, AudioFormat
-from bench.voice.conversation import Conversation, Manners
 from bench.voice.microphone import Recording, record
 from bench.voice.utterance import Utterance
 
@@ -157,7 +156,7 @@ class Worker:
         session = Session(
             start,
             self._wire(number, role.model),
-            self._conversation(number, role),
+            role.conversation(number, self._job.scenario, self._record),
             self._log,
             self._levels,
             self._health.watch,
@@ -187,22 +186,6 @@ class Worker:
         key = f"bench-{os.getpid()}-{number}-{time.time_ns() // NS_PER_MS}"
         url = session_url(target.dialect, target.url, key=key, model=model)
         return Wire(self._address, url, self._headers, self._context)
-
-    def _conversation(self, number: int, role: Role) -> Conversation:
-        scenario, caller = self._job.scenario, self._job.scenario.caller
-        return Conversation(
-            role.script(number),
-            role.asked,
-            self._record,
-            Manners(
-                chunk_ns=scenario.chunk_ms * NS_PER_MS,
-                answer_timeout_ns=caller.answer_timeout,
-                jitter_buffer_ns=caller.jitter_buffer,
-                flush=caller.flush,
-                truncate=caller.truncate,
-            ),
-            name=f"s{number}",
-        )
 
     # ── utterances ───────────────────────────────────────────────────────────────────────────
 

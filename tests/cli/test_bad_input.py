@@ -3,36 +3,16 @@
 import json
 import resource
 import shutil
-import sys
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from bench.cli import main
 from bench.corpus.manifest import load_corpus, manifest_text
 from bench.plan.metrics import VERSION
 from bench.runs.job import describe, make_job, read_target
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def bench(monkeypatch, capsys):
-    """Run `bench …` in this process; returns (exit code, stdout, stderr)."""
-    monkeypatch.chdir(ROOT)
-    monkeypatch.setenv("COLUMNS", "200")
-    for variable in ("INWORLD_RUNTIME_BASE64_CREDENTIAL", "OPENAI_API_KEY"):
-        monkeypatch.delenv(variable, raising=False)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["bench", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            main()
-        out, err = capsys.readouterr()
-        return left.value.code, out, err
-
-    return run
 
 
 @pytest.fixture

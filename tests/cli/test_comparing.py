@@ -17,7 +17,6 @@ from bench.cli.interleaving import Interleaved, Wanted, interleave, order
 from bench.errors import UsageError
 from tests.analysis.comparing.chance import World, side
 from tests.analysis.comparing.test_side import folder_of
-from tests.cli.test_bad_input import bench  # noqa: F401 - a fixture
 
 DEMO = "scenarios/demo.toml"
 
@@ -49,7 +48,7 @@ def sides(folders):
     return (folders["new-1"], folders["new-2"], "--against", folders["old-1"], folders["old-2"])
 
 
-def test_against_takes_several_runs_and_the_worse_is_exit_1(bench, sides, tmp_path):  # noqa: F811
+def test_against_takes_several_runs_and_the_worse_is_exit_1(bench, sides, tmp_path):
     code, out, err = bench("compare", *sides, "--out", tmp_path / "cmp", "--json")
     assert code == 1, err
     found = json.loads(out)
@@ -60,21 +59,21 @@ def test_against_takes_several_runs_and_the_worse_is_exit_1(bench, sides, tmp_pa
     assert (tmp_path / "cmp" / "comparison.html").exists()
 
 
-def test_options_may_follow_the_runs_after_against(bench, folders):  # noqa: F811
+def test_options_may_follow_the_runs_after_against(bench, folders):
     words = ("compare", folders["old-1"], "--against", folders["old-2"], "--margin", "5", "--json")
     code, out, _ = bench(*words)
     assert code in {0, 4}
     assert json.loads(out)["margin"]["percent"] == 5
 
 
-def test_what_follows_against_with_an_equals_sign_is_no_candidate(bench, folders):  # noqa: F811
+def test_what_follows_against_with_an_equals_sign_is_no_candidate(bench, folders):
     words = ("compare", folders["new-1"], f"--against={folders['old-1']}", folders["old-2"])
     _, out, _ = bench(*words, "--json")
     sides = json.loads(out)["sides"]
     assert [len(sides[name]["runs"]) for name in ("a", "b")] == [1, 2]
 
 
-def test_a_run_is_not_compared_with_a_baseline_that_it_is_in(bench, folders, tmp_path):  # noqa: F811
+def test_a_run_is_not_compared_with_a_baseline_that_it_is_in(bench, folders, tmp_path):
     file = tmp_path / "demo.json"
     bench("baseline", "accept", folders["old-1"], folders["old-2"], "--out", file)
     code, _, err = bench("compare", folders["old-1"], "--against", file)
@@ -82,7 +81,7 @@ def test_a_run_is_not_compared_with_a_baseline_that_it_is_in(bench, folders, tmp
     assert "old-1: stands on both sides" in err
 
 
-def test_a_baseline_is_accepted_from_different_runs_and_from_no_file(bench, folders, tmp_path):  # noqa: F811
+def test_a_baseline_is_accepted_from_different_runs_and_from_no_file(bench, folders, tmp_path):
     file = tmp_path / "demo.json"
     code, _, err = bench("baseline", "accept", folders["old-1"], folders["old-1"], "--out", file)
     assert (code, file.exists()) == (2, False)
@@ -93,7 +92,7 @@ def test_a_baseline_is_accepted_from_different_runs_and_from_no_file(bench, fold
     assert "demo.json: is a file" in err
 
 
-def test_a_baseline_stands_for_its_runs(bench, folders, tmp_path):  # noqa: F811
+def test_a_baseline_stands_for_its_runs(bench, folders, tmp_path):
     file = tmp_path / "demo.json"
     code, out, err = bench(
         "baseline", "accept", folders["old-1"], folders["old-2"], "--name", "demo", "--out", file
@@ -119,7 +118,7 @@ def test_a_baseline_stands_for_its_runs(bench, folders, tmp_path):  # noqa: F811
         (("new-1", "--against", "old-1", "--points", "nan"), ["'--points'"]),
     ],
 )
-def test_what_cannot_be_compared_is_refused_in_one_line(bench, folders, arguments, words):  # noqa: F811
+def test_what_cannot_be_compared_is_refused_in_one_line(bench, folders, arguments, words):
     paths = [word.replace("old-1", str(folders["old-1"])) if "=" in word
              else folders.get(word, word) for word in arguments]  # fmt: skip
     code, out, err = bench("compare", *paths)
@@ -130,13 +129,13 @@ def test_what_cannot_be_compared_is_refused_in_one_line(bench, folders, argument
         assert word in err
 
 
-def test_what_is_allowed_is_said(bench, folders):  # noqa: F811
+def test_what_is_allowed_is_said(bench, folders):
     code, out, _ = bench("compare", folders["new-1"], "--against", folders["unlike"], "--allow")
     assert code in {0, 1, 4}
     assert "note  new-1 and unlike differ in the chunk size in ms: 100 and 20" in out
 
 
-def test_an_invalid_run_is_accepted_as_no_baseline(bench, folders, tmp_path):  # noqa: F811
+def test_an_invalid_run_is_accepted_as_no_baseline(bench, folders, tmp_path):
     file = tmp_path / "demo.json"
     code, _, err = bench("baseline", "accept", folders["void"], "--out", file)
     assert code == 2
@@ -200,14 +199,14 @@ def test_of_every_pair_the_other_side_goes_first():
         ),
     ],
 )
-def test_what_one_side_lacks_is_said_before_the_first_run(bench, tmp_path, arguments, words):  # noqa: F811
+def test_what_one_side_lacks_is_said_before_the_first_run(bench, tmp_path, arguments, words):
     code, _, err = bench("ab", DEMO, *arguments, "--out", tmp_path / "ab")
     assert code == 2
     assert all(word in err for word in words), err
     assert not (tmp_path / "ab").exists()
 
 
-def test_unlike_sides_are_refused_before_the_first_run(bench, tmp_path, monkeypatch):  # noqa: F811
+def test_unlike_sides_are_refused_before_the_first_run(bench, tmp_path, monkeypatch):
     monkeypatch.setattr("bench.cli.interleaving.run", None)  # nothing may start
     words = ("ab", DEMO, "--out", tmp_path / "ab", "--yes", "--b", "ws://127.0.0.1:9/v1/realtime")
     code, _, err = bench(*words)
@@ -286,21 +285,21 @@ def test_an_invalid_run_is_made_again_only_while_the_cap_holds(tmp_path, monkeyp
     assert "another run would pass --max-minutes 6.5" in said.getvalue()
 
 
-def test_a_folder_that_cannot_be_made_is_one_line(bench, monkeypatch):  # noqa: F811
+def test_a_folder_that_cannot_be_made_is_one_line(bench, monkeypatch):
     monkeypatch.setattr("bench.cli.interleaving._run", None)  # nothing may start
     code, _, err = bench("ab", DEMO, "--out", "/proc/none/ab")
     assert (code, err.count("\n")) == (2, 1)
     assert "--out /proc/none/ab: cannot be written" in err
 
 
-def test_what_is_not_there_is_no_run_and_no_baseline(bench):  # noqa: F811
+def test_what_is_not_there_is_no_run_and_no_baseline(bench):
     code, _, err = bench("compare", "nowhere", "--against", "nope.json")
     assert (code, err.count("\n")) == (2, 1)
     assert "nowhere: no such file; give a run folder, or a baseline" in err
 
 
 @pytest.mark.parametrize("words", [("compare", "{}", "--against", "{}"), ("judge", "{}")])
-def test_a_name_that_no_file_can_have_is_one_line_too(bench, words):  # noqa: F811
+def test_a_name_that_no_file_can_have_is_one_line_too(bench, words):
     code, _, err = bench(*(word.format("a" * 300) for word in words))
     assert (code, err.count("\n")) == (2, 1)
     assert "Traceback" not in err

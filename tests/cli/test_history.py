@@ -2,13 +2,12 @@
 
 import json
 import subprocess
-import sys
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from bench.cli import main
 from bench.cli.history import _since
 from bench.errors import UsageError
 from bench.runs.history import add
@@ -18,24 +17,10 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def bench(monkeypatch, capsys):
+def history(bench, monkeypatch):
     """Run `bench history …`; returns (exit code, stdout, stderr)."""
-    monkeypatch.chdir(ROOT)
     monkeypatch.setenv("COLUMNS", "120")
-    for variable in (
-        "GITHUB_SHA", "GITHUB_HEAD_REF", "GITHUB_REF_NAME", "CI_COMMIT_SHA", "CI_COMMIT_REF_NAME",
-    ):  # fmt: skip
-        monkeypatch.delenv(variable, raising=False)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["bench", "history", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            main()
-        out, err = capsys.readouterr()
-        assert "Traceback" not in err
-        return left.value.code, out, err
-
-    return run
+    return partial(bench, "history")
 
 
 @pytest.fixture
@@ -60,17 +45,17 @@ def run_folder(tmp_path_factory):
     return folder
 
 
-def test_a_run_is_added_once_at_the_commit_of_the_checkout(bench, run_folder, tmp_path):
+def test_a_run_is_added_once_at_the_commit_of_the_checkout(history, run_folder, tmp_path):
     store = tmp_path / "new" / "history.sqlite"
-    code, out, _ = bench("add", run_folder, "--store", store)
+    code, out, _ = history("add", run_folder, "--store", store)
     assert code == 0
     assert out.startswith(f"added  {run_folder} at ")
-    code, out, _ = bench("add", run_folder, "--store", store)
+    code, out, _ = history("add", run_folder, "--store", store)
     assert (code, out.startswith(f"kept   {run_folder}")) == (0, True)
     git = subprocess.run(
         ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    _, out, _ = bench("show", "--store", store, "--json")
+    _, out, _ = history("show", "--store", store, "--json")
     ((run,),) = (group["runs"] for group in json.loads(out)["groups"])
     assert run["commit"] == git.stdout.strip()
 
@@ -87,27 +72,27 @@ def test_a_run_is_added_once_at_the_commit_of_the_checkout(bench, run_folder, tm
     ],
 )  # fmt: skip
 def test_commit_and_branch_are_what_ci_says(
-    bench, run_folder, tmp_path, monkeypatch, said, commit, branch
+    history, run_folder, tmp_path, monkeypatch, said, commit, branch
 ):
     store = tmp_path / "history.sqlite"
     for name, value in said.items():
         monkeypatch.setenv(name, value)
-    bench("add", run_folder, "--store", store)
-    _, out, _ = bench("show", "--store", store, "--json")
+    history("add", run_folder, "--store", store)
+    _, out, _ = history("show", "--store", store, "--json")
     (group,) = json.loads(out)["groups"]
     assert (group["branch"], group["runs"][0]["commit"]) == (branch, commit)
 
 
-def test_outside_a_checkout_commit_and_branch_are_empty(bench, run_folder, tmp_path, monkeypatch):
+def test_outside_a_checkout_commit_and_branch_are_empty(history, run_folder, tmp_path, monkeypatch):
     store = tmp_path / "history.sqlite"
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "nothing"))
-    code, out, _ = bench("add", run_folder, "--store", store)
+    code, out, _ = history("add", run_folder, "--store", store)
     assert code == 0
     assert " at " not in out
 
 
-def test_lines_are_shown_as_sparklines_and_changes_as_sentences(bench, store):
-    code, out, _ = bench("show", "--store", store, "--branch", "main")
+def test_lines_are_shown_as_sparklines_and_changes_as_sentences(history, store):
+    code, out, _ = history("show", "--store", store, "--branch", "main")
     assert code == 0
     row = next(line for line in out.splitlines() if "p50 first_audio_latency " in line)
     assert "×" in row  # the invalid run has its place
@@ -122,22 +107,22 @@ def test_lines_are_shown_as_sparklines_and_changes_as_sentences(bench, store):
         assert "p = " in line
 
 
-def test_what_lies_within_the_intervals_is_drawn_level(bench, tmp_path):
+def test_what_lies_within_the_intervals_is_drawn_level(history, tmp_path):
     store = tmp_path / "history.sqlite"
     add(store, list(past(8, noise=0.0001)))
-    _, out, _ = bench("show", "--store", store)
+    _, out, _ = history("show", "--store", store)
     row = next(line for line in out.splitlines() if "p50 first_audio_latency " in line)
     assert {letter for letter in row if letter in "▁▂▃▄▅▆▇█"} <= {"▄", "▅"}
 
 
-def test_lines_that_must_not_be_joined_are_said_to_be_apart_and_why(bench, store):
-    _, out, _ = bench("show", "--store", store)
+def test_lines_that_must_not_be_joined_are_said_to_be_apart_and_why(history, store):
+    _, out, _ = history("show", "--store", store)
     assert out.startswith("2 settings, whose runs must not be joined: branch differ")
     assert "no change points: 3 more runs before a change can be told" in out
 
 
-def test_one_metric_and_statistic_can_be_asked_for(bench, store):
-    _, out, _ = bench(
+def test_one_metric_and_statistic_can_be_asked_for(history, store):
+    _, out, _ = history(
         "show", "--store", store, "--branch", "main", "--metric", "endpointing_delay",
         "--statistic", "p95", "--json",
     )  # fmt: skip
@@ -153,33 +138,33 @@ def test_one_metric_and_statistic_can_be_asked_for(bench, store):
     assert [entry["why"] for entry in line["aside"]] == ["invalid"]
 
 
-def test_a_page_is_written_beside_the_table(bench, store, tmp_path):
+def test_a_page_is_written_beside_the_table(history, store, tmp_path):
     page = tmp_path / "history.html"
-    code, out, _ = bench("show", "--store", store, "--html", page)
+    code, out, _ = history("show", "--store", store, "--html", page)
     assert code == 0
     assert f"page    {page}" in out
     assert page.read_text().startswith("<!doctype html>")
 
 
-def test_an_export_goes_to_a_file_or_to_stdout(bench, store, tmp_path):
-    code, out, err = bench("export", "--format", "bmf", "--branch", "main", "--store", store)
+def test_an_export_goes_to_a_file_or_to_stdout(history, store, tmp_path):
+    code, out, err = history("export", "--format", "bmf", "--branch", "main", "--store", store)
     assert code == 0
     assert json.loads(out)
     file = tmp_path / "bmf.json"
-    bench("export", "--format", "bmf", "--branch", "main", "--store", store, "--out", file)
+    history("export", "--format", "bmf", "--branch", "main", "--store", store, "--out", file)
     assert file.read_text() == out
-    code, out, err = bench(
+    code, out, err = history(
         "export", "--format", "github-action-benchmark", "--branch", "main", "--store", store
     )
     assert json.loads(out)
     assert "left out: 1 figure of the other direction" in err
 
 
-def test_histories_are_merged(bench, store, tmp_path):
+def test_histories_are_merged(history, store, tmp_path):
     other = tmp_path / "other.sqlite"
     add(other, past(2, branch="other"))
-    assert bench("merge", other, "--store", store)[1] == f"added  2 runs of {other}\n"
-    assert bench("merge", other, "--store", store)[1] == f"added  0 runs of {other}\n"
+    assert history("merge", other, "--store", store)[1] == f"added  2 runs of {other}\n"
+    assert history("merge", other, "--store", store)[1] == f"added  0 runs of {other}\n"
 
 
 @pytest.mark.parametrize(
@@ -202,8 +187,8 @@ def test_histories_are_merged(bench, store, tmp_path):
         (["add", "missing"], ["missing: no run here"]),
     ],
 )
-def test_what_is_wrong_is_one_line_with_the_remedy(bench, store, arguments, words):
-    code, _, err = bench(*arguments, "--store", store)
+def test_what_is_wrong_is_one_line_with_the_remedy(history, store, arguments, words):
+    code, _, err = history(*arguments, "--store", store)
     assert code == 2
     (line,) = err.strip().splitlines()
     assert line.startswith("bench: ")
@@ -211,14 +196,14 @@ def test_what_is_wrong_is_one_line_with_the_remedy(bench, store, arguments, word
         assert word in line
 
 
-def test_a_history_that_is_not_there_says_how_to_begin_one(bench, tmp_path):
-    code, _, err = bench("show", "--store", tmp_path / "none.sqlite")
+def test_a_history_that_is_not_there_says_how_to_begin_one(history, tmp_path):
+    code, _, err = history("show", "--store", tmp_path / "none.sqlite")
     assert code == 2
     assert "bench history add" in err
 
 
-def test_runs_without_figures_of_those_asked_for_are_still_listed(bench, store):
-    code, out, _ = bench("show", "--store", store, "--metric", "tool_call_latency")
+def test_runs_without_figures_of_those_asked_for_are_still_listed(history, store):
+    code, out, _ = history("show", "--store", store, "--metric", "tool_call_latency")
     assert code == 0
     assert "2026-09-30" in out
     assert "no figures of those that were asked for" in out
@@ -239,11 +224,11 @@ def runs_of(told):
         ("", "2026-09-01", 30),
     ],
 )
-def test_only_runs_since_a_date_are_shown_and_exported(bench, store, since, first, runs):
+def test_only_runs_since_a_date_are_shown_and_exported(history, store, since, first, runs):
     asked = ["--branch", "main", "--store", store, "--since", since]
-    shown = runs_of(bench("show", *asked, "--json")[1])
+    shown = runs_of(history("show", *asked, "--json")[1])
     assert (shown[0], shown[-1], len(shown)) == (first, "2026-09-30", runs)
-    _, out, _ = bench("export", "--format", "otava", *asked)
+    _, out, _ = history("export", "--format", "otava", *asked)
     rows = out.splitlines()[1:]
     assert rows[0].startswith(first)
     assert len(rows) == sum(day != "2026-09-06" for day in shown)  # the invalid run's

@@ -2,13 +2,11 @@
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 
 from bench.analysis.pipeline import analyse
-from bench.cli import main
 from bench.runs.folder import RunFolder
 from bench.runs.job import describe, make_job, read_target
 from tests.analysis.story import conversation, write_run
@@ -37,19 +35,10 @@ def folder(analysed, tmp_path):
 
 
 @pytest.fixture
-def bench(monkeypatch, capsys):
-    monkeypatch.chdir(ROOT)
+def bench(bench, monkeypatch):
+    """As in a terminal of 80 columns."""
     monkeypatch.setenv("COLUMNS", "80")
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["bench", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            main()
-        out, err = capsys.readouterr()
-        assert "Traceback" not in err, err
-        return left.value.code, out, err
-
-    return run
+    return bench
 
 
 def test_explain_gives_a_sentence_for_every_gate(bench, folder):

@@ -15,6 +15,7 @@ from bench.analysis.pipeline import analyse
 from bench.plan.gates import parse_gate
 from bench.protocol import server
 from bench.protocol.client import InputAudioBufferAppend
+from bench.protocol.codec import decode_client
 from bench.reference.profile import Profile, ResponseProfile, TranscriptionProfile, VadProfile
 from bench.voice.audio import NS_PER_MS, ms
 from bench.voice.directions import Pause
@@ -155,14 +156,15 @@ def earliest_stop_ms(offset_ms, silence_ms, chunk_ms=100):
 
 def eavesdrop(call):
     """A list that will hold the audio of every append that reaches the call's server."""
-    heard, receive = [], call.server.receive
+    heard, asked = [], call.asked
 
-    def listening(message, at_ns):
+    def listening(payload):
+        message = decode_client(payload)
         if isinstance(message, InputAudioBufferAppend):
             heard.append(message.audio)
-        return receive(message, at_ns)
+        asked(payload)
 
-    call.server.receive = listening
+    call.asked = listening
     return heard
 
 

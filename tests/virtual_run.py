@@ -1,0 +1,183 @@
+"""Whole runs of `bench run` in virtual time: no process, no socket, no waiting.
+
+The command line, the scenario file, who says what, the sessions, the server and everything after
+the last row are the product's own. What `virtual_time` replaces is the one function that starts
+processes and waits for them: the workers' schedule is played in a `tests.world`. So every figure is
+exact, and the same in every run on every machine; and a minute of load costs a second or two.
+"""
+
+import io
+from contextlib import contextmanager
+from functools import cache, partial
+from pathlib import Path
+from typing import NamedTuple
+from unittest import mock
+
+from rich.console import Console
+
+from bench.analysis.judge import EXIT_CODES, judge_run
+from bench.analysis.pipeline import analyse
+from bench.cli.run import Options, run
+from bench.cli.settle import seal_logs, settle
+from bench.corpus.decode import load_utterances
+from bench.corpus.manifest import load_corpus
+from bench.load.casting import Casting
+from bench.load.session import Start
+from bench.plan.arrivals import arrivals
+from bench.plan.gates import parse_gate
+from bench.protocol.dialects import session_url
+from bench.reference.admission import INWORLD_PATH
+from bench.reference.profile import load_profile
+from bench.reference.repertoire import Repertoire
+from bench.runs.folder import RunFolder
+from bench.voice.audio import NS_PER_MS, NS_PER_S, PCM16_24K
+from bench.voice.microphone import record
+from tests.world import Call, World
+
+AFTER_FAILURE_NS = NS_PER_S
+"""Pause of a slot whose session failed, as in `bench.load.users`."""
+
+
+@contextmanager
+def virtual_time(*, up_ns=0, down_ns=0):
+    """In here `bench run`, `calibrate` and `ab` play against the embedded server in no time.
+
+    Links take `up_ns` to the server and `down_ns` back.
+    """
+
+    def start(options, job, folder, _crew, _limits, _talk):
+        assert not job.target.url, "virtual time has the embedded server alone"
+        assert not options.probe, "a probe needs a socket"
+        Load(job, options.workers, folder, up_ns, down_ns).play()
+        return False
+
+    with mock.patch("bench.cli.run._start", start):
+        yield
+
+
+class Outcome(NamedTuple):
+    """What a run came to: its folder, its verdict, and the exit code."""
+
+    folder: RunFolder
+    verdict: dict
+    code: int
+
+
+def virtual_run(scenario, out, *, drawn=True, up_ns=0, down_ns=0, **options):
+    """Run a scenario file into the folder `out`; `options` are fields of `bench.cli.run.Options`.
+
+    `assignments` is a mapping from key to TOML text. `drawn`: with report and digest.
+    """
+    assignments = options.pop("assignments", {})
+    options["assignments"] = tuple(f"{key}={value}" for key, value in dict(assignments).items())
+    with virtual_time(up_ns=up_ns, down_ns=down_ns):
+        folder, _ = run(Options(scenario, out=out, **options), Console(file=io.StringIO()))
+        verdict = settle(folder) if drawn else _judge(folder)
+    return Outcome(folder, verdict, EXIT_CODES[verdict["verdict"]])
+
+
+def _judge(folder):
+    seal_logs(folder)
+    analyse(folder.path)
+    return judge_run(folder.path, [parse_gate(text) for text in folder.read()["gates"]], None)
+
+
+class Load:
+    """The workers of a run: when each session starts, and the drain at the end."""
+
+    def __init__(self, job, workers, folder, up_ns=0, down_ns=0):
+        self._job, self._workers, self._folder = job, workers, folder
+        corpus = job.corpus.folder
+        asked = job.scenario.reference.profile
+        profile = load_profile(Path(asked) if asked else None)
+        self.world = World(profile, up_ns=up_ns, down_ns=down_ns, repertoire=_repertoire(corpus))
+        self._started = [0] * workers
+        self._handshake_ns = [-NS_PER_S] * workers
+        self._laps = {}
+        self._schedule = arrivals(job.scenario.load, job.scenario.seeds.arrivals)
+        self._casting = Casting(job, _utterances(corpus, PCM16_24K), folder.path.name)
+        self._end_ns = job.scenario.load.warmup + job.scenario.load.duration
+
+    def play(self):
+        """Play the schedule and the drain; write what workers and server write."""
+        world, load = self.world, self._job.scenario.load
+        for slot, at_ns in enumerate(self._schedule):
+            world.later(at_ns, self._start, slot, at_ns)
+        world.run(self._end_ns)
+        world.later(self._end_ns, self._drain)
+        world.run(self._end_ns + load.drain)
+        with world.clock():
+            for call in tuple(world.open):
+                call.session.cut("the drain was over")
+        plan = {
+            **self._folder.read()["plan"], "start_ns": 0, "measured_from_ns": int(load.warmup),
+            "measured_to_ns": self._end_ns, "end_ns": world.now_ns,
+        }  # fmt: skip
+        told = world.write_logs(self._folder, self._workers, world.now_ns, self._held)
+        self._folder.update(plan=plan, **told)
+
+    def _drain(self):
+        for call in tuple(self.world.open):
+            call.session.wind_down()
+            call.session.woken(self.world.now_ns)
+
+    def _start(self, slot, scheduled_ns):
+        """The next session of a slot; handshakes of a worker keep their distance."""
+        now_ns, worker = self.world.now_ns, slot % self._workers
+        scenario = self._job.scenario
+        at_ns = max(now_ns, self._handshake_ns[worker] + round(NS_PER_S / scenario.load.connects))
+        self._handshake_ns[worker] = at_ns
+        if at_ns >= self._end_ns:
+            return
+        number = self._started[worker] * self._workers + worker
+        self._started[worker] += 1
+        lap = self._laps[slot] = self._laps.get(slot, -1) + 1
+        role, dialect = self._casting.role(number, slot, lap), self._job.target.dialect
+        self.world.add(
+            Call(
+                self.world,
+                Start(
+                    number, scheduled_ns, worker, role.kind.script, role.turns, slot,
+                    role.setting.label, role.marker,
+                ),
+                role.conversation(number, scenario, self._record),
+                session_url(dialect, INWORLD_PATH, key=str(number), model=role.model),
+                partial(self._next, slot),
+            ),
+            at_ns,
+        )  # fmt: skip
+
+    def _next(self, slot, call):
+        """A slot of a closed load goes on with another session."""
+        if self._job.scenario.load.sessions is not None:
+            failed = call.tally.outcome not in {"finished", "drained"}
+            at_ns = self.world.now_ns + (AFTER_FAILURE_NS if failed else 0)
+            self.world.later(at_ns, self._start, slot, at_ns)
+
+    def _record(self, said, fmt):
+        said = _utterances(self._job.corpus.folder, fmt).get(said.id, said)
+        return _recording(said, self._job.scenario.chunk_ms * NS_PER_MS)
+
+    def _held(self, worker, at_ns):
+        """How many sessions the worker should hold at an instant, and how many it does."""
+        mine = [call for call in self.world.calls if call.start.worker == worker and call.ended_ns]
+        held = sum(call.began_ns <= at_ns < call.ended_ns for call in mine)
+        due = sum(at <= at_ns for at in self._schedule[worker :: self._workers])
+        closed = self._job.scenario.load.sessions is not None and at_ns < self._end_ns
+        return (due if closed else held), held
+
+
+@cache
+def _utterances(corpus, fmt):
+    found = load_corpus(corpus)
+    return {one.id: one for one in load_utterances(found, found.entries, fmt)}
+
+
+@cache
+def _recording(utterance, chunk_ns):
+    return record(utterance, chunk_ns)
+
+
+@cache
+def _repertoire(corpus):
+    return Repertoire(lambda fmt: tuple(_utterances(corpus, fmt).values()))
