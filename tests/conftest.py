@@ -1,21 +1,29 @@
 """What every test may ask for, and in which process a test runs when there are several.
 
-`make test` runs the suite in as many processes as there are cores. Tests marked `live` (sockets,
-processes, signals) all go to one of them and run there one after another: two loads at once would
-measure each other. Everything else runs beside them in any order.
+`make test` runs the suite in several processes (pytest-xdist). All files with tests marked `live`
+(sockets, processes, signals) go to one of them and run there one after another, for two loads at
+once would measure each other. Every other file is played by whoever is free, whole, so that what
+its tests share is made once; the longest first.
 """
 
+import gc
 import sys
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from bench.cli import main
 from tests.small import write_corpus, write_scenario
 from tests.virtual_run import virtual_time
 
 ROOT = Path(__file__).parents[1]
+# One profile for all property tests: no bound on time, which a busy machine breaks, and the same
+# examples every time.
+settings.register_profile("bench", deadline=None, derandomize=True)
+settings.load_profile("bench")
+
 FOREIGN = (
     "INWORLD_RUNTIME_BASE64_CREDENTIAL", "OPENAI_API_KEY",
     "GITHUB_SHA", "GITHUB_HEAD_REF", "GITHUB_REF_NAME", "CI_COMMIT_SHA", "CI_COMMIT_REF_NAME",
@@ -23,11 +31,40 @@ FOREIGN = (
 """Variables of whoever runs the tests that a verb would read."""
 
 
-@pytest.hookimpl(tryfirst=True)
+FIRST = ("live", "virtual", "browser")
+"""Folders whose files take longest: begun first, so that nobody waits for one at the end."""
+
+
 def pytest_collection_modifyitems(items):
-    for item in items:
-        if "live" in item.keywords:
-            item.add_marker(pytest.mark.xdist_group("live"))
+    items.sort(key=lambda item: [is_live(item.path), *(name in item.path.parts for name in FIRST)],
+               reverse=True)  # fmt: skip
+
+
+def pytest_collection_finish():
+    # What is imported by now stays: the collector need not look at it again and again.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+
+
+@cache
+def is_live(path):
+    """Whether a file has tests that must not run beside each other."""
+    return "pytest.mark.live" in path.read_text()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    # `--dist loadgroup` would do, but xdist 3.8 does not see its groups under pytest 9.2.
+    from xdist.scheduler import LoadScopeScheduling
+
+    class FileByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.partition("::")[0]
+            return "live" if is_live(config.rootpath / file) else file
+
+    config.option.loadscopereorder = False  # the order is that of the collection
+    return FileByFile(config, log)
 
 
 @pytest.fixture

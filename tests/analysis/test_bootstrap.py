@@ -9,7 +9,7 @@ from bench.analysis.bootstrap import draws_of, quantiles_of, redrawn
 ASKED = np.array([0.0, 0.5, 0.9, 0.95, 0.99, 0.999, 1.0])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(2, 12), st.integers(1, 200), st.integers(0, 2**32), st.booleans())
 def test_blocks_of_samples_give_exactly_what_running_sums_over_all_of_them_give(
     sessions, count, seed, ties

@@ -96,7 +96,7 @@ def test_the_reduction_hides_no_breach(tmp_path, rule, how, facts):
     assert counts(result) == {rule: 1}, how
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.data())
 def test_reduced_and_whole_a_session_breaks_the_same_rules(tmp_path_factory, data):
     """Legal sessions, and the same with messages lost, doubled and swapped."""

@@ -22,7 +22,7 @@ ARRIVALS = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(ARRIVALS, min_size=1, max_size=3), st.integers(0, 200))
 def test_all_sessions_at_once_play_exactly_as_the_callers_player_would(sessions, jitter):
     rows, starts, ends = [], [], []

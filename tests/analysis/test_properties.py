@@ -15,7 +15,6 @@ from tests.analysis.story import MANUAL, ORIGIN_NS, Answer, Story, conversation,
 
 ONCE = settings(
     max_examples=6,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     phases=[Phase.explicit, Phase.generate],
 )

@@ -23,7 +23,7 @@ def sample(values, cluster=None, censored=()):
     return Sample(values, waits, np.arange(len(values)) if cluster is None else np.array(cluster))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.floats(-1e4, 1e6), min_size=1, max_size=50))
 def test_a_quantile_is_numpys_default(values):
     found = estimates(sample(values, [0] * len(values)), QUANTILES)

@@ -1,5 +1,5 @@
 """The fixtures of `looking`, for every file here."""
 
-from tests.browser.looking import browser, visited
+from tests.browser.looking import browser, shared, visited
 
-__all__ = ["browser", "visited"]
+__all__ = ["browser", "shared", "visited"]

@@ -28,34 +28,51 @@ def browser():
         chromium.close()
 
 
-@pytest.fixture
-def visited(browser):
-    """Open a file; what the console and the network say is kept on the page object."""
-    contexts = []
+def _open(browser, path, viewport, scheme, *, drawn, scripts):
+    """A file in a window of its own; what console and network say is kept on the page object."""
+    context = browser.new_context(
+        viewport=viewport, color_scheme=scheme, offline=True, java_script_enabled=scripts
+    )
+    page = context.new_page()
+    page.said, page.asked = [], []
+    page.on(
+        "console",
+        lambda message: (
+            page.said.append(message.text) if message.type in {"error", "warning"} else None
+        ),
+    )
+    page.on("pageerror", lambda error: page.said.append(str(error)))
+    page.on("request", lambda request: page.asked.append(request.url))
+    page.goto(path.as_uri())
+    if drawn:
+        page.wait_for_selector("html[data-drawn=all]", timeout=30_000)
+    return page
 
-    def visit(path, viewport=DESK, scheme="light", *, drawn=True, scripts=True):
-        context = browser.new_context(
-            viewport=viewport, color_scheme=scheme, offline=True, java_script_enabled=scripts
-        )
-        contexts.append(context)
-        page = context.new_page()
-        page.said, page.asked = [], []
-        page.on(
-            "console",
-            lambda message: (
-                page.said.append(message.text) if message.type in {"error", "warning"} else None
-            ),
-        )
-        page.on("pageerror", lambda error: page.said.append(str(error)))
-        page.on("request", lambda request: page.asked.append(request.url))
-        page.goto(path.as_uri())
-        if drawn:
-            page.wait_for_selector("html[data-drawn=all]", timeout=30_000)
-        return page
+
+@pytest.fixture(scope="module")
+def shared():
+    """Pages of this module that are open, by how they were asked for: a page takes seconds."""
+    return {}
+
+
+@pytest.fixture
+def visited(browser, shared):
+    """Open a file, or look at it where it is open already; `fresh` is for whoever changes it."""
+    own = []
+
+    def visit(path, viewport=DESK, scheme="light", *, drawn=True, scripts=True, fresh=False):
+        options = {"drawn": drawn, "scripts": scripts}
+        if fresh:
+            own.append(_open(browser, path, viewport, scheme, **options))
+            return own[-1]
+        key = (path, viewport["width"], scheme, drawn, scripts)
+        if key not in shared:
+            shared[key] = _open(browser, path, viewport, scheme, **options)
+        return shared[key]
 
     yield visit
-    for context in contexts:
-        context.close()
+    for page in own:
+        page.context.close()
 
 
 def luminance(colour: str) -> float:

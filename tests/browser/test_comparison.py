@@ -32,7 +32,9 @@ def pages(tmp_path_factory):
 
 @pytest.fixture
 def visit(visited, pages):
-    return lambda name, viewport, scheme="light": visited(pages[name], viewport, scheme)
+    return lambda name, viewport, scheme="light", **options: visited(
+        pages[name], viewport, scheme, **options
+    )
 
 
 @VIEWS
@@ -56,7 +58,7 @@ def test_it_draws_every_figure_offline_and_never_scrolls_sideways(visit, pages, 
 
 @VIEWS
 def test_verdict_and_rows_can_be_read(visit, viewport):
-    page = visit("slower", viewport)
+    page = visit("slower", viewport, fresh=True)
     assert page.locator(".verdict").inner_text() == "regressed"
     box = page.locator(".verdict").bounding_box()
     assert box["y"] + box["height"] < viewport["height"] / 3
@@ -82,7 +84,7 @@ def test_verdict_and_rows_can_be_read(visit, viewport):
 
 
 def test_what_decides_is_cards_on_a_phone_and_what_goes_on_beside_the_page_says_so(visit):
-    page = visit("slower", PHONE)
+    page = visit("slower", PHONE, fresh=True)
     page.locator("#others summary").click()
     found = tables(page)
     assert found.pop("The rows that decide")[:2] == [True, False]

@@ -44,8 +44,8 @@ def pages(tmp_path_factory):
 
 @pytest.fixture
 def visit(visited, pages):
-    return lambda name, viewport, scheme="light": visited(
-        pages / f"{name}.html", VIEWPORTS[viewport], scheme
+    return lambda name, viewport, scheme="light", **options: visited(
+        pages / f"{name}.html", VIEWPORTS[viewport], scheme, **options
     )
 
 
@@ -147,7 +147,7 @@ def test_labels_have_contrast(visit, scheme):
 
 
 def test_hovering_a_point_shows_its_run(visit):
-    page = visit("one", "desk")
+    page = visit("one", "desk", fresh=True)
     points = page.locator(".figure .scatterlayer .points path.point")
     points.first.scroll_into_view_if_needed()
     box = points.first.bounding_box()

@@ -86,7 +86,7 @@ def test_the_event_that_breaks_a_rule_is_red(visit):
 
 
 def test_hovering_a_point_shows_session_and_turn(visit):
-    page = visit()
+    page = visit(fresh=True)
     points = page.locator("#holding .scatterlayer .points path.point")
     points.first.scroll_into_view_if_needed()
     box = points.nth(points.count() // 2).bounding_box()
@@ -97,7 +97,7 @@ def test_hovering_a_point_shows_session_and_turn(visit):
 
 
 def test_hovering_the_curve_shows_session_and_turn(visit):
-    page = visit()
+    page = visit(fresh=True)
     plot = page.locator("#waiting .plot")
     plot.scroll_into_view_if_needed()
     at = page.evaluate(
@@ -115,7 +115,7 @@ def test_hovering_the_curve_shows_session_and_turn(visit):
 
 
 def test_a_click_on_a_slow_turn_leads_to_its_events(visit):
-    page = visit()
+    page = visit(fresh=True)
     place = page.evaluate(
         """() => { const plot = document.querySelector('#holding .plot');
             const article = document.querySelector('.closeup');
@@ -146,7 +146,7 @@ def test_a_phone_never_scrolls_sideways_and_figures_fit(visit, scheme, name):
 
 @pytest.mark.parametrize("name", ["whole", "invalid"])
 def test_gates_and_rules_are_read_on_a_phone_without_scrolling_a_table(visit, name):
-    page = visit(name, viewport=PHONE)
+    page = visit(name, viewport=PHONE, fresh=True)
     page.evaluate(
         "document.querySelectorAll('#validity details').forEach(it => { it.open = true })"
     )
@@ -200,7 +200,7 @@ def test_names_in_legends_are_whole_on_a_phone(visit, name):
 
 
 def test_figures_follow_the_window(visit):
-    page = visit()
+    page = visit(fresh=True)
     page.set_viewport_size(PHONE)
     page.wait_for_timeout(600)
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
@@ -229,7 +229,7 @@ def test_dark_paper_is_dark_and_figures_follow(visit):
 
 
 def test_a_change_of_the_systems_scheme_redraws_the_figures(visit):
-    page = visit(scheme="light")
+    page = visit(scheme="light", fresh=True)
     page.emulate_media(color_scheme="dark")
     page.wait_for_timeout(1500)
     ((_, paper),) = colours(page, "body")
@@ -245,7 +245,7 @@ def test_without_scripts_verdict_gates_and_tables_are_there(visit):
 
 
 def test_paper_is_light_and_cuts_no_figure(visit):
-    page = visit(scheme="dark")
+    page = visit(scheme="dark", fresh=True)
     page.emulate_media(media="print", color_scheme="dark")
     page.wait_for_timeout(1500)
     ((_, paper),) = colours(page, "body")

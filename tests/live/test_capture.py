@@ -20,10 +20,8 @@ import pandas as pd
 import pytest
 
 from bench.cli.truths import TRUTHS
-from tests.live import test_run as running
 from tests.live.capture import EN10MB, LINUX_SLL, LINUX_SLL2, RAW, Segment, server_texts, stream
-
-corpus, scenario, bench = running.corpus, running.scenario, running.bench
+from tests.live.process import ROOT, bench
 
 CLOCK_NS = 20_000
 """How well two clocks can be read side by side on a machine that others use too."""
@@ -163,7 +161,7 @@ def served(request, tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-m", "bench.reference", "--port", "0", "--truth", str(truth),
          "--watch-parent", "--profile", str(profile)],
-        cwd=running.ROOT, stdout=subprocess.PIPE, text=True,
+        cwd=ROOT, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
         url = process.stdout.readline().split()[1]
@@ -175,6 +173,7 @@ def served(request, tmp_path):
 
 
 @pytest.mark.live
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="tcpdump is of POSIX")
 def test_a_packet_capture_confirms_the_truth_log_and_the_harness(served, scenario, tmp_path):
     url, port, path, server = served

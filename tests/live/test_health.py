@@ -3,9 +3,9 @@
 A *hog* is a few processes that use a core whole, under that name. Beside the generator it voids the
 run; beside the server only, it makes the server slow, which is a result. Each test is a command:
 
-    pytest tests/live/test_health.py -k generator
-    pytest tests/live/test_health.py -k server
-    pytest tests/live/test_health.py -k network
+    pytest -m slow tests/live/test_health.py -k generator
+    pytest -m slow tests/live/test_health.py -k server
+    pytest -m slow tests/live/test_health.py -k network
 """
 
 import json
@@ -20,15 +20,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.live import test_run as running
+from tests.live.process import BENCH, ROOT, bench, settings, start
 
 pytestmark = [
     pytest.mark.live,
+    pytest.mark.slow,
     pytest.mark.skipif(
         len(getattr(os, "sched_getaffinity", lambda _: {0})(0)) < 2, reason="needs two cores"
     ),
 ]
-corpus, scenario, start, bench = running.corpus, running.scenario, running.start, running.bench
 
 HOG = (
     "import os, sys, time\n"
@@ -152,16 +152,12 @@ def narrow():
 
 def test_turns_whose_segments_the_network_lost_are_the_networks(narrow, tmp_path):
     folder = tmp_path / "run"
-    calm = [f"health.{name}='1m'" for name in ("send_lateness", "client_lag", "hub_lag")]
-    calm += [f"health.{name}=100" for name in ("cpu", "steal", "run_wait", "neighbours")]
     command = [
-        *narrow, *running.BENCH, "run", "scenarios/demo.toml", "--sessions", "2",
-        "--duration", "12s", "--out", str(folder),
+        *narrow, *BENCH, "run", "scenarios/demo.toml", "--sessions", "2",
+        "--duration", "12s", "--out", str(folder), *settings(**{"load.drain": "'6s'"}),
     ]  # fmt: skip
-    for one in (*calm, "load.warmup='1s'", "load.drain='6s'"):
-        command += ["--set", one]
     done = subprocess.run(
-        command, cwd=running.ROOT, capture_output=True, text=True, timeout=120, check=False
+        command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode in {0, 1, 4}, done.stdout + done.stderr
     turns = pd.read_parquet(folder / "turns.parquet")

@@ -773,7 +773,7 @@ facts = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(facts, max_size=30), st.booleans(), numbers)
 def test_any_facts_leave_the_checker_total(told, whole, at_ns):
     checker = Checker()
@@ -972,7 +972,7 @@ class Legal:
         return head, body
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data(), st.booleans())
 def test_no_legal_session_breaks_a_rule(data, whole):
     told: list[Any] = Legal(data.draw).session()

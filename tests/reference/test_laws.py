@@ -259,7 +259,7 @@ def do(caller, deed):
     deeds=st.lists(DEED, max_size=14),
     dialect=st.sampled_from(["inworld", "openai"]),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_sequence_is_answered_and_every_response_ends_exactly_once(
     profile, start, deeds, dialect
 ):
@@ -313,7 +313,7 @@ WRONG = failing(
 
 
 @given(start=START, deeds=st.lists(DEED, max_size=14))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_a_server_in_trouble_never_raises_and_time_never_runs_backwards(start, deeds):
     board = Board()
     board.write(99, "somebody else")

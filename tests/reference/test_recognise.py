@@ -16,7 +16,7 @@ def samples(one):
 
 
 @given(before=st.integers(0, 30_000), after=st.integers(0, 30_000), n=st.integers(0, 2))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_an_utterance_is_known_wherever_silence_falls_around_it(before, after, n):
     audio = np.concatenate((np.zeros(before, "<i2"), samples(LINES[n]), np.zeros(after, "<i2")))
     assert KNOWN.text(audio) == LINES[n].text

@@ -55,7 +55,7 @@ def test_a_threshold_is_a_loudness():
 
 
 @given(cuts=st.lists(st.integers(0, 24 * 2600), max_size=12))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_decisions_do_not_depend_on_how_the_stream_is_cut(cuts):
     stream = np.concatenate(
         (quiet(300), hiss(90), voiced(500), quiet(700), voiced(300), quiet(700))

@@ -51,7 +51,7 @@ def test_a_label_that_fits_nowhere_has_no_place_or_is_shortened():
     assert place.whole
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.tuples(st.floats(0, 1), st.floats(0, 1), st.integers(1, 26)), min_size=1, max_size=10

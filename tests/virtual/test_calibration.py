@@ -1,6 +1,6 @@
 """`bench calibrate` where nothing is late: a harness without error is told to have none at all.
 
-One calibration over real sockets is in `tests/live/test_network.py`, those at up to 200 sessions
+One calibration over real sockets is in `tests/live/test_sockets.py`, those at up to 200 sessions
 are in `make bench`.
 """
 

@@ -1,6 +1,6 @@
 """Servers that are wrong on purpose: each breach is found, by name and by number, and told.
 
-One leak and one run in other formats go over real sockets as well (`tests/live/test_network.py`).
+One leak and one run in other formats go over real sockets as well (`tests/live/test_sockets.py`).
 """
 
 import json

@@ -3,7 +3,7 @@
 Four versions of a server (one and the same twice, one that thinks 10 % longer, one 1 %) and one
 session setting (100 ms more of VAD silence), three runs each. Runs of one round draw the same; the
 server that is "the same" draws anew, so two of its runs differ as two hours of a day do. One A/B
-over real sockets is in `tests/live/test_network.py`.
+over real sockets is in `tests/live/test_sockets.py`.
 """
 
 import json

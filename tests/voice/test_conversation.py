@@ -439,7 +439,7 @@ ANY_MESSAGE = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.sampled_from(sorted(SCRIPTS)),
     st.lists(st.tuples(ANY_MESSAGE, st.integers(0, ms(800))), max_size=60),

@@ -1,0 +1,91 @@
+"""Runs that are broken off: a worker killed, Ctrl-C once and twice, their parent gone."""
+
+import signal
+import time
+from types import SimpleNamespace
+
+import pandas as pd
+import psutil
+import pytest
+
+from bench.cli.run import _note_faults
+from bench.runs.folder import RunFolder, provenance
+from tests.live.process import bench as run_bench
+from tests.live.process import children, document, under_way
+
+pytestmark = pytest.mark.live
+
+
+def test_a_worker_that_is_killed_makes_the_run_invalid_and_the_report_says_so(scenario, tmp_path):
+    folder = tmp_path / "run"
+    process = under_way(folder, scenario(duration="4s"), "--workers", 2)
+    workers = [child for child in children(process) if "--worker" in child.cmdline()]
+    assert len(workers) == 2
+    killed = next(child for child in workers if child.environ()["BENCH_PROCESS"] == "1")
+    killed.send_signal(signal.SIGKILL)
+    out, err = process.communicate(timeout=90)
+    assert "Traceback" not in err
+    assert process.returncode == 3, out
+    assert "INVALID" in out
+    assert "worker process 1 was lost" in " ".join(out.split())
+    assert "SIGKILL" in " ".join(out.split())
+    assert "SIGKILL" in (folder / "report.html").read_text()
+    assert len(pd.read_parquet(folder / "events.parquet")) > 0
+
+
+@pytest.mark.parametrize("killed", [0, 1])
+@pytest.mark.parametrize("joined", [{"0": 0, "1": 1}, {"0": 1, "1": 0}], ids=["in order", "not"])
+def test_a_lost_worker_is_named_by_its_process_whatever_place_locust_gave_it(
+    tmp_path, killed, joined
+):
+    """`joined`: the process of each worker, in the order in which they came to Locust's master."""
+    folder = RunFolder.create(tmp_path / "run")
+    drained = [int(worker) for worker, process in joined.items() if process != killed]
+    plan = {"start_ns": 1}
+    folder.write({**provenance("x"), "processes": joined, "drained": drained, "plan": plan})
+    crew = SimpleNamespace(last_words=lambda: "")
+    _note_faults(crew, folder, {killed: -9, 1 - killed: 0}, time.monotonic() + 60)
+    texts = [fault["text"] for fault in folder.read()["faults"]]
+    assert texts == [f"worker process {killed} was lost in mid-run (signal SIGKILL)"]
+
+
+def test_ctrl_c_drains_seals_and_reports_what_there_is(scenario, tmp_path):
+    folder = tmp_path / "run"
+    process = under_way(folder, scenario(duration="60s"))
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    run = document(folder, "run.json")
+    assert run["interrupted"]
+    assert run["rows_sealed"] == sum(run["rows_written"].values()) > 0
+    assert (folder / "report.html").exists()
+    assert "turns" in out
+
+
+def test_a_second_ctrl_c_ends_at_once_and_the_folder_can_still_be_sealed(scenario, tmp_path):
+    folder = tmp_path / "run"
+    process = under_way(folder, scenario(duration="60s"))
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.4)
+    process.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert time.monotonic() - began < 10
+    assert "bench report" in " ".join(err.split())
+    assert not (folder / "events.parquet").exists()
+    code, out, _ = run_bench("report", folder)
+    assert code == 3, out  # no worker was drained
+    assert len(pd.read_parquet(folder / "events.parquet")) > 0
+    assert (folder / "report.html").exists()
+
+
+def test_nothing_is_left_running_when_the_run_itself_is_killed(scenario, tmp_path):
+    process = under_way(tmp_path / "run", scenario(duration="60s"))
+    started = children(process)
+    assert len(started) >= 3
+    process.kill()
+    process.communicate()
+    _, alive = psutil.wait_procs(started, timeout=10)
+    assert not alive
