@@ -1,6 +1,7 @@
 # The two commands of the README, and what a developer needs beside them.
 PYTHON ?= python3
 BIN := .venv/bin
+SCENARIOS ?= $(wildcard scenarios/*.toml)
 TOUR_SECONDS ?= 8s
 SOAK_MINUTES ?= 10
 SOAK_SESSIONS ?= 50
@@ -8,7 +9,10 @@ SOAK_SESSIONS ?= 50
 CALM := $(foreach bound,send_lateness client_lag hub_lag,--set 'health.$(bound)="1m"') \
   $(foreach bound,cpu steal run_wait neighbours,--set health.$(bound)=100)
 
-.PHONY: setup dev demo tour-all test lint types imports check bench soak clean
+# One process holds the live tests, which mostly wait; the others have a core each.
+TEST_PROCESSES ?= $(shell echo $$(($$(nproc) + 1)))
+
+.PHONY: setup dev demo tour-all test test-slow lint types imports check bench soak clean
 .DELETE_ON_ERROR:
 
 setup: .venv/.installed
@@ -32,7 +36,7 @@ demo: setup
 # Every scenario for a few seconds each, judged by what must hold whatever the machine: see "smoke"
 # in each file. Goes through all of them, and fails where one did not pass.
 tour-all: setup
-	@failed=; for scenario in scenarios/*.toml; do \
+	@failed=; for scenario in $(SCENARIOS); do \
 	  name=$$(basename $$scenario .toml); \
 	  $(BIN)/bench run $$scenario --gates smoke --duration $(TOUR_SECONDS) $(CALM) \
 	    --out reports/tour-all-$$(date +%s)-$$name || failed="$$failed $$name"; \
@@ -40,7 +44,11 @@ tour-all: setup
 	if [ -n "$$failed" ]; then echo "did not pass:$$failed" >&2; exit 1; fi; echo "every scenario: PASS"
 
 test: dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
+
+# Packet captures, hogs, a lossy network, minutes of load, long simulations: see "slow" in tests/live.
+test-slow: dev
+	$(BIN)/python -m pytest -m slow -rP
 
 lint: dev
 	$(BIN)/ruff check .
@@ -56,6 +64,7 @@ check: lint types imports
 
 bench: dev
 	$(BIN)/python -m tests.benchmarks
+	$(MAKE) test-slow
 
 # Ten minutes, unless told otherwise (an hour at most): is memory flat?
 soak: dev

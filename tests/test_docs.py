@@ -1,5 +1,6 @@
 """The documents say what the program does: keys, verbs, files and commands are compared."""
 
+import ast
 import re
 import tomllib
 from pathlib import Path
@@ -116,6 +117,32 @@ def test_every_verb_and_option_that_the_readme_shows_exists():
         options = {name for parameter in VERBS[verb].params for name in parameter.opts}
         for option in re.findall(r"(--[a-z-]+)", rest.partition("#")[0]):
             assert option in options, (verb, option)
+
+
+def test_the_readme_says_what_every_slow_test_guards():
+    listed = set(re.findall(r"^- (.+)$", README.partition("The slow tests")[2], re.MULTILINE))
+    guarded = set()
+    for path in (ROOT / "tests" / "live").glob("test_*.py"):
+        tree = ast.parse(path.read_text())
+        whole = any("pytest.mark.slow" in ast.unparse(one) for one in tree.body[:40]
+                    if isinstance(one, ast.Assign))  # fmt: skip
+        for test in tree.body:
+            if not isinstance(test, ast.FunctionDef) or not test.name.startswith("test_"):
+                continue
+            if whole or any("pytest.mark.slow" in ast.unparse(one) for one in test.decorator_list):
+                line = (ast.get_docstring(test) or "").splitlines()[0]
+                assert re.match(r"Guards .+\.$", line), test.name
+                guarded.add(line.removeprefix("Guards ").removesuffix("."))
+    assert guarded == listed
+    assert len(guarded) >= 7
+
+
+def test_the_readme_lists_what_make_can_do_for_a_developer():
+    makefile = (ROOT / "Makefile").read_text()
+    shown = re.findall(r"^\| `make ([a-z-]+)` \|", README, re.MULTILINE)
+    assert {"check", "test", "test-slow", "bench"} <= set(shown)
+    for target in shown:
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
 def test_every_link_of_the_readme_leads_somewhere():

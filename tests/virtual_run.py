@@ -118,8 +118,7 @@ class Load:
 
     def _drain(self):
         for call in tuple(self.world.open):
-            call.session.wind_down()
-            call.session.woken(self.world.now_ns)
+            call.wind_down()
 
     def _start(self, slot, scheduled_ns):
         """The next session of a slot; handshakes of a worker keep their distance."""

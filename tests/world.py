@@ -166,6 +166,7 @@ class Call:
         self.server = None
         self.tally = Tally()
         self.began_ns = self.ended_ns = None
+        self.queued_ns = None  # the world's own: for when it has the call in its heap
         self._world, self._on_over = world, on_over
         self._link = Link(world, self)
         self._levels = Levels(self.rows)
@@ -187,16 +188,25 @@ class Call:
         """Connect, at once."""
         self.began_ns = self._world.now_ns
         self.session.begin()
+        self._world.wake(self)
 
     def asked(self, payload):
         """A message has come up the link."""
         self.server.receive(decode_client(payload), self._world.now_ns)
+        self._world.wake(self)
 
     def hear(self, frame):
         """A frame has come down the link."""
         if not self.session.over:
             self._link.arrive(frame)
             self.session.ready(readable=True, writable=False)
+            self._world.wake(self)
+
+    def wind_down(self):
+        """Finish what is under way, begin nothing new."""
+        self.session.wind_down()
+        self.session.woken(self._world.now_ns)
+        self._world.wake(self)
 
     def turn(self, now_ns):
         """Everything that is due on either side."""
@@ -206,6 +216,7 @@ class Call:
             for due in self.server.poll(now_ns):
                 assert due.due_ns == now_ns
                 self._say(due)
+        self._world.wake(self)
 
     def next_due(self):
         if self.session.over or self.began_ns is None:
@@ -252,11 +263,19 @@ class World:
         self.open = []
         self._upgrades = count()
         self._flying = []
+        self._due = []
         self._order = count()
 
     def later(self, at_ns, act, *arguments):
         """Do so at that instant."""
         heapq.heappush(self._flying, (at_ns, next(self._order), act, arguments))
+
+    def wake(self, call):
+        """Something has happened to a call: look when it wants its next turn."""
+        due_ns = call.next_due()
+        if due_ns is not None and due_ns != call.queued_ns:
+            heapq.heappush(self._due, (due_ns, call.number, next(self._order), call))
+        call.queued_ns = due_ns
 
     def call(
         self, script, part, *, start_ns=0, manners=Manners(), detection=VAD, session=(), setting=""
@@ -312,9 +331,10 @@ class World:
                 while self._flying and self._flying[0][0] <= self.now_ns:
                     _, _, act, arguments = heapq.heappop(self._flying)
                     act(*arguments)
-                for call in tuple(self.open):
-                    due = call.next_due()
-                    if due is not None and due <= self.now_ns:
+                while self._due and self._due[0][0] <= self.now_ns:
+                    due_ns, _, _, call = heapq.heappop(self._due)
+                    if call.queued_ns == due_ns:  # else it has changed its mind since
+                        call.queued_ns = None
                         call.turn(self.now_ns)
         return self
 
@@ -327,10 +347,7 @@ class World:
         return mock.patch("bench.load.session.monotonic_ns", now_ns)
 
     def _soonest(self):
-        dues = [due for call in self.open if (due := call.next_due()) is not None]
-        if self._flying:
-            dues.append(self._flying[0][0])
-        return min(dues, default=None)
+        return min((heap[0][0] for heap in (self._flying, self._due) if heap), default=None)
 
     def seal(self, path, script="turn_taking"):
         """The run folder of what happened, ready to be analysed."""

@@ -46,27 +46,23 @@ def soak(minutes, sessions, place):
         sys.executable, "-m", "bench", "run", "scenarios/demo.toml", "--gates", "smoke",
         "--sessions", str(sessions), "--duration", f"{round(minutes * 60)}s", "--out", str(place),
     ]  # fmt: skip
-    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     began, seen = time.monotonic(), []
-    while run.poll() is None:
-        if (used := memory(run)) is not None:
-            seen.append((time.monotonic() - began, used))
-            say(f"{seen[-1][0]:6.0f} s  worker {used:.1f} MiB")
-        time.sleep(EVERY_S)
-    say(run.stdout.read())
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    with subprocess.Popen(command, **pipes) as run:
+        while run.poll() is None:
+            if (used := memory(run)) is not None:
+                seen.append((time.monotonic() - began, used))
+                say(f"{seen[-1][0]:6.0f} s  worker {used:.1f} MiB")
+            time.sleep(EVERY_S)
+        say(run.stdout.read())
     return seen, run.returncode
 
 
-def main():
-    asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    asked.add_argument("--minutes", type=float, default=10)
-    asked.add_argument("--sessions", type=int, default=50)
-    said = asked.parse_args()
-    if not 0 < said.minutes <= MOST_MINUTES or not 0 < said.sessions <= MOST_SESSIONS:
-        asked.error(f"at most {MOST_MINUTES} minutes and {MOST_SESSIONS} sessions, and some")
+def grown(minutes, sessions):
+    """(growth of the worker's memory, the run's exit code, a sentence) of a load held so long."""
     with tempfile.TemporaryDirectory(prefix="bench-soak-") as scratch:
         place = Path(scratch) / "run"
-        seen, code = soak(said.minutes, said.sessions, place)
+        seen, code = soak(minutes, sessions, place)
         measured = json.loads((place / "run.json").read_text())
         rows = sum(measured["rows_written"].values())
     quarter = len(seen) // 4
@@ -76,10 +72,22 @@ def main():
     late = median(used for _, used in seen[-quarter:])
     growth = late / early
     verdict = "flat" if growth <= GROWTH else "GREW"
-    say(
-        f"memory of the worker {verdict}: {early:.1f} MiB in the second quarter, {late:.1f} in the "
-        f"last ({growth:.3f} times, {GROWTH} may be), over {rows} rows in {said.minutes:g} min"
+    sentence = (
+        f"memory of the worker {verdict}: {early:.1f} MiB in the second quarter, {late:.1f} in "
+        f"the last ({growth:.3f} times, {GROWTH} may be), over {rows} rows in {minutes:g} min"
     )
+    return growth, code, sentence
+
+
+def main():
+    asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    asked.add_argument("--minutes", type=float, default=10)
+    asked.add_argument("--sessions", type=int, default=50)
+    said = asked.parse_args()
+    if not 0 < said.minutes <= MOST_MINUTES or not 0 < said.sessions <= MOST_SESSIONS:
+        asked.error(f"at most {MOST_MINUTES} minutes and {MOST_SESSIONS} sessions, and some")
+    growth, code, sentence = grown(said.minutes, said.sessions)
+    say(sentence)
     sys.exit(code or int(growth > GROWTH))
 
 

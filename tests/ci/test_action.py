@@ -56,6 +56,7 @@ SHOWN = re.compile(r"^\.(?=bench)|(?<=extends: )\.", re.MULTILINE)
         ("vendor.github-actions", "action.yml", "shell: bash", "shel: bash"),
         ("vendor.gitlab-ci", "ci/gitlab.yml", "max: 1", "max: many"),
         ("vendor.gitlab-ci", "ci/gitlab.yml", "junit: bench-run", "junit: [3] #"),
+        ("vendor.gitlab-ci", "ci/nightly.yml", "script:\n    - make", "scripts:\n    - make"),
     ],
 )
 def test_the_file_is_what_its_schema_says_and_a_broken_one_is_not(

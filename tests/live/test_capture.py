@@ -176,6 +176,7 @@ def served(request, tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="tcpdump is of POSIX")
 def test_a_packet_capture_confirms_the_truth_log_and_the_harness(served, scenario, tmp_path):
+    """Guards every stamp: the server's own account and ours, against the kernel's packets."""
     url, port, path, server = served
     tcpdump = Tcpdump(port, tmp_path)
     try:

@@ -75,6 +75,7 @@ PINNED = ("--pin", "--set", "health.hub_lag='2s'")
 
 
 def test_a_hog_beside_the_generator_voids_the_run_and_is_named(scenario, tmp_path):
+    """Guards validity: who shares the generator's core makes its figures worthless."""
     folder = tmp_path / "run"
     path = scenario(sessions=6, duration="8s", gates=["count(turns) > 0"])
     process = start("run", path, *PINNED, "--set", "health.neighbours=60", "--out", folder)
@@ -103,6 +104,7 @@ def test_a_hog_beside_the_generator_voids_the_run_and_is_named(scenario, tmp_pat
 
 
 def test_a_hog_beside_the_server_alone_is_a_slow_server_and_a_valid_run(scenario, tmp_path):
+    """Guards validity the other way: a slow server is a result and voids nothing."""
     path = scenario(sessions=6, duration="6s", gates=["count(turns) > 0"])
     told = {}
     for name, count in (("calm", 0), ("hogged", 30)):
@@ -151,6 +153,7 @@ def narrow():
 
 
 def test_turns_whose_segments_the_network_lost_are_the_networks(narrow, tmp_path):
+    """Guards the blame: what the network lost is neither the server's nor ours."""
     folder = tmp_path / "run"
     command = [
         *narrow, *BENCH, "run", "scenarios/demo.toml", "--sessions", "2",
