@@ -29,7 +29,7 @@ from bench.reference.account import Account
 from bench.reference.admission import INWORLD_PATH, Refused, admit
 from bench.reference.behaviour import Behaviour
 from bench.reference.board import Board
-from bench.reference.call import _ids
+from bench.reference.call import ids_of
 from bench.reference.profile import Profile
 from bench.reference.repertoire import Repertoire
 from bench.reference.schedule import Close
@@ -169,9 +169,9 @@ class Call:
         self.queued_ns = None  # the world's own: for when it has the call in its heap
         self._world, self._on_over = world, on_over
         self._link = Link(world, self)
-        self._levels = Levels(self.rows)
+        self.levels = Levels(self.rows)
         self.session = Session(
-            start, self._link, conversation, self.rows, self._levels, Watch(), self.tally,
+            start, self._link, conversation, self.rows, self.levels, Watch(), self.tally,
             self._finish,
         )  # fmt: skip
 
@@ -229,7 +229,7 @@ class Call:
         if isinstance(message, ServerMessage):
             self.sent.append((at_ns, message))
             names = ("", self.server.session_id, message.event_id, type_of(message))
-            self.truth.append(truth.Sent(*names, *_ids(message), due.cause, at_ns, at_ns, at_ns))
+            self.truth.append(truth.Sent(*names, *ids_of(message), due.cause, at_ns, at_ns, at_ns))
             frame = encode(message).decode()
         else:
             frame = message if isinstance(message, Close) else message.payload
@@ -237,7 +237,7 @@ class Call:
 
     def _finish(self):
         self.ended_ns = self._world.now_ns
-        self._levels.flush()
+        self.levels.flush()
         if self.server is not None:
             name, draws = self.server.session_id, list(self.server.draws.drawn)
             span = (self.began_ns, self.ended_ns)
@@ -382,6 +382,8 @@ class World:
 
         `held(worker, at_ns)`: how many sessions the worker should hold then, and how many it does.
         """
+        for call in self.calls:
+            call.levels.flush()  # those that are not over yet
         logs = [Log(folder.logs / f"worker-{n}.log") for n in range(workers)]
         rows = ((row, call) for call in self.calls for row in call.rows)
         for row, call in sorted(rows, key=lambda pair: pair[0].at_ns):

@@ -117,7 +117,7 @@ class Call:
         after = monotonic_ns()
         self._events += 1
         self._fitness.late.add(before - due.due_ns)
-        response_id, item_id = _ids(message)
+        response_id, item_id = ids_of(message)
         self._truth.note(
             Sent(
                 session_key=self._key,
@@ -168,7 +168,7 @@ def _decode(frame: str | bytes) -> ClientMessage | UnknownMessage:
         return UnknownMessage(type="(no type)", reason=str(error), text="")
 
 
-def _ids(message: Any) -> tuple[str, str]:
+def ids_of(message: Any) -> tuple[str, str]:
     """Response and item that a message is about, "" where it is about none."""
     response = getattr(message, "response", None)
     response_id = getattr(message, "response_id", None) or getattr(response, "id", None)
