@@ -7,6 +7,7 @@ its tests share is made once; the longest first.
 """
 
 import gc
+import os
 import sys
 from functools import cache, partial
 from pathlib import Path
@@ -38,6 +39,17 @@ FIRST = ("live", "virtual", "browser")
 def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: [is_live(item.path), *(name in item.path.parts for name in FIRST)],
                reverse=True)  # fmt: skip
+
+
+def pytest_runtest_setup(item):
+    if "PYTEST_XDIST_WORKER" in os.environ and not is_live(item.path):
+        give_way()
+
+
+@cache
+def give_way():
+    """Let the process of the live tests go first: it comes here only once those are done."""
+    os.nice(19)
 
 
 def pytest_collection_finish():

@@ -103,7 +103,7 @@ class Crew:
             view = ["--autostart", "--autoquit", "0", "--web-host", "127.0.0.1"]
             view += ["--web-port", str(web_port)]
         environment = {
-            **os.environ,
+            **{key: value for key, value in os.environ.items() if not key.startswith("LOCUST_")},
             "BENCH_RUN": str(folder.path.resolve()),
             "BENCH_PROGRESS_FD": str(writer),
             "BENCH_PARENT": str(os.getpid()),
@@ -143,7 +143,7 @@ class Crew:
         self, name: str, asked: list[str], environment: dict[str, str], descriptors: tuple[int, ...]
     ) -> subprocess.Popen[bytes]:
         locustfile = Path(bench.__file__).parent / "load" / "locustfile.py"
-        command = [sys.executable, "-m", "locust", "-f", str(locustfile), *asked]
+        command = [sys.executable, "-m", "bench.load.locust_process", "-f", str(locustfile), *asked]
         # Until the master listens for it, the signal that asks for an end must not kill it.
         before = signal.signal(signal.SIGUSR1, signal.SIG_IGN)
         try:

@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
 EXIT_INTERRUPTED = 130
 END_MARGIN_S = 45.0
+SHORT_NS = NS_PER_S // 2
+"""So much less than was planned may be measured: the end is looked for twice a second."""
 
 
 class Options(NamedTuple):
@@ -290,7 +292,7 @@ def _watch(
     planned = (load.warmup + load.duration + load.drain) / NS_PER_S
     deadline = time.monotonic() + planned + END_MARGIN_S + 60
     lost: dict[int, int] = {}
-    asked = over = False
+    asked = over = died = False
     folder.update(worker_cores=crew.cores())
     neighbours = Neighbours([*crew.numbers, *([reference.number] if reference else ())])
     interim = _interim(folder, limits.window_ns)
@@ -315,7 +317,7 @@ def _watch(
             if reference is not None and not reference.alive:
                 live.say("the reference server has ended; ending the run")
                 crew.finish()
-                reference = None
+                reference, died = None, True
             time.sleep(0.1)
         if interrupts.count > 1:
             folder.update(interrupted=True)
@@ -327,6 +329,11 @@ def _watch(
     crew.close()
     folder.update(neighbours=neighbours.told())
     _note_faults(crew, folder, lost, deadline)
+    if died:
+        text = "the embedded reference server ended in mid-run"
+        broken = fault("reference", text, "see logs/reference.txt, and run again")
+        folder.update(faults=[*folder.read()["faults"], broken])
+    _note_short(folder, int(load.duration))
     return interrupts.count > 0
 
 
@@ -352,6 +359,22 @@ def _hear(
     folder.update(ended_by=ending)
     live.say(f"ending: {ending['text']}")
     return True
+
+
+def _note_short(folder: RunFolder, planned_ns: int) -> None:
+    """A run that measured less than was planned, and knows no reason, is void."""
+    run = folder.read()
+    begin_ns, end_ns = run["plan"]["measured_from_ns"], run["plan"]["measured_to_ns"]
+    if begin_ns is None or end_ns is None or run["faults"]:
+        return
+    measured_ns = max(0, end_ns - begin_ns)
+    if measured_ns >= planned_ns - SHORT_NS or run["interrupted"] or run.get("ended_by"):
+        return
+    text = (
+        f"measured {measured_ns / NS_PER_S:.1f} s of {planned_ns / NS_PER_S:g} s planned, and "
+        "neither Ctrl-C nor a limit of the bench ended it: Locust's page did, or a signal"
+    )
+    folder.update(faults=[fault("short", text, "let the run go on to its end, or ask for less")])
 
 
 class _AbandonedError(BenchError):

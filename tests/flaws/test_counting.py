@@ -1,6 +1,6 @@
 """Who is counted: failures, ends that were none, and callers who never got to call.
 
-Flaws F12, F13, F14.
+Flaws F12, F13, F14, F27.
 """
 
 from time import monotonic_ns
@@ -22,7 +22,7 @@ from bench.voice.audio import NS_PER_S, ms
 from bench.voice.conversation import Conversation
 from bench.voice.directions import Pause
 from bench.voice.microphone import Microphone
-from tests.analysis.story import Story, analysed, conversation
+from tests.analysis.story import Answer, Story, analysed, conversation
 from tests.flaws.injection import all_of, caught, put_in
 from tests.flaws.stage import Lagging, Stalled, appends, rows_of, silent_for, turns_of, world_of
 
@@ -54,6 +54,30 @@ def test_callers_who_got_no_answer_are_in_every_denominator_and_quantile(fresh):
 
     flaw = put_in("bench.analysis.pipeline.measure_turns", only_the_answered)
     caught(check, flaw, "100 % of 18 were answered, p95 of 18 is 850 ms")
+
+
+def only_the_slow(turns, gates):
+    """F27: what came within 0.4 s is taken for an echo of the caller."""
+    measured = MEASURE(turns, gates)
+    return measured[~(measured["first_audio_latency"] < 400)]
+
+
+def test_the_quickest_answers_are_answers(fresh):
+    """F27: half of the callers are answered within 150 ms, which a good agent can do."""
+    quick = Answer(stop=100, commit=5, create=5, deltas=(40, 65, 90, 115))
+
+    def check():
+        callers = [conversation(n, 2, quick if n % 2 else Answer()) for n in range(16)]
+        _, _, rows, _ = analysed(fresh(), *callers)
+        latency = rows["first_audio_latency", "p50"]
+        assert (latency["n"], latency["value"]) == (32, 500), (
+            f"{32 - latency['n']} of 32 turns are gone, and the median is {latency['value']:.0f} ms"
+        )
+        assert rows["answered", "share"]["n"] == 32
+        assert rows["first_audio_latency", "min"]["value"] == 150
+
+    flaw = put_in("bench.analysis.pipeline.measure_turns", only_the_slow)
+    caught(check, flaw, "16 of 32 turns are gone, and the median is 850 ms")
 
 
 def test_a_connection_that_is_closed_in_mid_call_is_no_success(fresh):

@@ -1,8 +1,8 @@
-"""What figures are made of figures: flaws F15, F20, F21."""
+"""What figures are made of figures: flaws F15, F20, F21, F28."""
 
 import numpy as np
 
-from bench.analysis import summary
+from bench.analysis import quantile, summary
 from tests.analysis.story import Answer, analysed, conversation
 from tests.flaws.injection import all_of, caught, put_in
 from tests.flaws.stage import judged
@@ -82,3 +82,37 @@ def test_a_quantile_is_exact_to_the_nanosecond_whatever_its_size(fresh):
 
     flaw = put_in("bench.analysis.summary.turn_sample", in_two_digits)
     caught(check, flaw, r"off by -34\.6 ms at the median")
+
+
+def of_each_client(sample, quantiles, *settings):
+    """F28: every client works out its own quantiles, and their mean is told."""
+    found = ESTIMATES(sample, quantiles, *settings)
+    clients = [sample.cluster == one for one in np.unique(sample.cluster)]
+    for name in quantiles:
+        own = [
+            ESTIMATES(
+                quantile.Sample(sample.values[one], sample.censored[one], sample.cluster[one]),
+                quantiles, *settings,
+            )[name].value
+            for one in clients
+        ]  # fmt: skip
+        if own:
+            found[name] = found[name]._replace(value=float(np.mean(own)))
+    return found
+
+
+ESTIMATES = quantile.estimates
+
+
+def test_a_quantile_is_of_all_turns_and_no_mean_of_the_clients_own(fresh):
+    """F28: one client of eight waits two seconds; its turns are an eighth of all."""
+    slow = Answer(deltas=(1450,))
+
+    def check():
+        callers = [conversation(n, 4, slow if n == 3 else Answer()) for n in range(8)]
+        _, _, rows, _ = analysed(fresh(), *callers)
+        found = rows["first_audio_latency", "p95"]["value"]
+        assert found == 2000, f"every eighth turn takes 2000 ms, and the p95 is {found:.0f}"
+
+    flaw = put_in("bench.analysis.summary.estimates", of_each_client)
+    caught(check, flaw, "every eighth turn takes 2000 ms, and the p95 is 994")

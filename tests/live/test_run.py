@@ -148,9 +148,14 @@ def turns_shown(port):
 def ours(corpus, tmp_path_factory):
     """A run of a script of one's own, open load, two workers, with Locust's page.
 
+    Started where Locust would find configuration of its own: five ways to end it after a second.
     (run folder, stdout, whether the page had shown turns of the run)
     """
     place = tmp_path_factory.mktemp("ours")
+    (place / "home").mkdir()
+    for name in ("locust.conf", "home/.locust.conf"):
+        (place / name).write_text("run-time = 1s\nusers = 1\nstop-timeout = 1\n")
+    (place / "pyproject.toml").write_text('[tool.locust]\nrun_time = "1s"\nusers = 1\n')
     (place / "ours.py").write_text(
         "from bench.voice.scripts import HearOut, Say\n"
         "def once(part):\n    yield Say(part.lines[0])\n    yield HearOut()\n"
@@ -163,12 +168,21 @@ def ours(corpus, tmp_path_factory):
         port = listener.getsockname()[1]
     process = start(
         "run", path, "--workers", 2, "--web", "--web-port", port, "--out", place / "run",
-        env={**os.environ, "PYTHONPATH": str(place)},
+        cwd=place,
+        env={
+            **os.environ, "PYTHONPATH": str(place), "HOME": str(place / "home"),
+            "LOCUST_RUN_TIME": "1s", "LOCUST_USERS": "1",
+        },
     )  # fmt: skip
     shown = until(lambda: "turns" if turns_shown(port) else process.poll() is not None)
     out, err = process.communicate(timeout=90)
     assert process.returncode == 0, out + err
     return place / "run", out, shown == "turns"
+
+
+def test_locusts_own_configuration_steers_no_run_of_ours(ours):
+    plan = document(ours[0], "run.json")["plan"]
+    assert plan["measured_to_ns"] - plan["measured_from_ns"] == pytest.approx(5e9, abs=5e8)
 
 
 def test_locusts_page_shows_the_turns_as_they_come(ours):

@@ -2,14 +2,11 @@
 
 import signal
 import time
-from types import SimpleNamespace
 
 import pandas as pd
 import psutil
 import pytest
 
-from bench.cli.run import _note_faults
-from bench.runs.folder import RunFolder, provenance
 from tests.live.process import bench as run_bench
 from tests.live.process import children, document, under_way
 
@@ -31,22 +28,6 @@ def test_a_worker_that_is_killed_makes_the_run_invalid_and_the_report_says_so(sc
     assert "SIGKILL" in " ".join(out.split())
     assert "SIGKILL" in (folder / "report.html").read_text()
     assert len(pd.read_parquet(folder / "events.parquet")) > 0
-
-
-@pytest.mark.parametrize("killed", [0, 1])
-@pytest.mark.parametrize("joined", [{"0": 0, "1": 1}, {"0": 1, "1": 0}], ids=["in order", "not"])
-def test_a_lost_worker_is_named_by_its_process_whatever_place_locust_gave_it(
-    tmp_path, killed, joined
-):
-    """`joined`: the process of each worker, in the order in which they came to Locust's master."""
-    folder = RunFolder.create(tmp_path / "run")
-    drained = [int(worker) for worker, process in joined.items() if process != killed]
-    plan = {"start_ns": 1}
-    folder.write({**provenance("x"), "processes": joined, "drained": drained, "plan": plan})
-    crew = SimpleNamespace(last_words=lambda: "")
-    _note_faults(crew, folder, {killed: -9, 1 - killed: 0}, time.monotonic() + 60)
-    texts = [fault["text"] for fault in folder.read()["faults"]]
-    assert texts == [f"worker process {killed} was lost in mid-run (signal SIGKILL)"]
 
 
 def test_ctrl_c_drains_seals_and_reports_what_there_is(scenario, tmp_path):

@@ -31,6 +31,14 @@ def test_barge_in_yields_its_metrics(bench, scenario, tmp_path):
     assert "barge_in_silence" in out
 
 
+def test_json_is_for_scripts(bench, scenario, tmp_path):
+    code, out, _ = bench("run", scenario(), "--out", tmp_path / "run", "--json")
+    told = json.loads(out)
+    assert code == 0
+    assert told["verdict"] == "pass"
+    assert told["folder"] == str(tmp_path / "run")
+
+
 @pytest.mark.parametrize("kind", ["poisson", "uniform"])
 def test_open_load_starts_every_session_at_its_scheduled_instant(scenario, tmp_path, kind):
     path = scenario(load=f'arrivals = "{kind}"\nrate = "2/s"', turns=1, duration="6s")

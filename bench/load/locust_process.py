@@ -1,0 +1,24 @@
+"""Locust as `bench run` starts it: steered by the bench's arguments and by nothing else.
+
+Locust also reads ~/.locust.conf, and locust.conf and pyproject.toml of the current folder: a run
+time, users or a stop timeout in one of them would change a run without a word. Its variables
+(LOCUST_...) are kept from it by whoever starts this. A plain ``locust -f`` reads all of them.
+"""
+
+from functools import partial
+
+from locust import argument_parser
+
+
+def run() -> None:
+    """Locust's own main, its parsers without configuration files."""
+    for name in ("get_empty_argument_parser", "get_parser"):
+        parser = partial(getattr(argument_parser, name), default_config_files=())
+        setattr(argument_parser, name, parser)
+    from locust.main import main  # noqa: PLC0415 - takes the parsers when it is imported
+
+    main()
+
+
+if __name__ == "__main__":
+    run()
