@@ -77,3 +77,10 @@ def write_scenario(
         )
     )  # fmt: skip
     return path
+
+
+def drawn(folder, name):
+    """How often the server says that it did this: the truth."""
+    lines = map(json.loads, (folder / "truth.jsonl").read_text().splitlines())
+    draws = [draw for line in lines for draw in line.get("draws", ())]
+    return sum(draw[2] for draw in draws if draw[0] == name)

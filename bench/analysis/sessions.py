@@ -38,7 +38,7 @@ _NOTES: Final = {
 }
 _MESSAGES: Final = {"created_ns": "session.created", "ready_ns": "session.updated"}
 _ORDER: Final = [
-    "worker", "slot", "script", "setting", "marker", "outcome", "reason", "close_code",
+    "worker", "slot", "script", "setting", "marker", "address", "outcome", "reason", "close_code",
     "scheduled_ns", "started_ns", "connected_ns", "secured_ns", "upgraded_ns", "created_ns",
     "ready_ns", "opened_ns", "ended_ns", "planned_turns", "input_format", "output_format",
     "prefix_padding_ns", "jitter_ns", "reads", "stamped", "measured",
@@ -59,10 +59,10 @@ def sessions_table(events: pd.DataFrame, plan: dict[str, Any]) -> pd.DataFrame:
 
     starts = _first(notes, "bench.start", "note")
     table["scheduled_ns"] = starts["due_ns"].astype("Int64")
-    start = parsed(starts, "worker", "slot", "script", "turns", "setting", "marker")
+    start = parsed(starts, "worker", "slot", "script", "turns", "setting", "marker", "address")
     table["worker"] = start["worker"].astype("Int64")
     table["slot"] = start["slot"].astype("Int64")
-    for column in ("script", "setting", "marker"):
+    for column in ("script", "setting", "marker", "address"):
         table[column] = texts(start[column].reindex(index))
     table["planned_turns"] = start["turns"].astype("Int64")
 

@@ -134,6 +134,7 @@ def summarise(
         "rows": rows,
         "outcomes": {word: int(outcomes.get(word, 0)) for word in OUTCOMES},
         "sessions": {"started": len(sessions), **_tally(sessions["outcome"])},
+        "addresses": _tally(sessions["address"][sessions["address"].fillna("") != ""]),
         "settings": _names(sessions, "setting"),
         "scripts": _names(sessions, "script"),
         "usage": usage(rare),

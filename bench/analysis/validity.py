@@ -169,6 +169,12 @@ def remarks(evidence: Evidence) -> list[str]:
             f"the kernel stamped nothing in {share:.0f} % of reads: arrivals there are stamped "
             "before parsing, and their error bars reach back to when the socket was last empty"
         )
+    addresses = evidence.summary.get("addresses") or {}
+    if len(addresses) > 1:
+        told = ", ".join(f"{address} ({count})" for address, count in addresses.items())
+        found.append(
+            f"the target has {len(addresses)} addresses, and sessions took them in turn: {told}"
+        )
     reference = evidence.run.get("reference") or {}
     late, bound = reference.get("late_p99_ms"), evidence.bounds.server_lateness / 1e6
     if reference and (late is None or late > bound):

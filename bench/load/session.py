@@ -50,6 +50,7 @@ class Start(NamedTuple):
     slot: int
     setting: str = ""
     marker: str = ""
+    address: str = ""
 
 
 class Session:
@@ -111,6 +112,7 @@ class Session:
                     "slot": start.slot,
                     "setting": start.setting,
                     "marker": start.marker,
+                    "address": start.address,
                 },
             )
         )

@@ -24,6 +24,7 @@ This is the only file that imports websockets' client.
 import contextlib
 import errno
 import secrets
+import select
 import socket
 import ssl
 import struct
@@ -42,6 +43,7 @@ from websockets.uri import parse_uri
 
 from bench.errors import TargetError
 from bench.load.line import Line, read_line
+from bench.voice.audio import NS_PER_S
 from bench.voice.conversation import Outgoing
 
 MAX_MESSAGE = 16 << 20
@@ -61,6 +63,12 @@ class Address(NamedTuple):
     sockaddr: tuple[object, ...]
     hostname: str
     secure: bool
+
+    @property
+    def label(self) -> str:
+        """Number and port, as in a URL."""
+        host, port = self.sockaddr[:2]
+        return f"[{host}]:{port}" if self.family == socket.AF_INET6 else f"{host}:{port}"
 
 
 class Reached(NamedTuple):
@@ -445,11 +453,11 @@ def _text_frame(payload: bytes) -> bytes:
     return b"".join((head, key, apply_mask(payload, key)))
 
 
-def resolve(url: str, seconds: float = 3.0) -> Address:
-    """Where a URL leads: resolved once, the first address that accepts a connection.
+def resolve(url: str, seconds: float = 3.0) -> list[Address]:
+    """Where a URL leads: every address of its name that accepts a connection, asked once per run.
 
-    TargetError where the name leads nowhere; where nothing answers, the first address stands and
-    the sessions say so.
+    A name with several addresses is several machines, and all of them are to be tested. Where none
+    answers all addresses stand, and the sessions say so. TargetError where the name leads nowhere.
     """
     parts = urlsplit(url)
     secure = parts.scheme == "wss"
@@ -459,13 +467,28 @@ def resolve(url: str, seconds: float = 3.0) -> Address:
     except (OSError, UnicodeError) as error:
         raise TargetError(f"{host}: the name cannot be resolved: {error}") from None
     addresses = [Address(family, where, host, secure) for family, _, _, _, where in found]
-    for address in addresses:
-        if len(addresses) == 1 or _accepts(address, seconds):
-            return address
-    return addresses[0]
+    return addresses if len(addresses) == 1 else _accepting(addresses, seconds) or addresses
 
 
-def _accepts(address: Address, seconds: float) -> bool:
-    with socket.socket(address.family, socket.SOCK_STREAM) as probe:
-        probe.settimeout(seconds)
-        return probe.connect_ex(address.sockaddr) == 0
+def _accepting(addresses: list[Address], seconds: float) -> list[Address]:
+    """Those of the addresses that accept a connection within so long, all asked at once."""
+    deadline_ns = monotonic_ns() + int(seconds * NS_PER_S)
+    waiting: dict[socket.socket, Address] = {}
+    accepted = set()
+    try:
+        for address in addresses:
+            probe = socket.socket(address.family, socket.SOCK_STREAM)
+            waiting[probe] = address
+            probe.setblocking(False)  # noqa: FBT003 - the socket module's own signature
+            probe.connect_ex(address.sockaddr)
+        open_ones = list(waiting)
+        while open_ones and (left := deadline_ns - monotonic_ns()) > 0:
+            _, settled, _ = select.select([], open_ones, [], left / NS_PER_S)
+            for probe in settled:
+                open_ones.remove(probe)
+                if probe.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0:
+                    accepted.add(waiting[probe])
+    finally:
+        for probe in waiting:
+            probe.close()
+    return [address for address in addresses if address in accepted]

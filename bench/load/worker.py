@@ -23,7 +23,7 @@ from bench.load.health import Health
 from bench.load.levels import Levels
 from bench.load.loop import Loop
 from bench.load.session import Session, Start
-from bench.load.wire import Wire, resolve
+from bench.load.wire import Address, Wire, resolve
 from bench.plan.arrivals import arrivals
 from bench.protocol.dialects import session_url
 from bench.runs.folder import RunFolder
@@ -63,8 +63,8 @@ class Worker:
         self._owned = not folder.read().get("plain_locust", False)
         self._on_turn = on_turn
         self._headers = credential(job.target)
-        self._address = resolve(job.target.url)
-        self._context = ssl.create_default_context() if self._address.secure else None
+        self._addresses = resolve(job.target.url)
+        self._context = ssl.create_default_context() if self._addresses[0].secure else None
         self._utterances = self._load(PCM16_24K)
         self._recordings: dict[tuple[str, AudioFormat], Recording] = {}
         self._formats = {PCM16_24K: self._utterances}
@@ -152,6 +152,7 @@ class Worker:
             slot,
             role.setting.label,
             role.marker,
+            self._address(number).label,
         )
         session = Session(
             start,
@@ -185,7 +186,11 @@ class Worker:
         target = self._job.target
         key = f"bench-{os.getpid()}-{number}-{time.time_ns() // NS_PER_MS}"
         url = session_url(target.dialect, target.url, key=key, model=model)
-        return Wire(self._address, url, self._headers, self._context)
+        return Wire(self._address(number), url, self._headers, self._context)
+
+    def _address(self, number: int) -> Address:
+        """Sessions take the addresses of the target in turn, whichever worker holds them."""
+        return self._addresses[number % len(self._addresses)]
 
     # ── utterances ───────────────────────────────────────────────────────────────────────────
 

@@ -8,7 +8,7 @@ note                  what it says (`detail` is JSON)
 ====================  ===========================================================================
 bench.start           the session starts; due_ns is its schedule; detail: worker, slot, script,
                       turns (planned), setting (of the sweep, or ""), marker (words that only this
-                      session says, or "")
+                      session says, or ""), address (number and port of the target)
 bench.connected       TCP established        bench.secured   TLS established
 bench.upgraded        WebSocket established
 bench.microphone      the microphone opens: at_ns is media position 0; detail: input and output

@@ -314,3 +314,18 @@ def test_violations_leaks_and_words_are_in_the_summary_and_counted(tmp_path):
     assert rows["leaks", "count"]["value"] == len(summary["leaks"]) == 0
     assert summary["words"]["turns"] == rows["turns", "count"]["value"]
     assert rows["word_error_rate", "share"]["n"] == summary["words"]["words"]
+
+
+def test_the_addresses_that_sessions_went_to_are_counted(tmp_path):
+    stories = [
+        Story(n).begin(address=f"10.0.0.{1 + n % 2}:443").microphone().say(200).answered().finish()
+        for n in range(3)
+    ]
+    _, sessions, _, summary = analysed(tmp_path, *stories)
+    assert summary["addresses"] == {"10.0.0.1:443": 2, "10.0.0.2:443": 1}
+    assert list(sessions.address) == ["10.0.0.1:443", "10.0.0.2:443", "10.0.0.1:443"]
+    told = judge_run(tmp_path, [], None)["remarks"]
+    assert (
+        "the target has 2 addresses, and sessions took them in turn: "
+        "10.0.0.1:443 (2), 10.0.0.2:443 (1)"
+    ) in told

@@ -127,7 +127,7 @@ class Played:
 def test_a_run_ends_in_order_where_its_cap_is_reached(job, tmp_path, monkeypatch, minutes, left):
     monkeypatch.setattr("time.sleep", lambda _: None)
     folder = RunFolder.create(tmp_path / "run")
-    plan = {"start_ns": 1, "measured_to_ns": 2}
+    plan = {"start_ns": 1, "measured_from_ns": 2, "measured_to_ns": 2 + 600 * S}
     folder.write({**provenance("x"), "plan": plan, "workers": 1, "drained": [0]})
     crew = Played([word(30, 2), word(60, 2), word(90, 2)])
     meter, said = Meter(Cap(minutes, "--max-minutes", minutes)), io.StringIO()

@@ -8,6 +8,7 @@ import pytest
 from bench.analysis.calibration import fingerprint, read_calibration
 from tests.live.process import bench as run_bench
 from tests.live.process import document, settings
+from tests.small import drawn
 
 pytestmark = pytest.mark.live
 
@@ -15,13 +16,6 @@ SLOWER_MS = 600
 """So much that a machine which others use as well cannot hide it."""
 BIAS_MS = 1.0
 """Of a machine that others use too; an otherwise idle one is held to 0.3 (`make bench`)."""
-
-
-def drawn(folder, name):
-    """How often the server says that it did this: the truth."""
-    lines = map(json.loads, (folder / "truth.jsonl").read_text().splitlines())
-    draws = [draw for line in lines for draw in line.get("draws", ())]
-    return sum(draw[2] for draw in draws if draw[0] == name)
 
 
 def test_what_leaks_from_session_to_session_is_found_and_told_whose_it_is(tmp_path):

@@ -8,6 +8,8 @@ import json
 import pandas as pd
 import pytest
 
+from tests.small import drawn
+
 pytestmark = pytest.mark.usefixtures("virtual")
 
 
@@ -29,13 +31,6 @@ def told(bench, tmp_path):
         return code, printed, json.loads((folder / "summary.json").read_text()), folder
 
     return run
-
-
-def drawn(folder, name):
-    """How often the server says that it did this: the truth."""
-    lines = map(json.loads, (folder / "truth.jsonl").read_text().splitlines())
-    draws = [draw for line in lines for draw in line.get("draws", ())]
-    return sum(draw[2] for draw in draws if draw[0] == name)
 
 
 @pytest.mark.parametrize(
