@@ -1,6 +1,7 @@
 """`bench` as a process of its own, and what there is to be seen of one while it runs."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -25,10 +26,16 @@ def settings(**assignments):
     return [f"--set={key}={value}" for key, value in (CALM | assignments).items()]
 
 
-def start(*arguments, **options):
-    """`bench …`, under way."""
+def start(*arguments, env=None, **options):
+    """`bench …` of this checkout, under way, wherever it is started; `env` is added to ours."""
+    environment = {**os.environ, **(env or {})}
+    environment["PYTHONPATH"] = os.pathsep.join(
+        filter(None, (str(ROOT), environment.get("PYTHONPATH")))
+    )
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen([*BENCH, *map(str, arguments)], **{"cwd": ROOT, **pipes, **options})
+    return subprocess.Popen(
+        [*BENCH, *map(str, arguments)], **{"cwd": ROOT, "env": environment, **pipes, **options}
+    )
 
 
 def bench(*arguments, **options):
