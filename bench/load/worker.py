@@ -23,7 +23,7 @@ from bench.load.health import Health
 from bench.load.levels import Levels
 from bench.load.loop import Loop
 from bench.load.session import Session, Start
-from bench.load.wire import Address, Wire, resolve
+from bench.load.wire import Address, Stamping, Wire, resolve
 from bench.plan.arrivals import arrivals
 from bench.protocol.dialects import session_url
 from bench.runs.folder import RunFolder
@@ -63,6 +63,7 @@ class Worker:
         self._owned = not folder.read().get("plain_locust", False)
         self._on_turn = on_turn
         self._headers = credential(job.target)
+        self._stamping = Stamping()
         self._addresses = resolve(job.target.url)
         self._context = ssl.create_default_context() if self._addresses[0].secure else None
         self._utterances = self._load(PCM16_24K)
@@ -235,6 +236,7 @@ class Worker:
                 session.cut("the drain was over")
             self._loop.stop()
             self._health.stop()
+            self._stamping.close()
             self._digest = self._log.close()
             self.drained.set()
         self.drained.wait()

@@ -17,7 +17,7 @@ from bench.load.health import Watch
 from bench.load.levels import Levels
 from bench.load.loop import Loop
 from bench.load.session import Session, Start
-from bench.load.wire import Address, Text, Wire
+from bench.load.wire import Address, Stamping, Text, Wire
 from bench.protocol import server
 from bench.protocol.codec import decode_server, encode
 from bench.protocol.objects import Session as SessionObject
@@ -28,6 +28,15 @@ from bench.voice.directions import Pause
 from tests.flaws.injection import caught, put_in
 
 pytestmark = pytest.mark.live
+
+
+@pytest.fixture(scope="module", autouse=True)
+def stamping():
+    """The kernel stamps what arrives at this process, as in a worker."""
+    stamps = Stamping()
+    yield
+    stamps.close()
+
 
 READY = "bench.load.wire.Wire.ready"
 BUSY_S = 0.0276
@@ -109,7 +118,7 @@ def test_an_arrival_is_stamped_by_the_kernel_however_busy_the_loop_is(fresh):
     def check():
         sent = []
         with talking(sent, 25) as port:
-            rows = hold(port, fresh(), ms(1500))
+            rows = hold(port, fresh(), ms(3000))
         pings = [row for row in rows if row.type == "ping"]
         assert len(pings) == len(sent) == 25
         late = [(row.at_ns - at) / NS_PER_MS for row, at in zip(pings, sent, strict=True)]
@@ -117,7 +126,7 @@ def test_an_arrival_is_stamped_by_the_kernel_however_busy_the_loop_is(fresh):
         assert median(read) > 5  # the loop was busy indeed
         assert median(late) < 2, f"stamped {median(late):.0f} ms late, {max(late):.0f} at worst"
 
-    caught(check, put_in(READY, stamped_when_decoded), r"stamped \d+ ms late, [23]\d at worst")
+    caught(check, put_in(READY, stamped_when_decoded), r"stamped \d+ ms late, ([2-9]\d|\d{3}) at worst")
 
 
 @contextlib.contextmanager
