@@ -126,7 +126,7 @@ def test_an_arrival_is_stamped_by_the_kernel_however_busy_the_loop_is(fresh):
         assert median(read) > 5  # the loop was busy indeed
         assert median(late) < 2, f"stamped {median(late):.0f} ms late, {max(late):.0f} at worst"
 
-    caught(check, put_in(READY, stamped_when_decoded), r"stamped \d+ ms late, ([2-9]\d|\d{3}) at worst")
+    caught(check, put_in(READY, stamped_when_decoded), r"stamped \d+ ms late, \d{2,3} at worst")
 
 
 @contextlib.contextmanager
