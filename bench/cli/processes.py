@@ -38,7 +38,7 @@ class Reference:
     ) -> None:
         command = [sys.executable, "-m", "bench.reference", "--port", "0", "--corpus", corpus]
         command += ["--truth", str(folder.truth), "--summary", str(folder.reference)]
-        command += ["--watch-parent"] + (["--profile", profile] if profile else [])
+        command += [f"--watch-parent={os.getpid()}"] + (["--profile", profile] if profile else [])
         for fmt in sorted(formats):
             command += ["--format", f"{fmt.type}:{fmt.rate}"]
         self._folder = folder

@@ -5,6 +5,7 @@ and whether it was the bottleneck.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             port=asked.port,
             truth=asked.truth,
             summary=asked.summary,
-            watch_parent=asked.watch_parent,
+            parent=asked.watch_parent,
             formats=asked.format,
             on_ready=_say_ready,
         )
@@ -61,7 +62,14 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         help="make this format ready: audio/pcm:RATE, audio/pcmu or audio/pcma (repeatable)",
     )
-    parser.add_argument("--watch-parent", action="store_true", help="end with the parent process")
+    parser.add_argument(
+        "--watch-parent",
+        type=int,
+        nargs="?",
+        const=os.getppid(),
+        metavar="PID",
+        help="end with the parent process; with its id also where it is gone before this begins",
+    )
     return parser
 
 

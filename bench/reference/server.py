@@ -127,11 +127,11 @@ def serve(
     port: int = 0,
     truth: Path | None = None,
     summary: Path | None = None,
-    watch_parent: bool = False,
+    parent: int | None = None,
     formats: Sequence[AudioFormat] = (),
     on_ready: Callable[[str], None],
 ) -> Summary:
-    """Serve until SIGINT, SIGTERM or, with `watch_parent`, the end of the parent process.
+    """Serve until SIGINT, SIGTERM or, with `parent`, the end of that process, its parent.
 
     `corpus` is a name or a folder; `port` 0 picks one; `on_ready` is told the URL of the Inworld
     path once sessions are welcome. `truth` and `summary` are files to write. `formats` are made
@@ -143,9 +143,7 @@ def serve(
     if summary is not None:
         _write(summary, b"")
     try:
-        result = asyncio.run(
-            _serve(profile, repertoire, log, host, port, on_ready, watch_parent=watch_parent)
-        )
+        result = asyncio.run(_serve(profile, repertoire, log, host, port, on_ready, parent=parent))
     finally:
         log.close()
     if summary is not None:
@@ -174,7 +172,7 @@ async def _serve(
     port: int,
     on_ready: Callable[[str], None],
     *,
-    watch_parent: bool,
+    parent: int | None,
 ) -> Summary:
     reference = _Reference(profile, repertoire, truth)
     stop = asyncio.Event()
@@ -198,8 +196,8 @@ async def _serve(
             "choose another with --port, or 0 for any"
         ) from None
     beside = [loop.create_task(reference.probe()), loop.create_task(reference.tick())]
-    if watch_parent:
-        beside.append(loop.create_task(_outlive(stop)))
+    if parent is not None:
+        beside.append(loop.create_task(_outlive(parent, stop)))
     bound = server.sockets[0].getsockname()
     name = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
     on_ready(f"ws://{name}:{bound[1]}{INWORLD_PATH}")
@@ -210,9 +208,8 @@ async def _serve(
     return reference.fitness.summary()
 
 
-async def _outlive(stop: asyncio.Event) -> None:
+async def _outlive(parent: int, stop: asyncio.Event) -> None:
     """Stop once the parent is gone: an orphan has another."""
-    parent = os.getppid()
     while os.getppid() == parent:  # noqa: ASYNC110  # the kernel has no event for it
         await asyncio.sleep(_PARENT_S)
     stop.set()

@@ -340,6 +340,18 @@ def test_the_truth_log_joins_with_what_a_client_received(tmp_path):
     assert {name for name, _, _ in rows[-1]["draws"]} >= {"first_delta_ms", "reply"}
 
 
+def test_a_server_whose_parent_is_gone_before_it_is_ready_ends_by_itself():
+    parent = (
+        "import os, subprocess\n"
+        f"command = [*{COMMAND!r}, f'--watch-parent={{os.getpid()}}']\n"
+        "subprocess.Popen(command, stdout=subprocess.DEVNULL)\n"
+    )
+    # The server holds standard error: this returns once it has ended.
+    subprocess.run(
+        [sys.executable, "-c", parent], capture_output=True, text=True, timeout=20, check=True
+    )
+
+
 def test_an_orphan_ends_by_itself():
     parent = (
         "import subprocess, sys, time\n"
