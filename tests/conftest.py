@@ -16,6 +16,7 @@ import pytest
 from hypothesis import settings
 
 from bench.cli import main
+from bench.load.wire import Stamping
 from tests.small import write_corpus, write_scenario
 from tests.virtual_run import virtual_time
 
@@ -32,8 +33,8 @@ FOREIGN = (
 """Variables of whoever runs the tests that a verb would read."""
 
 
-FIRST = ("live", "virtual", "browser")
-"""Folders whose files take longest: begun first, so that nobody waits for one at the end."""
+FIRST = ("virtual", "browser")
+"""Folders whose files take longest: begun right after the live ones, not waited for at the end."""
 
 
 def pytest_collection_modifyitems(items):
@@ -115,3 +116,11 @@ def corpus(tmp_path_factory):
 def scenario(tmp_path, corpus):
     """Write a scenario that is over soon (`tests.small`)."""
     return partial(write_scenario, tmp_path / "small.toml", corpus)
+
+
+@pytest.fixture(scope="session")
+def stamping():
+    """The kernel stamps what arrives at this process, as in a worker."""
+    stamps = Stamping()
+    yield
+    stamps.close()

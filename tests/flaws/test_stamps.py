@@ -17,7 +17,7 @@ from bench.load.health import Watch
 from bench.load.levels import Levels
 from bench.load.loop import Loop
 from bench.load.session import Session, Start
-from bench.load.wire import Address, Stamping, Text, Wire
+from bench.load.wire import Address, Text, Wire
 from bench.protocol import server
 from bench.protocol.codec import decode_server, encode
 from bench.protocol.objects import Session as SessionObject
@@ -26,31 +26,15 @@ from bench.voice.audio import NS_PER_MS, ms
 from bench.voice.conversation import Conversation, Outgoing
 from bench.voice.directions import Pause
 from tests.flaws.injection import caught, put_in
+from tests.world import Tally
 
-pytestmark = pytest.mark.live
-
-
-@pytest.fixture(scope="module", autouse=True)
-def stamping():
-    """The kernel stamps what arrives at this process, as in a worker."""
-    stamps = Stamping()
-    yield
-    stamps.close()
-
+pytestmark = [pytest.mark.live, pytest.mark.usefixtures("stamping")]
 
 READY = "bench.load.wire.Wire.ready"
 BUSY_S = 0.0276
 """How long the loop is busy at a stretch (measurement.md, F6)."""
 GREETING = encode(server.SessionCreated(session=SessionObject(type="realtime"))).decode()
 UPDATED = encode(server.SessionUpdated(session=SessionObject(type="realtime"))).decode()
-
-
-class Tally:
-    def turn(self, *_):
-        pass
-
-    def ended(self, _):
-        pass
 
 
 @contextlib.contextmanager

@@ -4,18 +4,15 @@ from typing import NamedTuple
 
 import pytest
 
-from bench.load.wire import Stamping
 from bench.pytest_plugin import Bench, RunResult
 from bench.runs.folder import RunFolder
 from tests.small import write_scenario
 
 
-@pytest.fixture(scope="session", autouse=True)
-def stamping():
-    """The kernel stamps what arrives at this process, as in a worker."""
-    stamps = Stamping()
-    yield
-    stamps.close()
+@pytest.fixture(autouse=True)
+def stamped(stamping):
+    """Every test here has the kernel's stamps."""
+    return stamping
 
 
 class GoodRun(NamedTuple):

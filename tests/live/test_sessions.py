@@ -33,20 +33,13 @@ from bench.voice.conversation import Conversation, Manners, Outgoing
 from bench.voice.microphone import record
 from bench.voice.scripts import Part, turn_taking
 from bench.voice.utterance import Utterance
+from tests.world import Tally
 
 pytestmark = pytest.mark.live
 
 GREETING = encode(server.SessionCreated(session=SessionObject(type="realtime"))).decode()
 UPDATED = encode(server.SessionUpdated(session=SessionObject(type="realtime"))).decode()
 LINE = Utterance("u", b"\x01\x00" * 4800, PCM16_24K, 0, ms(200), "hello")
-
-
-class Tally:
-    def turn(self, *_):
-        pass
-
-    def ended(self, _):
-        pass
 
 
 def hold(port, tmp_path, *, context=None, seconds=6.0, part=None, manners=None):
