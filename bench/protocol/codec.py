@@ -7,8 +7,9 @@ Theory of operation
 then the two ends no longer speak the same protocol and the session is over.
 
 No known server is to be unreadable for one odd field. Where a known type has a field of the wrong
-shape, the field is left out and the rest is read (`_MENDINGS` times at most); `oddities` says what
-was left out, and what the structs do not know, for the record.
+shape, it is taken for what it was meant to be (`bench.protocol.repair`) or left out, and the rest
+is read (`_MENDINGS` times at most); `oddities` says what was left out, and what the structs do not
+know, for the record.
 
 The fast way is one typed pass of msgspec over the text (base64 included); the slow way, untyped
 passes, is taken only by messages that the first refused.
@@ -21,8 +22,15 @@ from typing import Any, TypeVar, get_args
 import msgspec
 from msgspec import Struct
 
-from bench.errors import ProtocolError
 from bench.protocol.client import AnyClientMessage, ClientMessage
+from bench.protocol.repair import (
+    REFUSED,
+    Oddity,
+    read_object,
+    read_strictly,
+    repaired,
+    with_type,
+)
 from bench.protocol.server import AnyServerMessage, ServerMessage
 
 
@@ -41,12 +49,8 @@ class UnknownMessage(Struct, kw_only=True):
 
 _client: msgspec.json.Decoder[ClientMessage] = msgspec.json.Decoder(AnyClientMessage)
 _server: msgspec.json.Decoder[ServerMessage] = msgspec.json.Decoder(AnyServerMessage)
-_anything = msgspec.json.Decoder()
 encode = msgspec.json.Encoder().encode
 """One message as JSON text (UTF-8 bytes)."""
-
-
-_REFUSED = (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def type_of(message: ClientMessage | ServerMessage | UnknownMessage) -> str:
@@ -97,42 +101,58 @@ def item_id_of(message: Any) -> str | None:
     return item_id if isinstance(item_id, str) else None
 
 
-def decode_server(text: bytes | str) -> ServerMessage | UnknownMessage:
-    """What a client received. Raises ProtocolError("malformed") where it is no JSON object."""
+def decode_server(
+    text: bytes | str, odd: list[Oddity] | None = None
+) -> ServerMessage | UnknownMessage:
+    """What a client received; what had to be borne of it is added to `odd`.
+
+    Raises ProtocolError("malformed") where it is no JSON object.
+    """
     try:
         return _server.decode(text)
-    except _REFUSED as error:
-        return _mended(text, error)
+    except REFUSED:
+        return _mended(text, [] if odd is None else odd)
 
 
 def decode_client(text: bytes | str) -> ClientMessage | UnknownMessage:
     """What a server received. Raises ProtocolError("malformed") where it is no JSON object."""
     try:
         return _client.decode(text)
-    except _REFUSED as error:
-        return _unknown(text, error)
+    except REFUSED as error:
+        return _unknown(text, read_strictly(text), error)
+
+
+def read_server(text: bytes | str, odd: list[Oddity]) -> dict[str, Any]:
+    """What a client received, as JSON gave it: for whoever looks at what is not there.
+
+    Raises ProtocolError("malformed") where it is no JSON object.
+    """
+    return with_type(read_object(text, odd), odd)
 
 
 _MENDINGS = 16
 _PLACE = re.compile(r" - at `\$\.(?P<path>[^`\[]+)")
 
 
-def _mended(text: bytes | str, error: Exception) -> ServerMessage | UnknownMessage:
-    """The message without the fields that are misshapen, if what is left of it can be read."""
-    whole = _object(text)
+def _mended(text: bytes | str, odd: list[Oddity]) -> ServerMessage | UnknownMessage:
+    """The message with what is misshapen mended or left out, if the rest of it can be read."""
+    whole = read_server(text, odd)
+    refusal: Exception
     for _ in range(_MENDINGS):
-        place = _PLACE.search(str(error))
-        if place is None or place["path"] == "type" or not _remove(whole, place["path"]):
-            break
         try:
             return msgspec.convert(whole, AnyServerMessage)  # type: ignore[no-any-return]
-        except (msgspec.ValidationError, RecursionError) as another:
-            error = another
-    return _unknown(text, error)
+        except (msgspec.ValidationError, RecursionError) as error:
+            refusal = error
+        place = _PLACE.search(str(refusal))
+        if place is None or place["path"] == "type":
+            break
+        if not _mend(whole, place["path"], str(refusal), odd):
+            break
+    return _unknown(text, whole, refusal)
 
 
-def _remove(whole: dict[str, Any], path: str) -> bool:
-    """Take the field at a dotted path out; whether it was there."""
+def _mend(whole: dict[str, Any], path: str, complaint: str, odd: list[Oddity]) -> bool:
+    """Repair the field at a dotted path, or take it out; whether it was there."""
     *tables, last = path.split(".")
     for table in tables:
         whole = whole.get(table, {})
@@ -140,22 +160,15 @@ def _remove(whole: dict[str, Any], path: str) -> bool:
             return False
     if last not in whole:
         return False
-    del whole[last]
+    meant = repaired(path, whole[last], complaint, odd)
+    if meant is None:
+        del whole[last]
+    else:
+        whole[last] = meant
     return True
 
 
-def _object(text: bytes | str) -> dict[str, Any]:
-    try:
-        whole = _anything.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as broken:
-        raise ProtocolError("malformed", f"not JSON: {broken}") from None
-    if not isinstance(whole, dict):
-        raise ProtocolError("malformed", f"JSON, but no object: {type(whole).__name__}")
-    return whole
-
-
-def _unknown(text: bytes | str, error: Exception) -> UnknownMessage:
-    whole = _object(text)
+def _unknown(text: bytes | str, whole: dict[str, Any], error: Exception) -> UnknownMessage:
     kind = whole.get("type")
     event_id = whole.get("event_id")
     if not isinstance(kind, str):
@@ -169,12 +182,15 @@ def _unknown(text: bytes | str, error: Exception) -> UnknownMessage:
     )
 
 
-def oddities(text: bytes | str, message: ServerMessage) -> list[str]:
+def oddities(
+    text: bytes | str, message: ServerMessage, odd: list[Oddity] | None = None
+) -> list[str]:
     """Dotted names of the fields of `text` that `message` does not hold, sorted.
 
-    They are unknown to its struct, or were misshapen. Slow: for the first of a type, not for all.
+    They are unknown to its struct, or were misshapen. What had to be borne inside of what is
+    unknown is added to `odd`. Slow: for the first of a type, not for all.
     """
-    whole = _object(text)
+    whole = read_server(text, [] if odd is None else odd)
     held = {"type": whole.get("type"), **msgspec.to_builtins(message)}
     return left_out(whole, held)
 

@@ -179,10 +179,14 @@ class ResponseParams(Struct, kw_only=True):
 
 
 class ErrorDetail(Struct, kw_only=True):
-    """What went wrong, in the server's words; `event_id` names the client message at fault."""
+    """What went wrong, in the server's words; `event_id` names the client message at fault.
+
+    `details` are what some servers say beside or in place of the message.
+    """
 
     type: str = ""
     code: str | None = None
     message: str | None = None
+    details: Any = UNSET
     param: str | None = None
     event_id: str | None = None

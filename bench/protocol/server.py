@@ -136,9 +136,12 @@ class ResponseOutputTextDone(PartMessage, tag="response.output_text.done", kw_on
 class ResponseOutputAudioDelta(
     PartMessage, tag="response.output_audio.delta", gc=False, kw_only=True
 ):
-    """A chunk of speech in the output format; arrives faster than real time."""
+    """A chunk of speech in the output format; arrives faster than real time.
 
-    delta: bytes
+    One that cannot be read is empty.
+    """
+
+    delta: bytes = b""
 
 
 class ResponseOutputAudioDone(PartMessage, tag="response.output_audio.done"):
@@ -232,18 +235,24 @@ class InputAudioTranscriptionCompleted(
     usage: dict[str, Any] | UnsetType | None = UNSET
 
 
-class ErrorMessage(ServerMessage, tag="error", kw_only=True):
-    """A fatal or recoverable error. Some Inworld services say a flat `message` instead."""
+class ErrorMessage(ServerMessage, tag="error", kw_only=True, rename={"flat_code": "code"}):
+    """A fatal or recoverable error. Some services say a flat `message` and `code` instead."""
 
     error: ErrorDetail | UnsetType = UNSET
     message: str | UnsetType = UNSET
+    flat_code: str | UnsetType | None = UNSET
+
+    @property
+    def flat(self) -> bool:
+        """Whether there is no `error` object."""
+        return not isinstance(self.error, ErrorDetail)
 
     @property
     def code(self) -> str:
         """The error's code, else its type, else "error"."""
         if isinstance(self.error, ErrorDetail):
             return self.error.code or self.error.type or "error"
-        return "error"
+        return self.flat_code or "error"
 
     @property
     def about(self) -> str:
@@ -253,8 +262,10 @@ class ErrorMessage(ServerMessage, tag="error", kw_only=True):
     @property
     def text(self) -> str:
         """The error in words, or "" where the server gave none."""
-        if isinstance(self.error, ErrorDetail) and self.error.message:
-            return self.error.message
+        if isinstance(self.error, ErrorDetail):
+            for said in (self.error.message, self.error.details):
+                if isinstance(said, str) and said:
+                    return said
         return self.message if isinstance(self.message, str) else ""
 
 

@@ -1,3 +1,5 @@
+from base64 import b64encode, urlsafe_b64encode
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -222,3 +224,130 @@ def test_an_error_is_read_nested_and_flat():
     flat = decode_server('{"type":"error","message":"m"}')
     assert (nested.code, nested.text) == ("c", "m")
     assert (flat.code, flat.text) == ("error", "m")
+
+
+START = '{"type":"input_audio_buffer.speech_started","item_id":"i","audio_start_ms":1200,"odd":%s}'
+
+
+@pytest.mark.parametrize(
+    ("value", "quirk"),
+    [
+        (r'"\ud83d"', "lone_surrogates"),
+        (r'{"\udc00":["\udc00"]}', "lone_surrogates"),
+        ("NaN", "odd_numbers"),
+        ("[-Infinity]", "odd_numbers"),
+        ("1e999", "odd_numbers"),
+        ("9" * 5000, "odd_numbers"),
+        ("[" * 5000 + "]" * 5000, "deep_nesting"),
+        ('{"a":' * 5000 + '"]}"' + "}" * 5000, "deep_nesting"),
+        ('"a\nb"', "loose_json"),
+        ('"\udcff"', "invalid_utf8"),
+    ],
+)
+def test_what_is_nearly_json_in_an_unknown_field_costs_that_field_alone(value, quirk):
+    """Twice: msgspec passes some of it over without a word, unless something else is odd."""
+    for text in (START % value, (START % value).replace("1200", "1200.3")):
+        wire, odd = text.encode("utf-8", "surrogateescape"), []
+        message = decode_server(wire, odd)
+        expected = server.InputAudioBufferSpeechStarted(item_id="i", audio_start_ms=1200)
+        assert message == expected
+        assert oddities(wire, message, odd) == ["odd"]
+        assert quirk in {one.quirk for one in odd}
+
+
+def test_half_a_character_in_a_text_is_a_replacement_and_a_whole_one_is_itself():
+    text = r'{"type":"response.output_text.delta","response_id":"r","item_id":"i","delta":"%s"}'
+    odd = []
+    assert decode_server(text % r"hi \ud83d", odd).delta == "hi \ufffd"
+    assert [one.quirk for one in odd] == ["lone_surrogates"]
+    assert decode_server(text % r"hi \ud83d\ude00\ud83d").delta == "hi \U0001f600\ufffd"
+    split = b'{"type":"response.output_text.delta","response_id":"r","item_id":"i","delta":"\xff"}'
+    assert decode_server(split).delta == "\ufffd"
+
+
+def test_a_number_that_is_none_costs_its_own_field():
+    text = '{"type":"input_audio_buffer.speech_started","item_id":"i","audio_start_ms":%s}'
+    for number in ("NaN", "1e999", "9" * 400, "true", '"soon"', "[1]", str(2**60)):
+        message = decode_server(text % number)
+        assert message == server.InputAudioBufferSpeechStarted(item_id="i"), number
+    usage = decode_server(
+        '{"type":"response.done","response":{"id":"r","usage":{"a":NaN,"total_tokens":3}}}'
+    )
+    assert usage.response.usage == {"a": None, "total_tokens": 3}
+
+
+@pytest.mark.parametrize("text", ["{'type':'ping'}", '{"type":"ping",}', '{"type":"ping"} {}', "nan"])
+def test_what_is_no_json_object_even_so_is_a_protocol_error(text):
+    with pytest.raises(ProtocolError):
+        decode_server(text)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_message():
+    odd = []
+    assert isinstance(decode_server(b'\xef\xbb\xbf{"type":"ping"}', odd), server.Ping)
+    assert [one.quirk for one in odd] == ["loose_json"]
+
+
+@given(st.binary(max_size=300), st.booleans(), st.booleans(), st.integers(0, 80))
+def test_audio_in_loose_base64_is_the_same_audio(audio, urls, padded, breaks):
+    text = (urlsafe_b64encode if urls else b64encode)(audio).decode()
+    text = text if padded else text.rstrip("=")
+    lines = [text[at : at + breaks] for at in range(0, len(text), breaks)] if breaks else [text]
+    wire = {"response_id": "r", "item_id": "i", "delta": "\r\n ".join(lines)}
+    for kind in ("response.output_audio.delta", "response.backchannel.audio.delta"):
+        assert decode_server(msgspec.json.encode({**wire, "type": kind})).delta == audio
+
+
+@pytest.mark.parametrize("delta", ["%%%", "AAAAA", "AA=A", 7, None])
+def test_audio_that_is_garbage_is_no_audio_and_the_rest_is_read(delta):
+    wire = {"response_id": "r", "item_id": "i", "delta": delta}
+    text = msgspec.json.encode({"type": "response.output_audio.delta", **wire})
+    message = decode_server(text)
+    assert message == server.ResponseOutputAudioDelta(response_id="r", item_id="i", delta=b"")
+
+
+def test_positions_may_be_floats_or_words():
+    text = '{"type":"input_audio_buffer.speech_stopped","item_id":"i","audio_end_ms":%s}'
+    for number, meant in (("12.4", 12), ("12.6", 13), ("12.0", 12), ('"12"', 12), ("1.2e1", 12)):
+        odd = []
+        assert decode_server(text % number, odd).audio_end_ms == meant
+        assert [one.quirk for one in odd] == ["float_positions"]
+    word = '{"type":"response.output_text.delta","response_id":"r","item_id":"i","delta":"x",'
+    indexed = decode_server(word + '"output_index":"2","content_index":1.0}')
+    assert (indexed.output_index, indexed.content_index) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "words", "quirks"),
+    [
+        ('{"type":"error","error":"no"}', "error", "no", ["error_string"]),
+        ('{"type":"error","message":"no","code":"c"}', "c", "no", []),
+        ('{"type":"error","message":"no","code":7}', "7", "no", ["integer_code"]),
+        ('{"type":"error","error":{"code":7,"message":"no"}}', "7", "no", ["integer_code"]),
+        ('{"error":{"code":"c","message":"no"}}', "c", "no", ["untyped_error"]),
+        ('{"error":{"code":7}}', "7", "", ["untyped_error", "integer_code"]),
+        ('{"error":"no"}', "error", "no", ["untyped_error", "error_string"]),
+        ('{"code":8,"message":"no"}', "8", "no", ["untyped_error", "integer_code"]),
+        ('{"type":null,"error":{"code":"c","message":"no"}}', "c", "no", ["untyped_error"]),
+        ('{"type":"error","error":{"message":"no","details":{}}}', "error", "no", []),
+        ('{"type":"error","error":{"message":null,"details":"no"}}', "error", "no", []),
+        ('{"type":"error","error":null,"message":"no"}', "error", "no", []),
+    ],
+)
+def test_an_error_is_read_in_every_shape_that_servers_send(text, code, words, quirks):
+    odd = []
+    message = decode_server(text, odd)
+    assert isinstance(message, server.ErrorMessage)
+    assert (message.code, message.text) == (code, words)
+    assert [one.quirk for one in odd] == quirks
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_leave_oddities_total(data):
+    for wire in (data, b'{"type":"ping","odd":' + data + b"}", b'{"type":"ping","odd":"' + data):
+        try:
+            message = decode_server(wire, [])
+        except ProtocolError:
+            continue
+        if not isinstance(message, UnknownMessage):
+            assert isinstance(oddities(wire, message, []), list)
