@@ -22,7 +22,7 @@ from bench.load.session import Session, Start
 from bench.load.wire import Ended, Reached, Sent, Text
 from bench.plan.reading import check_scenario
 from bench.plan.session import session_object
-from bench.protocol.codec import decode_client, encode, type_of
+from bench.protocol.codec import decode_client, type_of
 from bench.protocol.server import ServerMessage
 from bench.reference import truth
 from bench.reference.account import Account
@@ -94,7 +94,7 @@ class Tally:
 class Link:
     """What its wire (`bench.load.wire.Wire`) is to a session: two ways to the server of its call.
 
-    Refusals, closes and binary frames end it as they end a wire, by the same names.
+    Refusals and closes end it as they end a wire, by the same names.
     """
 
     wants_write, bytes_sent = False, 0
@@ -139,10 +139,10 @@ class Link:
 
     def _read(self, frame):
         at_ns = self._world.now_ns
-        if isinstance(frame, bytes):
-            return self._end("binary", f"a binary message of {len(frame)} bytes")
-        if isinstance(frame, str):
-            return [] if self.ended else [Text(frame.encode(), at_ns, 0, at_ns)]
+        if isinstance(frame, str | bytes):
+            data = frame if isinstance(frame, bytes) else frame.encode()
+            binary = isinstance(frame, bytes)
+            return [] if self.ended else [Text(data, at_ns, 0, at_ns, binary)]
         if frame.code == 1006:
             return self._end("broken", "the connection was lost")
         return self._end("closed", frame.reason or f"close code {frame.code}", frame.code)
@@ -230,7 +230,7 @@ class Call:
             self.sent.append((at_ns, message))
             names = ("", self.server.session_id, message.event_id, type_of(message))
             self.truth.append(truth.Sent(*names, *ids_of(message), due.cause, at_ns, at_ns, at_ns))
-            frame = encode(message).decode()
+            frame = self.server.frame(message)
         else:
             frame = message if isinstance(message, Close) else message.payload
         self._world.later(at_ns + self._world.down_ns, self.hear, frame)

@@ -17,6 +17,7 @@ from bench.load.line import Line
 from bench.load.wire import Ended, Happening, Reached, Sent, Text, Wire
 from bench.protocol import server
 from bench.protocol.codec import UnknownMessage, decode_server, oddities, type_of
+from bench.protocol.repair import Oddity
 from bench.runs.facts import audio_row, backchannel_row, in_row, note_row, out_row
 from bench.runs.log import Log
 from bench.voice.audio import NS_PER_MS, NS_PER_S, AudioFormat
@@ -89,6 +90,8 @@ class Session:
         self._bytes_sent = 0
         self._output = AudioFormat()
         self._types: set[type] = set()
+        self._odd: list[Oddity] = []
+        self._quirks: dict[str, int] = {}
         self._line = Line()
         self._turn_offset_ns: int | None = None
         self._turn_answer_ns: int | None = None
@@ -186,11 +189,19 @@ class Session:
     def _arrived(self, text: Text) -> None:
         self._watch.read(text.read_ns - text.at_ns)
         try:
-            message = decode_server(text.data)
+            message = decode_server(text.data, self._odd)
         except ProtocolError as error:
-            self._end(Ended(error.kind, str(error), None, text.read_ns))
+            if text.binary:
+                reason = f"a binary message of {len(text.data)} bytes that is no JSON object"
+                self._end(Ended("binary", reason, None, text.read_ns))
+            else:
+                self._end(Ended(error.kind, str(error), None, text.read_ns))
             return
+        if text.binary:
+            self._odd.append(Oddity("binary_frames", type_of(message)))
         self._record(message, text)
+        if self._odd:
+            self._bear(text.at_ns)
         if self._closing_since is None:
             self._conversation.receive(message, text.at_ns)
 
@@ -211,13 +222,22 @@ class Session:
             return
         if type(message) not in self._types:
             self._types.add(type(message))
-            if fields := oddities(text.data, message):
+            if fields := oddities(text.data, message, self._odd):
                 detail = {"type": type_of(message), "fields": fields}
                 self._note(Note("bench.unknown_fields", text.at_ns, detail=detail))
         if isinstance(message, server.ResponseOutputTextDelta):
             self._answered(text.at_ns, len(message.delta))
         elif isinstance(message, server.SessionUpdated):
             self._output = _output_format(message, self._output)
+
+    def _bear(self, at_ns: int) -> None:
+        """What was odd of a message is counted, a thing at most once; the first is written down."""
+        odd = {quirk: example for quirk, example in reversed(self._odd)}
+        self._odd.clear()
+        for quirk, example in odd.items():
+            if quirk not in self._quirks:
+                self._note(Note("bench.quirk", at_ns, detail={"quirk": quirk, "example": example}))
+            self._quirks[quirk] = self._quirks.get(quirk, 0) + 1
 
     def _record_audio(self, message: server.ResponseOutputAudioDelta, text: Text) -> None:
         audio, output = message.delta, self._output
@@ -319,6 +339,7 @@ class Session:
             "close_code": ended.close_code,
             "reads": self.wire.reads,
             "stamped": self.wire.stamped,
+            "quirks": self._quirks,
         }
         self._log.append(note_row(self._number, Note("bench.end", ended.at_ns, detail=detail)))
         self._tally.ended(outcome)

@@ -80,12 +80,16 @@ class Reached(NamedTuple):
 
 
 class Text(NamedTuple):
-    """A whole text message. See the module's text for the two instants and the error."""
+    """A whole message. See the module's text for the two instants and the error.
+
+    `binary`: it came in binary frames, which may hold text all the same.
+    """
 
     data: bytes
     at_ns: int
     at_err_ns: int
     read_ns: int
+    binary: bool = False
 
 
 class Sent(NamedTuple):
@@ -131,6 +135,7 @@ class Wire:
         self._headers = headers
         self._stage = "connecting"
         self._fragments: list[bytes] = []
+        self._binary = False
         self._backlog: deque[tuple[memoryview, Outgoing | None]] = deque()
         self._drained_ns = 0
         self._quiet_ns = 0
@@ -335,18 +340,20 @@ class Wire:
             self._happened.append(Reached("upgraded", at_ns))
 
     def _frame(self, frame: Frame, at_ns: int, err_ns: int, read_ns: int) -> None:
-        if frame.opcode is Opcode.BINARY:
-            self._end("binary", f"a binary message of {len(frame.data)} bytes")
-        elif frame.opcode is Opcode.TEXT and frame.fin:
+        if frame.opcode is Opcode.TEXT and frame.fin:
             self._happened.append(Text(bytes(frame.data), at_ns, err_ns, read_ns))
-        elif frame.opcode is Opcode.TEXT:
-            self._fragments = [bytes(frame.data)]
+        elif frame.opcode is Opcode.TEXT or frame.opcode is Opcode.BINARY:
+            self._fragments, self._binary = [bytes(frame.data)], frame.opcode is Opcode.BINARY
+            self._whole(frame, at_ns, err_ns, read_ns)
         elif frame.opcode is Opcode.CONT:
             self._fragments.append(bytes(frame.data))
-            if frame.fin:
-                whole = b"".join(self._fragments)
-                self._fragments = []
-                self._happened.append(Text(whole, at_ns, err_ns, read_ns))
+            self._whole(frame, at_ns, err_ns, read_ns)
+
+    def _whole(self, frame: Frame, at_ns: int, err_ns: int, read_ns: int) -> None:
+        """A message is whole with its last fragment."""
+        if frame.fin:
+            whole, self._fragments = b"".join(self._fragments), []
+            self._happened.append(Text(whole, at_ns, err_ns, read_ns, self._binary))
 
     # ── writing ──────────────────────────────────────────────────────────────────────────────
 

@@ -25,7 +25,11 @@ _TOKENS_A_MINUTE: Final = 100_000
 
 def accent_of(habits: frozenset[str]) -> Accent | None:
     """What becomes of each message in a session with these habits; None if nothing."""
-    spellings = [spelling for habit, spelling in _SPELLINGS.items() if habit in habits]
+    spellings = [
+        spelling() if callable(spelling) else spelling
+        for habit, spelling in _SPELLINGS.items()
+        if habit in habits
+    ]
     if not spellings:
         return None
 
@@ -77,6 +81,67 @@ def _agents_previous_null(one: say.ConversationItemDone) -> tuple[ServerMessage,
     return (msgspec.structs.replace(one, previous_item_id=None) if agents else one,)
 
 
+def _without_in_calls(name: str) -> Spelling:
+    """Tool calls without a field, wherever they are said."""
+
+    def bare(one: Any) -> Any:
+        calls = one.type == "function_call"
+        return msgspec.structs.replace(one, **{name: UNSET}) if calls else one
+
+    def items(one: Any) -> tuple[ServerMessage, ...]:
+        return (msgspec.structs.replace(one, item=bare(one.item)),)
+
+    def done(one: say.ResponseDone) -> tuple[ServerMessage, ...]:
+        output = one.response.output
+        if not isinstance(output, list):
+            return (one,)
+        response = msgspec.structs.replace(one.response, output=[bare(item) for item in output])
+        return (msgspec.structs.replace(one, response=response),)
+
+    messages = {say.ResponseFunctionCallArgumentsDone: _without(**{name: UNSET})}
+    if name == "call_id":
+        messages[say.ResponseFunctionCallArgumentsDelta] = _without(call_id=UNSET)
+    return {
+        **messages,
+        say.ResponseOutputItemAdded: items,
+        say.ResponseOutputItemDone: items,
+        say.ConversationItemAdded: items,
+        say.ConversationItemDone: items,
+        say.ResponseDone: done,
+    }
+
+
+def _strays() -> Spelling:
+    """A start of speech after every response.created, where the server heard the last one end."""
+    ended_ms = 0
+
+    def stopped(one: say.InputAudioBufferSpeechStopped) -> tuple[ServerMessage, ...]:
+        nonlocal ended_ms
+        ended_ms = one.audio_end_ms or ended_ms
+        return (one,)
+
+    def created(one: say.ResponseCreated) -> tuple[ServerMessage, ...]:
+        item_id = f"stray_{one.response.id}"
+        return one, say.InputAudioBufferSpeechStarted(item_id=item_id, audio_start_ms=ended_ms)
+
+    return {say.InputAudioBufferSpeechStopped: stopped, say.ResponseCreated: created}
+
+
+class _VadState(ServerMessage, tag="input_audio_buffer.vad_state", kw_only=True):
+    """A type that is in nobody's list."""
+
+    state: str
+
+
+def _repeated(times: int) -> Callable[[Any], list[ServerMessage]]:
+    """A function that gives a message so many times, each with an event id of its own."""
+    return lambda one: [one, *(msgspec.structs.replace(one) for _ in range(times - 1))]
+
+
+def _with_state(state: str) -> Callable[[Any], tuple[ServerMessage, ...]]:
+    return lambda one: (_VadState(state=state), one)
+
+
 def _renamed(kind: type[ServerMessage]) -> Callable[[Any], tuple[ServerMessage, ...]]:
     """A function that gives the same fields under the name of another type."""
 
@@ -86,7 +151,7 @@ def _renamed(kind: type[ServerMessage]) -> Callable[[Any], tuple[ServerMessage, 
     return renamed
 
 
-_SPELLINGS: Final[dict[str, Spelling]] = {
+_SPELLINGS: Final[dict[str, Spelling | Callable[[], Spelling]]] = {
     "cumulative_deltas": {say.InputAudioTranscriptionDelta: _hypotheses},
     # Before usage is left out: what remains is counted from it.
     "rate_limits": {say.ResponseDone: _limited},
@@ -102,6 +167,20 @@ _SPELLINGS: Final[dict[str, Spelling]] = {
     "conversation_created": {say.SessionCreated: lambda one: (one, say.ConversationCreated())},
     "flat_error": {say.ErrorMessage: _flat},
     "previous_null": {say.ConversationItemDone: _agents_previous_null},
+    "no_session_updated": {say.SessionUpdated: lambda _: ()},
+    "updated_as_created": {
+        say.SessionUpdated: lambda one: (say.SessionCreated(session=one.session),)
+    },
+    "nameless_calls": _without_in_calls("name"),
+    "idless_calls": _without_in_calls("call_id"),
+    "stray_speech_started": _strays,
+    "repeated_response_created": {say.ResponseCreated: _repeated(2)},
+    "no_response_created": {say.ResponseCreated: lambda _: ()},
+    "repeated_speech_stopped": {say.InputAudioBufferSpeechStopped: _repeated(3)},
+    "unknown_types": {
+        say.InputAudioBufferSpeechStarted: _with_state("speaking"),
+        say.InputAudioBufferSpeechStopped: _with_state("quiet"),
+    },
     "beta_names": {
         say.ResponseOutputAudioDelta: _renamed(say.BetaAudioDelta),
         say.ResponseOutputAudioDone: _renamed(say.BetaAudioDone),

@@ -30,6 +30,7 @@ from bench.reference.board import Board
 from bench.reference.composing import Composing
 from bench.reference.conversing import Conversing
 from bench.reference.draws import Draws
+from bench.reference.frames import framing_of
 from bench.reference.history import History
 from bench.reference.idling import Idling
 from bench.reference.interjecting import Interjecting
@@ -56,6 +57,8 @@ HUGE_BYTES: Final = 20_000_000
 TRY_AGAIN_LATER: Final = 1013
 _FIRST_PING_NS: Final = ms(1_000)
 _PING_NS: Final = ms(10_000)
+_LATE_NS: Final = ms(2_500)
+"""When a server greets that is late: after its callers have begun without a greeting."""
 
 
 class Behaviour:
@@ -64,6 +67,7 @@ class Behaviour:
     `dialect` is `inworld` or `openai`; `model` is what the URL asked for, if it did; `opened_s` is
     the wall clock in epoch seconds, for `expires_at` and pings. `board` and `account` are what the
     sessions of one server share; `over_limit`: it is one session too many, let in to be told so.
+    `frame` makes of a message what goes over the wire: text, or bytes for a binary frame.
     """
 
     def __init__(
@@ -87,10 +91,12 @@ class Behaviour:
         self._account = account or Account(profile.limits)
         self._over_limit = over_limit
         self._opened_s, self._opened_ns = opened_s, 0
+        self._hears_from_ns = 0
         board = board or Board()
         self._habits = habits = frozenset(
             habit for habit in HABITS if draws.happens(habit, getattr(profile.quirks, habit))
         )
+        self.frame = framing_of(habits)
         self._schedule = schedule = Schedule(f"event_{name}", accent_of(habits))
         self._settings = settings = Settings(
             self._manners,
@@ -160,7 +166,11 @@ class Behaviour:
             schedule.say(Close(TRY_AGAIN_LATER, "Too many sessions are open."), "limits")
         if self.draws.happens("close_at_once", failures.close_at_once):
             schedule.say(Close(failures.close_code), "failure")
-        schedule.say(say.SessionCreated(session=self._settings.effective), "open")
+        if "late_session_created" in self._habits:
+            self._hears_from_ns = now_ns + _LATE_NS
+            schedule.at(self._hears_from_ns, "open", self._greet)
+        else:
+            self._greet()
         if self.draws.happens("malformed", failures.malformed):
             schedule.say(HALF_AN_OBJECT, "failure")
         if self.draws.happens("binary", failures.binary):
@@ -177,10 +187,13 @@ class Behaviour:
                 now_ns + _FIRST_PING_NS, "ping", partial(self._ping, now_ns + _FIRST_PING_NS)
             )
 
+    def _greet(self) -> None:
+        self._schedule.say(say.SessionCreated(session=self._settings.effective), "open")
+
     def receive(self, message: ClientMessage | UnknownMessage, at_ns: int) -> None:
         """A message arrived."""
         self._schedule.advance(at_ns)
-        if self._schedule.closed or self._schedule.silent:
+        if self._schedule.closed or self._schedule.silent or at_ns < self._hears_from_ns:
             return
         if not self._account.takes_packet(at_ns):
             self._breach("rate_limit_exceeded", "Too many packets a second.", message)

@@ -20,7 +20,7 @@ from websockets.protocol import State
 
 from bench.errors import ProtocolError
 from bench.protocol.client import ClientMessage
-from bench.protocol.codec import UnknownMessage, decode_client, encode, item_id_of, type_of
+from bench.protocol.codec import UnknownMessage, decode_client, item_id_of, type_of
 from bench.protocol.server import ServerMessage
 from bench.reference.account import Account
 from bench.reference.admission import Admitted
@@ -111,9 +111,9 @@ class Call:
             self._timer = self._loop.call_at(next_ns / 1e9, self._send)
 
     def _send_message(self, due: Due, message: ServerMessage) -> None:
-        text = encode(message).decode("utf-8")
+        frame = self._behaviour.frame(message)
         before = monotonic_ns()
-        broadcast([self._connection], text)
+        broadcast([self._connection], frame)
         after = monotonic_ns()
         self._events += 1
         self._fitness.late.add(before - due.due_ns)

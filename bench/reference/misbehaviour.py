@@ -32,6 +32,26 @@ HABITS: Final = (
     "previous_null",
     "refuse_g711",
     "g711_truncate_thirds",
+    "binary_frames",
+    "lone_surrogates",
+    "odd_numbers",
+    "deep_nesting",
+    "loose_json",
+    "loose_base64",
+    "float_positions",
+    "error_string",
+    "integer_code",
+    "untyped_error",
+    "no_session_updated",
+    "updated_as_created",
+    "late_session_created",
+    "no_response_created",
+    "repeated_response_created",
+    "repeated_speech_stopped",
+    "stray_speech_started",
+    "unknown_types",
+    "nameless_calls",
+    "idless_calls",
 )
 """Quirks that a session has from its first message to its last, or never."""
 
@@ -65,6 +85,46 @@ class Quirks(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A request for G.711 is silently turned into PCM16 at 24 kHz."""
     g711_truncate_thirds: Rate = 0.0
     """Truncation of G.711 counts 24 bytes a ms: its bound is a third of the true length."""
+    binary_frames: Rate = 0.0
+    """Every message is JSON in a binary frame."""
+    lone_surrogates: Rate = 0.0
+    """Every message has an unknown field that is half a character."""
+    odd_numbers: Rate = 0.0
+    """Every message has unknown fields that are NaN, 1e999 and an integer of 400 digits."""
+    deep_nesting: Rate = 0.0
+    """Every message but deltas has an unknown field that is nested 2,000 deep."""
+    loose_json: Rate = 0.0
+    """Every message begins with a byte order mark and has a line end inside a string."""
+    loose_base64: Rate = 0.0
+    """Audio is base64 in lines of 76, with the letters of URLs, without padding."""
+    float_positions: Rate = 0.0
+    """`audio_start_ms` and `audio_end_ms` are floats that are not whole, indexes are strings."""
+    error_string: Rate = 0.0
+    """The `error` of an error is its text."""
+    integer_code: Rate = 0.0
+    """The code of an error is a number."""
+    untyped_error: Rate = 0.0
+    """An error has no `type`."""
+    no_session_updated: Rate = 0.0
+    """session.update changes the session and is never acknowledged."""
+    updated_as_created: Rate = 0.0
+    """session.update is acknowledged by session.created."""
+    late_session_created: Rate = 0.0
+    """session.created comes after 2.5 s, and what was sent before it is lost."""
+    no_response_created: Rate = 0.0
+    """A response begins with its first output item."""
+    repeated_response_created: Rate = 0.0
+    """Every response.created comes twice."""
+    repeated_speech_stopped: Rate = 0.0
+    """Every speech_stopped comes three times."""
+    stray_speech_started: Rate = 0.0
+    """After every response.created a speech_started that nobody caused and that never stops."""
+    unknown_types: Rate = 0.0
+    """An `input_audio_buffer.vad_state` beside every speech_started and speech_stopped."""
+    nameless_calls: Rate = 0.0
+    """Tool calls have no name, in any message."""
+    idless_calls: Rate = 0.0
+    """Tool calls have no call_id, in any message."""
 
     filler: Rate = 1.0
     """Of responses, where providerData.responsiveness.enabled: a "hmm" before the answer."""

@@ -221,6 +221,7 @@ def _error(message: server.ErrorMessage) -> str:
             "message": message.text,
             "param": error.param,
             "event_id": error.event_id,
+            "flat": message.flat,
         }
     )
 

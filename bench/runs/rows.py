@@ -13,7 +13,8 @@ bench.connected       TCP established        bench.secured   TLS established
 bench.upgraded        WebSocket established
 bench.microphone      the microphone opens: at_ns is media position 0; detail: input and output
                       format as {type, rate}, chunk_ms, jitter_buffer_ms, prefix_padding_ms
-                      (null: the server did not say)
+                      (null: the server did not say), answer (to session.update: the message, or
+                      "nothing")
 bench.say             an utterance was placed: media_ns is where it starts, due_ns its instant;
                       detail: utterance, turn (from 1), role (line, interruption, backchannel,
                       sound), text, duration_ms, onset_ms, offset_ms (inside the utterance; null:
@@ -23,15 +24,20 @@ bench.flush           the caller emptied its player; detail: heard_ms of the ite
                       (it heard an interruption) or "caller" (who stopped the agent)
 bench.gave_up         the caller stopped waiting for an answer; detail: turn
 bench.heard_out       the caller has heard the answer to the end; detail: turn
+bench.odd_calls       the reply that was heard out calls tools in a way that is none; detail: turn,
+                      nameless (how many have no name), idless (no call_id: never answered)
 bench.unknown         a message of an unknown type came; detail: type, reason
 bench.unknown_fields  the session's first message of a known type had fields that are unknown or
                       misshapen; detail: type, fields (dotted names)
-bench.end             the session's last row; detail: outcome, reason, close_code
+bench.quirk           the first message of the session that was odd in this way came; detail: quirk,
+                      example (what was borne, shortened)
+bench.end             the session's last row; detail: outcome, reason, close_code, reads, stamped,
+                      quirks (how many messages were odd in each way)
 ====================  ===========================================================================
 
 A session's outcome: `finished` (the script ran to its end), `drained` (the run ended it),
 `refused` (the upgrade was refused), `unreachable`, `silent` (connected, and nothing came),
-`malformed`, `binary`, `too_big` (what came was no message), `closed` (the server closed),
+`malformed`, `binary`, `too_big` (what came was no message; JSON in binary frames is one), `closed` (the server closed),
 `broken` (the connection died), `stalled` (writes made no progress), `crashed` (the script raised,
 or this program failed, which is also a fault of the run).
 """

@@ -5,7 +5,12 @@ Theory of operation
 An agent is told what its server said, and when; it answers whether what the caller said last has
 been answered whole. The answer is *owed* from the end of a turn (or from the caller's own asking)
 until a response begins, *open* until that response ends. Servers may leave out any of the messages
-of the input buffer, so none of them is needed: the first that comes counts.
+of the input buffer, so none of them is needed: the first that comes counts. A response begins with
+the first message that names it, be that response.created or not, and once.
+
+A speech_started that nothing follows must not be waited for. It is of the caller's speech only
+while that may still be unanswered: not after a response that began when all had been said has
+ended, not for an item that was taken before, and not `HEARS_NS` after the last word.
 
 `progress_ns` is the last instant that gave hope of an answer: patience is counted from there.
 
@@ -17,8 +22,13 @@ from typing import Any
 
 from bench.protocol import server
 from bench.protocol.codec import inherited
-from bench.protocol.objects import Item
+from bench.protocol.objects import Item, Response
+from bench.voice.audio import NS_PER_S
 from bench.voice.directions import Call
+
+
+HEARS_NS = 3 * NS_PER_S
+"""So long after the caller's last word a slow detector, far away, may still say that it began."""
 
 
 class Agent:
@@ -33,7 +43,10 @@ class Agent:
         self.fed = ""
         """The response whose audio came last."""
         self.progress_ns = 0
+        self._begun: set[str] = set()
+        self._began_ns = 0
         self._hearing: set[str] = set()
+        self._taken: set[str] = set()
         self._owed = False
         self._finished: set[str] = set()
         self._silenced: set[str] = set()
@@ -87,6 +100,11 @@ class Agent:
         return self.replies[-1] in self._finished
 
     @property
+    def answers_all(self) -> bool:
+        """Whether the last reply began when the caller had said all: nothing can interrupt it."""
+        return bool(self.replies) and self._began_ns >= self._offset_ns
+
+    @property
     def calls(self) -> tuple[Call, ...]:
         """The tool calls of the last reply."""
         if not self.replies:
@@ -105,8 +123,11 @@ class Agent:
         if react is not None:
             react(self, message, at_ns)
 
-    def _on_speech_started(self, message: server.InputAudioBufferSpeechStarted, _: int) -> None:
-        self._hearing.add(message.item_id)
+    def _on_speech_started(self, message: server.InputAudioBufferSpeechStarted, at_ns: int) -> None:
+        late = at_ns > self._offset_ns + HEARS_NS
+        over = self.answers_all and self.replies[-1] in self._finished
+        if not late and not over and message.item_id not in self._taken:
+            self._hearing.add(message.item_id)
 
     def _on_turn_taken(
         self,
@@ -115,34 +136,54 @@ class Agent:
     ) -> None:
         """It has heard enough: now it owes an answer. What comes after that owes nothing more."""
         self.touched(at_ns)
+        if message.item_id:
+            self._taken.add(message.item_id)
         if message.item_id in self._hearing:
             self._hearing.discard(message.item_id)
             self._owed = self.answers
 
     def _on_created(self, message: server.ResponseCreated, at_ns: int) -> None:
+        self._begins(message.response.id, at_ns)
+
+    def _begins(self, response_id: str, at_ns: int) -> None:
+        """A message names a response: the first that does begins it."""
+        if response_id in self._begun:
+            return
+        self._begun.add(response_id)
+        self._began_ns = at_ns
         self._owed = False
         if at_ns >= self._offset_ns:
             self._hearing.clear()  # the caller has finished, so this answers all that was said
-        self.open = {message.response.id}  # one response at a time writes to the conversation
-        self.replies.append(message.response.id)
+        self.open = {response_id}  # one response at a time writes to the conversation
+        self.replies.append(response_id)
         self.touched(at_ns)
 
     def _on_done(self, message: server.ResponseDone, at_ns: int) -> None:
         response = message.response
+        self._begins(response.id, at_ns)
         self.open.discard(response.id)
         if response.id not in self.replies:
             return
         self._finished.add(response.id)
         self.touched(at_ns)
-        for item in response.output if isinstance(response.output, list) else ():
-            self._called(response.id, item)
+        if self._is_whole(response):
+            self._hearing.clear()
+        for index, item in enumerate(response.output if isinstance(response.output, list) else ()):
+            self._called(response.id, item, index)
+
+    def _is_whole(self, response: Response) -> bool:
+        """Whether this answered all that was said: nobody cut it, so nobody is being heard."""
+        last = self.replies[-1] == response.id
+        return last and self.answers_all and response.status != "cancelled"
 
     def _on_audio(self, message: server.ResponseOutputAudioDelta, at_ns: int) -> None:
+        self._begins(message.response_id, at_ns)
         if self.audible(message):
             self.touched(at_ns)
             self.fed = message.response_id
 
     def _on_output(self, message: server.OutputMessage, at_ns: int) -> None:
+        self._begins(message.response_id, at_ns)
         if message.response_id in self.open:
             self.touched(at_ns)
 
@@ -150,7 +191,7 @@ class Agent:
         self, message: server.ResponseOutputItemAdded | server.ResponseOutputItemDone, at_ns: int
     ) -> None:
         self._on_output(message, at_ns)
-        self._called(message.response_id, message.item)
+        self._called(message.response_id, message.item, message.output_index)
 
     def _on_arguments(self, message: server.ResponseFunctionCallArgumentsDone, at_ns: int) -> None:
         """Inworld leaves the name out here; it stands in the item that was announced."""
@@ -161,14 +202,15 @@ class Agent:
         call_id = message.call_id or (known.call_id if known else "")
         calls[message.item_id] = Call(call_id, name, message.arguments)
 
-    def _called(self, response_id: str, item: Item) -> None:
+    def _called(self, response_id: str, item: Item, index: int) -> None:
         """An item that may be a tool call: its place is kept, and what it says of it."""
-        if item.type != "function_call" or not isinstance(item.id, str):
+        if item.type != "function_call":
             return
         calls = self._calls.setdefault(response_id, {})
-        known = calls.get(item.id, Call("", "", ""))
+        item_id = item.id if isinstance(item.id, str) and item.id else f"output {index}"
+        known = calls.get(item_id, Call("", "", ""))
         told = (item.call_id, item.name, item.arguments)
-        calls[item.id] = Call(
+        calls[item_id] = Call(
             *(
                 new if isinstance(new, str) and new else old
                 for new, old in zip(told, known, strict=True)
@@ -185,6 +227,8 @@ _REACTIONS: dict[type, Callable[[Agent, Any, int], None] | None] = {
     server.ResponseOutputItemAdded: Agent._on_item,  # noqa: SLF001
     server.ResponseOutputItemDone: Agent._on_item,  # noqa: SLF001
     server.ResponseOutputAudioDelta: Agent._on_audio,  # noqa: SLF001
+    server.ResponseContentPartAdded: Agent._on_output,  # noqa: SLF001
+    server.ResponseOutputAudioTranscriptDelta: Agent._on_output,  # noqa: SLF001
     server.ResponseOutputTextDelta: Agent._on_output,  # noqa: SLF001
     server.ResponseFunctionCallArgumentsDelta: Agent._on_output,  # noqa: SLF001
     server.ResponseFunctionCallArgumentsDone: Agent._on_arguments,  # noqa: SLF001

@@ -10,9 +10,12 @@ virtual time) makes four calls:
 * `poll(now)`, which returns what is due: messages to send and notes to record;
 * `next_due()`, the earliest instant at which `poll` will have something, absent new messages.
 
-It passes through three phases. *Greeting*: session.created is answered with session.update.
-*Talking*, from session.updated on: the microphone is open and the script is played. *Over*: the
-script has ended, was wound down, or the session could not begin; `outcome` says which.
+It passes through three phases. *Greeting*: session.created is answered with session.update; a
+server that greets late may have missed an update that did not wait for it, and is sent it again.
+*Talking*, from session.updated on: the microphone is open and the script is played. Some servers
+answer with session.created once more, or with nothing: then it begins with that, or after
+`UNANSWERED_NS`. *Over*: the script has ended, was wound down, or the session could not begin;
+`outcome` says which.
 
 What the other side is doing is kept in `bench.voice.agent`, what holds in the session in
 `bench.voice.effective`: what `session.updated` says, never what was asked for.
@@ -67,6 +70,9 @@ GREETING_TIMEOUT_NS = 10 * NS_PER_S
 """How long a server may take from upgrade to session.updated: what OpenClaw allows live."""
 UNGREETED_NS = 2 * NS_PER_S
 """After this long without session.created, session.update is sent all the same (older servers)."""
+UNANSWERED_NS = 5 * NS_PER_S
+"""After this long without session.updated a server that has said something is talked to all the
+same: recorded servers take 70 ms, and some never say it."""
 ALREADY_ACTIVE = "conversation_already_has_active_response"
 """No other response can begin: what was owed will not come."""
 PROVOKED = "-provoked"
@@ -142,8 +148,9 @@ class Conversation:
         self._winding_down = False
         # greeting
         self._opened_ns: int | None = None
-        self._updated = False
-        self._spoken_to = False
+        self._updated_ns: int | None = None
+        self._early = False
+        self._spoken_ns: int | None = None
         # talking
         self._effective = Effective()
         self._microphone: Microphone | None = None
@@ -169,7 +176,8 @@ class Conversation:
         if self.outcome is not None:
             return
         self._play(at_ns)
-        self._spoken_to = True
+        if self._spoken_ns is None:
+            self._spoken_ns = at_ns
         self._agent.receive(message, at_ns)
         react = inherited(_REACTIONS, type(message))
         if react is not None:
@@ -198,8 +206,7 @@ class Conversation:
         if self.outcome is not None or self._opened_ns is None:
             return None
         if self._microphone is None:
-            wait = GREETING_TIMEOUT_NS if self._updated else UNGREETED_NS
-            return self._opened_ns + wait
+            return self._greeting_ends(self._opened_ns)
         ends, due = self._ends_ns, self._microphone.due_ns
         return due if ends is None or due < ends else ends
 
@@ -213,22 +220,42 @@ class Conversation:
         opened = self._opened_ns
         if opened is None:
             return
-        if not self._updated and now_ns >= opened + UNGREETED_NS:
+        if self._updated_ns is None and now_ns >= opened + UNGREETED_NS:
+            self._early = True
             self._send_update(opened + UNGREETED_NS)
-        if now_ns >= opened + GREETING_TIMEOUT_NS:
-            at = opened + GREETING_TIMEOUT_NS
-            if self._spoken_to:
-                self._end("refused", "no session.updated within 10 s", at)
-            else:
-                self._end("silent", "nothing was received within 10 s", at)
+        if now_ns < (ends := self._greeting_ends(opened)):
+            return
+        if self._spoken_ns is None:
+            self._end("silent", "nothing was received within 10 s", ends)
+        else:
+            self._effective.obey(self._asked)
+            self._begin(ends, "nothing")
+            self._talk(now_ns)
+
+    def _greeting_ends(self, opened_ns: int) -> int:
+        """When something is to be done about a server that has not answered yet."""
+        if self._updated_ns is None:
+            return opened_ns + UNGREETED_NS
+        if self._spoken_ns is None:
+            return opened_ns + GREETING_TIMEOUT_NS
+        return max(self._updated_ns + UNANSWERED_NS, self._spoken_ns)
 
     def _send_update(self, due_ns: int) -> None:
-        self._updated = True
+        self._updated_ns = due_ns
         self._send(client.SessionUpdate(session=self._asked), due_ns)
 
-    def _on_created(self, _message: server.SessionCreated, at_ns: int) -> None:
-        if not self._updated:
+    def _on_created(self, message: server.SessionCreated, at_ns: int) -> None:
+        if self._microphone is not None:
+            return
+        if self._updated_ns is None:
             self._send_update(at_ns)
+        elif self._early:
+            self._early = False
+            self._send_update(at_ns)
+        else:
+            self._effective.obey(self._asked)
+            self._effective.obey(message.session)
+            self._begin(at_ns, "session.created")
 
     def _on_updated(self, message: server.SessionUpdated, at_ns: int) -> None:
         effective = self._effective
@@ -236,16 +263,23 @@ class Conversation:
         self._agent.answers = effective.answers
         if self._microphone is not None:
             self._microphone.switch(effective.input)
-        elif self._updated:
-            self._microphone = Microphone(at_ns, self._manners.chunk_ns, effective.input)
-            self._began_ns = self._ends_ns = at_ns
-            self._agent.progress_ns = at_ns
-            detail = {
-                **effective.facts(),
-                "chunk_ms": self._manners.chunk_ns // NS_PER_MS,
-                "jitter_buffer_ms": self._manners.jitter_buffer_ns // NS_PER_MS,
-            }
-            self._note("bench.microphone", at_ns, media_ns=0, detail=detail)
+        elif self._updated_ns is not None:
+            self._begin(at_ns, "session.updated")
+
+    def _begin(self, at_ns: int, answer: str) -> None:
+        """Open the microphone; `answer` is what the server said to session.update."""
+        effective = self._effective
+        self._agent.answers = effective.answers
+        self._microphone = Microphone(at_ns, self._manners.chunk_ns, effective.input)
+        self._began_ns = self._ends_ns = at_ns
+        self._agent.progress_ns = at_ns
+        detail = {
+            **effective.facts(),
+            "chunk_ms": self._manners.chunk_ns // NS_PER_MS,
+            "jitter_buffer_ms": self._manners.jitter_buffer_ns // NS_PER_MS,
+            "answer": answer,
+        }
+        self._note("bench.microphone", at_ns, media_ns=0, detail=detail)
 
     # ── talking ──────────────────────────────────────────────────────────────────────────────
 
@@ -438,11 +472,21 @@ class Conversation:
             isinstance(direction, Hear) and agent.replying and at_ns < self._patience_ns()
         )
         self._gives = self._heard(at_ns)
+        if isinstance(direction, HearOut):
+            self._note_odd_calls(at_ns)
         if not patient:
             agent.give_up()
             self._note("bench.gave_up", at_ns, detail={"turn": self._turn})
         elif isinstance(direction, HearOut) and not agent.calls:
             self._note("bench.heard_out", at_ns, detail={"turn": self._turn})
+
+    def _note_odd_calls(self, at_ns: int) -> None:
+        """Tool calls without a name, and those without an id, which nobody can answer."""
+        nameless = sum(not call.name for call in self._agent.calls)
+        idless = sum(not call.call_id for call in self._agent.calls)
+        if nameless or idless:
+            detail = {"turn": self._turn, "nameless": nameless, "idless": idless}
+            self._note("bench.odd_calls", at_ns, detail=detail)
 
     def _heard(self, at_ns: int) -> Reply:
         agent = self._agent
@@ -462,8 +506,9 @@ class Conversation:
     def _on_speech_started(self, _: server.InputAudioBufferSpeechStarted, at_ns: int) -> None:
         if not (self._manners.flush and self._effective.interrupts):
             return
-        if not self._playout.playing(at_ns) and not self._agent.open:
-            return
+        agent = self._agent
+        if not self._playout.playing(at_ns) and (not agent.open or agent.answers_all):
+            return  # there is nothing to fall silent, or nobody has spoken since it began
         item_id, heard_ms, playing = self._flush(at_ns, "server")
         if self._manners.truncate and playing and item_id is not None:
             self._truncate(item_id, heard_ms, at_ns)

@@ -29,7 +29,7 @@ class Part(NamedTuple):
 
 
 class Call(NamedTuple):
-    """A tool call of the agent. `arguments` is JSON text."""
+    """A tool call of the agent. `arguments` is JSON text; what it does not say is ""."""
 
     call_id: str
     name: str

@@ -111,10 +111,12 @@ _MOST_ROUNDS = 3
 
 def _use_tools(reply: Reply, part: Part) -> Generator[Direction, Any, Reply]:
     for _ in range(_MOST_ROUNDS):
-        if not reply.calls:
+        # An output without the id of its call would corrupt the conversation.
+        calls = [call for call in reply.calls if call.call_id]
+        if not calls:
             break
         yield Pause(part.tool_ns)
-        for call in reply.calls:
+        for call in calls:
             output = json.dumps({"tool": call.name, "result": "done"})
             item = Item(type="function_call_output", call_id=call.call_id, output=output)
             yield Send(ConversationItemCreate(item=item))
@@ -241,7 +243,7 @@ def tour(part: Part) -> Script:
     yield from _use_tools(reply, part)
     yield Write("Tell me a long story.")
     yield Send(ResponseCreate())
-    yield Await("response.created")
+    yield Await("response.created", instead="response.output_item.added")
     yield Stop(truncate=False)
     yield Await("response.done")
     yield from _change(Session(audio=SessionAudio(input=AudioInput(turn_detection=None))))

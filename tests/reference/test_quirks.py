@@ -444,5 +444,6 @@ def test_a_share_of_turns_is_drawn_turn_by_turn():
 @pytest.mark.parametrize("habit", HABITS)
 def test_an_answer_to_an_error_survives_every_habit(habit):
     caller = Caller(odd(**{habit: 1.0}))
+    caller.wait(3000)
     (answer,) = caller.ask(decode_client('{"type":"nonsense"}'))
     assert answer.message.text.startswith("Unknown event type")

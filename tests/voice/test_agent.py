@@ -75,6 +75,7 @@ def test_what_opens_no_turn_leaves_the_reply_what_it_was(opens_turn):
 
 def test_words_of_the_answer_keep_the_caller_patient():
     agent = Agent()
+    created(agent, "old")
     created(agent, at=10)
     agent.receive(server.ResponseOutputTextDelta(response_id="r", item_id="a", delta="x"), 500)
     assert agent.progress_ns == 500
