@@ -268,7 +268,10 @@ def test_a_written_answer_that_comes_after_the_caller_gave_up_is_late(tmp_path):
 QUIRKS = [
     "beta_names", "missing_ms", "missing_name", "missing_usage", "transcription_late",
     "transcription_duplicate", "conversation_created", "ping", "previous_null", "both_streams",
-    "zero_padding", "late_audio",
+    "zero_padding", "late_audio", "binary_frames", "loose_base64", "float_positions",
+    "error_string", "updated_as_created", "no_response_created", "repeated_response_created",
+    "repeated_speech_stopped", "stray_speech_started", "unknown_types", "nameless_calls",
+    "idless_calls", "no_session_updated", "late_session_created",
 ]  # fmt: skip
 
 

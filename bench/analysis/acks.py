@@ -211,9 +211,13 @@ def _paired(
 def in_vain(acks: pd.DataFrame, sessions: pd.DataFrame) -> pd.Series:
     """Until when (ns) each request waited for an answer that never came; NA where it did not.
 
-    `sessions` are by number. In one whose end was not seen nobody knows what would have come.
+    `sessions` are by number. In one whose end was not seen nobody knows what would have come, and
+    in one that talks without ever saying session.updated nobody waits for that.
     """
     whole = acks["session"].map(sessions["outcome"].isin(WHOLE)).astype("boolean")
+    mute = sessions["ready_ns"].isna() & sessions["opened_ns"].notna()
+    unsaid = acks["session"].map(mute).fillna(value=False).astype(bool)
+    whole &= ~(unsaid & (acks["metric"] == "update_ack"))
     waited = acks["answered_ns"].isna() & ~acks["refused"] & whole.fillna(value=False)
     return acks["session"].map(sessions["ended_ns"]).astype("Int64").where(waited)
 

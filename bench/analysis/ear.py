@@ -8,12 +8,13 @@ be late, a position may not. The start belongs to the utterance whose speech, wi
 tolerances below, holds it. Where the server gives no position (Inworld may not), the start belongs
 to whatever was being said last when it arrived, and long after the end of that to nothing. A start
 that nobody's speech holds is *spurious*: also one at a sound, which is nobody speaking; one at a
-backchannel is not, and it is no turn's either.
+backchannel is not, and it is no turn's either. So is one whose item nothing ever follows, where
+the same utterance has another that something does.
 
 Everything else follows the item: the id that speech_started named links speech_stopped, committed
 and the transcription. An item that no start named was committed by the caller, whose commits are
 answered in their order, else it is of what was said last; one of the server's own idle timer is
-nobody's.
+nobody's. An item's speech stops once: what is said of it again says nothing new.
 """
 
 from typing import Final
@@ -25,7 +26,17 @@ from bench.analysis.acks import pair
 from bench.analysis.clock import to_media
 from bench.analysis.effective import Effective
 from bench.analysis.speech import owner
-from bench.analysis.tables import Ints, codes, integers, joined, latest, nullable, of_type, texts
+from bench.analysis.tables import (
+    Flags,
+    Ints,
+    codes,
+    integers,
+    joined,
+    latest,
+    nullable,
+    of_type,
+    texts,
+)
 
 EARLY_NS: Final = 300_000_000
 """How long before the true onset a detector may place it: soft onsets, breath, 32 ms windows."""
@@ -62,6 +73,9 @@ class Ear:
         self._turns, self._said = turns, said
         self.starts = self._rows(events, "input_audio_buffer.speech_started")
         self._place_starts(sessions, effective, appended)
+        self.stops = self._rows(events, "input_audio_buffer.speech_stopped")
+        self.commits = self._rows(events, "input_audio_buffer.committed")
+        self.transcripts = self._rows(events, _TRANSCRIBED)
         self.starts["utterance"] = self._heard()
         self.starts["turn"] = _taken(said["number"], self.starts["utterance"].to_numpy())
         known = self.starts[self.starts["item"] >= 0].drop_duplicates(["session", "item"])
@@ -70,16 +84,13 @@ class Ear:
             known = pd.concat([known, timed]).drop_duplicates(["session", "item"])
         self._items = pd.MultiIndex.from_frame(known[["session", "item"]])
         self._item_turn = known["turn"].to_numpy(np.int64)
-        self.stops = self._rows(events, "input_audio_buffer.speech_stopped")
         self.stops["turn"] = self._by_item(self.stops, self._last_start(self.stops))
         # The end is exclusive: the sample before it lies where the caller was speaking.
         end = integers(self.stops["audio_ms"], 0) * 1_000_000 - 1
         end = to_media(appended, self.stops["session"].to_numpy(), end) + 1
         self.stops["media_ns"] = nullable(end, self.stops["audio_ms"].notna().to_numpy())
-        self.commits = self._rows(events, "input_audio_buffer.committed")
         self.commits["turn"] = self._by_item(self.commits, self._by_order(sent))
         items = self.commits.drop_duplicates(["session", "item"])
-        self.transcripts = self._rows(events, _TRANSCRIBED)
         committed = pd.MultiIndex.from_frame(items[["session", "item"]])
         place = committed.get_indexer(
             pd.MultiIndex.from_frame(self.transcripts[["session", "item"]])
@@ -103,7 +114,8 @@ class Ear:
         """Of each turn: the instants, positions, items and transcription."""
         starts = self.starts[self.starts["turn"] >= 0]
         first = starts.drop_duplicates("turn").set_index("turn")
-        last = self.stops[self.stops["turn"] >= 0].drop_duplicates("turn", keep="last")
+        again = self.stops.duplicated(["session", "item"]) & (self.stops["item"] >= 0)
+        last = self.stops[(self.stops["turn"] >= 0) & ~again].drop_duplicates("turn", keep="last")
         last = last.set_index("turn")
         commit = self.commits[self.commits["turn"] >= 0].drop_duplicates("turn", keep="last")
         commit = commit.set_index("turn")
@@ -182,6 +194,8 @@ class Ear:
         over = voiced["end_ns"].to_numpy()[last] + ARRIVES_NS
         by_arrival = np.where(at <= over, last, -1)
         found = np.where(position >= 0, by_position, by_arrival)
+        bare = unended(starts, self.stops, self.commits, self.transcripts)
+        found = np.where(bare & np.isin(found, found[~bare]), -1, found)
         return np.where(found >= 0, voiced.index.to_numpy()[found], -1).astype(np.int64)
 
     def _by_order(self, sent: pd.DataFrame) -> Ints:
@@ -211,6 +225,20 @@ class Ear:
         )  # fmt: skip
         turn = self.starts["turn"].to_numpy()
         return np.where(last >= 0, turn[last] if len(turn) else -1, -1).astype(np.int64)
+
+
+def unended(starts: pd.DataFrame, *ends: pd.DataFrame) -> Flags:
+    """Which starts name an item that is in none of `ends`; none in sessions that have no ends.
+
+    All have `session` and `item_id`.
+    """
+    key = ["session", "item_id"]
+    told = pd.concat([table[key].astype(object) for table in ends])
+    named = (starts["item_id"].notna() & starts["session"].isin(told["session"])).to_numpy(bool)
+    followed = pd.MultiIndex.from_frame(starts[key].astype(object)).isin(
+        pd.MultiIndex.from_frame(told)
+    )
+    return np.asarray(named & ~followed, bool)
 
 
 def _place(rows: pd.DataFrame) -> tuple[Ints, Ints]:

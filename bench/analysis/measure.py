@@ -128,7 +128,7 @@ def about(metric: Metric, turns: pd.DataFrame) -> pd.Series:
         return has | (turns["output_sent_ns"].notna() & ~_flag(turns, "textual"))
     if metric.needs or metric.end in _CHANCE or metric.name in _CHANCE:
         return has
-    every = pd.Series(data=True, index=turns.index)
+    every = _knowable(metric, turns)
     spoken, textual = turns["role"] != WRITTEN, _flag(turns, "textual")
     if {metric.start, metric.end} & _HEARD:
         every &= (spoken & ~_flag(turns, "manual")) | has
@@ -138,6 +138,14 @@ def about(metric: Metric, turns: pd.DataFrame) -> pd.Series:
         every &= spoken
     if metric.end in _ALOUD or metric.name in _ALOUD:
         every &= ~textual
+    return every
+
+
+def _knowable(metric: Metric, turns: pd.DataFrame) -> pd.Series:
+    """Which turns could have it: none that was answered and never told of response.created."""
+    every = pd.Series(data=True, index=turns.index)
+    if "response_created" in {metric.start, metric.end}:
+        every &= turns["response_id"].isna() | turns["response_created_ns"].notna()
     return every
 
 

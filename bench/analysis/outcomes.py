@@ -76,6 +76,18 @@ def patience(events: pd.DataFrame, turns: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def idless_calls(events: pd.DataFrame, turns: pd.DataFrame) -> pd.Series:
+    """By turn: whether tools were called without a call_id, which nobody can answer."""
+    notes = of_type(events, "bench.odd_calls", direction="note")
+    said = parsed(notes, "turn", "idless").fillna(0).astype("int64")
+    mine = said["idless"].to_numpy() > 0
+    called = pd.MultiIndex.from_arrays(
+        [notes["session"].to_numpy()[mine], said["turn"].to_numpy()[mine]]
+    )
+    place = pd.MultiIndex.from_frame(turns[["session", "turn"]])
+    return pd.Series(place.isin(called), turns.index, dtype=bool)
+
+
 def error_texts(events: pd.DataFrame, turns: pd.DataFrame) -> pd.Series:
     """By turn: the first error message in it as `code: message`, of either shape; empty: none.
 
@@ -136,6 +148,8 @@ def judge_turns(turns: pd.DataFrame, session: pd.DataFrame) -> pd.DataFrame:
     response = "response " + status + why.where(why == "", ": " + why)
     wanted = np.where(textual, "text", "audio")
     without: pd.Series = response + ", without " + wanted
+    idless = turns["idless_calls"].to_numpy(bool)
+    without_id = "tools were called without a call_id, so nothing could be answered"
     without_reply = "tools were called, and nothing answered their outputs"
     cases = (
         Case("dropped", is_open & ~in_order, "session " + _session_words(session)),
@@ -145,6 +159,7 @@ def judge_turns(turns: pd.DataFrame, session: pd.DataFrame) -> pd.DataFrame:
         Case("cut", is_open & ~whole, "the run ended first"),
         Case("ok", in_time, ""),
         Case("late", audible, pd.Series(late, turns.index, object)),
+        Case("error", idless & ~called, without_id),
         Case("cut", stopped & ~waited, "the caller stopped the reply before any of it was heard"),
         Case("missed", deaf & ~responded, "no speech_started and no answer"),
         Case("timeout", waited & some, "audio came, and none of it was heard"),

@@ -19,7 +19,13 @@ from bench.analysis.deltas import deltas_played, first_interjections
 from bench.analysis.disturb import disturbances
 from bench.analysis.ear import Ear
 from bench.analysis.effective import Effective
-from bench.analysis.outcomes import error_texts, judge_turns, never_reached, patience
+from bench.analysis.outcomes import (
+    error_texts,
+    idless_calls,
+    judge_turns,
+    never_reached,
+    patience,
+)
 from bench.analysis.peers import like_their_peers
 from bench.analysis.playing import windows
 from bench.analysis.replies import answers, earliest, replies_table, responses_said
@@ -112,6 +118,7 @@ def turns_table(events: pd.DataFrame, sessions: pd.DataFrame, run: dict[str, Any
     turns["emptied"] = turns["emptied"].astype("boolean").fillna(value=False)
     turns = turns.join(truncations(turns, acks, sessions)).join(patience(events, turns))
     turns["error"] = error_texts(events, turns)
+    turns["idless_calls"] = idless_calls(events, turns)
     turns["last_said"] = turns["next_ns"] == NEVER
     turns = turns.join(judge_turns(turns, session))
 

@@ -232,7 +232,7 @@ class Session:
 
     def _bear(self, at_ns: int) -> None:
         """What was odd of a message is counted, a thing at most once; the first is written down."""
-        odd = {quirk: example for quirk, example in reversed(self._odd)}
+        odd = dict(reversed(self._odd))
         self._odd.clear()
         for quirk, example in odd.items():
             if quirk not in self._quirks:

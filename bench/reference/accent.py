@@ -98,7 +98,7 @@ def _without_in_calls(name: str) -> Spelling:
         response = msgspec.structs.replace(one.response, output=[bare(item) for item in output])
         return (msgspec.structs.replace(one, response=response),)
 
-    messages = {say.ResponseFunctionCallArgumentsDone: _without(**{name: UNSET})}
+    messages: Spelling = {say.ResponseFunctionCallArgumentsDone: _without(**{name: UNSET})}
     if name == "call_id":
         messages[say.ResponseFunctionCallArgumentsDelta] = _without(call_id=UNSET)
     return {

@@ -37,9 +37,9 @@ bench.end             the session's last row; detail: outcome, reason, close_cod
 
 A session's outcome: `finished` (the script ran to its end), `drained` (the run ended it),
 `refused` (the upgrade was refused), `unreachable`, `silent` (connected, and nothing came),
-`malformed`, `binary`, `too_big` (what came was no message; JSON in binary frames is one), `closed` (the server closed),
-`broken` (the connection died), `stalled` (writes made no progress), `crashed` (the script raised,
-or this program failed, which is also a fault of the run).
+`malformed`, `binary`, `too_big` (what came was no message; JSON in binary frames is one), `closed`
+(the server closed), `broken` (the connection died), `stalled` (writes made no progress), `crashed`
+(the script raised, or this program failed, which is also a fault of the run).
 """
 
 from typing import NamedTuple

@@ -26,7 +26,6 @@ from bench.protocol.objects import Item, Response
 from bench.voice.audio import NS_PER_S
 from bench.voice.directions import Call
 
-
 HEARS_NS = 3 * NS_PER_S
 """So long after the caller's last word a slow detector, far away, may still say that it began."""
 

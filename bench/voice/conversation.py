@@ -150,6 +150,7 @@ class Conversation:
         self._opened_ns: int | None = None
         self._updated_ns: int | None = None
         self._early = False
+        self._acknowledges = False
         self._spoken_ns: int | None = None
         # talking
         self._effective = Effective()
@@ -261,6 +262,7 @@ class Conversation:
         effective = self._effective
         effective.obey(message.session)
         self._agent.answers = effective.answers
+        self._acknowledges = True
         if self._microphone is not None:
             self._microphone.switch(effective.input)
         elif self._updated_ns is not None:
@@ -428,8 +430,10 @@ class Conversation:
                 return began + duration_ns
             case Hear() | HearOut() as listening:
                 return self._hears(getattr(listening, "duration_ns", None))
-            case Await():
+            case Await(awaited):
                 given_up = began + self._manners.answer_timeout_ns
+                if awaited == "session.updated" and not self._acknowledges:
+                    given_up = min(given_up, began + UNANSWERED_NS)
                 return given_up if self._awaited_ns is None else self._awaited_ns
         return began
 

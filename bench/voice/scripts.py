@@ -196,7 +196,7 @@ def reconfigure(part: Part) -> Script:
             yield Send(SessionUpdate(session=next(refused)), provokes=True)
             yield Await("error", instead="session.updated")
             yield Send(SessionUpdate(session=Session()))  # what is in force now?
-            yield Await("session.updated")
+            yield Await("session.updated", instead="session.created")
 
 
 _TOUR_TOOL = {
@@ -257,7 +257,7 @@ def tour(part: Part) -> Script:
 
 def _change(session: Session) -> Script:
     yield Send(SessionUpdate(session=session))
-    yield Await("session.updated")
+    yield Await("session.updated", instead="session.created")
 
 
 def marked(play: Iterator[Direction], words: str, item_id: str) -> Script:

@@ -276,7 +276,9 @@ def test_a_number_that_is_none_costs_its_own_field():
     assert usage.response.usage == {"a": None, "total_tokens": 3}
 
 
-@pytest.mark.parametrize("text", ["{'type':'ping'}", '{"type":"ping",}', '{"type":"ping"} {}', "nan"])
+@pytest.mark.parametrize(
+    "text", ["{'type':'ping'}", '{"type":"ping",}', '{"type":"ping"} {}', "nan"]
+)
 def test_what_is_no_json_object_even_so_is_a_protocol_error(text):
     with pytest.raises(ProtocolError):
         decode_server(text)

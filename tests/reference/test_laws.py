@@ -224,9 +224,7 @@ LAWFUL = [name for name in Quirks.__struct_fields__ if name not in UNLAWFUL]
 EVERY_QUIRK = msgspec.structs.replace(
     ROUND,
     tools=ToolsProfile(first_ms=200),
-    quirks=Quirks(
-        **{name: 1.0 for name in LAWFUL if name not in {"flat_error", "ping"}}
-    ),
+    quirks=Quirks(**{name: 1.0 for name in LAWFUL if name not in {"flat_error", "ping"}}),
 )
 SOME_QUIRKS = msgspec.structs.replace(
     ROUND,
