@@ -194,9 +194,9 @@ class Crew:
             _end(process)
         os.close(self._reader)
 
-    def last_words(self) -> str:
-        """The last line that the master printed: why it did not run."""
-        said = (self._folder.logs / "master.txt").read_text("utf-8", "replace").strip()
+    def last_words(self, name: str = "master") -> str:
+        """The last line that this process printed: why it did not run."""
+        said = (self._folder.logs / f"{name}.txt").read_text("utf-8", "replace").strip()
         return said.splitlines()[-1] if said else "nothing was said"
 
 

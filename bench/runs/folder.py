@@ -25,10 +25,12 @@ from typing import Any
 import msgspec
 
 from bench import __version__
-from bench.errors import RunFolderError
+from bench.errors import RunFolderError, ScriptError
 from bench.plan.metrics import VERSION
 
 FORMAT = 1
+SCRIPT = "script"
+"""The rule of the fault that is the user's own."""
 _VERSIONS_OF = ("locust", "gevent", "websockets", "msgspec", "numpy", "pandas", "pyarrow")
 
 
@@ -111,6 +113,11 @@ def replace_file(path: Path, text: str) -> None:
 def fault(rule: str, text: str, remedy: str) -> dict[str, Any]:
     """One entry of `faults`: something of the harness itself that makes the run invalid."""
     return {"rule": rule, "text": text, "remedy": remedy, "from_ns": None, "to_ns": None}
+
+
+def script_fault(error: ScriptError) -> dict[str, Any]:
+    """The fault of a run whose script is at fault."""
+    return fault(SCRIPT, str(error), "mend the script; `bench check` plays it without a run")
 
 
 def provenance(name: str) -> dict[str, Any]:
