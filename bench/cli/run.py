@@ -18,7 +18,7 @@ from bench.cli.cores import confined, share_out
 from bench.cli.live import Live
 from bench.cli.neighbours import Neighbours
 from bench.cli.probe import probe_for_run
-from bench.cli.processes import Crew, Reference, reach
+from bench.cli.processes import Crew, Reference, need_port, reach
 from bench.cli.spending import Meter, cap_of, check_cap, session_minutes
 from bench.errors import BenchError, UsageError
 from bench.plan.arrivals import arrivals
@@ -38,6 +38,7 @@ from bench.runs.job import (
     read_target,
     reply_formats,
 )
+from bench.runs.machine import need_epoll
 from bench.voice.audio import NS_PER_S
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def run(options: Options, talk: Console) -> tuple[RunFolder, bool]:
     cores = share_out(options.workers) if options.pin else None
     credential(job.target)  # a missing one stops here; the workers read it again
     users = _users(job, options.workers)
+    need_epoll()
     _need_files(-(-users // options.workers), closed=job.scenario.load.sessions is not None)
     _check_baseline(job, options)
     if job.scenario.reference.profile:
@@ -97,6 +99,8 @@ def run(options: Options, talk: Console) -> tuple[RunFolder, bool]:
         _warn(job, options, talk)
     if job.target.url:
         reach(job.target.url)
+    if options.web is not None:
+        need_port("127.0.0.1", options.web, "--web-port")
     folder = RunFolder.create(options.out or new_folder(job.name))
     facts = describe(job, options.workers)
     facts["pinned"] = cores is not None
@@ -104,6 +108,8 @@ def run(options: Options, talk: Console) -> tuple[RunFolder, bool]:
         facts["baseline"] = str(options.baseline)
         facts["baseline_allowed"] = options.allow
     folder.write(facts)
+    if options.web is not None:
+        talk.print(f"Locust's web page: http://127.0.0.1:{options.web}", highlight=False)
     crew = partial(Crew, folder, users, options.workers, options.web, cores)
     with confined(cores):
         interrupted = _start(options, job, folder, crew, limits, talk)

@@ -37,6 +37,7 @@ from gevent.monkey import get_original
 
 from bench.load.clock import Wakefulness, clock_pair
 from bench.load.session import Session
+from bench.runs.machine import opened_epoll
 from bench.voice.audio import NS_PER_S
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Loop:
         self.sessions: dict[int, Session] = {}
         self._each_second = each_second
         self._on_fault = on_fault
-        self._epoll: select.epoll = get_original("select", "epoll")()
+        self._epoll = opened_epoll(_maker())
         self._masks: dict[int, int] = {}
         self._heap: list[tuple[int, int, Session]] = []
         self._sequence = 0
@@ -254,6 +255,15 @@ class Loop:
         if self._waiter is not None:
             waiter, self._waiter = self._waiter, None
             self._libev.run_callback(waiter.switch, None)
+
+
+def _maker() -> "Callable[[], select.epoll] | None":
+    """What makes an epoll set: gevent has taken it out of its module."""
+    try:
+        make: Callable[[], select.epoll] = get_original("select", "epoll")
+    except AttributeError:
+        return None
+    return make
 
 
 def _offset() -> int:

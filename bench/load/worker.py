@@ -32,6 +32,7 @@ from bench.protocol.dialects import session_url
 from bench.runs.folder import RunFolder, fault, script_fault
 from bench.runs.job import Job, credential, input_formats
 from bench.runs.log import Log
+from bench.runs.machine import read_quota
 from bench.voice.audio import NS_PER_MS, NS_PER_S, PCM16_24K, AudioFormat
 from bench.voice.conversation import Conversation
 from bench.voice.microphone import Recording, record
@@ -83,7 +84,7 @@ class Worker:
         self._schedule = arrivals(job.scenario.load, job.scenario.seeds.arrivals)
         self._log = Log(folder.logs / f"worker-{index}.log")
         self._levels = Levels(self._log)
-        self._health = Health(index)
+        self._health = Health(index, read_quota())
         self._loop = Loop(self._each_second, self.fail)
         self._slots = 0
         self._started = 0

@@ -11,6 +11,7 @@ rows_written {worker: n}, rows_sealed, drained [worker, …], digests {worker: s
 processes {worker: number of its process}, interrupted
 ended_by  {rule, text, …}: what of the bench's own ended the load before its time; only where so
 interim   {window_s, looks, broken}: how often --abort-on-fail looked, and why no more; where asked
+page_reset how far into the run somebody pressed reset in Locust's page; only where so
 faults    [{rule, text, remedy, from_ns, to_ns}]: what went wrong with the harness itself
 gates, baseline, reference
 """
@@ -27,6 +28,7 @@ import msgspec
 from bench import __version__
 from bench.errors import RunFolderError, ScriptError
 from bench.plan.metrics import VERSION
+from bench.runs.machine import read_quota
 
 FORMAT = 1
 SCRIPT = "script"
@@ -122,6 +124,7 @@ def script_fault(error: ScriptError) -> dict[str, Any]:
 
 def provenance(name: str) -> dict[str, Any]:
     """What a run has in `run.json` before anything is known of it."""
+    quota = read_quota()
     return {
         "format": FORMAT,
         "metric_version": VERSION,
@@ -132,6 +135,7 @@ def provenance(name: str) -> dict[str, Any]:
             "system": platform.platform(),
             "machine": platform.machine(),
             "cores": os.cpu_count(),
+            "cpu_quota": None if quota is None else round(quota.cores, 3),
             "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
             "python": platform.python_version(),
         },
