@@ -7,7 +7,7 @@ SOAK_MINUTES ?= 10
 SOAK_SESSIONS ?= 50
 # What was said is judged there, and not when: so a busy machine voids nothing.
 CALM := $(foreach bound,send_lateness client_lag hub_lag,--set 'health.$(bound)="1m"') \
-  $(foreach bound,cpu steal run_wait neighbours,--set health.$(bound)=100)
+  $(foreach bound,cpu steal run_wait neighbours throttled,--set health.$(bound)=100)
 
 # One process holds the live tests, which mostly wait; the others have a core each.
 TEST_PROCESSES ?= $(shell echo $$(($$(nproc) + 1)))

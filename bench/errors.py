@@ -8,6 +8,7 @@
     │   ├── CorpusError               a corpus: file, key, remedy
     │   ├── GateError                 a gate: the sentence and the word that is wrong
     │   └── RunFolderError            a run folder that cannot be read or written
+    ├── ScriptError       exit 2   a script did what no caller can: its name, file, line, and what
     ├── TargetError       exit 3   the target cannot be reached; says what was tried
     └── ProtocolError              bytes on the wire that are no message: data of one session
 
@@ -41,6 +42,17 @@ class GateError(UsageError):
 
 class RunFolderError(UsageError):
     """A run folder that cannot be read or written. The text names the path and the remedy."""
+
+
+class ScriptError(BenchError):
+    """A script that is at fault. The text names it, its file and line, and what it did.
+
+    `trace` is the whole traceback where it raised, else "".
+    """
+
+    def __init__(self, text: str, trace: str = "") -> None:
+        super().__init__(text)
+        self.trace = trace
 
 
 class TargetError(BenchError):

@@ -36,6 +36,7 @@ cpu           = 100
 steal         = 100
 run_wait      = 100
 neighbours    = 100
+throttled     = 100
 sessions      = 20
 [gates]
 ci = {gates}

@@ -29,7 +29,7 @@ from bench.protocol.dialects import session_url
 from bench.reference.admission import INWORLD_PATH
 from bench.reference.profile import load_profile
 from bench.reference.repertoire import Repertoire
-from bench.runs.folder import RunFolder
+from bench.runs.folder import RunFolder, script_fault
 from bench.voice.audio import NS_PER_MS, NS_PER_S, PCM16_24K
 from bench.voice.microphone import record
 from tests.world import Call, World
@@ -97,24 +97,26 @@ class Load:
         self._schedule = arrivals(job.scenario.load, job.scenario.seeds.arrivals)
         self._casting = Casting(job, _utterances(corpus, PCM16_24K), folder.path.name)
         self._end_ns = job.scenario.load.warmup + job.scenario.load.duration
+        self._faults = []
 
     def play(self):
         """Play the schedule and the drain; write what workers and server write."""
         world, load = self.world, self._job.scenario.load
         for slot, at_ns in enumerate(self._schedule):
-            world.later(at_ns, self._start, slot, at_ns)
+            world.time.later(at_ns, self._start, slot, at_ns)
         world.run(self._end_ns)
-        world.later(self._end_ns, self._drain)
-        world.run(self._end_ns + load.drain)
+        if not self._faults:
+            world.time.later(self._end_ns, self._drain)
+            world.run(self._end_ns + load.drain)
         with world.clock():
             for call in tuple(world.open):
                 call.session.cut("the drain was over")
         plan = {
             **self._folder.read()["plan"], "start_ns": 0, "measured_from_ns": int(load.warmup),
-            "measured_to_ns": self._end_ns, "end_ns": world.now_ns,
+            "measured_to_ns": min(self._end_ns, world.now_ns), "end_ns": world.now_ns,
         }  # fmt: skip
         told = world.write_logs(self._folder, self._workers, world.now_ns, self._held)
-        self._folder.update(plan=plan, **told)
+        self._folder.update(plan=plan, faults=self._faults, **told)
 
     def _drain(self):
         for call in tuple(self.world.open):
@@ -147,11 +149,14 @@ class Load:
         )  # fmt: skip
 
     def _next(self, slot, call):
-        """A slot of a closed load goes on with another session."""
-        if self._job.scenario.load.sessions is not None:
+        """A slot of a closed load goes on with another session; a script at fault ends the run."""
+        if call.caller.fault is not None:
+            self._faults.append(script_fault(call.caller.fault))
+            self.world.time.end()
+        elif self._job.scenario.load.sessions is not None:
             failed = call.tally.outcome not in {"finished", "drained"}
             at_ns = self.world.now_ns + (AFTER_FAILURE_NS if failed else 0)
-            self.world.later(at_ns, self._start, slot, at_ns)
+            self.world.time.later(at_ns, self._start, slot, at_ns)
 
     def _record(self, said, fmt):
         said = _utterances(self._job.corpus.folder, fmt).get(said.id, said)

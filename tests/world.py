@@ -8,7 +8,6 @@ code as in a real run, and can be sealed into a run folder and analysed by the s
 `tests.virtual_run` plays whole scenario files here.
 """
 
-import heapq
 from collections.abc import Callable
 from itertools import count
 from unittest import mock
@@ -33,6 +32,7 @@ from bench.reference.call import ids_of
 from bench.reference.profile import Profile
 from bench.reference.repertoire import Repertoire
 from bench.reference.schedule import Close
+from bench.reference.virtual_time import VirtualTime
 from bench.runs.folder import RunFolder, provenance
 from bench.runs.job import _plain
 from bench.runs.log import HealthRow, Log
@@ -125,7 +125,7 @@ class Link:
 
     def send(self, message):
         at_ns = self._world.now_ns
-        self._world.later(at_ns + self._world.up_ns, self._call.asked, message.payload)
+        self._world.time.later(at_ns + self._world.up_ns, self._call.asked, message.payload)
         return [Sent(message, at_ns, at_ns)]
 
     def close(self):
@@ -166,7 +166,7 @@ class Call:
         self.server = None
         self.tally = Tally()
         self.began_ns = self.ended_ns = None
-        self.queued_ns = None  # the world's own: for when it has the call in its heap
+        self.queued_ns = None  # a party of `bench.reference.virtual_time`
         self._world, self._on_over = world, on_over
         self._link = Link(world, self)
         self.levels = Levels(self.rows)
@@ -188,25 +188,25 @@ class Call:
         """Connect, at once."""
         self.began_ns = self._world.now_ns
         self.session.begin()
-        self._world.wake(self)
+        self._world.time.wake(self)
 
     def asked(self, payload):
         """A message has come up the link."""
         self.server.receive(decode_client(payload), self._world.now_ns)
-        self._world.wake(self)
+        self._world.time.wake(self)
 
     def hear(self, frame):
         """A frame has come down the link."""
         if not self.session.over:
             self._link.arrive(frame)
             self.session.ready(readable=True, writable=False)
-            self._world.wake(self)
+            self._world.time.wake(self)
 
     def wind_down(self):
         """Finish what is under way, begin nothing new."""
         self.session.wind_down()
         self.session.woken(self._world.now_ns)
-        self._world.wake(self)
+        self._world.time.wake(self)
 
     def turn(self, now_ns):
         """Everything that is due on either side."""
@@ -216,7 +216,7 @@ class Call:
             for due in self.server.poll(now_ns):
                 assert due.due_ns == now_ns
                 self._say(due)
-        self._world.wake(self)
+        self._world.time.wake(self)
 
     def next_due(self):
         if self.session.over or self.began_ns is None:
@@ -233,7 +233,7 @@ class Call:
             frame = self.server.frame(message)
         else:
             frame = message if isinstance(message, Close) else message.payload
-        self._world.later(at_ns + self._world.down_ns, self.hear, frame)
+        self._world.time.later(at_ns + self._world.down_ns, self.hear, frame)
 
     def _finish(self):
         self.ended_ns = self._world.now_ns
@@ -257,25 +257,15 @@ class World:
         )
         self.up_ns, self.down_ns = up_ns, down_ns
         self.calls = []
-        self.now_ns = 0
+        self.time = VirtualTime()
         self.refusals = []  # lines of the truth log
         self._board, self._account = Board(), Account(profile.limits)
         self.open = []
         self._upgrades = count()
-        self._flying = []
-        self._due = []
-        self._order = count()
 
-    def later(self, at_ns, act, *arguments):
-        """Do so at that instant."""
-        heapq.heappush(self._flying, (at_ns, next(self._order), act, arguments))
-
-    def wake(self, call):
-        """Something has happened to a call: look when it wants its next turn."""
-        due_ns = call.next_due()
-        if due_ns is not None and due_ns != call.queued_ns:
-            heapq.heappush(self._due, (due_ns, call.number, next(self._order), call))
-        call.queued_ns = due_ns
+    @property
+    def now_ns(self):
+        return self.time.now_ns
 
     def call(
         self, script, part, *, start_ns=0, manners=Manners(), detection=VAD, session=(), setting=""
@@ -296,7 +286,7 @@ class World:
     def add(self, call, at_ns):
         """Begin a call at that instant."""
         self.calls.append(call)
-        self.later(at_ns, self._begin, call)
+        self.time.later(at_ns, self._begin, call)
         return call
 
     def _begin(self, call):
@@ -326,16 +316,7 @@ class World:
     def run(self, until_ns=ms(600_000)):
         """Let time leap until nothing is due any more."""
         with self.clock():
-            while (soonest := self._soonest()) is not None and soonest <= until_ns:
-                self.now_ns = max(self.now_ns, soonest)
-                while self._flying and self._flying[0][0] <= self.now_ns:
-                    _, _, act, arguments = heapq.heappop(self._flying)
-                    act(*arguments)
-                while self._due and self._due[0][0] <= self.now_ns:
-                    due_ns, _, _, call = heapq.heappop(self._due)
-                    if call.queued_ns == due_ns:  # else it has changed its mind since
-                        call.queued_ns = None
-                        call.turn(self.now_ns)
+            self.time.run(until_ns)
         return self
 
     def clock(self):
@@ -345,9 +326,6 @@ class World:
             return self.now_ns
 
         return mock.patch("bench.load.session.monotonic_ns", now_ns)
-
-    def _soonest(self):
-        return min((heap[0][0] for heap in (self._flying, self._due) if heap), default=None)
 
     def seal(self, path, script="turn_taking"):
         """The run folder of what happened, ready to be analysed."""

@@ -87,6 +87,11 @@ def neighbours(evidence: Evidence) -> Iterator[Check]:
     yield _judge(evidence, _beside(evidence))
 
 
+def throttled(evidence: Evidence) -> Iterator[Check]:
+    """Held still by the CPU quota of its container."""
+    yield _judge(evidence, _held_still(evidence))
+
+
 def troubled(evidence: Evidence) -> pd.DataFrame:
     """Bad seconds of a run that is good: `worker`, `second`, `rule`, ordered.
 
@@ -199,8 +204,26 @@ def _beside(evidence: Evidence) -> Watched:
     return watched._replace(who=_named(seen, watched))
 
 
+def _held_still(evidence: Evidence) -> Watched:
+    """What the kernel counts is of all cores of the container together, hence the bound of 1."""
+    worker, second, share = _health(evidence, "throttled_share")
+    share = np.minimum(share, 1.0)
+    host = evidence.run.get("host") or {}
+    quota = host.get("cpu_quota")
+    # All workers of a run are in one container: the one that saw most of it saw it all.
+    lost_s = max((float(share[worker == one].sum()) for one in set(worker.tolist())), default=0.0)
+    whose = "the container" if quota is None else (
+        f"the container may use {quota:g} of {host.get('cores')} cores and"
+    )  # fmt: skip
+    return Watched(
+        "throttled", evidence.bounds.throttled, "%",
+        f"{whose} was throttled for {lost_s:.1f} s of {len(set(second.tolist()))} s",
+        worker, second, 100 * share, "raise its CPU limit, or use fewer sessions",
+    )  # fmt: skip
+
+
 _SAMPLERS: Final[tuple[Callable[[Evidence], Watched], ...]] = (
-    _late_sends, _late_reads, _late_loop, _busy, _stolen, _waiting, _beside,
+    _late_sends, _late_reads, _late_loop, _busy, _stolen, _waiting, _beside, _held_still,
 )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from bench.analysis.pace import (
     run_wait,
     send_lateness,
     steal_share,
+    throttled,
 )
 from bench.analysis.tables import integers
 
@@ -45,8 +46,9 @@ invalid run; whether the generator was fit is for the other rules."""
 
 
 def check_run(evidence: Evidence) -> list[Check]:
-    """Every rule's checks, in the order of the table."""
-    return [check for rule in RULES for check in rule(evidence)]
+    """Every rule's checks, in the order of the table; of a run that never began, why it did not."""
+    begun = evidence.run["plan"].get("start_ns") is not None or not evidence.run.get("faults")
+    return [check for rule in (RULES if begun else (_faults,)) for check in rule(evidence)]
 
 
 def _sessions_held(evidence: Evidence) -> Iterator[Check]:
@@ -186,6 +188,11 @@ def remarks(evidence: Evidence) -> list[str]:
         )
     if ended := evidence.run.get("ended_by"):
         found.append(f"the run ended early: {ended['text']}")
+    if reset := evidence.run.get("page_reset"):
+        found.append(
+            f"somebody pressed reset in Locust's page {reset} into the run: the figures of that "
+            "page begin anew there, and none of these do"
+        )
     looks = evidence.run.get("interim") or {}
     if broken_off := looks.get("broken"):
         found.append(f"--abort-on-fail looked no more at the run from some point on: {broken_off}")
@@ -222,6 +229,7 @@ RULES: Final[tuple[Callable[[Evidence], Iterator[Check]], ...]] = (
     steal_share,
     run_wait,
     neighbours,
+    throttled,
     _sessions_held,
     _drained,
     _rows,

@@ -108,7 +108,7 @@ def run(
     ] = None,
     out_: Annotated[Path | None, typer.Option("--out", help="The run folder itself.")] = None,
     web: Annotated[bool, typer.Option("--web", help="Locust's web page during the run.")] = False,
-    web_port: Annotated[int, typer.Option(help="Its port.")] = 8089,
+    web_port: Annotated[int, typer.Option(min=1, max=65535, help="Its port.")] = 8089,
     yes: Annotated[
         bool, typer.Option("--yes", help="Start against a target off loopback.")
     ] = False,
@@ -145,8 +145,6 @@ def run(
         allow, tuple(set_ or ()), out_, web_port if web else None, yes, price_per_minute,
         probe_first, pin, max_minutes, max_cost, abort_on_fail, abort_window,
     )  # fmt: skip
-    if web:
-        talk.print(f"Locust's web page: http://127.0.0.1:{web_port}", highlight=False)
     folder, interrupted = run_scenario(options, talk)
     code = _settle(folder, as_json=as_json)
     raise typer.Exit(EXIT_INTERRUPTED if interrupted else code)
@@ -301,6 +299,10 @@ def serve(
     """Run the reference server alone, until SIGINT or SIGTERM."""
     from bench.reference.__main__ import main as serve_main  # noqa: PLC0415
 
+    if port:
+        from bench.cli.processes import need_port  # noqa: PLC0415
+
+        need_port(host, port, "--port")  # before seconds go by with the corpus
     asked = ["--port", str(port), "--host", host, "--corpus", corpus]
     for name, path in (("profile", profile), ("truth", truth), ("summary", summary)):
         asked += [f"--{name}", str(path)] if path is not None else []

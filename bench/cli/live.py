@@ -43,6 +43,11 @@ class Live:
         if self._live is not None:
             self._live.stop()
 
+    @property
+    def begun(self) -> bool:
+        """Whether the run has begun: the master has said something."""
+        return self._word is not None
+
     def say(self, note: str) -> None:
         """One sentence, now."""
         self._note = note

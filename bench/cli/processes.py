@@ -22,7 +22,7 @@ import msgspec
 
 import bench
 from bench.cli.cores import Cores
-from bench.errors import BenchError, TargetError
+from bench.errors import BenchError, TargetError, UsageError
 from bench.runs.folder import RunFolder
 from bench.voice.audio import AudioFormat
 
@@ -194,9 +194,9 @@ class Crew:
             _end(process)
         os.close(self._reader)
 
-    def last_words(self) -> str:
-        """The last line that the master printed: why it did not run."""
-        said = (self._folder.logs / "master.txt").read_text("utf-8", "replace").strip()
+    def last_words(self, name: str = "master") -> str:
+        """The last line that this process printed: why it did not run."""
+        said = (self._folder.logs / f"{name}.txt").read_text("utf-8", "replace").strip()
         return said.splitlines()[-1] if said else "nothing was said"
 
 
@@ -215,6 +215,21 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def need_port(host: str, port: int, option: str) -> None:
+    """UsageError where nothing can listen there; `option` says which other port to take."""
+    try:
+        for family, _, _, _, where in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            with socket.socket(family, socket.SOCK_STREAM) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do
+                probe.bind(where)
+                probe.listen()
+    except OSError as error:
+        raise UsageError(
+            f"cannot listen on {host} port {port}: {error.strerror or error}; give another with "
+            f"{option}"
+        ) from None
 
 
 def reach(url: str, seconds: float = 12.0) -> None:

@@ -18,7 +18,7 @@ from bench.cli.cores import confined, share_out
 from bench.cli.live import Live
 from bench.cli.neighbours import Neighbours
 from bench.cli.probe import probe_for_run
-from bench.cli.processes import Crew, Reference, reach
+from bench.cli.processes import Crew, Reference, need_port, reach
 from bench.cli.spending import Meter, cap_of, check_cap, session_minutes
 from bench.errors import BenchError, UsageError
 from bench.plan.arrivals import arrivals
@@ -38,6 +38,7 @@ from bench.runs.job import (
     read_target,
     reply_formats,
 )
+from bench.runs.machine import need_epoll
 from bench.voice.audio import NS_PER_S
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def run(options: Options, talk: Console) -> tuple[RunFolder, bool]:
     cores = share_out(options.workers) if options.pin else None
     credential(job.target)  # a missing one stops here; the workers read it again
     users = _users(job, options.workers)
+    need_epoll()
     _need_files(-(-users // options.workers), closed=job.scenario.load.sessions is not None)
     _check_baseline(job, options)
     if job.scenario.reference.profile:
@@ -97,6 +99,8 @@ def run(options: Options, talk: Console) -> tuple[RunFolder, bool]:
         _warn(job, options, talk)
     if job.target.url:
         reach(job.target.url)
+    if options.web is not None:
+        need_port("127.0.0.1", options.web, "--web-port")
     folder = RunFolder.create(options.out or new_folder(job.name))
     facts = describe(job, options.workers)
     facts["pinned"] = cores is not None
@@ -104,9 +108,14 @@ def run(options: Options, talk: Console) -> tuple[RunFolder, bool]:
         facts["baseline"] = str(options.baseline)
         facts["baseline_allowed"] = options.allow
     folder.write(facts)
+    if options.web is not None:
+        talk.print(f"Locust's web page: http://127.0.0.1:{options.web}", highlight=False)
     crew = partial(Crew, folder, users, options.workers, options.web, cores)
     with confined(cores):
         interrupted = _start(options, job, folder, crew, limits, talk)
+    from bench.cli.settle import refuse_script  # noqa: PLC0415 - pyarrow is slow to import
+
+    refuse_script(folder)
     return folder, interrupted
 
 
@@ -310,10 +319,7 @@ def _watch(
             if interrupts.count > 1 or time.monotonic() > deadline:
                 crew.kill()
                 break
-            if not live.drained:
-                lost |= crew.lost()
-                if len(lost) == len(crew.workers):
-                    crew.finish()
+            lost |= _lose(crew, live)
             if reference is not None and not reference.alive:
                 live.say("the reference server has ended; ending the run")
                 crew.finish()
@@ -325,7 +331,8 @@ def _watch(
                 f"ended at once; `bench report {folder.path}` seals what was recorded"
             )
     # Processes that ended by themselves, before the rest are seen out.
-    lost |= {index: code for index, code in crew.lost().items() if code}
+    if live.begun:
+        lost |= {index: code for index, code in crew.lost().items() if code}
     crew.close()
     folder.update(neighbours=neighbours.told())
     _note_faults(crew, folder, lost, deadline)
@@ -335,6 +342,16 @@ def _watch(
         folder.update(faults=[*folder.read()["faults"], broken])
     _note_short(folder, int(load.duration))
     return interrupts.count > 0
+
+
+def _lose(crew: Crew, live: Live) -> dict[int, int]:
+    """The workers that have ended, and how; ends a run that cannot go on without them."""
+    lost = {} if live.drained else crew.lost()
+    if lost and not live.begun:
+        crew.kill()  # who is missing never comes, and nothing is recorded yet
+    elif len(lost) == len(crew.workers):
+        crew.finish()
+    return lost
 
 
 def _interim(folder: RunFolder, window_ns: int) -> "Interim | None":
@@ -392,10 +409,12 @@ def _note_faults(crew: Crew, folder: RunFolder, lost: dict[int, int], deadline: 
         if index in drained:
             continue
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        how += f": {crew.last_words(f'locust-{index}')}" if code > 0 else ""
+        when = "in mid-run" if run["plan"]["start_ns"] else "before the run began"
         faults.append(
             fault(
                 "worker",
-                f"worker process {index} was lost in mid-run ({how})",
+                f"worker process {index} was lost {when} ({how})",
                 "look for the out-of-memory killer and at logs/, and run again",
             )
         )

@@ -6,11 +6,11 @@ from typing import Any
 
 import msgspec
 
-from bench.errors import RunFolderError, UsageError
+from bench.errors import RunFolderError, ScriptError, UsageError
 from bench.plan.gates import Gate, check_filters, check_gates, parse_gate
 from bench.plan.reading import check_scenario
 from bench.plan.scenario import known_of, yields_of
-from bench.runs.folder import RunFolder
+from bench.runs.folder import SCRIPT, RunFolder
 from bench.runs.seal import seal
 
 CALIBRATION = "calibration.json"
@@ -24,6 +24,14 @@ def settle(folder: RunFolder) -> dict[str, Any]:
     _take_up_calibration(folder)
     analyse(folder.path)
     return judge(folder, ())
+
+
+def refuse_script(folder: RunFolder) -> None:
+    """Seal a run that its own script has ended, and say why: ScriptError. Any other is left."""
+    told = [one["text"] for one in folder.read()["faults"] if one["rule"] == SCRIPT]
+    if told:
+        seal_logs(folder)
+        raise ScriptError(f"{told[0]}; the run was ended, its folder is {folder.path}")
 
 
 def judge(

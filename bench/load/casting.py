@@ -8,6 +8,7 @@ changing one leaves the others as they were.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from random import Random
 from typing import Any, NamedTuple
 
@@ -18,8 +19,9 @@ from bench.protocol.objects import Session
 from bench.runs.job import Job, find_script, line_ids, tagged_ids
 from bench.voice.audio import NS_PER_MS, AudioFormat
 from bench.voice.conversation import Conversation, Manners
-from bench.voice.directions import Part, Script
+from bench.voice.directions import Part
 from bench.voice.microphone import Recording
+from bench.voice.play import Play
 from bench.voice.scripts import SCRIPTS, marked
 from bench.voice.utterance import Utterance
 
@@ -39,10 +41,11 @@ class Role(NamedTuple):
     asked: Session
     model: str
 
-    def script(self, number: int) -> Script:
-        """The script to be played by session `number`."""
-        script = find_script(self.kind.script)(self.part)
-        return marked(script, self.marker, f"mark_{number}") if self.marker else script
+    def play(self, number: int) -> Play:
+        """The script as session `number` plays it."""
+        name = self.kind.script
+        around = partial(marked, words=self.marker, item_id=f"mark_{number}")
+        return Play(find_script(name), self.part, name, around if self.marker else None)
 
     def conversation(
         self, number: int, scenario: Scenario, record: Callable[[Utterance, AudioFormat], Recording]
@@ -56,7 +59,7 @@ class Role(NamedTuple):
             flush=caller.flush,
             truncate=caller.truncate,
         )
-        return Conversation(self.script(number), self.asked, record, manners, name=f"s{number}")
+        return Conversation(self.play(number), self.asked, record, manners, name=f"s{number}")
 
 
 class Casting:

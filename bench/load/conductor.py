@@ -14,6 +14,9 @@ measurement.md section 5):
    through Locust's `test_stopping`: the master has every worker drain, waits for what each
    acknowledges, writes it down. Only then does Locust stop its users and quit.
 
+A run that has become worthless (a script or this program is at fault, somebody changed the load) is
+ended as soon as that is known, and its sessions are cut: waiting would cost and mend nothing.
+
 `Conductor` is the half of the master, `Member` the half of a worker. A local runner has no
 messages: its one process holds both, and the conductor calls the member.
 """
@@ -23,7 +26,10 @@ import os
 import signal
 import subprocess
 import sys
+import traceback
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from time import monotonic_ns
 from typing import Any
@@ -38,6 +44,7 @@ from bench.load.worker import Worker
 from bench.runs.folder import RunFolder, fault
 from bench.runs.job import Job, credential, describe, make_job, read_target, recall
 from bench.voice.audio import NS_PER_S
+from bench.voice.play import last_line
 
 RUN_VARIABLE = "BENCH_RUN"
 PROGRESS_VARIABLE = "BENCH_PROGRESS_FD"
@@ -53,9 +60,10 @@ ACKNOWLEDGE_MARGIN_S = 5.0
 class Member:
     """A worker process's half. `worker` is there from preparation on."""
 
-    def __init__(self, environment: Any) -> None:
+    def __init__(self, environment: Any, on_fault: Callable[[], None]) -> None:
         self.worker: Worker | None = None
         self._environment = environment
+        self._on_fault = on_fault
 
     def listen(self, runner: Any) -> None:
         """Be conducted by messages."""
@@ -68,7 +76,7 @@ class Member:
     def prepare(self, folder: Path, index: int, workers: int) -> None:
         """Read the job and get ready. Raises BenchError where that cannot be."""
         run = RunFolder(folder)
-        self.worker = Worker(run, recall(run), index, workers, self._turn)
+        self.worker = Worker(run, recall(run), index, workers, self._turn, self._on_fault)
 
     def _turn(self, name: str, latency_ms: float, nbytes: int, failure: str | None) -> None:
         self._environment.events.request.fire(
@@ -81,22 +89,23 @@ class Member:
         )
 
     def _on_prepare(self, environment: Any, msg: Any, **_: Any) -> None:
-        runner, error = environment.runner, None
+        runner, found = environment.runner, None
         try:
             self.prepare(Path(msg.data["folder"]), msg.data["index"], msg.data["workers"])
-        except BenchError as refused:
-            error = str(refused)
+        except Exception as error:  # noqa: BLE001 - the master waits for a word, whatever it is
+            found = _unfit(f"worker {msg.data['index']}: ", error)
         process = int(os.environ.get(PROCESS_VARIABLE, "-1"))
-        told = {"index": msg.data["index"], "error": error, "process": process}
+        told = {"index": msg.data["index"], "fault": found, "process": process}
         runner.send_message("bench.ready", told)
 
     def _on_go(self, msg: Any, **_: Any) -> None:
         if self.worker is not None:
             self.worker.begin(msg.data["start_ns"])
 
-    def _on_drain(self, environment: Any, **_: Any) -> None:
+    def _on_drain(self, environment: Any, msg: Any, **_: Any) -> None:
         if self.worker is not None:
-            environment.runner.send_message("bench.drained", self.worker.drain())
+            told = self.worker.drain(at_once=msg.data["at_once"])
+            environment.runner.send_message("bench.drained", told)
 
     def _drain_alone(self, **_: Any) -> None:
         """Locust stops this worker: nothing is lost even where no master asked for a drain."""
@@ -118,25 +127,29 @@ class Conductor:
         self._runner = runner
         self._users = users
         self._distributed = isinstance(runner, MasterRunner)
-        self._member = Member(environment)
+        self._member = Member(environment, self._on_fault)
         self._owned = RUN_VARIABLE in os.environ
         self._folder: RunFolder | None = None
         self._job: Job | None = None
         self._expected: set[int] = set()
-        self._ready: dict[int, str | None] = {}
+        self._ready: dict[int, dict[str, Any] | None] = {}
         self._processes: dict[str, int] = {}
         self._acknowledged: dict[int, dict[str, Any]] = {}
         self._progress: dict[int, dict[str, Any]] = {}
         self._changed = Event()
-        self._finishing = False
+        self._begun = self._finishing = self._at_once = False
+        self._asked: tuple[int, float] = (0, 0.0)
+        self._start_ns = 0
         events = environment.events
         events.test_start.add_listener(self._on_test_start)
         events.test_stopping.add_listener(self._on_test_stopping)
         events.quit.add_listener(self._on_quit)
+        events.reset_stats.add_listener(self._on_reset)
         if self._distributed:
             runner.register_message("bench.ready", self._on_ready)
             runner.register_message("bench.progress", self._on_progress)
             runner.register_message("bench.drained", self._on_drained)
+            runner.register_message("bench.fault", self._on_fault)
         if self._owned:
             gevent.signal_handler(signal.SIGUSR1, self.finish)
 
@@ -161,8 +174,8 @@ class Conductor:
     def _on_test_start(self, **_: Any) -> None:
         try:
             self._prepare()
-        except BenchError as error:
-            self._give_up(str(error))
+        except Exception as error:  # noqa: BLE001 - Locust would go on without us
+            self._give_up(_unfit("", error))
 
     def _prepare(self) -> None:
         clients = (
@@ -180,13 +193,16 @@ class Conductor:
         else:
             self._member.prepare(folder.path, 0, 1)
             self._ready[0] = None
-        errors = [error for error in self._ready.values() if error]
-        if errors or set(self._ready) != self._expected:
-            raise BenchError(errors[0] if errors else "a worker did not get ready within 60 s")
+        if found := [one for one in self._ready.values() if one]:
+            self._give_up(found[0])
+            return
+        if set(self._ready) != self._expected:
+            raise BenchError("a worker did not get ready within 60 s")
         load = job.scenario.load
         start_ns = monotonic_ns() + LEAD_NS
         measured_ns = start_ns + load.warmup
         end_ns = measured_ns + load.duration
+        self._start_ns, self._asked = start_ns, self._load
         folder.update(
             processes=self._processes,
             plan={
@@ -202,8 +218,10 @@ class Conductor:
             self._runner.send_message("bench.go", {"start_ns": start_ns})
         elif self.worker is not None:
             self.worker.begin(start_ns)
+        self._begun = True
         if self._owned:
-            gevent.spawn(self._watch, start_ns, measured_ns, end_ns)
+            watching = gevent.spawn(self._watch, start_ns, measured_ns, end_ns)
+            watching.link_exception(lambda broken: self._give_up(_unfit("", broken.exception)))
 
     def _open_folder(self, workers: int) -> RunFolder:
         """The run folder that `bench run` made, or one of our own for a plain ``locust -f``."""
@@ -224,12 +242,16 @@ class Conductor:
         self._folder.write({**describe(job, workers), "plain_locust": True})
         return self._folder
 
-    def _give_up(self, why: str) -> None:
-        print(f"bench: {why}", file=sys.stderr)  # noqa: T201 - Locust's own process, its own stderr
+    def _give_up(self, found: dict[str, Any]) -> None:
+        sys.stderr.write(f"bench: {found['text']}\n")
         if self._folder is not None and self._folder.run_json.exists():
-            unfit = fault("start", why, "mend it and run again")
-            self._folder.update(faults=[*self._folder.read()["faults"], unfit])
+            self._folder.update(faults=[*self._folder.read()["faults"], found])
+        self._on_fault()
+
+    def _on_fault(self, **_: Any) -> None:
+        """The run is worthless from here on: end it, and wait for nobody."""
         self._environment.process_exit_code = 3
+        self._at_once = True
         self.finish()
 
     # ── the run ──────────────────────────────────────────────────────────────────────────────
@@ -253,38 +275,64 @@ class Conductor:
                     os.write(descriptor, msgspec.json.encode(line) + b"\n")
             if monotonic_ns() >= end_ns:
                 self.finish()
+            elif self._load != self._asked:
+                self._give_up(self._edited())
+
+    @property
+    def _load(self) -> tuple[int, float]:
+        """How many users Locust holds or is to hold, and how many it spawns a second."""
+        return self._runner.target_user_count, self._runner.spawn_rate
+
+    def _edited(self) -> dict[str, Any]:
+        (users, rate), (asked, asked_rate) = self._load, self._asked
+        text = (
+            f"somebody changed the load in Locust's page {self._elapsed} into the run: {users} "
+            f"users, {rate:g} a second, in place of {asked}, {asked_rate:g} a second; the run was "
+            "ended"
+        )
+        return fault("load", text, "say how many sessions there are with --sessions, and run again")
+
+    @property
+    def _elapsed(self) -> str:
+        return f"{max(0, monotonic_ns() - self._start_ns) / NS_PER_S:.0f} s"
+
+    def _on_reset(self, **_: Any) -> None:
+        """Somebody pressed reset: no figure of ours comes from Locust's own statistics."""
+        if self._begun and self._folder is not None:
+            self._folder.update(page_reset=self._elapsed)
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────
 
     def _on_test_stopping(self, **_: Any) -> None:
         if self._owned:
             gevent.spawn(self.finish)  # whoever stopped it: a run of ours ends with its test
-        if self._folder is None or self._job is None or set(self._ready) != self._expected:
+        try:
+            self._drain()
+        except Exception as error:  # noqa: BLE001 - Locust would print it and no more
+            self._give_up(_unfit("", error))
+
+    def _drain(self) -> None:
+        """Have every worker drain, and write down what they acknowledge."""
+        if self._folder is None or self._job is None or not self._begun:
             return
         stopping_ns = monotonic_ns()
         if self._distributed:
-            self._runner.send_message("bench.drain")
+            self._runner.send_message("bench.drain", {"at_once": self._at_once})
             limit = self._job.scenario.load.drain / NS_PER_S + ACKNOWLEDGE_MARGIN_S
             self._await(self._acknowledged, limit)
         elif self.worker is not None:
-            self._acknowledged[0] = self.worker.drain()
+            self._acknowledged[0] = self.worker.drain(at_once=self._at_once)
         self._write_down(self._folder, stopping_ns)
 
     def _write_down(self, folder: RunFolder, stopping_ns: int) -> None:
         run = folder.read()
         acknowledged = sorted(self._acknowledged.items())
         plan = run["plan"]
-        faults = [
-            fault(
-                "program",
-                f"worker {index}: this program failed in a session: {text}",
-                "see logs/ for the traceback, and please report it",
-            )
-            for index, told in acknowledged
-            for text in told["faults"]
-        ]
+        faults = list(run["faults"])
+        for _, told in acknowledged:
+            faults += [found for found in told["faults"] if found not in faults]
         folder.update(
-            faults=[*run["faults"], *faults],
+            faults=faults,
             drained=[index for index, _ in acknowledged],
             rows_written={str(index): told["rows"] for index, told in acknowledged},
             digests={str(index): told["digest"] for index, told in acknowledged},
@@ -318,7 +366,7 @@ class Conductor:
             self._changed.wait(0.2)
 
     def _on_ready(self, msg: Any, **_: Any) -> None:
-        self._ready[msg.data["index"]] = msg.data["error"]
+        self._ready[msg.data["index"]] = msg.data["fault"]
         self._processes[str(msg.data["index"])] = msg.data["process"]
         self._changed.set()
 
@@ -335,10 +383,19 @@ def join(environment: Any, runner: Any, users: type) -> Conductor | Member | Non
     if PARENT_VARIABLE in os.environ:
         gevent.spawn(_follow_parent, int(os.environ[PARENT_VARIABLE]))
     if isinstance(runner, WorkerRunner):
-        member = Member(environment)
+        member = Member(environment, partial(runner.send_message, "bench.fault"))
         member.listen(runner)
         return member
     return Conductor(environment, runner, users) if runner is not None else None
+
+
+def _unfit(who: str, error: Exception) -> dict[str, Any]:
+    """The fault of a run that could not begin; what nobody foresaw has its traceback in logs/."""
+    if isinstance(error, BenchError):
+        return fault("start", str(error), "mend it and run again")
+    traceback.print_exception(error)
+    what = f"{who}this program failed: {last_line(error)}"
+    return fault("program", what, "see logs/ for the traceback, and please report it")
 
 
 def _follow_parent(parent: int) -> None:

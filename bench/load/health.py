@@ -15,6 +15,7 @@ import psutil
 from bench.load.clock import Wakefulness, clock_pair
 from bench.load.line import Line
 from bench.runs.log import HealthRow
+from bench.runs.machine import Quota
 from bench.voice.audio import NS_PER_S
 
 _PRESSURE: Final = Path("/proc/pressure/cpu")
@@ -53,9 +54,12 @@ class Watch:
 
 
 class Health:
-    """What one worker process was like, a row a second (measurement.md section 8)."""
+    """What one worker process was like, a row a second (measurement.md section 8).
 
-    def __init__(self, worker: int) -> None:
+    `quota` is what its container may use of the cores.
+    """
+
+    def __init__(self, worker: int, quota: Quota | None) -> None:
         self.hub_lag_ns = 0
         self.watch = Watch()
         self._worker = worker
@@ -66,6 +70,8 @@ class Health:
         self._wakefulness = Wakefulness()  # of the thread that does the work
         self._waited_ns = self._wakefulness.waited_ns()
         self._pressed_us = _pressed_us()
+        self._quota = quota
+        self._throttled_ns = self._throttled()
         self._at_ns = monotonic_ns()
         self._collecting_ns = 0
         self._gc_ns = 0
@@ -83,6 +89,7 @@ class Health:
         steal = getattr(host, "steal", 0.0) - getattr(self._host, "steal", 0.0)
         switches = self._process.num_ctx_switches().involuntary
         waited_ns, pressed_us = self._wakefulness.waited_ns(), _pressed_us()
+        throttled_ns = self._throttled()
         watch = self.watch
         row = HealthRow(
             self._worker,
@@ -107,9 +114,11 @@ class Health:
             watch.unsent,
             watch.retransmits,
             watch.disorder,
+            (throttled_ns - self._throttled_ns) / spent,
         )
         self._at_ns, self._cpu, self._host, self._switches = at_ns, cpu, host, switches
         self._waited_ns, self._pressed_us = waited_ns, pressed_us
+        self._throttled_ns = throttled_ns
         self._gc_ns = self._collections = 0
         watch.clear()
         return row
@@ -118,6 +127,9 @@ class Health:
         """Stop listening to the collector, and looking."""
         gc.callbacks.remove(self._collected)
         self._wakefulness.close()
+
+    def _throttled(self) -> int:
+        return 0 if self._quota is None else self._quota.throttled_ns()
 
     def _collected(self, phase: str, _info: dict[str, int]) -> None:
         if phase == "start":

@@ -16,8 +16,8 @@ and waits again.
 * No error bar reaches back further than the sockets are known to have been silent (`Wire.ready`):
   when the round before asked, and then for as long as the loop slept, for the first byte to any of
   them would have ended that (`clock.Wakefulness`).
-* An exception in a session is a failure of this program: it ends that session alone, and is kept
-  in `faults`, which make the run invalid.
+* An exception in a session is a failure of this program: it ends that session alone, and whoever
+  made the loop is told. So is one in the loop itself, which ends the loop.
 * A heap entry is stale when its session has since been given another deadline; it is skipped.
 
 The probe of the loop itself rides in the same heap: an absolute deadline every 50 ms whose lateness
@@ -37,6 +37,7 @@ from gevent.monkey import get_original
 
 from bench.load.clock import Wakefulness, clock_pair
 from bench.load.session import Session
+from bench.runs.machine import opened_epoll
 from bench.voice.audio import NS_PER_S
 
 if TYPE_CHECKING:
@@ -52,13 +53,20 @@ READABLE, WRITABLE = 0x001, 0x004
 
 
 class Loop:
-    """The loop of one worker. `each_second` is called with the worst probe lateness (ns)."""
+    """The loop of one worker. `each_second` is called with the worst probe lateness (ns).
 
-    def __init__(self, each_second: Callable[[int], None]) -> None:
+    `on_fault` is told of every failure of this program.
+    """
+
+    def __init__(
+        self,
+        each_second: Callable[[int], None],
+        on_fault: Callable[[Exception], None] = traceback.print_exception,
+    ) -> None:
         self.sessions: dict[int, Session] = {}
-        self.faults: list[str] = []
         self._each_second = each_second
-        self._epoll: select.epoll = get_original("select", "epoll")()
+        self._on_fault = on_fault
+        self._epoll = opened_epoll(_maker())
         self._masks: dict[int, int] = {}
         self._heap: list[tuple[int, int, Session]] = []
         self._sequence = 0
@@ -108,31 +116,37 @@ class Loop:
     # ── the loop ─────────────────────────────────────────────────────────────────────────────
 
     def _run(self) -> None:
-        while not self._stopping:
-            asked_ns, quiet_ns = monotonic_ns(), self._quiet_ns
-            # All at once: what is left over for the next round would be known too late.
-            for fd, mask in self._epoll.poll(0, len(self.sessions) + 1):
-                session = self.sessions.get(fd)
-                if session is not None:
-                    try:
-                        session.ready(
-                            readable=bool(mask & ~WRITABLE),
-                            writable=bool(mask & WRITABLE),
-                            quiet_ns=quiet_ns,
-                        )
-                    except Exception as error:  # noqa: BLE001 - one session must not end them all
-                        self._fail(session, error)
-                    self._after(fd, session)
-            self._quiet_ns = asked_ns
-            now = monotonic_ns()
-            self._run_due(now)
-            self._run_probe(now)
-            self._wait()
+        try:
+            while not self._stopping:
+                self._round()
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody waits for it in vain
+            self._on_fault(error)
         self._epoll.close()
         for watcher in (self._prepare, self._check):
             watcher.stop()
             watcher.close()
         self._wakefulness.close()
+
+    def _round(self) -> None:
+        asked_ns, quiet_ns = monotonic_ns(), self._quiet_ns
+        # All at once: what is left over for the next round would be known too late.
+        for fd, mask in self._epoll.poll(0, len(self.sessions) + 1):
+            session = self.sessions.get(fd)
+            if session is not None:
+                try:
+                    session.ready(
+                        readable=bool(mask & ~WRITABLE),
+                        writable=bool(mask & WRITABLE),
+                        quiet_ns=quiet_ns,
+                    )
+                except Exception as error:  # noqa: BLE001 - one session must not end them all
+                    self._fail(session, error)
+                self._after(fd, session)
+        self._quiet_ns = asked_ns
+        now = monotonic_ns()
+        self._run_due(now)
+        self._run_probe(now)
+        self._wait()
 
     def _run_due(self, now: int) -> None:
         heap = self._heap
@@ -151,8 +165,7 @@ class Loop:
 
     def _fail(self, session: Session, error: Exception) -> None:
         """This program failed: that session ends, and the run will be void."""
-        self.faults.append(f"{type(error).__name__}: {error}")
-        traceback.print_exception(error)
+        self._on_fault(error)
         session.cut(f"this program failed: {error!r}", "crashed")
 
     def _run_probe(self, now: int) -> None:
@@ -242,6 +255,15 @@ class Loop:
         if self._waiter is not None:
             waiter, self._waiter = self._waiter, None
             self._libev.run_callback(waiter.switch, None)
+
+
+def _maker() -> "Callable[[], select.epoll] | None":
+    """What makes an epoll set: gevent has taken it out of its module."""
+    try:
+        make: Callable[[], select.epoll] = get_original("select", "epoll")
+    except AttributeError:
+        return None
+    return make
 
 
 def _offset() -> int:

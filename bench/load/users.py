@@ -50,7 +50,11 @@ class RealtimeUser(User):  # type: ignore[misc]  # Locust is untyped here
             wait = due_ns - monotonic_ns()
             if wait > 0:
                 gevent.sleep(wait / NS_PER_S)
-            outcome = worker.run_session(slot, lap, due_ns)
+            try:
+                outcome = worker.run_session(slot, lap, due_ns)
+            except Exception as error:  # noqa: BLE001 - Locust would begin this task again and again
+                worker.fail(error)
+                break
             if outcome not in {"finished", "drained"}:
                 gevent.sleep(AFTER_FAILURE_S)
             lap += 1

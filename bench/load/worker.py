@@ -8,9 +8,12 @@ of rows are what it acknowledges. Nothing of a run lives anywhere else in the pr
 import gc
 import os
 import ssl
+import sys
 import time
+import traceback
 from collections import Counter, deque
 from collections.abc import Callable
+from functools import partial
 from time import monotonic_ns
 from typing import Any
 
@@ -26,24 +29,27 @@ from bench.load.session import Session, Start
 from bench.load.wire import Address, Stamping, Wire, resolve
 from bench.plan.arrivals import arrivals
 from bench.protocol.dialects import session_url
-from bench.runs.folder import RunFolder
-from bench.runs.job import (
-    Job,
-    credential,
-    input_formats,
-)
+from bench.runs.folder import RunFolder, fault, script_fault
+from bench.runs.job import Job, credential, input_formats
 from bench.runs.log import Log
+from bench.runs.machine import read_quota
 from bench.voice.audio import NS_PER_MS, NS_PER_S, PCM16_24K, AudioFormat
+from bench.voice.conversation import Conversation
 from bench.voice.microphone import Recording, record
+from bench.voice.play import last_line
 from bench.voice.utterance import Utterance
 
 MOST_FAULTS = 5
+"""Faults that a worker tells, no two alike."""
 RECENT = 200
 """Latencies kept for the live view."""
 
 
 class Worker:
-    """One worker. `index` of `workers`; `on_turn` feeds the live view (Locust's request event)."""
+    """One worker. `index` of `workers`; `on_turn` feeds the live view (Locust's request event).
+
+    `on_fault` is called when something has gone wrong that makes the run worthless (`faults`).
+    """
 
     def __init__(
         self,
@@ -52,6 +58,7 @@ class Worker:
         index: int,
         workers: int,
         on_turn: Callable[[str, float, int, str | None], None],
+        on_fault: Callable[[], None],
     ) -> None:
         self.index = index
         self.workers = workers
@@ -61,7 +68,9 @@ class Worker:
         self.folder = folder
         self._job = job
         self._owned = not folder.read().get("plain_locust", False)
+        self.faults: list[dict[str, Any]] = []
         self._on_turn = on_turn
+        self._on_fault = on_fault
         self._headers = credential(job.target)
         self._stamping = Stamping()
         self._addresses = resolve(job.target.url)
@@ -75,11 +84,12 @@ class Worker:
         self._schedule = arrivals(job.scenario.load, job.scenario.seeds.arrivals)
         self._log = Log(folder.logs / f"worker-{index}.log")
         self._levels = Levels(self._log)
-        self._health = Health(index)
-        self._loop = Loop(self._each_second)
+        self._health = Health(index, read_quota())
+        self._loop = Loop(self._each_second, self.fail)
         self._slots = 0
         self._started = 0
         self._start_ns = 0
+        self._digest: str | None = None
         self._last_handshake_ns = 0
         self.outcomes: Counter[str] = Counter()
         self.turns = self.failed = 0
@@ -144,6 +154,7 @@ class Worker:
         over = Event()
         tally = _Tally(self)
         role = self._casting.role(number, slot, lap)
+        conversation = role.conversation(number, self._job.scenario, self._record)
         start = Start(
             number,
             scheduled_ns,
@@ -158,12 +169,12 @@ class Worker:
         session = Session(
             start,
             self._wire(number, role.model),
-            role.conversation(number, self._job.scenario, self._record),
+            conversation,
             self._log,
             self._levels,
             self._health.watch,
             tally,
-            over.set,
+            partial(self._over, conversation, over),
         )
         self._loop.add(session)
         try:
@@ -173,6 +184,31 @@ class Worker:
             self._loop.wake(session)
             raise
         return tally.outcome
+
+    def _over(self, conversation: Conversation, over: Event) -> None:
+        """A session is over; one whose script is at fault was the last of its run."""
+        if conversation.fault is not None:
+            self._note_fault(script_fault(conversation.fault), conversation.fault.trace)
+        over.set()
+
+    def fail(self, error: Exception) -> None:
+        """This program failed: the run is void."""
+        self._note_fault(
+            fault(
+                "program",
+                f"worker {self.index}: this program failed: {last_line(error)}",
+                "see logs/ for the traceback, and please report it",
+            ),
+            "".join(traceback.format_exception(error)),
+        )
+
+    def _note_fault(self, found: dict[str, Any], trace: str) -> None:
+        if found in self.faults or len(self.faults) >= MOST_FAULTS:
+            return
+        self.faults.append(found)
+        sys.stderr.write(f"{found['text']}\n{trace}")  # of a worker of `bench run`: logs/
+        sys.stderr.flush()
+        self._on_fault()
 
     def _pace_handshakes(self) -> None:
         """At most so many handshakes a second: a storm would measure this program."""
@@ -221,31 +257,41 @@ class Worker:
         )
         self._log.flush()
 
-    def drain(self) -> dict[str, Any]:
-        """Finish or cut every session, close the log; returns what the worker acknowledges."""
+    def drain(self, *, at_once: bool = False) -> dict[str, Any]:
+        """Finish (or, `at_once`, cut) every session, close the log; returns the acknowledgement."""
         if not self.draining:
             self.draining = True
             self.go.set()
-            for session in list(self._loop.sessions.values()):
-                session.wind_down()
-                self._loop.wake(session)
-            deadline = monotonic_ns() + self._job.scenario.load.drain
-            while self._loop.sessions and monotonic_ns() < deadline:
-                gevent.sleep(0.05)
-            for session in list(self._loop.sessions.values()):
-                session.cut("the drain was over")
-            self._loop.stop()
-            self._health.stop()
-            self._stamping.close()
-            self._digest = self._log.close()
+            patience_ns = 0 if at_once else self._job.scenario.load.drain
+            for step in (partial(self._end_sessions, patience_ns), self._close):
+                try:
+                    step()
+                except Exception as error:  # noqa: BLE001 - a full disk, say: it must be told
+                    self.fail(error)
             self.drained.set()
         self.drained.wait()
         return {
             "worker": self.index,
             "rows": self._log.rows,
             "digest": self._digest,
-            "faults": self._loop.faults[:MOST_FAULTS],
+            "faults": self.faults,
         }
+
+    def _end_sessions(self, patience_ns: int) -> None:
+        for session in list(self._loop.sessions.values()):
+            session.wind_down()
+            self._loop.wake(session)
+        deadline = monotonic_ns() + patience_ns
+        while self._loop.sessions and monotonic_ns() < deadline:
+            gevent.sleep(0.05)
+        for session in list(self._loop.sessions.values()):
+            session.cut("the drain was over")
+
+    def _close(self) -> None:
+        self._loop.stop()
+        self._health.stop()
+        self._stamping.close()
+        self._digest = self._log.close()
 
     def progress(self) -> dict[str, Any]:
         """What the live view shows."""

@@ -124,6 +124,10 @@ def _check_values(scenario: Scenario, text: str, name: str) -> None:
             raise ScenarioError(f"{name}:{line}: {key}: {why}")
 
 
+_PERCENTS = ("cpu", "steal", "run_wait", "neighbours", "throttled", "share", "sessions")
+"""The bounds of health that are percent."""
+
+
 def _rules(scenario: Scenario) -> list[tuple[str, bool, str]]:
     """What no run could mean: key, whether it is so, what to do about it."""
     load, profile = scenario.load, scenario.gate_profile
@@ -184,7 +188,7 @@ def _rules(scenario: Scenario) -> list[tuple[str, bool, str]]:
                 not 0 <= getattr(scenario.health, name) <= 100,
                 "give 0 to 100 percent",
             )
-            for name in ("cpu", "steal", "run_wait", "neighbours", "share", "sessions")
+            for name in _PERCENTS
         ),
         (
             "load.sessions",

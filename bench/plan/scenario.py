@@ -86,6 +86,7 @@ class Health(Struct, frozen=True, forbid_unknown_fields=True):
     messages, for the worst lateness of its loop, for its use of a core (`cpu`) and for what the
     host took away (`steal`), in percent; for the time in which it could have run and had no core
     (`run_wait`), and for what others took of the cores that it may run on (`neighbours`), in
+    percent; for the time in which the CPU quota of its container held it still (`throttled`), in
     percent. Turns that a bad second touches are set aside. `server_lateness` is how late the
     embedded server may be at its 99th percentile without a remark: that is the server's affair.
     """
@@ -97,6 +98,7 @@ class Health(Struct, frozen=True, forbid_unknown_fields=True):
     steal: float = 25.0
     run_wait: float = 20.0
     neighbours: float = 60.0
+    throttled: float = 5.0
     share: float = 5.0
     sessions: float = 90.0
     server_lateness: Duration = Duration.parse("10ms")

@@ -258,6 +258,7 @@ def _health(run: Run) -> Table | None:
                 quantity(float(numbers(part, "gc_pause_ns").max()) / 1e6, "ms"),
                 quantity(100.0 * float(numbers(part, "steal_share").max()), "%"),
                 quantity(_most(part, "run_wait_share", 100.0), "%"),
+                quantity(_most(part, "throttled_share", 100.0), "%"),
                 quantity(_most(part, "pressure_share", 100.0), "%"),
                 plain(_sum(part, "retransmits") + _sum(part, "disorder"), "1"),
                 plain(_most(part, "unread"), "1"),
@@ -268,10 +269,10 @@ def _health(run: Run) -> Table | None:
     return Table(
         "Health of each worker",
         ("worker", "seconds", "worst hub lag", "mean CPU", "peak CPU", "longest collection",
-         "peak steal", "peak wait for a core", "peak pressure", "segments lost", "most unread",
-         "involuntary switches", "open files"),
+         "peak steal", "peak wait for a core", "peak throttling", "peak pressure",
+         "segments lost", "most unread", "involuntary switches", "open files"),
         rows,
-        numeric=frozenset(range(13)),
+        numeric=frozenset(range(14)),
         note="CPU as a share of one core; at which share a run is void the rules of validity say. "
         "Pressure is time in which anything on the host waited for a core; segments lost were sent "
         "again by us or came out of order from the target; unread are bytes left in the kernel.",

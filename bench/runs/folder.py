@@ -11,6 +11,7 @@ rows_written {worker: n}, rows_sealed, drained [worker, …], digests {worker: s
 processes {worker: number of its process}, interrupted
 ended_by  {rule, text, …}: what of the bench's own ended the load before its time; only where so
 interim   {window_s, looks, broken}: how often --abort-on-fail looked, and why no more; where asked
+page_reset how far into the run somebody pressed reset in Locust's page; only where so
 faults    [{rule, text, remedy, from_ns, to_ns}]: what went wrong with the harness itself
 gates, baseline, reference
 """
@@ -25,10 +26,13 @@ from typing import Any
 import msgspec
 
 from bench import __version__
-from bench.errors import RunFolderError
+from bench.errors import RunFolderError, ScriptError
 from bench.plan.metrics import VERSION
+from bench.runs.machine import read_quota
 
 FORMAT = 1
+SCRIPT = "script"
+"""The rule of the fault that is the user's own."""
 _VERSIONS_OF = ("locust", "gevent", "websockets", "msgspec", "numpy", "pandas", "pyarrow")
 
 
@@ -113,8 +117,14 @@ def fault(rule: str, text: str, remedy: str) -> dict[str, Any]:
     return {"rule": rule, "text": text, "remedy": remedy, "from_ns": None, "to_ns": None}
 
 
+def script_fault(error: ScriptError) -> dict[str, Any]:
+    """The fault of a run whose script is at fault."""
+    return fault(SCRIPT, str(error), "mend the script; `bench check` plays it without a run")
+
+
 def provenance(name: str) -> dict[str, Any]:
     """What a run has in `run.json` before anything is known of it."""
+    quota = read_quota()
     return {
         "format": FORMAT,
         "metric_version": VERSION,
@@ -125,6 +135,7 @@ def provenance(name: str) -> dict[str, Any]:
             "system": platform.platform(),
             "machine": platform.machine(),
             "cores": os.cpu_count(),
+            "cpu_quota": None if quota is None else round(quota.cores, 3),
             "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
             "python": platform.python_version(),
         },

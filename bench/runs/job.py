@@ -27,6 +27,7 @@ from bench.runs.folder import RunFolder, provenance
 from bench.voice.audio import PCM16_24K, AudioFormat
 from bench.voice.directions import Part, Script
 from bench.voice.effective import format_of
+from bench.voice.play import RAISED, last_line, raised_in
 from bench.voice.scripts import SCRIPTS
 
 REFERENCE = "reference"
@@ -174,8 +175,11 @@ def find_script(name: str) -> Callable[[Part], Script]:
         sys.path.insert(0, str(Path.cwd()))
     try:
         play: Callable[[Part], Script] = getattr(importlib.import_module(module), function)
-    except Exception as error:  # noqa: BLE001 - a user's module may raise anything
-        raise UsageError(f"script {name!r}: cannot be imported: {error!r}") from None
+    except RAISED as error:
+        why = last_line(error)
+        raise UsageError(f"script {name!r}{raised_in(error)}: cannot be imported: {why}") from None
+    if not callable(play):
+        raise UsageError(f"script {name!r}: is no function but {type(play).__name__}")
     return play
 
 

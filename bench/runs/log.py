@@ -38,6 +38,7 @@ class HealthRow(NamedTuple):
     pressure_share:  time in which anything on the host waited for a core (PSI)
     rtt_ns, unread, unsent:  the worst of any connection; bytes in the kernel's queues
     retransmits, disorder:   segments sent again, and come out of order, on all connections
+    throttled_share: time in which the CPU quota held the container still, summed over its cores
     """
 
     worker: int
@@ -62,6 +63,7 @@ class HealthRow(NamedTuple):
     unsent: int = 0
     retransmits: int = 0
     disorder: int = 0
+    throttled_share: float = 0.0
 
 
 class Log:

@@ -35,6 +35,7 @@ from typing import Any, NamedTuple
 
 from msgspec import UNSET
 
+from bench.errors import ScriptError
 from bench.protocol import client, server
 from bench.protocol.codec import (
     UnknownMessage,
@@ -59,10 +60,10 @@ from bench.voice.directions import (
     Send,
     Stop,
     Write,
-    play_of,
 )
 from bench.voice.effective import Effective
 from bench.voice.microphone import APPEND, Microphone, Recording
+from bench.voice.play import Play
 from bench.voice.playout import Playout
 from bench.voice.utterance import Utterance
 
@@ -121,12 +122,13 @@ class Conversation:
     """One caller's side of one session.
 
     `record(utterance, format)` returns the utterance cut and encoded for the wire; it is called
-    once per thing said, with the input format that the server declared.
+    once per thing said, with the input format that the server declared. `fault` is what the script
+    did, once that has ended the session.
     """
 
     def __init__(
         self,
-        script: Iterator[Direction],
+        script: Play | Iterator[Direction],
         session: Session,
         record: Callable[[Utterance, AudioFormat], Recording],
         manners: Manners = Manners(),  # noqa: B008 - an immutable value
@@ -136,7 +138,8 @@ class Conversation:
         self.outcome: str | None = None
         self.reason = ""
         self.over_ns = 0
-        self._resume = play_of(script)
+        self.fault: ScriptError | None = None
+        self._script = script if isinstance(script, Play) else Play.of(script)
         self._asked = session
         self._record = record
         self._manners = manners
@@ -318,12 +321,12 @@ class Conversation:
     def _next(self, at_ns: int) -> None:
         given, self._gives = self._gives, None
         try:
-            direction = self._resume(given)
-        except StopIteration:
-            self._end("drained" if self._winding_down else "finished", "", at_ns)
+            direction = self._script.resume(given, at_ns)
+        except ScriptError as error:
+            self._blame(error, at_ns)
             return
-        except Exception as error:  # noqa: BLE001 - a user's script may raise anything
-            self._end("crashed", f"the script raised {error!r}", at_ns)
+        if direction is None:
+            self._end("drained" if self._winding_down else "finished", "", at_ns)
             return
         if self._winding_down and isinstance(direction, Say | Write):
             self._end("drained", "", at_ns)
@@ -340,6 +343,12 @@ class Conversation:
                 self._stop(direction, at_ns)
             case _:
                 pass
+
+    def _blame(self, error: ScriptError, at_ns: int) -> None:
+        """The script is at fault: what it still wanted sent is not."""
+        self.fault = error
+        self._out = [said for said in self._out if isinstance(said, Note)]
+        self._end("crashed", str(error), at_ns)
 
     def _say(self, say: Say, at_ns: int) -> None:
         microphone = self._microphone
@@ -382,7 +391,12 @@ class Conversation:
     def _tell(self, send: Send, at_ns: int) -> None:
         message = send.message
         self._agent.touched(at_ns)
-        self._send(message, at_ns, provokes=send.provokes)
+        try:
+            self._send(message, at_ns, provokes=send.provokes)
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            what = f"sent a {type_of(message)} that is no JSON: {error}"
+            self._blame(self._script.fault(what), at_ns)
+            return
         if isinstance(message, client.ResponseCreate):
             self._create_id = self._sent_id
             self._agent.asked(at_ns)

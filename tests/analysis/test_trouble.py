@@ -69,6 +69,7 @@ def test_a_bad_second_of_one_worker_is_no_other_workers(tmp_path):
     [
         ("hub_lag", {"hub_lag_ns": 25 * MS}),
         ("run_wait", {"run_wait_share": 0.3}),
+        ("throttled", {"throttled_share": 0.06}),
         ("cpu_share", {"cpu_share": 0.99}),
         ("steal_share", {"steal_share": 0.5}),
     ],

@@ -33,7 +33,7 @@ def test_an_honest_run_breaks_no_rule(tmp_path):
     assert (verdict, broken(found)) == ("pass", [])
     assert set(found) == {
         "send_lateness", "client_lag", "hub_lag", "cpu_share", "steal_share", "run_wait",
-        "neighbours", "sessions", "workers", "rows", "clock", "identity",
+        "neighbours", "throttled", "sessions", "workers", "rows", "clock", "identity",
     }  # fmt: skip
     assert not any(check["remedy"] for check in found.values())
 
@@ -92,6 +92,7 @@ def test_messages_read_late_invalidate(tmp_path):
         ("cpu_share", {"cpu_share": 0.97}),
         ("steal_share", {"steal_share": 0.3}),
         ("run_wait", {"run_wait_share": 0.25}),
+        ("throttled", {"throttled_share": 0.06}),
     ],
 )
 def test_a_worker_without_air_invalidates(tmp_path, rule, change):
@@ -100,6 +101,17 @@ def test_a_worker_without_air_invalidates(tmp_path, rule, change):
     verdict, found = checks(tmp_path, health=health)
     assert (verdict, broken(found)) == ("invalid", [rule])
     assert (found[rule]["from_s"], found[rule]["to_s"]) == (4, 6)
+
+
+def test_a_container_that_was_throttled_is_named_with_its_quota(tmp_path):
+    health = steady(1, 13, 1)
+    health[4:6] = [row._replace(throttled_share=0.4) for row in health[4:6]]
+    host = {"cpu_quota": 1.5, "cores": 8}
+    verdict, found = checks(tmp_path, health=health, host=host)
+    assert (verdict, broken(found)) == ("invalid", ["throttled"])
+    text = found["throttled"]["text"]
+    assert text.startswith("the container may use 1.5 of 8 cores and was throttled for 0.8 s of 1")
+    assert found["throttled"]["remedy"] == "raise its CPU limit, or use fewer sessions"
 
 
 def test_a_run_without_health_is_not_trusted(tmp_path):

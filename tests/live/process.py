@@ -14,8 +14,8 @@ BENCH = [sys.executable, "-m", "bench"]
 CALM = {
     "health.send_lateness": "'1m'", "health.client_lag": "'1m'", "health.hub_lag": "'1m'",
     "health.server_lateness": "'1m'", "health.cpu": "100", "health.steal": "100",
-    "health.run_wait": "100", "health.neighbours": "100", "load.warmup": "'1s'",
-    "load.drain": "'2s'",
+    "health.run_wait": "100", "health.neighbours": "100", "health.throttled": "100",
+    "load.warmup": "'1s'", "load.drain": "'2s'",
 }  # fmt: skip
 """Settings of a shipped scenario for tests of what was said and not of when: a busy machine voids
 nothing."""

@@ -4,6 +4,7 @@ import gc
 
 from bench.load.health import Health, Watch
 from bench.load.line import Line
+from bench.runs.machine import Quota
 
 
 def test_of_a_second_the_worst_is_kept_and_what_is_counted_is_summed():
@@ -21,7 +22,7 @@ def test_of_a_second_the_worst_is_kept_and_what_is_counted_is_summed():
 
 
 def test_a_second_is_about_what_happened_in_it_and_nothing_before():
-    health = Health(3)
+    health = Health(3, None)
     try:
         health.watch.sent(4_000_000)
         gc.collect()
@@ -36,3 +37,17 @@ def test_a_second_is_about_what_happened_in_it_and_nothing_before():
     assert first.run_wait_share >= 0
     assert first.pressure_share >= 0
     assert second.at_ns > first.at_ns
+
+
+def test_a_second_in_which_the_quota_held_the_process_still_says_so(tmp_path):
+    stat = tmp_path / "cpu.stat"
+    stat.write_text("throttled_usec 5000000\n")
+    health = Health(0, Quota(1.5, tmp_path))
+    try:
+        stat.write_text("throttled_usec 5000700\n")
+        first = health.second(1, 1, 1, 0)
+        second = health.second(1, 1, 1, 0)
+    finally:
+        health.stop()
+    assert first.throttled_share > 0
+    assert second.throttled_share == 0
