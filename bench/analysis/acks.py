@@ -246,10 +246,12 @@ def refusals(events: pd.DataFrame) -> set[tuple[int, str]]:
 def ack_widths(acks: pd.DataFrame, bars: Bars) -> dict[str, Floats]:
     """How wide the error bars of answered requests are, ms, by metric."""
     known = acks[acks["answered_ns"].notna()]
-    session = known["session"].to_numpy(np.int64)
-    width = bars.of(session, known["sent_ns"].to_numpy(np.int64)) / 1e6
-    width += bars.of(session, integers(known["answered_ns"], 0)) / 1e6
-    return {name: width[(known["metric"] == name).to_numpy(bool)] for name in ACKS}
+    session, sent = known["session"].to_numpy(np.int64), known["sent_ns"].to_numpy(np.int64)
+    answered = integers(known["answered_ns"], 0)
+    less = bars.of(session, answered).less + bars.of(session, sent).more
+    # An answer that is stamped before its request is out of order already.
+    less = np.where(answered >= sent, np.minimum(less, answered - sent), less)
+    return {name: less[(known["metric"] == name).to_numpy(bool)] / 1e6 for name in ACKS}
 
 
 def ack_samples(

@@ -6,18 +6,27 @@ Of a received event it is known that it came in [at_ns - at_err_ns, at_ns], of a
 left in such a span (`tables`); an instant of a turn is the stamp of one of these, so its bar is
 found by that stamp. Where several messages share one (they came in one segment) the widest bar
 counts. What the caller's player does with audio is as uncertain as the arrival of that audio
-(`_FOLLOWS`). Instants on the microphone's timeline and the program's own notes have no bar. A
-latency's bar is the sum of its two instants': the latency is the value given or as much less or
-more.
+(`_FOLLOWS`). Instants on the microphone's timeline and the program's own notes have no bar.
+
+More is known than when a socket was last empty, and no bar is wider than all that is known:
+
+* a connection keeps its order: no event came before the one before it (`in_order`);
+* nothing came before what it answers was sent (`causes`). To audio that the server names itself
+  this applies only in a run in which no event came before the audio that it names;
+* where the definition of a latency orders its two instants (`Metric.signed` is false), it is not
+  less than 0.
+
+A latency may be less than its value by as much as its end may have been earlier and its start
+later, and more by as much as its start may have been earlier. Its bar is as wide as both together.
 """
 
 from collections.abc import Collection
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from bench.analysis.tables import ALWAYS, Floats, Ints, integers
+from bench.analysis.tables import ALWAYS, NEVER, Floats, Ints, integers, is_type
 from bench.plan.metrics import Metric
 
 _FOLLOWS: Final = {
@@ -26,42 +35,125 @@ _FOLLOWS: Final = {
     "agent_silent": "interrupted_last_audio",
     "agent_silent_unflushed": "interrupted_last_audio",
 }
+_ANSWERS: Final = (
+    ("commit_sent", "committed", "input_audio_buffer.committed"),
+    ("answer_asked", "response_created", "response.created"),
+    ("cancel_sent", "cancelled", "response.done"),
+)
+"""What is sent, what answers it, and the type of that; requests of `acks` have their own rows."""
+_HEARD: Final = (
+    ("start_sample_sent", "speech_started", "input_audio_buffer.speech_started"),
+    ("stop_sample_sent", "speech_stopped", "input_audio_buffer.speech_stopped"),
+)
+"""The same of audio, by the place that the server names."""
+
+
+class Span(NamedTuple):
+    """How much smaller and how much larger than a value, in its unit, the truth may be."""
+
+    less: Ints
+    more: Ints
+
+
+def in_order(events: pd.DataFrame) -> pd.DataFrame:
+    """`events` with the bars of what was received, none of which reaches back behind another's."""
+    received = np.flatnonzero((events["direction"] == "in").to_numpy(bool))
+    width = events["at_err_ns"].to_numpy(np.int64).copy()
+    if not width[received].any():
+        return events
+    session = events["session"].to_numpy()[received]
+    at = events["at_ns"].to_numpy(np.int64)[received]
+    since = pd.Series(at - width[received]).groupby(session).cummax().to_numpy(np.int64)
+    width[received] = at - since
+    return events.assign(at_err_ns=width)
+
+
+def causes(events: pd.DataFrame, turns: pd.DataFrame, acks: pd.DataFrame) -> pd.DataFrame:
+    """What cannot have come before an instant: `row` of the event, `since_ns`.
+
+    `turns` has `session` and instants, `acks` is `acks.acknowledgements`.
+    """
+    known = acks[acks["answer_row"].notna()]
+    found = [pd.DataFrame({"row": integers(known["answer_row"], 0), "since_ns": known["sent_ns"]})]
+    found += [_answered(events, turns, *pair) for pair in _ANSWERS]
+    if not any(_before(turns, sent, heard).any() for sent, heard, _ in _HEARD):
+        found += [_answered(events, turns, *pair) for pair in _HEARD]
+    return pd.concat(found, ignore_index=True).astype(np.int64)
+
+
+def _before(turns: pd.DataFrame, cause: str, effect: str) -> pd.Series:
+    """Which turns say that the effect came before its cause."""
+    early: pd.Series = turns[f"{effect}_ns"] < turns[f"{cause}_ns"]
+    return early.fillna(value=False)
+
+
+def _answered(
+    events: pd.DataFrame, turns: pd.DataFrame, cause: str, effect: str, kind: str
+) -> pd.DataFrame:
+    """The event of each turn's effect; of several with its stamp the last, which none precedes."""
+    has = (turns[f"{cause}_ns"].notna() & turns[f"{effect}_ns"].notna()).to_numpy(bool)
+    asked = turns[has & ~_before(turns, cause, effect).to_numpy(bool)]
+    rows = events[is_type(events, kind)]
+    stamps = pd.DataFrame(
+        {"session": rows["session"], "at_ns": rows["at_ns"], "row": rows["row"]}
+    ).drop_duplicates(["session", "at_ns"], keep="last")
+    effects = pd.DataFrame(
+        {
+            "session": asked["session"].to_numpy(np.int64),
+            "at_ns": integers(asked[f"{effect}_ns"], 0),
+            "since_ns": integers(asked[f"{cause}_ns"], 0),
+        }
+    )
+    return effects.merge(stamps, on=["session", "at_ns"])[["row", "since_ns"]]
 
 
 class Bars:
-    """The bars of a run's events: of `of(session, stamp)`, ns, 0 where a stamp is exact."""
+    """The bars of a run's events: how far the truth of a stamp may lie from it, ns.
 
-    def __init__(self, events: pd.DataFrame) -> None:
-        width = events["at_err_ns"].to_numpy(np.int64)
-        rows = np.flatnonzero(width > 0)
-        out = (events["direction"].to_numpy() == "out")[rows]
-        width = width[rows]
-        at = events["at_ns"].to_numpy(np.int64)[rows]
+    `caused` is what `causes` found. `width` is by event.
+    """
+
+    def __init__(self, events: pd.DataFrame, caused: pd.DataFrame) -> None:
+        at = events["at_ns"].to_numpy(np.int64)
+        width = events["at_err_ns"].to_numpy(np.int64).copy()
+        row = caused["row"].to_numpy(np.int64)
+        # Nothing is known where an answer is stamped before what it answers.
+        np.minimum.at(width, row, np.maximum(at[row] - caused["since_ns"].to_numpy(np.int64), 0))
+        self.width = in_order(events.assign(at_err_ns=width))["at_err_ns"].to_numpy(np.int64)
+        rows = np.flatnonzero(self.width > 0)
+        self._out = (events["direction"] == "out").to_numpy(bool)[rows]
+        self._width = self.width[rows]
         # A sent message is timed from when it began to leave.
-        self._stamp = np.where(out, at - width, at)
+        self._stamp = np.where(self._out, at[rows] - self._width, at[rows])
         self._session = events["session"].to_numpy(np.int64)[rows]
-        self._width = width
 
-    def of(self, session: Ints, stamp: Ints) -> Ints:
-        """The width of the bar of each (session, stamp), ns."""
+    def of(self, session: Ints, stamp: Ints) -> Span:
+        """How much earlier and how much later each (session, stamp) may have been."""
         known = np.isin(self._stamp, stamp)
         mine = pd.DataFrame(
             {
                 "session": self._session[known],
                 "stamp": self._stamp[known],
-                "width": self._width[known],
+                "less": np.where(self._out[known], 0, self._width[known]),
+                "more": np.where(self._out[known], self._width[known], 0),
             }
         )
-        widest = mine.groupby(["session", "stamp"])["width"].max()
+        widest = mine.groupby(["session", "stamp"])[["less", "more"]].max()
         asked = pd.MultiIndex.from_arrays([session, stamp], names=["session", "stamp"])
         place = widest.index.get_indexer(asked)
-        return np.where(place >= 0, np.append(widest.to_numpy(np.int64), 0)[place], 0)
+        return Span(
+            *(
+                np.where(place >= 0, np.append(widest[name].to_numpy(np.int64), 0)[place], 0)
+                for name in Span._fields
+            )
+        )
 
 
-def widths(bars: Bars, table: pd.DataFrame, metrics: Collection[Metric]) -> dict[str, Floats]:
-    """By interval metric: the width in ms of every row's bar, NaN where the row has no figure.
+def spans(bars: Bars, table: pd.DataFrame, metrics: Collection[Metric]) -> dict[str, Span]:
+    """By interval metric: how much smaller and larger every row's truth may be, ns.
 
-    `table` (turns or sessions) has `session`, the metrics, and their instants as `*_ns`.
+    `table` (turns or sessions) has `session`, the metrics in ms, and their instants as `*_ns`.
+    What a row without a figure has means nothing.
     """
     intervals = [metric for metric in metrics if metric.kind == "interval"]
     names = {name for metric in intervals for name in (metric.start, metric.end)}
@@ -70,19 +162,41 @@ def widths(bars: Bars, table: pd.DataFrame, metrics: Collection[Metric]) -> dict
     session = table["session"].to_numpy(np.int64)
     stamps = [integers(table[f"{name}_ns"], ALWAYS) for name in known]
     asked = np.concatenate(stamps) if stamps else np.zeros(0, np.int64)
-    found = bars.of(np.tile(session, len(known)), asked).reshape(len(known), len(table))
-    width = dict(zip(known, found, strict=True))
-    nothing = np.zeros(len(table), np.int64)
+    found = bars.of(np.tile(session, len(known)), asked)
+    shape = (len(known), len(table))
+    pairs = zip(found.less.reshape(shape), found.more.reshape(shape), strict=True)
+    off = {name: Span(*pair) for name, pair in zip(known, pairs, strict=True)}
+    nothing = Span(np.zeros(len(table), np.int64), np.zeros(len(table), np.int64))
     for name, source in _FOLLOWS.items():
-        if name in width:
-            width[name] = np.maximum(width[name], width.get(source, nothing))
+        if name in off:
+            also = off.get(source, nothing)
+            off[name] = Span(*map(np.maximum, off[name], also))
     return {
-        metric.name: np.where(
-            table[metric.name].isna().to_numpy(bool),
-            np.nan,
-            (width.get(metric.start, nothing) + width.get(metric.end, nothing)) / 1e6,
+        metric.name: _difference(
+            metric, table, off.get(metric.start, nothing), off.get(metric.end, nothing)
         )
         for metric in intervals
+    }
+
+
+def _difference(metric: Metric, table: pd.DataFrame, start: Span, end: Span) -> Span:
+    less, more = end.less + start.more, end.more + start.less
+    if not metric.signed:
+        value = table[metric.name].to_numpy(np.float64, na_value=np.nan)
+        ordered = value >= 0
+        most = np.rint(np.where(ordered, value, 0) * 1e6).astype(np.int64)
+        less = np.minimum(less, np.where(ordered, most, NEVER))
+    return Span(less, more)
+
+
+def widths(bars: Bars, table: pd.DataFrame, metrics: Collection[Metric]) -> dict[str, Floats]:
+    """By interval metric: the width in ms of every row's bar, NaN where the row has no figure.
+
+    `table` as in `spans`.
+    """
+    return {
+        name: np.where(table[name].isna().to_numpy(bool), np.nan, (span.less + span.more) / 1e6)
+        for name, span in spans(bars, table, metrics).items()
     }
 
 

@@ -29,7 +29,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from bench.analysis.comparing.fitting import NEEDED, facts_of, unfit
+from bench.analysis.comparing.fitting import NEEDED, facts_of, lengths, unfit
 from bench.analysis.comparing.side import Figure, Part, RunSample, Waits, read_document
 from bench.analysis.tables import Floats
 from bench.errors import RunFolderError, UsageError
@@ -140,6 +140,13 @@ def unlike(found: Yardstick, ours: dict[str, Any]) -> list[str]:
         return [f"{found.name} does not say what was run (no run.json stands beside it)"]
     run = {**ours, "verdict": None, "interrupted": False}  # its own validity is judged elsewhere
     return unfit([*((found.name, facts) for facts in found.facts), ("this run", run)])
+
+
+def other_lengths(found: Yardstick, ours: dict[str, Any]) -> list[str]:
+    """What must be known where a run of these facts is longer or shorter than its yardstick."""
+    if not found.facts:
+        return []
+    return lengths([("this run", ours), *((found.name, facts) for facts in found.facts)])
 
 
 def refusal(path: Path, against: Sequence[str]) -> UsageError:

@@ -1,4 +1,4 @@
-"""Are there enough samples to decide a gate, and about how many sessions more would do?
+"""Are there enough samples to decide a gate, and which run would have enough?
 
 Theory of operation
 -------------------
@@ -12,19 +12,61 @@ share's exact interval is tried with more and more samples until it clears the l
 supposes that the value stays where it is, and that more sessions are like those that there are:
 hence "about".
 
+*The run that is advised* is to decide, and not to come as near as before: an interval that just
+reaches the limit on average lies over it every other time. So it is given room (`_SURE`, `_SPARE`),
+and its samples are reckoned from what is known of the run that there was (`Ran`): turns come in
+proportion to its duration; sessions follow one another, as often as they did, or as the turns of a
+whole one allow; and where turns of a session resemble each other, more turns of the same sessions
+are worth little. Where no duration is enough, it takes more sessions at once, which is another load
+and has another baseline.
+
 A row, here, is one of the summary or an entry of a verdict: `value`, `low`, `high`, `n`, and
 `effective` where it is known.
 """
 
 import math
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from bench.analysis.quantile import FEW_SESSIONS, exact, needed
+from bench.analysis.quantile import ALIKE, FEW_SESSIONS, exact, needed
 from bench.plan.gates import QUANTILES, Gate
 from bench.plan.metrics import METRICS
 
 MOST_TIMES: Final = 100.0
 """More samples than so many times those that there are is no advice."""
+_SURE: Final = (1 + 1.2816 / 1.96) ** 2
+"""So many times as many, and an interval that just reached a limit clears it nine times in ten."""
+_SPARE: Final = 1.25
+"""Of a mere number of samples: another run of that length has a few less."""
+_STEP: Final = 1.02
+
+
+class Ran(NamedTuple):
+    """A run, as far as advice is reckoned from it.
+
+    measured_s, warmup_s: how long was measured, and what came before
+    held:      sessions held at once; None: they arrived by themselves
+    started:   sessions begun
+    attempted: turns measured
+    turns:     of a whole session; 0: nobody knows
+    """
+
+    measured_s: float
+    warmup_s: float
+    held: int | None
+    started: int
+    attempted: int
+    turns: int
+
+    def sessions(self, measured_s: float) -> float:
+        """How many sessions are begun in a run like it that measures so long."""
+        whole = self.warmup_s + self.measured_s
+        if self.held is None:
+            return max(1.0, self.started * (self.warmup_s + measured_s) / whole)
+        ended = max(0, self.started - self.held) / whole
+        if not ended and self.turns:  # nobody knows when the first ends, but for its turns
+            ended = self.attempted / max(1.0, self.measured_s) / self.turns
+            return max(float(self.held), ended * (self.warmup_s + measured_s))
+        return self.held + ended * (self.warmup_s + measured_s)
 
 
 def upper(gate: Gate) -> bool:
@@ -51,29 +93,101 @@ def short(gate: Gate, row: dict[str, Any]) -> int:
     return max(0, math.ceil(wanted(gate) - effective(row) - 1e-9))
 
 
-def advice(gate: Gate, row: dict[str, Any], limit: float, sessions: int) -> str:
-    """What it takes to decide an open gate: "about 12 more sessions like these, or a run …".
+def advice(gate: Gate, row: dict[str, Any], limit: float, ran: Ran | None) -> str:
+    """What it takes to decide an open gate: "about 12 more sessions like these: --duration 90s …".
 
-    A longer run has as many more, since who has ended is followed by another; `--duration` asks it.
-    `sessions` is how many gave the samples of the row; 0: not known, and samples are told.
+    None: nothing is known of the run, and samples are told.
     """
     of = METRICS[gate.metric].of
     if METRICS[gate.metric].kind == "share" and limit in {0.0, 100.0}:
         return f"another limit: no number of samples shows exactly {limit:g} %"
-    if of == "event":
-        return "a longer run"
     if any(one.key == "session" for one in gate.where):
-        return "a session of more turns"
-    times = _times_short(gate, row) if short(gate, row) else _times(gate, row, limit)
+        return "a gate on more than one session: its turns are too alike, however many they are"
+    times = _times_wanted(gate, row, limit)
     if times is None:
         return "more sessions than can be told from these"
-    have = row["n"] if of == "session" or not sessions else sessions
+    if alone(row) and not short(gate, row):
+        return f"{FEW_SESSIONS} sessions or more{_asked(gate, row, limit, ran)}"
+    if of == "event":
+        return f"a longer run{_asked(gate, row, limit, ran)}"
+    have = row["n"] if of == "session" or ran is None else ran.started
     count = max(1, math.ceil(have * (times - 1) - 1e-9))
-    more = f"about {count} more {'session' if sessions else of}{'s' if count > 1 else ''}"
-    if not sessions:
-        return more
-    longer = math.ceil(10 * (have + count) / have - 1e-9) / 10
-    return f"{more} like these, or a run {longer:g} times as long"
+    more = f"about {count} more {of if ran is None else 'session'}{'s' if count > 1 else ''}"
+    return more if ran is None else f"{more} like these{_asked(gate, row, limit, ran)}"
+
+
+def _times_wanted(gate: Gate, row: dict[str, Any], limit: float) -> float | None:
+    """How many times as many samples would do on average; None: it cannot be told."""
+    if short(gate, row):
+        return _times_short(gate, row)
+    return max(1.0, FEW_SESSIONS / effective(row)) if alone(row) else _times(gate, row, limit)
+
+
+def alone(row: dict[str, Any]) -> bool:
+    """Whether there is a value and no interval: the samples are of a single session."""
+    return row["value"] is not None and row["low"] is None and row["high"] is None
+
+
+# ── the run that would decide ────────────────────────────────────────────────────────────────────
+
+
+def _asked(gate: Gate, row: dict[str, Any], limit: float, ran: Ran | None) -> str:
+    """The options of that run, as a part of a sentence; empty where none can be told."""
+    wanted_ = _surely(gate, row, limit)
+    if ran is None or wanted_ is None:
+        return ""
+    length = _length(gate, row, wanted_, ran)
+    if length is not None:
+        return f": --duration {_written(length)} should decide it"
+    if ran.held is None or gate.against_baseline:
+        return ""
+    most = math.ceil(ran.held * wanted_ / effective(row))
+    return f": --sessions {most}, which is another load, should decide it; no duration would"
+
+
+def _surely(gate: Gate, row: dict[str, Any], limit: float) -> float | None:
+    """Effective samples with which it is decided nine times in ten; None: it cannot be told."""
+    least = _SPARE * wanted(gate)
+    if short(gate, row) or alone(row):
+        return least
+    clear = _times(gate, row, limit)
+    if clear is None:
+        return None
+    certain = METRICS[gate.metric].kind == "share" and row["value"] in {0.0, 100.0}
+    return max(least, effective(row) * clear * (_SPARE if certain else _SURE))
+
+
+def _length(gate: Gate, row: dict[str, Any], wanted_: float, ran: Ran) -> float | None:
+    """How many seconds must be measured for so many effective samples; None: no number will do.
+
+    What a quantile wants, sessions of one turn each would have: of few sessions likeness is not
+    known, and a usual one is supposed.
+    """
+    by_session = METRICS[gate.metric].of == "session"
+    now = ran.sessions(ran.measured_s)
+    some = effective(row)
+    known = now >= FEW_SESSIONS and not alone(row) and some >= FEW_SESSIONS
+    each = max(1.0, row["n"] / now)
+    alike = min(1.0, (row["n"] / some - 1) / (each - 1)) if known and each > 1 else ALIKE
+    times = 1.0
+    while times <= MOST_TIMES:
+        times *= _STEP
+        sessions = ran.sessions(times * ran.measured_s)
+        turns = times * row["n"]
+        worth = turns / (1 + max(0.0, turns / sessions - 1) * alike)
+        if by_session:
+            worth = row["n"] * sessions / now
+        if worth >= wanted_ and sessions >= _SPARE * FEW_SESSIONS:
+            return times * ran.measured_s
+    return None
+
+
+def _written(seconds: float) -> str:
+    """A duration as an option has it: whole seconds, and whole minutes beyond ten."""
+    return f"{math.ceil(seconds)}s" if seconds <= 600 else f"{math.ceil(seconds / 60)}m"
+
+
+# ── how many times as many ───────────────────────────────────────────────────────────────────────
 
 
 def _times_short(gate: Gate, row: dict[str, Any]) -> float:

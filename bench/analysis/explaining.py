@@ -13,9 +13,9 @@ It judges nothing: the verdict that it explains is an input.
 import math
 from typing import Any, Final, NamedTuple
 
-from bench.analysis.enough import advice, effective, short, upper, wanted
-from bench.analysis.quantile import CONFIDENCE, FEW_SESSIONS
-from bench.analysis.ruling import alone, amount, by_value, quantity
+from bench.analysis.enough import alone, effective, short, upper, wanted
+from bench.analysis.quantile import CONFIDENCE
+from bench.analysis.ruling import amount, by_value, quantity
 from bench.errors import GateError
 from bench.plan.gates import Gate, parse_gate
 from bench.plan.metrics import METRICS
@@ -24,11 +24,10 @@ _VOID: Final = " The run is invalid, so this gates nothing."
 
 
 class _Case(NamedTuple):
-    """A gate, its entry in verdict.json, and how many sessions gave its samples."""
+    """A gate and its entry in verdict.json."""
 
     gate: Gate
     entry: dict[str, Any]
-    sessions: int
 
     @property
     def limit(self) -> float | None:
@@ -36,8 +35,8 @@ class _Case(NamedTuple):
         return self.gate.limit if limit is None else float(limit)
 
 
-def explain(entry: dict[str, Any], summary: dict[str, Any]) -> str:
-    """The sentence for one entry of a verdict's `gates`, by the run's summary.
+def explain(entry: dict[str, Any]) -> str:
+    """The sentence for one entry of a verdict's `gates`.
 
     An entry whose gate this version cannot read any more is told by its own reason.
     """
@@ -45,15 +44,15 @@ def explain(entry: dict[str, Any], summary: dict[str, Any]) -> str:
         gate = parse_gate(entry["gate"])
     except GateError:
         return str(entry["reason"])
-    case = _Case(gate, entry, int((summary.get("sessions") or {}).get("started") or 0))
+    case = _Case(gate, entry)
     word = {"pass": "It passes", "fail": "It fails"}.get(entry["verdict"], "It stays open")
     return f"{word}: {_why(case)}."
 
 
-def explained(verdict: dict[str, Any], summary: dict[str, Any]) -> dict[str, Any]:
+def explained(verdict: dict[str, Any]) -> dict[str, Any]:
     """A verdict whose gates each have `explain`."""
     void = _VOID if verdict["verdict"] == "invalid" else ""
-    gates = [{**entry, "explain": explain(entry, summary) + void} for entry in verdict["gates"]]
+    gates = [{**entry, "explain": explain(entry) + void} for entry in verdict["gates"]]
     return {**verdict, "gates": gates}
 
 
@@ -99,14 +98,11 @@ def _decided(case: _Case) -> str:
 def _open(case: _Case, limit: str) -> str:
     """Why it stays open."""
     gate, entry = case.gate, case.entry
-    takes = f"it takes {advice(gate, entry, _limit(case), case.sessions)}"
+    takes = f"it takes {entry.get('advice') or 'a longer run, or one with more sessions'}"
     if short(gate, entry):
         return f"a {gate.statistic} needs {wanted(gate)} to be told from {limit}: {takes}"
     if alone(entry):
-        return (
-            "the turns of a single session resemble each other and give no interval; it takes "
-            f"{FEW_SESSIONS} sessions or more"
-        )
+        return f"the turns of a single session resemble each other and give no interval: {takes}"
     value = math.inf if entry["value"] is None else float(entry["value"])
     side = "right" if gate.holds(value, _limit(case)) else "wrong"
     return f"the value is on the {side} side of {limit} but its interval reaches over it: {takes}"

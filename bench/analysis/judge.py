@@ -12,8 +12,9 @@ from typing import Any, Final
 
 import pandas as pd
 
-from bench.analysis.baseline import read_yardstick, refusal, unlike
-from bench.analysis.comparing.fitting import asked_of_turns, facts_of
+from bench.analysis.baseline import other_lengths, read_yardstick, refusal, unlike
+from bench.analysis.comparing.fitting import asked_of_turns, facts_of, measured_alike
+from bench.analysis.enough import Ran
 from bench.analysis.evidence import Check, Evidence
 from bench.analysis.filtered import filtered_rows, of_turns
 from bench.analysis.junit import write_junit
@@ -29,9 +30,15 @@ from bench.errors import RunFolderError, UsageError
 from bench.plan.gates import Gate
 from bench.plan.metrics import VERSION
 from bench.runs.folder import RunFolder
+from bench.voice.audio import NS_PER_S
+from bench.voice.scripts import SCRIPTS
 
 EXIT_CODES: Final = {"pass": 0, "fail": 1, "invalid": 3, "inconclusive": 4}
 """What a verdict means for a process: design.md, section 4."""
+_OTHER_LENGTH: Final[Row] = {
+    "value": None,
+    "missing": "its run was not as long, and counts more or less by that alone; gate the rate",
+}
 
 
 def judge_run(
@@ -77,9 +84,9 @@ def weigh_run(
     accepted, missing, said = _baseline(baseline, place.read(), summary, gates, allow=allow)
     few = [bool(gate.where) or (gate in within and of_turns(gate)) for gate in gates]
     narrow = _narrow(place, summary, within) if any(few) else lambda _: rows
-    started = int(summary["sessions"]["started"])
+    ran = _ran(place.read(), summary)
     rulings = [
-        rule_gate(gate, narrow(gate) if some else rows, accepted, missing, started)
+        rule_gate(gate, narrow(gate) if some else rows, accepted, missing, ran)
         for gate, some in zip(gates, few, strict=True)
     ]
     evidence = Evidence(
@@ -92,6 +99,26 @@ def weigh_run(
     rulings = [_as_ended(ruling, evidence.run.get("ended_by") or {}) for ruling in rulings]
     checks, known = check_run(evidence), [*said, *remarks(evidence)]
     return conclude(rulings, checks, _unmeasured(summary), known)
+
+
+def _ran(run: dict[str, Any], summary: dict[str, Any]) -> Ran | None:
+    """The run, as far as advice is reckoned from it; None where it does not say how long it was."""
+    effective, plan = (run.get("scenario") or {}).get("effective") or {}, run["plan"]
+    begin, end = plan.get("measured_from_ns"), plan.get("measured_to_ns")
+    if begin is None or end is None or end <= begin:
+        return None
+    load = effective.get("load") or {}
+    kinds = effective.get("mixture") or [{"script": effective.get("script")}]
+    stock = all(kind["script"] in SCRIPTS for kind in kinds)
+    lines = int(effective.get("turns") or 0)
+    return Ran(
+        measured_s=(end - begin) / NS_PER_S,
+        warmup_s=int(load.get("warmup") or 0) / NS_PER_S,
+        held=load.get("sessions"),
+        started=int(summary["sessions"]["started"]),
+        attempted=sum(n for outcome, n in summary["outcomes"].items() if outcome != "cut"),
+        turns=max(SCRIPTS[kind["script"]].most(lines) for kind in kinds) if stock else 0,
+    )
 
 
 def _as_ended(ruling: Ruling, ended_by: dict[str, Any]) -> Ruling:
@@ -211,7 +238,8 @@ def _baseline(
         return {}, "none was given", []
     try:
         found = read_yardstick(path)
-        against = unlike(found, facts_of(run, summary, {}))
+        ours = facts_of(run, summary, {})
+        against = unlike(found, ours)
         if against and not allow:
             raise refusal(path, against)
     except UsageError as error:
@@ -219,7 +247,10 @@ def _baseline(
             raise
         return {}, str(error), []
     said = [f"judged by a baseline that is unlike, as was allowed: {line}" for line in against]
+    said += other_lengths(found, ours)
     rows = _by_statistic(found.rows)
+    if not all(measured_alike(facts, ours) for facts in found.facts):
+        rows |= {key: _OTHER_LENGTH for key in rows if key[1] == "count"}
     asked = asked_of_turns(gates)
     if any(facts.get("objectives") != asked for facts in found.facts or [{}]):
         rows.pop(("good_turns", "share"), None)  # other gates: another figure of the same name

@@ -21,7 +21,7 @@ did, not even inside of something else. The same in a reply, of an utterance of 
 words at least: an agent may say by itself what is shorter. Only sessions alive at that time can be
 its source: in a long run everybody says everything some time.
 
-Texts are compared as `words.spoken`.
+Texts are compared as `units.spoken`: by words, or by characters where a script has no blanks.
 """
 
 from collections import defaultdict
@@ -44,12 +44,15 @@ from bench.analysis.tables import (
     of_type,
     texts,
 )
-from bench.analysis.words import spoken
+from bench.corpus.units import spoken, weight
 
 LEAST: Final = 3
 """Words that no two people say by chance in the same minute, unless it is all they say."""
 LEAST_IN_REPLY: Final = 5
-"""Words that no agent says by chance just as another caller did."""
+"""Words that no agent says by chance just as another caller did.
+
+Where a script has no blanks, `units.weight` says how many words its characters are worth.
+"""
 NUMBERED: Final = 0.1
 _ITEMS: Final = (
     "input_audio_buffer.speech_started", "input_audio_buffer.committed",
@@ -303,8 +306,8 @@ def _foreign_utterances(
     sources = _sources(sessions, said)
     starting: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
     for words in sources:
-        if len(split := words.split()) >= LEAST:
-            starting[tuple(split[:LEAST])].append(words)
+        if weight(words) >= LEAST:
+            starting[tuple(words.split()[:LEAST])].append(words)
     inside: dict[str, list[str]] = {}
     for text in heard:
         if not text.least:
@@ -314,7 +317,7 @@ def _foreign_utterances(
         mine = own.get(text.session, "")
         for words in inside[text.words]:
             two = text.least == LEAST and words == text.words
-            if f" {words} " in mine or (len(words.split()) < text.least and not two):
+            if f" {words} " in mine or (weight(words) < text.least and not two):
                 continue
             of_session = _source(sources[words], text)
             if of_session is not None:
@@ -357,7 +360,7 @@ def _utterances_in(
         for one in starting[gram]
         if _holds(text, one)
     ]
-    if len(words) == LEAST - 1 and text in sources:
+    if LEAST - 1 <= weight(text) < LEAST and text in sources:
         found.append(text)
     return found
 

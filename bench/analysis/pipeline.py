@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bench.analysis.bars import in_order
 from bench.analysis.evidence import Evidence
 from bench.analysis.measure import identity_breaches, measure_sessions, measure_turns
 from bench.analysis.sessions import sessions_table
@@ -28,7 +29,7 @@ def analyse(folder: Path) -> None:
     """
     place = RunFolder.open(folder)
     run = place.read()
-    events, health = read_events(place.events), read_health(place.health)
+    events, health = in_order(read_events(place.events)), read_health(place.health)
     gates = [parse_gate(text) for text in run.get("gates") or ()]
     sessions = sessions_table(events, run["plan"])
     told = turns_table(events, sessions, run)

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from bench.analysis.enough import advice, effective, short, upper, wanted
+from bench.analysis.enough import Ran, advice, alone, effective, short, upper, wanted
 from bench.analysis.quantile import CONFIDENCE
 from bench.plan.gates import QUANTILES, Gate
 from bench.plan.metrics import METRICS
@@ -31,7 +31,8 @@ class Ruling(NamedTuple):
     `limit` is in the metric's unit; None where it was the baseline's to give, and it gave none. A
     `soft` one decides nothing. `effective` is how many independent samples the `n` are worth; None
     where that is not asked. `ended`: how it failed during the run, which was ended for it.
-    `longest`: of a value that lies beyond every wait, how long the longest was.
+    `longest`: of a value that lies beyond every wait, how long the longest was. `advice`: what it
+    takes to decide an open one.
     """
 
     gate: str
@@ -46,19 +47,23 @@ class Ruling(NamedTuple):
     effective: float | None = None
     ended: str = ""
     longest: float | None = None
+    advice: str = ""
 
 
-def rule_gate(gate: Gate, rows: Rows, accepted: Rows, missing: str, sessions: int = 0) -> Ruling:
+def rule_gate(
+    gate: Gate, rows: Rows, accepted: Rows, missing: str, ran: Ran | None = None
+) -> Ruling:
     """`rows` are the summary's, `accepted` the baseline's; `missing` says why there are none.
 
-    `sessions` is how many gave the samples: what would decide an open gate is told in these.
+    `ran` is the run that gave them: by it, it is told which run would decide an open gate.
     """
     row = rows.get((gate.metric, gate.statistic)) or _NO_ROW
     verdict, reason = _decide(gate, row, rows, accepted, missing)
     limit = _limit(gate, accepted)
-    decidable = short(gate, row) or not alone(row)
-    if verdict == "inconclusive" and row["n"] and limit is not None and decidable:
-        reason += f": would need {advice(gate, row, limit, sessions)}"
+    takes = ""
+    if verdict == "inconclusive" and row["n"] and limit is not None:
+        takes = advice(gate, row, limit, ran)
+        reason += f": would need {takes}"
     return Ruling(
         gate=gate.text,
         verdict=verdict,
@@ -71,6 +76,7 @@ def rule_gate(gate: Gate, rows: Rows, accepted: Rows, missing: str, sessions: in
         soft=gate.soft,
         effective=row.get("effective"),
         longest=row.get("longest"),
+        advice=takes,
     )
 
 
@@ -80,7 +86,8 @@ def _decide(gate: Gate, row: Row, rows: Rows, accepted: Rows, missing: str) -> t
         return "inconclusive", "has no data"
     limit = _limit(gate, accepted)
     if limit is None:
-        why = missing or "the baseline has no such figure"
+        told = (accepted.get((gate.metric, gate.statistic)) or {}).get("missing")
+        why = missing or told or "the baseline has no such figure"
         return "inconclusive", f"cannot be compared with the baseline: {why}"
     # A statistic without a value lies beyond every wait; its interval may still begin before.
     value = np.inf if row["value"] is None else float(row["value"])
@@ -132,12 +139,7 @@ def _too_few(gate: Gate, row: Row) -> str:
         worth = f", worth {effective(row):.3g}," if effective(row) < row["n"] else ""
         have = "1 sample is" if row["n"] == 1 else f"{row['n']} samples{worth} are"
         return f"{have} too few, it needs {wanted(gate)}"
-    return "the turns of a single session give no interval: more sessions do" if alone(row) else ""
-
-
-def alone(row: Row) -> bool:
-    """Whether there is a value and no interval: the samples are of a single session."""
-    return row["value"] is not None and row["low"] is None and row["high"] is None
+    return "the turns of a single session give no interval" if alone(row) else ""
 
 
 def _limit(gate: Gate, accepted: Rows) -> float | None:

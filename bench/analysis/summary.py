@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.acks import ack_samples, ack_widths
-from bench.analysis.bars import Bars, error_of, widths
+from bench.analysis.bars import Bars, causes, error_of, widths
 from bench.analysis.counts import counts, is_counted, usage
 from bench.analysis.errors import errors_by_code
 from bench.analysis.grammar import total, violations
@@ -116,12 +116,12 @@ def summarise(
         "unhonoured": count_unhonoured(asked),
         "unseen_messages": len(unseen(messages)),
     }
-    bars = Bars(events)
+    bars = Bars(events, causes(events, told.turns, told.acks))
     width = pd.DataFrame(widths(bars, attempted, PER_TURN), attempted.index)
     rows = [
         *_per_turn(attempted, width, aside, "", RESAMPLES),
         *_per_session(sessions, bars),
-        *_per_event(plan, events, health, sessions),
+        *_per_event(plan, events.assign(at_err_ns=bars.width), health, sessions),
         *_per_request(ack_samples(told.acks, by_number, begin, stop), ack_widths(told.acks, bars)),
         *_counts(counts(plan, events, rare, sessions, counted, found)),
         *_filtered(attempted, width, aside, sessions),

@@ -26,6 +26,7 @@ from bench.analysis.pace import (
     throttled,
 )
 from bench.analysis.tables import integers
+from bench.analysis.words import remarks_on
 
 CLOCK_STEP_MS: Final = 50.0
 """A jump of wall clock against monotonic clock that is no slewing (NTP steps from 128 ms on, a
@@ -198,6 +199,7 @@ def remarks(evidence: Evidence) -> list[str]:
         found.append(f"--abort-on-fail looked no more at the run from some point on: {broken_off}")
     elif looks and not looks["looks"]:
         found.append("--abort-on-fail: no look was made; the run ended before the first was due")
+    found += remarks_on(evidence.summary.get("words") or {})
     found += _blind(looks, (ended or {}).get("gate"), evidence.run.get("plan") or {})
     return found
 

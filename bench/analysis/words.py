@@ -3,9 +3,13 @@
 Theory of operation
 -------------------
 The word error rate is words substituted, deleted and inserted over words said, of the cheapest
-alignment (jiwer). Both texts are compared as `spoken`: lower case, every punctuation mark a blank,
-apostrophes inside words kept, one blank between words. Numbers in digits and in letters differ: a
-corpus should spell them as the server does.
+alignment (jiwer). Both texts are compared as `units` has them: folded, and cut into words, or into
+characters where a script has no blanks between words. `unit` says by which a turn was compared;
+where a run has both, the pooled figure is of both, and the rate of each stands beside it.
+
+A number in digits may have been said in several ways, and the corpus does not say in which: where
+the other text does not write it alike, that is supposed which leaves fewest errors. Where errors
+remain, nobody knows whether they are the number's (`unread`).
 
 Only what was spoken is counted, and only where there is something to compare: the corpus has a
 text, and there is a transcription or one was owed. It was owed where the server heard the turn, the
@@ -17,7 +21,7 @@ Its interval is the bootstrap of whole sessions, and at least as wide as Garwood
 interval of the errors: no error in 100 words is no proof that there are none.
 """
 
-import re
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import jiwer
@@ -27,41 +31,41 @@ import pandas as pd
 from bench.analysis.bootstrap import draws_of
 from bench.analysis.quantile import CONFIDENCE, RESAMPLES, Estimate, per_attempt
 from bench.analysis.tables import Flags, nullable, texts
+from bench.corpus.units import Part, by_character, parts, spoken
 
 COUNTS: Final = ("words", "word_errors", "substitutions", "deletions", "insertions")
 WORST: Final = 10
 """How many of the worst turns are shown."""
 _CUT: Final = ("cut", "dropped", "rejected")
 """Outcomes after which no transcription is owed."""
-_MARKS: Final = re.compile(r"[^\w']+|_")
-_LOOSE: Final = re.compile(r"(?<!\w)'+|'+(?!\w)")
-
-
-def spoken(text: str) -> str:
-    """A text as it is compared: see above. "Don't --stop, ROVER!" is "don't stop rover"."""
-    marked = _MARKS.sub(" ", text.lower().replace("’", "'"))
-    return " ".join(_LOOSE.sub(" ", marked).split())
+_SHOWN: Final = 60
+"""Characters of a text in a remark."""
+UNITS: Final = ("word", "character")
 
 
 def word_errors(turns: pd.DataFrame) -> pd.DataFrame:
-    """By turn: `COUNTS`, as Int64; NA where nothing can be compared.
+    """By turn: `COUNTS`, as Int64, NA where nothing can be compared; `unit`, "" there; `unread`.
 
     `turns` needs session, role, outcome, text, transcript, speech_onset_ns, speech_started_ns and
     committed_ns.
     """
-    said, heard = texts(turns["text"]).map(spoken), texts(turns["transcript"]).map(spoken)
+    texts_said, texts_heard = texts(turns["text"]), texts(turns["transcript"])
+    said, heard = texts_said.map(spoken), texts_heard.map(spoken)
     compared = _compared(turns, said, heard)
     found = np.zeros((len(turns), len(COUNTS)), np.int64)
-    known: dict[tuple[str, str], tuple[int, ...]] = {}
+    unread = np.zeros(len(turns), bool)
+    known: dict[tuple[str, str], tuple[tuple[int, ...], bool]] = {}
     for place in np.flatnonzero(compared).tolist():
-        pair = (said.iloc[place], heard.iloc[place])
+        pair = (texts_said.iloc[place], texts_heard.iloc[place])
         if pair not in known:
-            known[pair] = _aligned(*pair)
-        found[place] = known[pair]
-    return pd.DataFrame(
-        {name: nullable(found[:, column], compared) for column, name in enumerate(COUNTS)},
-        index=turns.index,
-    )
+            known[pair] = _aligned(*map(parts, pair))
+        found[place], unread[place] = known[pair]
+    units = {text: UNITS[by_character(text)] for text in said.unique()}
+    columns: dict[str, Any] = {
+        name: nullable(found[:, column], compared) for column, name in enumerate(COUNTS)
+    }
+    columns |= {"unit": said.map(units).where(compared, ""), "unread": unread}
+    return pd.DataFrame(columns, index=turns.index)
 
 
 def _compared(turns: pd.DataFrame, said: pd.Series, heard: pd.Series) -> Flags:
@@ -74,9 +78,40 @@ def _compared(turns: pd.DataFrame, said: pd.Series, heard: pd.Series) -> Flags:
     return (asked & (present | owed)).to_numpy(bool)
 
 
-def _aligned(said: str, heard: str) -> tuple[int, ...]:
-    """`COUNTS` of one pair of texts; `said` has words."""
-    found = jiwer.process_words(said, heard)
+def _aligned(said: Sequence[Part], heard: Sequence[Part]) -> tuple[tuple[int, ...], bool]:
+    """`COUNTS` of one pair of texts, and whether numbers may be among the errors.
+
+    `said` has words.
+    """
+    both = {part.literal for part in said} & {part.literal for part in heard}
+    sides = [[_chosen(part, both) for part in side] for side in (said, heard)]
+    best = _counted(*sides)
+    open_ = [
+        (side, place, part)
+        for side, text in enumerate((said, heard))
+        for place, part in enumerate(text)
+        if part.literal not in both
+    ]
+    for side, place, part in open_:
+        for way in part.ways[1:]:
+            if not best[1]:
+                return best, False
+            before, sides[side][place] = sides[side][place], way
+            found = _counted(*sides)
+            if found[1] < best[1]:
+                best = found
+            else:
+                sides[side][place] = before
+    return best, bool(best[1]) and any(part.literal for _, _, part in open_)
+
+
+def _chosen(part: Part, both: set[str]) -> str:
+    """A number that both texts write alike as it is written, else as it is usually said."""
+    return part.ways[-1] if part.literal in both else part.ways[0]
+
+
+def _counted(said: list[str], heard: list[str]) -> tuple[int, ...]:
+    found = jiwer.process_words(" ".join(said), " ".join(heard))
     wrong = found.substitutions, found.deletions, found.insertions
     return found.hits + found.substitutions + found.deletions, sum(wrong), *wrong
 
@@ -97,11 +132,53 @@ def pooled(turns: pd.DataFrame) -> Estimate:
     return exact._replace(low=min(exact.low, float(low)), high=max(exact.high, float(high)))
 
 
-def tally(turns: pd.DataFrame) -> dict[str, int]:
-    """{words, errors, substitutions, deletions, insertions, turns}: totals of turns that count."""
+def tally(turns: pd.DataFrame) -> dict[str, Any]:
+    """{words, errors, substitutions, deletions, insertions, turns}: totals of turns that count.
+
+    `by_unit` has {words, errors, turns} by unit; `unread` {turns, said, heard}: how many have a
+    number that may be among their errors, and the first of them; None: none has.
+    """
     known = _known(turns)
     totals = {name.removeprefix("word_"): int(known[name].sum()) for name in COUNTS}
-    return {**totals, "turns": len(known)}
+    by_unit = {}
+    for unit, mine in known.groupby("unit"):
+        sums = {"words": int(mine["words"].sum()), "errors": int(mine["word_errors"].sum())}
+        by_unit[str(unit)] = {**sums, "turns": len(mine)}
+    return {**totals, "turns": len(known), "by_unit": by_unit, "unread": _unread(known)}
+
+
+def _unread(known: pd.DataFrame) -> dict[str, Any] | None:
+    doubtful = known[known["unread"].astype(bool)]
+    if doubtful.empty:
+        return None
+    said, heard = (str(texts(doubtful[name]).iloc[0]) for name in ("text", "transcript"))
+    return {"turns": len(doubtful), "said": said, "heard": heard}
+
+
+def remarks_on(words: dict[str, Any]) -> Iterator[str]:
+    """What must be known of the word error rate; `words` is that of a summary."""
+    by_unit, unread = words.get("by_unit") or {}, words.get("unread")
+    if "character" in by_unit:
+        told = (
+            f"{one['errors']} of {one['words']} {unit}s ({100 * one['errors'] / one['words']:.3g} "
+            f"%, {one['turns']} turns)"
+            for unit, one in sorted(by_unit.items())
+        )
+        yield (
+            "word_error_rate: texts in scripts without blanks are compared by characters; wrong "
+            f"are {' and '.join(told)}"
+        )
+    if unread:
+        yield (
+            f"word_error_rate: in {unread['turns']} turn{'s' if unread['turns'] > 1 else ''} with "
+            "a number in digits no way to say it in English fits, and it may count as an error: "
+            f"said {_quoted(unread['said'])}, heard {_quoted(unread['heard'])}; spell numbers in "
+            "the corpus as the target does"
+        )
+
+
+def _quoted(text: str) -> str:
+    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
 
 
 def worst(turns: pd.DataFrame) -> list[dict[str, Any]]:

@@ -205,14 +205,14 @@ def judge(
     as_markdown: Markdown = False,
 ) -> None:
     """Judge a run by its own gates and some more, from its folder alone."""
-    from bench.cli.settle import explain as explain_verdict  # noqa: PLC0415
+    from bench.analysis.explaining import explained  # noqa: PLC0415
     from bench.cli.settle import judge as judge_folder  # noqa: PLC0415
     from bench.runs.folder import RunFolder  # noqa: PLC0415
 
     folder = RunFolder.open(run_folder)
     verdict = judge_folder(folder, gate or (), baseline, allow=allow)
     if explain:
-        verdict = explain_verdict(folder, verdict)
+        verdict = explained(verdict)
     raise typer.Exit(_print_verdict(folder, verdict, as_json=as_json, as_markdown=as_markdown))
 
 

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from bench.errors import RunFolderError, ScriptError, UsageError
 from bench.plan.gates import Gate, check_filters, check_gates, parse_gate
 from bench.plan.reading import check_scenario
@@ -62,13 +60,6 @@ def judge(
     write_report(folder.path)
     write_digest(folder.path)
     return verdict
-
-
-def explain(folder: RunFolder, verdict: dict[str, Any]) -> dict[str, Any]:
-    """The verdict with a sentence for each gate: why it came out so, and what would change it."""
-    from bench.analysis.explaining import explained  # noqa: PLC0415
-
-    return explained(verdict, msgspec.json.decode(folder.summary.read_bytes()))
 
 
 def seal_logs(folder: RunFolder) -> None:

@@ -14,9 +14,9 @@ Arrival is stamped before anything looks at the bytes: by the kernel when the se
 on the line after the read beside it. Segments that wait unread in the kernel are handed over
 together with the stamp of the last, so of several messages in one read only the last is known to
 have arrived then, and only if it ends the read; the others arrived some time since the socket was
-last known to be empty, and that span is their `at_err_ns`. Empty it was when a read took all there
-was, and when the loop last asked and was not told of it (`quiet_ns`). Where the kernel does not
-stamp, the program's own stamp stands for every message, with the same span.
+last known to be empty, and that span is their `at_err_ns`. Empty it was when it connected, when a
+read took all there was, and when the loop last asked and was not told of it (`quiet_ns`). Where the
+kernel does not stamp, the program's own stamp stands for every message, with the same span.
 
 This is the only file that imports websockets' client.
 """
@@ -224,6 +224,7 @@ class Wire:
             self._end("unreachable", OSError(code, "").strerror or errno.errorcode.get(code, ""))
             return
         self._reach("connected")
+        self._drained_ns = monotonic_ns()  # nothing can have come yet
         if self._tls is None:
             self._upgrade()
         else:

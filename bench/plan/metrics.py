@@ -29,6 +29,8 @@ class Metric(NamedTuple):
     `kind`: `interval` and `value` have quantiles; `share` is a percentage of turns; `count` counts.
     `of` is what one sample belongs to: `turn`, `session` or `event`.
     `needs` is what a script must do for the figure to exist (see `bench.voice.scripts.SCRIPTS`).
+    `signed`: an interval that may be negative, for nothing orders its two instants: whoever speaks
+    may be answered before the end, and a server may name audio that it has not got.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Metric(NamedTuple):
     start: str = ""
     end: str = ""
     needs: str = ""
+    signed: bool = False
 
 
 INSTANTS = {
@@ -104,10 +107,17 @@ INSTANTS = {
 }
 
 
+_UNORDERED = {
+    "said", "speech_onset", "speech_offset", "start_sample_sent", "stop_sample_sent", "scheduled",
+}  # fmt: skip
+"""Starts of intervals that an end need not wait for."""
+
+
 def _ms(
     name: str, start: str, end: str, about: str, *, of: str = "turn", needs: str = ""
 ) -> Metric:
-    return Metric(name, "interval", of, "ms", "lower", about, start, end, needs)
+    signed = start in _UNORDERED or end == "cancelled_last_audio"
+    return Metric(name, "interval", of, "ms", "lower", about, start, end, needs, signed)
 
 
 def _value(

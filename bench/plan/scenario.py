@@ -16,6 +16,10 @@ from bench.voice.scripts import DISTURBING, SCRIPTS
 
 NO_PROFILE = "default"
 """The gate profile of a scenario that names none."""
+LENGTHS = ("warmup", "duration", "drain")
+"""Keys of `load` that change how much is known, and not what is measured."""
+_JUDGES = ("about", "gates", "gate_profile", "health")
+"""Keys of a scenario that change who judges a run, and not what it measures."""
 
 
 class Caller(Struct, frozen=True, forbid_unknown_fields=True):
@@ -155,6 +159,18 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
     def kinds(self) -> tuple[Ingredient, ...]:
         """The kinds of conversation, one at least."""
         return self.mixture or (Ingredient(self.script),)
+
+
+def workload_of(document: dict[str, Any]) -> dict[str, Any]:
+    """A scenario, as tables, without what changes no figure: by this two runs are told apart.
+
+    How long a run is only changes how well its figures are known: it parts no baseline and no line.
+    """
+    kept = {key: value for key, value in document.items() if key not in _JUDGES}
+    load = kept.get("load")
+    if isinstance(load, dict):
+        kept["load"] = {key: value for key, value in load.items() if key not in LENGTHS}
+    return kept
 
 
 def yields_of(scenario: Scenario) -> tuple[str, ...]:

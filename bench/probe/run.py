@@ -21,6 +21,7 @@ from typing import Final, NamedTuple
 
 from bench.corpus.decode import utterance
 from bench.corpus.manifest import Corpus, Entry, find_corpus, load_corpus
+from bench.corpus.units import spoken, weight
 from bench.errors import CorpusError, TargetError, UsageError
 from bench.probe.findings import Cost, Probe, Spent
 from bench.probe.line import CHUNK_NS, Gone, Line
@@ -211,7 +212,7 @@ def _line(corpus: Corpus) -> Entry:
     clear = [entry for entry in speech if not _NOT_SAID & set(entry.tags)] or speech
     if not clear:
         raise CorpusError(f"{corpus.folder}: no utterance is speech; probe with another corpus")
-    sentences = [entry for entry in clear if len(entry.text.split()) >= _FEWEST_WORDS]
+    sentences = [entry for entry in clear if weight(spoken(entry.text)) >= _FEWEST_WORDS]
     return min(sentences or clear, key=lambda entry: entry.duration_ms)
 
 

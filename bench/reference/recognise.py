@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.corpus.codec import decode
+from bench.corpus.units import by_character, spoken
 from bench.voice.audio import NS_PER_S
 from bench.voice.utterance import Utterance
 
@@ -124,9 +125,10 @@ class Recogniser:
         slack = _SLACK_S * known.format.rate
         if first - onset <= slack and offset - last <= slack:
             return known.text
-        words = known.text.split()
+        bare = by_character(spoken(known.text))
+        words, blank = (list(known.text), "") if bare else (known.text.split(), " ")
         share = len(words) / max(offset - onset, 1.0)
-        return " ".join(words[round((first - onset) * share) : round((last - onset) * share)])
+        return blank.join(words[round((first - onset) * share) : round((last - onset) * share)])
 
 
 def _size(samples: Samples, at: int) -> int:

@@ -43,7 +43,7 @@ _MARKS: Final = {"pass": "✅", "fail": "❌", "inconclusive": "❔", "invalid":
 _MEANS: Final = {
     "pass": "",
     "fail": "A result, not an accident: running it again will not mend it.",
-    "inconclusive": "Neither pass nor fail: run longer, or with more sessions.",
+    "inconclusive": "Neither pass nor fail: what would decide it is said of each open gate.",
     "invalid": "The figures gate nothing: the runner was unfit, not the target. It is safe to run "
     "this again, perhaps elsewhere.",
 }

@@ -80,12 +80,18 @@ def _answer(run: Run, words: dict[str, Any]) -> str:
         if words.get(key)
     ]
     text = (
-        f"{rate} of the words are wrong: {plain(wrong, '1')} of {plain(said, '1')} in "
+        f"{rate} of the {_units(words)} are wrong: {plain(wrong, '1')} of {plain(said, '1')} in "
         f"{count(int(words.get('turns') or 0), 'turn')}"
         + (f" ({', '.join(kinds)})." if kinds else ".")
     )
     late = half_and_most(run.statistics("transcription_delay"), "the transcriptions were there")
     return f"{text} {late}".strip()
+
+
+def _units(words: dict[str, Any]) -> str:
+    """What was compared: words, characters (of scripts without blanks), or both."""
+    units = [f"{unit}s" for unit in ("word", "character") if unit in (words.get("by_unit") or {})]
+    return " and ".join(units) or "words"
 
 
 def _figure(run: Run) -> tuple[go.Figure | None, str]:

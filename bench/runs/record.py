@@ -4,8 +4,8 @@ Theory of operation
 -------------------
 All that two runs must share for their figures to be of one line is written down here (`Entry`) and
 decided by who reads it (`bench.analysis.history`). `workload` is the digest of the scenario with
-its options, without what changes no figure (`_APART`): a gate that was tuned or a comment that was
-mended makes no other workload, while `--set` and `--duration` do.
+its options, without what changes no figure (`workload_of`, and its seeds): a gate that was tuned, a
+comment that was mended or another `--duration` makes no other workload, while `--set turns=5` does.
 
 A run is known by the digest of what identifies it: when and as what it was started, the logs of its
 workers, what it was run against, and the version of the definitions it was measured by. Judging it
@@ -16,15 +16,14 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
 from bench.errors import RunFolderError
+from bench.plan.scenario import workload_of
 from bench.runs.folder import RunFolder
 
-_APART: Final = ("about", "gates", "gate_profile", "health", "seeds")
-"""Keys of a scenario that change who judges, or which dice are thrown, but not what is measured."""
 _Document = TypeVar("_Document", bound=msgspec.Struct)
 
 
@@ -137,7 +136,8 @@ def _entry(
         run["created"], run["name"], run["plan"]["start_ns"], run.get("digests"), said["sha256"],
         run["corpus"]["sha256"], target["url"], metric_version,
     ]  # fmt: skip
-    measured = {key: value for key, value in said["document"].items() if key not in _APART}
+    measured = workload_of(said["document"])
+    measured.pop("seeds", None)  # other dice, and the same is measured
     return Entry(
         key=_digest(identity),
         created=run["created"],

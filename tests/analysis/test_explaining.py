@@ -2,6 +2,7 @@
 
 import pytest
 
+from bench.analysis.enough import Ran
 from bench.analysis.explaining import explain, explained
 from bench.analysis.ruling import rule_gate
 from bench.plan.gates import parse_gate
@@ -14,13 +15,14 @@ def row(value, low=None, high=None, n=400, effective=None):
 
 
 def told(text, found, *, sessions=100, accepted=None, least=10, **more):
-    """The sentence on a gate that finds that row, in a run of so many sessions."""
+    """The sentence on a gate that finds that row, in 100 s in which so many sessions ended."""
     gate = parse_gate(text)
     key = (gate.metric, gate.statistic)
     rows = {(gate.metric, "min"): row(least), (gate.metric, "max"): row(9999), key: found}
     base = {} if accepted is None else {key: row(accepted)}
-    entry = rule_gate(gate, rows, base, "none was given")._asdict() | more
-    return explain(entry, {"sessions": {"started": sessions}})
+    ran = Ran(100, 0, 0, sessions, found["n"], 4) if sessions else None
+    entry = rule_gate(gate, rows, base, "none was given", ran)._asdict() | more
+    return explain(entry)
 
 
 def test_a_pass_says_that_the_whole_interval_is_within_and_by_how_much():
@@ -46,7 +48,7 @@ def test_an_interval_that_reaches_over_says_about_how_many_sessions_would_settle
     assert sentence.startswith("It stays open: ")
     assert sentence.endswith(
         "the value is on the right side of the limit of 800 ms but its interval reaches over it: "
-        "it takes about 125 more sessions like these, or a run 2.3 times as long."
+        "it takes about 125 more sessions like these: --duration 11m should decide it."
     )
     beyond = told(GATE, row(830, 785, 900))  # (45 / 30)²
     assert "the value is on the wrong side of the limit" in beyond
@@ -68,7 +70,7 @@ def test_where_no_number_would_be_honest_none_is_given(found):
 def test_too_few_samples_say_how_many_a_quantile_needs():
     assert told(GATE, row(300, 290, 310, n=40), sessions=10).endswith(
         "; a p95 needs 59 to be told from the limit of 800 ms: it takes about 5 more "
-        "sessions like these, or a run 1.5 times as long."
+        "sessions like these: --duration 185s should decide it."
     )
 
 
@@ -95,7 +97,7 @@ def test_a_share_is_told_by_its_own_exact_interval():
     # 736 unblemished turns show 99.5 %: 636 more, four a session.
     sentence = told("share(answered) >= 99.5 %", row(100, 96.4, 100, n=100), sessions=25)
     assert sentence.endswith(
-        "it takes about 159 more sessions like these, or a run 7.4 times as long."
+        "it takes about 159 more sessions like these: --duration 16m should decide it."
     )
 
 
@@ -137,13 +139,13 @@ def test_a_gate_that_the_run_was_ended_for_tells_that_and_what_all_of_it_was():
 
 
 def test_a_gate_that_this_version_cannot_read_is_told_by_its_reason():
-    assert explain({"gate": "p42(x) < 1", "reason": "it held"}, {}) == "it held"
+    assert explain({"gate": "p42(x) < 1", "reason": "it held"}) == "it held"
 
 
 def test_explaining_a_verdict_changes_nothing_else_of_it():
     entry = rule_gate(parse_gate("count(errors) <= 0"), {}, {}, "")._asdict()
     verdict = {"verdict": "inconclusive", "gates": [entry], "validity": []}
-    with_words = explained(verdict, {})
+    with_words = explained(verdict)
     (told_of,) = with_words["gates"]
     assert told_of.pop("explain").startswith("It stays open: ")
     assert with_words == verdict
@@ -151,5 +153,5 @@ def test_explaining_a_verdict_changes_nothing_else_of_it():
 
 def test_of_an_invalid_run_it_is_said_that_nothing_of_it_gates():
     entry = rule_gate(parse_gate("count(errors) <= 0"), {}, {}, "")._asdict()
-    (found,) = explained({"verdict": "invalid", "gates": [entry]}, {})["gates"]
+    (found,) = explained({"verdict": "invalid", "gates": [entry]})["gates"]
     assert found["explain"].endswith(". The run is invalid, so this gates nothing.")

@@ -320,3 +320,50 @@ def test_a_leak_is_told_once_however_often_it_comes(tmp_path):
         transcribed(two, "my code is amber falcon", 10_000 + n, f"u{n}")
     (leak,) = found(tmp_path, one, two)
     assert (leak["at_s"], leak["words"]) == (11.0, "amber falcon")
+
+
+# ── scripts without blanks, numbers ──────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("said", "heard", "words"),
+    [
+        ("我想订一张去北京的票。", "好的 我想订一张去北京的票", "我 想 订 一 张 去 北 京 的 票"),
+        ("東京駅はどこですか", "東京駅はどこですか？", "東 京 駅 は ど こ で す か"),  # noqa: RUF001
+        ("ขอตั๋วไปเชียงใหม่สองใบ", "ขอตั๋วไปเชียงใหม่สองใบ", None),
+        ("Take me to gate 20", "take me to gate twenty", "take me to gate twenty"),
+    ],
+)
+def test_an_utterance_of_another_session_is_seen_in_any_script(tmp_path, said, heard, words):
+    one, other = session(0, said), session(1, "Please wait for me there")
+    transcribed(other, heard)
+    (leak,) = found(tmp_path, one, other)
+    assert (leak["session"], leak["of_session"]) == (1, 0)
+    assert words is None or leak["words"] == words
+
+
+def test_a_reply_in_chinese_that_says_what_another_caller_said_is_a_leak(tmp_path):
+    one, other = session(0, "我想订一张去北京的票"), session(1, "你好")
+    other.hear(
+        10_000,
+        "response.output_audio_transcript.done",
+        response_id="r1",
+        detail="您说：我想订一张去北京的票。",
+    )  # noqa: RUF001
+    (leak,) = found(tmp_path, one, other)
+    assert (leak["session"], leak["of_session"]) == (1, 0)
+
+
+@pytest.mark.parametrize("heard", ["谢谢", "好的谢谢", "今天很好"])
+def test_a_few_characters_that_anybody_says_are_no_leak(tmp_path, heard):
+    """Two characters are about one word."""
+    one, other = session(0, "谢谢", "今天"), session(1, "再见")
+    transcribed(other, heard)
+    assert found(tmp_path, one, other) == []
+
+
+def test_a_marker_in_chinese_is_seen_within_a_sentence_without_blanks(tmp_path):
+    one, other = session(0, "你好", marker="青龙白虎"), session(1, "再见", marker="朱雀玄武")
+    other.hear(10_000, "response.output_text.done", response_id="r1", detail="编号是青龙白虎。")
+    (leak,) = found(tmp_path, one, other)
+    assert (leak["of_session"], leak["words"]) == (0, "青 龙 白 虎")

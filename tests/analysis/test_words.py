@@ -1,11 +1,24 @@
 """Word errors: how texts are compared, which turns count, and how sure the pooled rate is."""
 
+import json
+
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.analysis.words import COUNTS, WORST, pooled, spoken, tally, word_errors, worst
+from bench.analysis.judge import judge_run
+from bench.analysis.words import (
+    COUNTS,
+    WORST,
+    pooled,
+    remarks_on,
+    spoken,
+    tally,
+    word_errors,
+    worst,
+)
+from tests.analysis.story import analysed, conversation
 
 
 def turn(said="hello there", heard="hello there", session=0, number=1, **facts):
@@ -147,4 +160,94 @@ def test_the_worst_turns_come_first_and_are_few():
     assert len(worst(measured(*bad * 9))) == WORST
     assert tally(turns) == {
         "words": 14, "errors": 15, "substitutions": 12, "deletions": 0, "insertions": 3, "turns": 6,
+        "by_unit": {"word": {"words": 14, "errors": 15, "turns": 6}}, "unread": None,
     }  # fmt: skip
+
+
+# ── scripts without blanks, numbers ──────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("said", "heard", "count", "wrong"),
+    [
+        ("今天天气很好我们去公园", "今天天汽很好我们去花园", 11, 2),
+        ("今天天气很好，我们去公园。", "今天天气很好我们去公园", 11, 0),  # noqa: RUF001
+        ("わたしは学生です", "わたしは先生です", 8, 1),
+        ("สวัสดีครับ", "สวัสดีครัป", 7, 1),
+        ("ＡＢＣ 今天", "abc今天", 3, 0),  # noqa: RUF001
+        ("傳統", "传统", 2, 2),
+    ],
+)
+def test_a_script_without_blanks_is_compared_by_characters(said, heard, count, wrong):
+    turns = measured(turn(said, heard))
+    assert turns["unit"].tolist() == ["character"]
+    assert counts(turn(said, heard))[0][:2] == [count, wrong]
+
+
+def test_two_wrong_characters_of_eleven_are_18_percent_and_not_all_of_it():
+    found = pooled(measured(turn("今天天气很好我们去公园", "今天天汽很好我们去花园")))
+    assert (found.value, found.n) == (pytest.approx(18.18, abs=0.01), 11)
+
+
+def test_words_and_characters_are_never_added_in_silence():
+    turns = measured(turn("one two", "one too"), turn("你好吗", "你好"), turn("한국 말", "한국 말"))
+    assert turns["unit"].tolist() == ["word", "character", "word"]
+    told = tally(turns)
+    assert told["by_unit"] == {
+        "character": {"words": 3, "errors": 1, "turns": 1},
+        "word": {"words": 4, "errors": 1, "turns": 2},
+    }
+    (remark,) = remarks_on(told)
+    assert "1 of 3 characters (33.3 %, 1 turns) and 1 of 4 words (25 %, 2 turns)" in remark
+    assert list(remarks_on(tally(measured(turn())))) == []
+
+
+def test_what_is_not_compared_has_no_unit():
+    assert measured(turn("?!"))["unit"].tolist() == [""]
+
+
+@pytest.mark.parametrize(
+    ("said", "heard", "wrong"),
+    [
+        ("Order twenty of them", "order 20 of them", 0),
+        ("Order 20 of them", "order twenty of them", 0),
+        ("Order 20 of them", "Order 20 of them.", 0),
+        ("At three p.m.", "at 3 PM", 0),
+        ("That's $5 or 50%", "that's five dollars or fifty percent", 0),
+        ("In 1999 and 2005", "in nineteen ninety-nine and two thousand five", 0),
+        ("It's four seven one", "It's 471", 0),
+        ("Order 20 of them", "order thirty of them", 1),
+        ("Order twenty of them", "order 30 of them", 1),
+        ("Order 20 of 30", "order 20 of 40", 1),
+        ("Costs $5", "costs 5", 1),
+    ],
+)
+def test_a_number_in_digits_is_as_it_is_said(said, heard, wrong):
+    assert counts(turn(said, heard))[0][1] == wrong
+
+
+def test_a_number_that_fits_no_reading_is_remarked_with_an_example():
+    """Nobody knows whether "zwanzig" is how 20 was said."""
+    turns = measured(
+        turn("Ich nehme zwanzig", "ich nehme 20"), turn("二十块", "20块"),
+        turn("Take 20", "take 20"), turn("Take twenty now", "take 20 no"),
+    )  # fmt: skip
+    assert turns["unread"].tolist() == [True, True, False, True]
+    *_, remark = remarks_on(tally(turns))
+    assert "in 3 turns with a number in digits" in remark
+    assert "said 'Ich nehme zwanzig', heard 'ich nehme 20'" in remark
+
+
+def test_a_run_tells_the_remark_with_its_verdict(tmp_path):
+    story = conversation(0, 1)
+    story.rows = [_in_chinese(row) for row in story.rows]
+    analysed(tmp_path, story)
+    verdict = judge_run(tmp_path, [], None)
+    assert any("compared by characters" in remark for remark in verdict["remarks"])
+
+
+def _in_chinese(row):
+    if row.type == "bench.say":
+        return row._replace(detail=json.dumps({**json.loads(row.detail), "text": "今天天气很好"}))
+    spoken_ = row.type == "conversation.item.input_audio_transcription.completed"
+    return row._replace(detail="今天天汽很好") if spoken_ else row

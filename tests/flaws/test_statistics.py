@@ -42,15 +42,13 @@ def test_a_tail_that_twenty_turns_cannot_show_is_not_judged(fresh):
     def check():
         folder = fresh()
         analysed(folder, *[conversation(number, 1) for number in range(20)])
-        for statistic, lacks, times in (("p95", 39, 3), ("p99", 279, 15)):
+        for statistic, lacks in (("p95", 39), ("p99", 279)):
             verdict, _ = judged(folder, f"{statistic}(first_audio_latency) < 900 ms")
             [ruling] = verdict["gates"]
             assert ruling["verdict"] == "inconclusive", (
                 f"{ruling['n']} turns make a {statistic} that will {ruling['verdict']}"
             )
-            assert ruling["reason"].endswith(
-                f"would need about {lacks} more sessions like these, or a run {times} times as long"
-            )
+            assert f"would need about {lacks} more sessions like these" in ruling["reason"]
             assert ruling["high"] is None  # as far as anybody knows, it may be anything
 
     flaw = all_of(

@@ -425,6 +425,33 @@ def test_a_bar_reaches_back_no_further_than_the_socket_was_known_to_be_silent():
     assert texts[-1].at_err_ns == 0
 
 
+def test_a_bar_reaches_back_no_further_than_the_connection():
+    """What comes with the answer to the upgrade comes before any read that finds nothing more."""
+
+    def greet_twice(connection):
+        protocol = ServerProtocol()
+        while not (events := protocol.events_received()):
+            protocol.receive_data(connection.recv(65536))
+        protocol.send_response(protocol.accept(events[0]))
+        for _ in range(2):
+            protocol.send_text(b'{"type":"ping"}')
+        connection.sendall(b"".join(protocol.data_to_send()))
+        time.sleep(0.2)
+
+    with raw(greet_twice) as port:
+        address = Address(socket.AF_INET, ("127.0.0.1", port), "localhost", secure=False)
+        wire = Wire(address, f"ws://localhost:{port}/", [], None)
+        wire.realtime_offset_ns = time.time_ns() - monotonic_ns()
+        begun, happened = monotonic_ns(), wire.start()
+        while sum(isinstance(one, Text) for one in happened) < 2:
+            gevent.sleep(0.001)
+            happened += wire.ready(readable=True, writable=True)
+        wire.abandon("", "")
+        wire.shut()
+    first = next(one for one in happened if isinstance(one, Text))
+    assert begun <= first.at_ns - first.at_err_ns < first.at_ns
+
+
 def test_whoever_takes_a_socket_for_silent_that_was_not_is_not_believed():
     _, texts, _, _, _ = piled_up(5, silent_for=ms(240))
     assert texts[-1].read_ns - texts[-1].at_ns > ms(50)  # the kernel knows better

@@ -40,15 +40,18 @@ def test_another_gain_is_another_recording():
     assert KNOWN.text((samples(LINES[0]) // 2).astype("<i2")) == UNRECOGNISED
 
 
-def test_each_half_of_an_utterance_split_at_its_pause_has_its_share_of_the_words():
+@pytest.mark.parametrize(
+    ("text", "blank"), [("one two three four five six", " "), ("今天我们去公园散步", "")]
+)
+def test_each_half_of_an_utterance_split_at_its_pause_has_its_share_of_the_words(text, blank):
     halves = [voiced(800, 120, 40), quiet(700), voiced(800, 150, 41)]
-    whole = utterance("x", 1, text="one two three four five six")
+    whole = utterance("x", 1, text=text)
     audio = np.concatenate((quiet(100), *halves, quiet(100)))
     whole = whole._replace(audio=audio.tobytes(), onset_ns=ms(100), offset_ns=ms(2400))
     known = Recogniser([whole])
     middle = 24 * (100 + 800 + 350)
     first, second = known.text(audio[:middle]), known.text(audio[middle:])
-    assert f"{first} {second}" == whole.text
+    assert f"{first}{blank}{second}" == whole.text
     assert first
     assert second
 

@@ -81,7 +81,7 @@ def test_another_run_and_other_definitions_of_its_figures_are_another_key(make):
     assert len({one.key, two.key, old.key}) == 3
 
 
-@pytest.mark.parametrize("option", ["turns=2", "chunk_ms=20", "load.duration='60s'"])
+@pytest.mark.parametrize("option", ["turns=2", "chunk_ms=20", "load.sessions=7"])
 def test_an_option_that_changes_what_is_measured_is_another_workload(make, option):
     assert (
         record(make("a"), "", "").entry.workload != record(make("b", option), "", "").entry.workload
@@ -90,7 +90,15 @@ def test_an_option_that_changes_what_is_measured_is_another_workload(make, optio
 
 @pytest.mark.parametrize(
     "option",
-    ["about='Better words.'", "seeds.utterances=9", "health.share=7.0", "gate_profile='smoke'"],
+    [
+        "about='Better words.'",
+        "seeds.utterances=9",
+        "health.share=7.0",
+        "gate_profile='smoke'",
+        "load.duration='60s'",
+        "load.warmup='1s'",
+        "load.drain='20s'",
+    ],
 )
 def test_what_changes_no_figure_is_the_same_workload(make, option):
     assert (

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from bench.analysis.comparing.fitting import unfit
+from bench.analysis.comparing.fitting import lengths, unfit
 from bench.analysis.comparing.levels import RESAMPLES
 from bench.analysis.comparing.parts import attribution, shift
 from bench.analysis.comparing.rows import HEADLINE, Plan, Sides, rows_of
@@ -57,7 +57,8 @@ def compare(
 
     `resamples` of the sessions of each run: see `levels`.
     """
-    against = unfit([(run.name, run.facts) for run in (*b.runs, *a.runs)])
+    every = [(run.name, run.facts) for run in (*b.runs, *a.runs)]
+    against = unfit(every)
     if against and not allow:
         raise UsageError(
             f"these runs cannot be compared: {'; '.join(against)}. "
@@ -81,7 +82,12 @@ def compare(
         "confidence": CONFIDENCE,
         "margin": margin._asdict(),
         "sides": {"a": _about(a), "b": _about(b)},
-        "remarks": [*against, *_remarks(plan, left_out, attempted, seen=seen), *_several(sides)],
+        "remarks": [
+            *against,
+            *lengths(every),
+            *_remarks(plan, left_out, attempted, seen=seen),
+            *_several(sides),
+        ],
         "runs_seen": seen,
         "replayed": plan.together,
         "family": _family(wait),

@@ -7,8 +7,9 @@ the metrics, the scenario, the words spoken, the chunks they are sent in, the di
 callers there are at once. Whatever differs is named, a line each. Who allows it nonetheless gets
 the same lines as remarks that the result carries.
 
-The target itself (its name, the profile of the reference server), gates and bounds of health may
-differ: they are what is compared, or change no figure.
+The target itself (its name, the profile of the reference server), gates, bounds of health and how
+long a run was may differ: they are what is compared, or change no figure (`scenario.workload_of`).
+Another length is said (`lengths`): one side is known better.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,8 +17,10 @@ from typing import Any, Final
 
 from bench.analysis.measure import objectives
 from bench.plan.gates import Gate, parse_gate
+from bench.plan.scenario import LENGTHS, workload_of
 
-_ASIDE: Final = frozenset({"about", "gates", "gate_profile", "health", "reference", "chunk_ms"})
+_ASIDE: Final = frozenset({"reference", "chunk_ms"})
+"""Keys of a scenario that have a place of their own among the facts."""
 _CONCURRENCY: Final = ("sessions", "arrivals", "rate")
 NEEDED: Final = (
     "metric_version", "scenario", "plan", "corpus", "corpus_sha256", "chunk_ms", "dialect",
@@ -44,7 +47,7 @@ def facts_of(
         "scenario": said.get("name") or run.get("name") or "",
         "scenario_sha256": said.get("sha256"),
         "plan": {
-            **{key: value for key, value in effective.items() if key not in _ASIDE},
+            **{key: value for key, value in workload_of(effective).items() if key not in _ASIDE},
             "load": load,
         },
         "corpus": corpus.get("name"),
@@ -86,6 +89,31 @@ def unfit(runs: Sequence[tuple[str, dict[str, Any]]]) -> list[str]:
     ]
 
 
+def lengths(runs: Sequence[tuple[str, dict[str, Any]]]) -> list[str]:
+    """A line for each way in which runs are longer or shorter than the first; see `unfit`."""
+    first, whole = runs[0]
+    found: dict[str, list[str]] = {}
+    for name, facts in runs[1:]:
+        ours, theirs = _lengths(facts), _lengths(whole)
+        if changed := sorted(_changes("load", ours, theirs)):
+            found.setdefault("; ".join(changed), []).append(name)
+    return [
+        f"{', '.join(names)} and {first} differ in length: {line}; they measure the same, and the "
+        "shorter is known less well"
+        for line, names in found.items()
+    ]
+
+
+def measured_alike(ours: dict[str, Any], theirs: dict[str, Any]) -> bool:
+    """Whether two runs measured for as long, so that their counts may be compared."""
+    return bool(_lengths(ours).get("duration") == _lengths(theirs).get("duration"))
+
+
+def _lengths(facts: dict[str, Any]) -> dict[str, Any]:
+    load = facts["plan"].get("load") or {}
+    return {key: load[key] for key in LENGTHS if key in load}
+
+
 def _void(name: str, facts: dict[str, Any]) -> Iterator[str]:
     if facts["verdict"] == "invalid":
         # What broke; how often, and beside what, its own report says.
@@ -112,7 +140,7 @@ def _differences(ours: dict[str, Any], theirs: dict[str, Any]) -> Iterator[str]:
             yield f"{words}: {_shown(ours[key])} and {_shown(theirs[key])}"
     if ours["concurrency"] != theirs["concurrency"]:
         yield f"concurrency: {_load(ours['concurrency'])} and {_load(theirs['concurrency'])}"
-    changed = sorted(_changes("", ours["plan"], theirs["plan"]))
+    changed = sorted(_changes("", workload_of(ours["plan"]), workload_of(theirs["plan"])))
     if changed:
         more = f" and {len(changed) - _MOST} more keys" if len(changed) > _MOST else ""
         yield f"the scenario: {'; '.join(changed[:_MOST])}{more}"

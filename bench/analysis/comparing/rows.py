@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.analysis.comparing.contrast import Contrast, Scatter, chance, contrast, interval
+from bench.analysis.comparing.fitting import measured_alike
 from bench.analysis.comparing.levels import (
     Levels,
     Ratios,
@@ -64,6 +65,7 @@ _NOT_ALL: Final = "not all runs have it"
 _BEYOND: Final = "it lies beyond every wait in some runs"
 _UNKNOWN: Final = "its error cannot be had from so few sessions"
 _ONE_COUNT: Final = "a count of one run a side has no error: it needs several runs"
+_OTHER_LENGTH: Final = "a count of runs of several lengths: compare its rate"
 _OTHER_GATES: Final = "the gates of the runs differ, and with them what a good turn is"
 
 Sides = tuple[Sequence[RunSample], Sequence[RunSample]]
@@ -256,6 +258,11 @@ def _share_rows(metric: Metric, sides: Sides, plan: Plan) -> Iterator[Row]:
     yield _row(bare, found, 0, plan, least=_BELIEVED)
 
 
+def _of_one_length(sides: Sides) -> bool:
+    first, *rest = [run.facts for side in sides for run in side]
+    return all(measured_alike(facts, first) for facts in rest)
+
+
 def _same_objectives(sides: Sides) -> bool:
     asked = [run.facts.get("objectives") for side in sides for run in side]
     return all(one == asked[0] for one in asked)
@@ -285,6 +292,9 @@ def _told_rows(metric: Metric, sides: Sides, plan: Plan) -> Iterator[Row]:
         if sum(map(len, known)) < len(every):
             yield bare._replace(lacking=_NOT_ALL)
             return
+        if statistic == "count" and not _of_one_length(sides):
+            yield bare._replace(lacking=_OTHER_LENGTH)
+            continue
         if metric.kind == "count" and len(every) == 2:
             values = [float(told[0].value) for told in figures]
             yield bare._replace(lacking=_ONE_COUNT, a=values[0], b=values[1])

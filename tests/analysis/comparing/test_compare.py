@@ -259,8 +259,8 @@ def test_plans_that_each_side_repeats_are_said_not_to_cancel(rng):
         ),
         ({"plan": {"turns": 4, "load": FACTS["plan"]["load"]}}, "the scenario: turns 4 and 3"),
         (
-            {"plan": {"turns": 3, "load": {"duration": 60_000_000_000}}},
-            "the scenario: load.duration 60 s and 30 s",
+            {"plan": {"turns": 3, "load": {"duration": 60_000_000_000, "connects": 9.0}}},
+            "the scenario: load.connects 9.0 and none",
         ),
     ],
 )
@@ -274,6 +274,33 @@ def test_unlike_runs_are_refused_and_what_differs_is_named(rng, changed, words):
     assert "\n" not in str(refused.value)
     found = quick(unlike, b, allow=True)
     assert any(words in remark for remark in found["remarks"])
+
+
+def test_how_long_a_run_was_parts_nothing_and_is_said(rng):
+    a, b = side(rng, 2, world=SMALL), side(rng, 2, name="old", world=SMALL)
+    load = {"duration": 60_000_000_000, "warmup": 2_000_000_000, "drain": 0}
+    plan = {"plan": FACTS["plan"] | {"load": load}}
+    longer = Side("a", tuple(run._replace(facts=run.facts | plan) for run in a.runs))
+    found = quick(longer, b)
+    words = "side-0, side-1 and old-0 differ in length: load.drain 0 s and none; load.duration 60 s"
+    assert any(words in remark for remark in found["remarks"])
+    assert not any("differ in length" in remark for remark in quick(a, b)["remarks"])
+
+
+def test_a_count_of_runs_of_several_lengths_is_not_compared_and_its_rate_is(rng):
+    told = {
+        "errors": {"count": Figure(6, np.nan, np.nan, 6), "rate": Figure(0.2, np.nan, np.nan, 6)}
+    }
+    a, b = (
+        Side(name, tuple(run._replace(figures=told) for run in side(rng, 2, world=SMALL).runs))
+        for name in "ab"
+    )
+    plan = {"plan": {"turns": 3, "load": {"duration": 60_000_000_000}}}
+    longer = Side("a", tuple(run._replace(facts=run.facts | plan) for run in a.runs))
+    found = {row["statistic"]: row for row in quick(longer, b)["rows"] if row["metric"] == "errors"}
+    assert found["count"]["a"] is None
+    assert "compare its rate" in found["count"]["reason"]
+    assert found["rate"]["a"] == pytest.approx(0.2)
 
 
 @pytest.mark.parametrize(
