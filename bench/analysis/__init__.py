@@ -25,6 +25,7 @@ improved without running again. The way of the data, one module a step::
     peers       turns that nobody came to, told by those that were lived
     stages      what the wait is made of, one after the other
     turns       all of it as one row per attempted turn, a column per instant
+    readiness   who was let in, who waited in vain, the load that was held
     evidence    a run as rules see it
     pace        rules on time: what every worker did in every second
     trouble     turns that a bad second touched, set aside
@@ -40,6 +41,7 @@ improved without running again. The way of the data, one module a step::
     interim     a look at the last seconds of a run that still goes on, and when it ends it
     explaining  why a ruling came out so, and what would change it
     filtered    figures of some turns only, for gates with a filter
+    cause       the commonest reason why sessions and turns failed
     judge       gates and summary ▶ verdict.json, junit.xml (junit), exit code
     history     runs over time: lines that may be joined, and where one changes its level
     calibration the program's own error, against a server whose truth is known

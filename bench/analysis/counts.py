@@ -35,6 +35,7 @@ def counts(
     counted = {
         "turns": len(turns),
         "failed_turns": int(turns["outcome"].isin(FAILED).sum()),
+        "unreached_turns": int(sessions.loc[sessions["measured"], "unreached_turns"].sum()),
         "errors": count_errors(rare),
         "unknown_messages": int(is_type(rare, "bench.unknown", direction="note").sum()),
         "backchannels": interjections(rare),

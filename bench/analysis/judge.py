@@ -13,6 +13,7 @@ from typing import Any, Final
 import pandas as pd
 
 from bench.analysis.baseline import other_lengths, read_yardstick, refusal, unlike
+from bench.analysis.cause import MOST, Cause, causes
 from bench.analysis.comparing.fitting import asked_of_turns, facts_of, measured_alike
 from bench.analysis.enough import Ran
 from bench.analysis.evidence import Check, Evidence
@@ -25,7 +26,7 @@ from bench.analysis.ruling import Row, Rows, Ruling, rule_gate
 from bench.analysis.summary import FORMAT
 from bench.analysis.tables import read_events, read_health, read_table
 from bench.analysis.trouble import lives
-from bench.analysis.validity import check_run, remarks
+from bench.analysis.validity import check_run, remarks, shortfall
 from bench.errors import RunFolderError, UsageError
 from bench.plan.gates import Gate
 from bench.plan.metrics import VERSION
@@ -35,6 +36,11 @@ from bench.voice.scripts import SCRIPTS
 
 EXIT_CODES: Final = {"pass": 0, "fail": 1, "invalid": 3, "inconclusive": 4}
 """What a verdict means for a process: design.md, section 4."""
+SESSION_COLUMNS: Final = (
+    "session", "worker", "slot", "outcome", "reason", "awaited", "in_vain", "started_ns",
+    "opened_ns", "ended_ns",
+)  # fmt: skip
+"""Of the sessions table, what rules and causes look at."""
 _OTHER_LENGTH: Final[Row] = {
     "value": None,
     "missing": "its run was not as long, and counts more or less by that alone; gate the rate",
@@ -93,12 +99,20 @@ def weigh_run(
         place.read(),
         read_events(place.events, ["session", "at_ns", "read_ns", "direction", "type", "due_ns"]),
         read_health(place.health),
-        read_table(place.sessions, ["session", "worker", "slot", "outcome"]),
+        read_table(place.sessions, list(SESSION_COLUMNS)),
         summary,
     )
     rulings = [_as_ended(ruling, evidence.run.get("ended_by") or {}) for ruling in rulings]
     checks, known = check_run(evidence), [*said, *remarks(evidence)]
-    return conclude(rulings, checks, _unmeasured(summary), known)
+    return conclude(
+        rulings, checks, _unmeasured(summary), known, causes=_causes(evidence, place),
+        short=shortfall(evidence),
+    )  # fmt: skip
+
+
+def _causes(evidence: Evidence, place: RunFolder) -> list[Cause]:
+    turns = read_table(place.turns, ["outcome", "reason", "measured"])
+    return causes(evidence.sessions, turns[turns["measured"].astype(bool)])
 
 
 def _ran(run: dict[str, Any], summary: dict[str, Any]) -> Ran | None:
@@ -155,12 +169,20 @@ def _unmeasured(summary: dict[str, Any]) -> str:
 
 
 def conclude(
-    rulings: Sequence[Ruling], checks: Sequence[Check], nothing: str, said: Sequence[str]
+    rulings: Sequence[Ruling],
+    checks: Sequence[Check],
+    nothing: str,
+    said: Sequence[str],
+    *,
+    causes: Sequence[Cause] = (),
+    short: str = "",
 ) -> dict[str, Any]:
     """The verdict document: the worst of validity, gates and having measured anything.
 
-    `nothing` says why no turn was measured, where none was. `said` are remarks: what must be known
-    and decides nothing. So do soft gates.
+    `nothing` says why no turn was measured, where none was; `short` why the target did not hold the
+    load, which is a failure whatever the gates say. `said` are remarks: what must be known and
+    decides nothing. So do soft gates. A cause that most sessions or turns met is the first reason,
+    another the last; of a run that passes it is a remark.
     """
     broken = [check.text for check in checks if not check.ok]
     hard = [ruling for ruling in rulings if not ruling.soft]
@@ -170,6 +192,8 @@ def conclude(
     }
     if nothing:
         reasons["inconclusive"].insert(0, nothing)
+    if short:
+        reasons["fail"].insert(0, short)
     if broken:
         verdict, why = "invalid", broken
     elif reasons["fail"]:
@@ -181,11 +205,18 @@ def conclude(
         why = [f"all {len(hard)} gates hold" if hard else "no gates were asked for"]
         missed = sum(ruling.verdict != "pass" for ruling in rulings if ruling.soft)
         why += [f"{missed} soft ones do not, and decide nothing"] if missed else []
+    remarks = list(said)
+    if verdict == "pass":
+        remarks += [one.text for one in causes]
+    else:
+        most = [one.text for one in causes if one.share >= MOST]
+        why = [*most[:1], *why, *(one.text for one in causes if one.text not in most[:1])]
     return {
         "format": FORMAT,
         "verdict": verdict,
         "reasons": why,
-        "remarks": list(said),
+        "causes": [one._asdict() for one in causes],
+        "remarks": remarks,
         "gates": [ruling._asdict() for ruling in rulings],
         "validity": [check._asdict() for check in checks],
     }

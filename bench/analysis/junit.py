@@ -23,8 +23,9 @@ _MEASURES: Final = ("ok", "value", "bound", "unit", "from_s", "to_s")
 def write_junit(verdict: dict[str, Any], name: str, path: Path) -> None:
     """Write the document; `name` is what the run is called."""
     gates, validity = TestSuite(f"{name}: gates"), TestSuite(f"{name}: validity")
+    cause = next((one["text"] for one in verdict.get("causes") or ()), "")
     for ruling in verdict["gates"]:
-        gates.add_testcase(_gate(ruling, invalid=verdict["verdict"] == "invalid"))
+        gates.add_testcase(_gate(ruling, cause, invalid=verdict["verdict"] == "invalid"))
     for check in verdict["validity"]:
         validity.add_testcase(_check(check))
     if verdict["verdict"] != "pass" and not (gates.failures + gates.errors + validity.errors):
@@ -39,8 +40,10 @@ def write_junit(verdict: dict[str, Any], name: str, path: Path) -> None:
     draft.replace(path)
 
 
-def _gate(ruling: dict[str, Any], *, invalid: bool) -> TestCase:
+def _gate(ruling: dict[str, Any], cause: str, *, invalid: bool) -> TestCase:
     reason = _writable(ruling["reason"])
+    if cause and ruling["verdict"] != "pass":
+        reason += f"; commonest failure: {_writable(cause)}"
     result: list[Any] = []
     if invalid:
         result = [Skipped(f"the run is invalid; {reason}")]

@@ -78,8 +78,18 @@ def measure_sessions(sessions: pd.DataFrame, turns: pd.DataFrame) -> pd.DataFram
     `turns` is the measured table.
     """
     figures = _intervals(sessions, PER_SESSION)
+    figures["session_ready_time"] = figures["session_ready_time"].mask(asked_early(sessions))
     figures["latency_drift"] = latency_drift(turns).reindex(sessions.index)
     return sessions.assign(**figures).reset_index()
+
+
+def asked_early(sessions: pd.DataFrame) -> pd.Series:
+    """Which sessions sent session.update before any session.created: after a wait of their own.
+
+    That wait is this program's, and no part of the time that the target took.
+    """
+    first = sessions["created_ns"].isna() | (sessions["created_ns"] > sessions["update_sent_ns"])
+    return (first.fillna(value=False) & sessions["update_sent_ns"].notna()).astype(bool)
 
 
 def objectives(gates: Iterable[Gate]) -> list[Gate]:

@@ -1,8 +1,9 @@
 """What became of every attempt: one outcome each, in one table, first match wins.
 
 =========  =====================================================================================
-rejected   the session never came to talk (refused, unreachable, silent, malformed …)
-dropped    the connection ended, broke or went mad in mid-turn, or before a planned turn
+rejected   the session never came to talk (refused, unreachable, silent, malformed …, or it waited
+           in vain until the run ended): its first turn
+dropped    the connection ended, broke or went mad in mid-turn, or before the next planned turn
 error      the response failed or is incomplete, nothing audible was in it, or an error message
            came instead of an answer
 cut        the run ended the session in mid-turn, or the caller stopped the reply before anything
@@ -190,22 +191,27 @@ def _first_match(cases: tuple[Case, ...], index: pd.Index) -> pd.DataFrame:
 
 
 def _session_words(session: pd.DataFrame) -> pd.Series:
-    reason = texts(session["reason"])
-    return texts(session["outcome"]) + reason.where(reason == "", ": " + reason)
+    """What became of each session; of one that the run ended while it waited, for what it did."""
+    reason, outcome = texts(session["reason"]), texts(session["outcome"])
+    told = outcome + reason.where(reason == "", ": " + reason)
+    waiting = session["in_vain"].to_numpy(bool) & session["outcome"].isin(IN_ORDER).to_numpy()
+    return told.mask(waiting, "waited in vain for " + texts(session["awaited"]))
 
 
-def never_reached(sessions: pd.DataFrame, turns: pd.DataFrame) -> pd.DataFrame:
-    """A row for every planned turn that a failed session never came to.
+def next_turns(sessions: pd.DataFrame, turns: pd.DataFrame) -> pd.DataFrame:
+    """A row for the turn that each failed session would have come to next.
 
-    Of a session that never opened its microphone all are `rejected`, as of its start; of one that
-    was lost later, those after the last attempted are `dropped`, as of its end (`as_of_ns`).
+    A session that fails costs one turn, however many its script still had: the one that it was in,
+    else its next. Of a session that was never ready that is `rejected`, as of its start; of one
+    that was lost between turns `dropped`, as of its end (`as_of_ns`). The rest nobody came to
+    (`unreached`): they are no attempts.
     """
-    failed = sessions[~sessions["outcome"].isin(IN_ORDER)]
+    failed = sessions[~sessions["outcome"].isin(IN_ORDER) | sessions["in_vain"]]
     attempted = turns.groupby("session")["turn"].max().reindex(failed.index, fill_value=0)
-    missing = np.maximum(integers(failed["planned_turns"], 0) - attempted.to_numpy(np.int64), 0)
-    rows = failed.loc[failed.index.repeat(missing)]
-    first = np.repeat(np.cumsum(missing) - missing, missing)
-    turn = np.arange(len(rows)) - first + 1 + attempted.reindex(rows.index).to_numpy(np.int64)
+    within = turns.loc[turns["outcome"] == "dropped", "session"]
+    left = integers(failed["planned_turns"], 0) > attempted.to_numpy(np.int64)
+    rows = failed[left & ~failed.index.isin(within)]
+    turn = attempted.reindex(rows.index).to_numpy(np.int64) + 1
     opened = rows["opened_ns"].notna().to_numpy()
     as_of: Ints = np.where(opened, integers(rows["ended_ns"], 0), integers(rows["started_ns"], 0))
     words = _session_words(rows).to_numpy(object)
@@ -222,3 +228,12 @@ def never_reached(sessions: pd.DataFrame, turns: pd.DataFrame) -> pd.DataFrame:
             "as_of_ns": as_of,
         }
     )
+
+
+def unreached(sessions: pd.DataFrame, turns: pd.DataFrame) -> pd.Series:
+    """By session that failed: how many of its planned turns have no row in `turns`; else 0."""
+    failed = ~sessions["outcome"].isin(IN_ORDER) | sessions["in_vain"]
+    told = turns.groupby("session")["turn"].max().reindex(sessions.index, fill_value=0)
+    planned = integers(sessions["planned_turns"], 0)
+    left = np.maximum(planned - told.to_numpy(np.int64), 0)
+    return pd.Series(np.where(failed, left, 0), sessions.index)

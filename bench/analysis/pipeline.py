@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from bench.analysis.bars import in_order
 from bench.analysis.evidence import Evidence
 from bench.analysis.measure import identity_breaches, measure_sessions, measure_turns
+from bench.analysis.outcomes import unreached
 from bench.analysis.sessions import sessions_table
 from bench.analysis.slowness import slowed
 from bench.analysis.summary import Measured, summarise
@@ -33,6 +34,7 @@ def analyse(folder: Path) -> None:
     gates = [parse_gate(text) for text in run.get("gates") or ()]
     sessions = sessions_table(events, run["plan"])
     told = turns_table(events, sessions, run)
+    sessions["unreached_turns"] = unreached(sessions, told.turns)
     breaches = identity_breaches(told.turns)
     seen = Evidence(run, events, health, sessions.reset_index(), {})
     touched, aside = set_aside(seen, told.turns)

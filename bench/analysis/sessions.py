@@ -12,10 +12,12 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from bench.analysis.tables import (
     ALWAYS,
     NEVER,
+    Flags,
     integers,
     milliseconds,
     of_type,
@@ -27,6 +29,10 @@ IN_ORDER: Final = ("finished", "drained", "lost")
 """Outcomes after which turns not yet attempted are no attempts: the run itself ended there."""
 WHOLE: Final = ("finished", "drained")
 """Outcomes of sessions whose end was seen: what is missing in them did not come."""
+IMPATIENT: Final = ("timeout", "silent", *IN_ORDER)
+"""Outcomes of sessions that the target did not end: they waited, and the wait came to no end."""
+ALLOWANCE_NS: Final = 1_000_000_000
+"""How long any session may take to become ready without being called slow."""
 
 _NOTES: Final = {
     "started_ns": "bench.start",
@@ -36,12 +42,24 @@ _NOTES: Final = {
     "opened_ns": "bench.microphone",
     "ended_ns": "bench.end",
 }
-_MESSAGES: Final = {"created_ns": "session.created", "ready_ns": "session.updated"}
+_MESSAGES: Final = {
+    "created_ns": ("session.created", "in"),
+    "ready_ns": ("session.updated", "in"),
+    "update_sent_ns": ("session.update", "out"),
+}
+_STAGES: Final = {
+    "connected": "a TCP connection",
+    "secured": "the TLS handshake",
+    "upgraded": "the WebSocket upgrade",
+    "created": "session.created",
+    "opened": "session.updated",
+}
 _ORDER: Final = [
     "worker", "slot", "script", "setting", "marker", "address", "outcome", "reason", "close_code",
     "scheduled_ns", "started_ns", "connected_ns", "secured_ns", "upgraded_ns", "created_ns",
-    "ready_ns", "opened_ns", "ended_ns", "planned_turns", "input_format", "output_format",
-    "prefix_padding_ns", "jitter_ns", "reads", "stamped", "measured",
+    "update_sent_ns", "ready_ns", "opened_ns", "ended_ns", "planned_turns", "input_format",
+    "output_format", "prefix_padding_ns", "jitter_ns", "reads", "stamped", "measured", "awaited",
+    "in_vain",
 ]  # fmt: skip
 
 
@@ -52,8 +70,8 @@ def sessions_table(events: pd.DataFrame, plan: dict[str, Any]) -> pd.DataFrame:
     notes = events[events["direction"] == "note"]
     for column, kind in _NOTES.items():
         table[column] = _first(notes, kind, "note")["at_ns"].astype("Int64")
-    for column, kind in _MESSAGES.items():
-        table[column] = _first(events, kind, "in")["at_ns"].astype("Int64")
+    for column, (kind, direction) in _MESSAGES.items():
+        table[column] = _first(events, kind, direction)["at_ns"].astype("Int64")
     bare = table["secured_ns"].isna() & table["upgraded_ns"].notna()
     table.loc[bare, "secured_ns"] = table.loc[bare, "connected_ns"]
 
@@ -92,7 +110,28 @@ def sessions_table(events: pd.DataFrame, plan: dict[str, Any]) -> pd.DataFrame:
     ended = integers(table["ended_ns"], NEVER)
     started = integers(table["started_ns"], ALWAYS)
     table["measured"] = (started < stop) & (ended >= begin)
+    table["awaited"], table["in_vain"] = _waits_in_vain(table)
     return table[_ORDER]
+
+
+def _waits_in_vain(sessions: pd.DataFrame) -> tuple[NDArray[np.object_], Flags]:
+    """By session: what it never got ("" where it was ready), and whether it waited in vain.
+
+    It did where it gave up, or where the run ended a wait that was longer than that of any session
+    that was let in: whoever had just dialled is no failure.
+    """
+    ready = sessions["opened_ns"].notna().to_numpy()
+    awaited = np.full(len(sessions), "", object)
+    for stage, words in reversed(_STAGES.items()):
+        awaited[sessions[f"{stage}_ns"].isna().to_numpy() & ~ready] = words
+    begin = integers(sessions["started_ns"], NEVER)
+    until = integers(sessions["opened_ns"].fillna(sessions["ended_ns"]), ALWAYS)
+    wait = np.where((begin == NEVER) | (until == ALWAYS), 0, until - begin)
+    longest = max(ALLOWANCE_NS, int(wait[ready].max(initial=0)))
+    outcome = sessions["outcome"]
+    gave_up = outcome.isin(IMPATIENT) & ~outcome.isin(IN_ORDER)
+    cut = outcome.isin(IN_ORDER).to_numpy() & (wait > longest)
+    return awaited, ~ready & (gave_up.to_numpy(bool) | cut)
 
 
 def span(plan: dict[str, Any]) -> tuple[int, int]:

@@ -44,6 +44,7 @@ from bench.analysis.quantile import (
     woodruff,
 )
 from bench.analysis.quirks import quirks
+from bench.analysis.readiness import connecting, session_sample
 from bench.analysis.sessions import span
 from bench.analysis.speech import WRITTEN
 from bench.analysis.tables import NEVER, Flags, Floats, Ints, integers, is_type
@@ -134,6 +135,7 @@ def summarise(
         "rows": rows,
         "outcomes": {word: int(outcomes.get(word, 0)) for word in OUTCOMES},
         "sessions": {"started": len(sessions), **_tally(sessions["outcome"])},
+        "connecting": connecting(sessions, plan)._asdict(),
         "addresses": _tally(sessions["address"][sessions["address"].fillna("") != ""]),
         "settings": _names(sessions, "setting"),
         "scripts": _names(sessions, "script"),
@@ -194,10 +196,7 @@ def _per_session(sessions: pd.DataFrame, bars: Bars) -> Iterator[dict[str, Any]]
     counted = sessions[sessions["measured"]]
     width = widths(bars, counted, PER_SESSION)
     for metric in PER_SESSION:
-        values = counted[metric.name].dropna()
-        none = np.zeros(len(values), bool)
-        sample = Sample(values.to_numpy(np.float64), none, np.arange(len(values)))
-        found = estimates(sample, QUANTILES)
+        found = estimates(session_sample(metric, counted), QUANTILES)
         yield from _statistics(metric, found, width=width.get(metric.name))
 
 

@@ -23,7 +23,7 @@ from bench.analysis.outcomes import (
     error_texts,
     idless_calls,
     judge_turns,
-    never_reached,
+    next_turns,
     patience,
 )
 from bench.analysis.peers import like_their_peers
@@ -136,7 +136,7 @@ def turns_table(events: pd.DataFrame, sessions: pd.DataFrame, run: dict[str, Any
     turns["as_of_ns"] = turns["begin_ns"]
     # Typed before they meet: a missing instant would turn a column of them into floats.
     scenario = (run.get("scenario") or {}).get("effective") or {}
-    missing = like_their_peers(never_reached(sessions, turns), turns, scenario)
+    missing = like_their_peers(next_turns(sessions, turns), turns, scenario)
     table = pd.concat([_tidy(turns, plan), _tidy(missing, plan)])
     return Told(
         table.sort_values(["session", "turn"], kind="stable", ignore_index=True),

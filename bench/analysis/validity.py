@@ -25,7 +25,8 @@ from bench.analysis.pace import (
     steal_share,
     throttled,
 )
-from bench.analysis.tables import integers
+from bench.analysis.sessions import ALLOWANCE_NS
+from bench.analysis.tables import ALWAYS, NEVER, integers
 from bench.analysis.words import remarks_on
 
 CLOCK_STEP_MS: Final = 50.0
@@ -41,6 +42,8 @@ BY_TARGET: Final = (
     "closed",
     "broken",
     "stalled",
+    "timeout",
+    "overloaded",
 )
 """Session outcomes that are the target's doing. Sessions missing for them make a result, not an
 invalid run; whether the generator was fit is for the other rules."""
@@ -53,26 +56,57 @@ def check_run(evidence: Evidence) -> list[Check]:
 
 
 def _sessions_held(evidence: Evidence) -> Iterator[Check]:
-    """Closed load: sessions open, on average over the measured phase, against those intended."""
+    """Closed load: sessions ready, on average over the measured phase, against those intended."""
     intended, bound = evidence.run["plan"].get("sessions"), evidence.bounds.sessions
     if intended is None:
         return
-    rows = evidence.measured_health()
-    held = float(rows.groupby("worker")["sessions_open"].mean().sum())
-    share = 100.0 * held / intended
-    text = f"{held:.1f} of {intended} sessions were open ({share:.0f} %, at least {bound:g} %)"
-    ended = evidence.sessions[evidence.sessions["outcome"].isin(BY_TARGET)]
-    explained = share < bound and ended["slot"].nunique() >= intended - held
-    if explained:
-        text += f"; the target refused or ended {len(ended)}, which its turns and the gates show"
-    if share >= bound or explained:
+    _, share, text = _load(evidence)
+    if share >= bound:
         yield kept("sessions", text, share, bound, "%")
         return
+    if shortfall(evidence):
+        yield kept("sessions", f"{text}: the target's doing", share, bound, "%")
+        return
+    rows = evidence.measured_health()
     low = rows[rows["sessions_open"] < bound / 100 * rows["sessions_intended"]]
     seconds = evidence.seconds(integers(low["at_ns"], 0))
     when = (float(seconds.min()) - 1.0, float(seconds.max())) if len(seconds) else (None, None)
     remedy = "connects were late or the target out of reach: use more workers, look at the outcomes"
     yield broken("sessions", text, remedy, share, bound, "%", when)
+
+
+def _load(evidence: Evidence) -> tuple[float, float, str]:
+    """(sessions held on average, their share of those intended in %, that in words)."""
+    intended, bound = evidence.run["plan"]["sessions"], evidence.bounds.sessions
+    connecting = float((evidence.summary.get("connecting") or {}).get("allowed") or 0.0)
+    rows = evidence.measured_health()
+    held = float(rows.groupby("worker")["sessions_open"].mean().sum()) + connecting
+    share = 100.0 * held / intended
+    text = f"{held:.1f} of {intended} sessions were ready ({share:.0f} %, at least {bound:g} %)"
+    return held, share, text
+
+
+def shortfall(evidence: Evidence) -> str:
+    """Why the load that was asked for was not held, where that is the target's doing; else "".
+
+    It refused or ended sessions, or let them wait, in at least as many slots as are missing. That
+    is a result: the run was fit, and the target does not hold so many.
+    """
+    if evidence.run["plan"].get("sessions") is None or not len(evidence.sessions):
+        return ""
+    intended, sessions = evidence.run["plan"]["sessions"], evidence.sessions
+    held, share, text = _load(evidence)
+    if share >= evidence.bounds.sessions:
+        return ""
+    by_target = sessions["outcome"].isin(BY_TARGET) | sessions["in_vain"].astype(bool)
+    until = integers(sessions["opened_ns"].fillna(sessions["ended_ns"]), ALWAYS)
+    waited = until - ALLOWANCE_NS > integers(sessions["started_ns"], NEVER)
+    guilty = sessions[by_target | waited]
+    if guilty["slot"].nunique() < math.floor(intended - held):
+        return ""
+    vain = int(guilty["in_vain"].sum())
+    said = f"; {vain} waited in vain" if vain else ""
+    return f"the target did not hold the load: on average {text}{said}"
 
 
 def _drained(evidence: Evidence) -> Iterator[Check]:

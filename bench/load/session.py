@@ -26,6 +26,8 @@ from bench.voice.effective import format_of
 
 CONNECT_TIMEOUT_NS = 15 * NS_PER_S
 CLOSE_TIMEOUT_NS = NS_PER_S
+_NEXT = {"connected": "TLS handshake", "secured": "WebSocket upgrade"}
+"""What a connection waits for next, by the stage that it has reached."""
 WRITE_TIMEOUT_NS = 30 * NS_PER_S
 """A socket that takes not one byte for so long has a peer that is gone."""
 
@@ -85,6 +87,7 @@ class Session:
         self._on_over = on_over
         self._began_ns = 0
         self._upgraded = False
+        self._awaited = "TCP connection"
         self._closing_since: int | None = None
         self._blocked_since: int | None = None
         self._bytes_sent = 0
@@ -96,6 +99,14 @@ class Session:
         self._turn_offset_ns: int | None = None
         self._turn_answer_ns: int | None = None
         self._turn_bytes = 0
+
+    @property
+    def talking(self) -> bool:
+        """Whether the caller has begun to talk: it is connected, and the server took its settings.
+
+        What is over is not ready any more.
+        """
+        return self._conversation.talking and not self.over
 
     # ── what the loop calls ──────────────────────────────────────────────────────────────────
 
@@ -143,9 +154,7 @@ class Session:
         """`due_ns` has come."""
         if not self._upgraded:
             if now_ns >= self._began_ns + CONNECT_TIMEOUT_NS:
-                self._happened(
-                    self.wire.abandon("unreachable", "no WebSocket within 15 s of connecting")
-                )
+                self._give_up_connecting()
         elif self._closing_since is not None:
             if now_ns >= self._closing_since + CLOSE_TIMEOUT_NS:
                 self._happened(self.wire.abandon("", ""))
@@ -180,8 +189,15 @@ class Session:
             else:
                 self._end(happening)
 
+    def _give_up_connecting(self) -> None:
+        """Who accepts no connection is not there; who accepts one and goes no further is slow."""
+        outcome = "unreachable" if self._awaited == "TCP connection" else "timeout"
+        waited = CONNECT_TIMEOUT_NS // NS_PER_S
+        self._happened(self.wire.abandon(outcome, f"no {self._awaited} within {waited} s"))
+
     def _reached(self, stage: str, at_ns: int) -> None:
         self._note(Note(f"bench.{stage}", at_ns))
+        self._awaited = _NEXT.get(stage, self._awaited)
         if stage == "upgraded":
             self._upgraded = True
             self._conversation.open(at_ns)

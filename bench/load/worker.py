@@ -138,11 +138,12 @@ class Worker:
             return self._slots
         mine = self._schedule[self.index :: self.workers]
         due = sum(self._start_ns + at <= monotonic_ns() for at in mine)
-        return due if not self.open_load else len(self._loop.sessions)
+        return due if not self.open_load else self.open_sessions
 
     @property
     def open_sessions(self) -> int:
-        return len(self._loop.sessions)
+        """Sessions that are ready: whoever waits to be let in holds no call."""
+        return sum(session.talking for session in self._loop.sessions.values())
 
     def run_session(self, slot: int, lap: int, scheduled_ns: int) -> str:
         """Start the `lap`-th session of a slot and wait for its end; returns its outcome."""
@@ -298,6 +299,7 @@ class Worker:
         return {
             "worker": self.index,
             "open": self.open_sessions,
+            "waiting": len(self._loop.sessions) - self.open_sessions,
             "started": self._started,
             "turns": self.turns,
             "failed": self.failed,

@@ -13,7 +13,7 @@ definition must never look like a changed server (measurement.md, flaw F22).
 
 from typing import NamedTuple
 
-VERSION = 3
+VERSION = 4
 
 
 class Instant(NamedTuple):
@@ -413,6 +413,14 @@ _ALL = (
     Metric("sessions", "count", "session", "1", "higher", "Sessions started."),
     Metric(
         "failed_turns", "count", "turn", "1", "lower", "Turns whose outcome is neither ok nor cut."
+    ),
+    Metric(
+        "unreached_turns",
+        "count",
+        "turn",
+        "1",
+        "lower",
+        "Planned turns that nobody came to: their session had failed before. In no share.",
     ),
     Metric(
         "errors", "count", "event", "1", "lower", "error messages received in the measured phase."

@@ -169,6 +169,11 @@ class Conversation:
         self._sent_until_ns = 0
         self._awaited_ns: int | None = None
 
+    @property
+    def talking(self) -> bool:
+        """Whether the microphone has been opened: the session was ready."""
+        return self._microphone is not None
+
     # ── the driver's four calls ──────────────────────────────────────────────────────────────
 
     def open(self, now_ns: int) -> None:
