@@ -37,7 +37,7 @@ improved without running again. The way of the data, one module a step::
     summary     summary.json (counts: what is counted and not timed)
     validity    was the generator honest: all rules, and remarks
     ruling      one gate against one statistic
-    enough      whether there are samples enough to rule, and how many sessions more would do
+    enough      whether there are samples enough to rule, and which run would have them
     interim     a look at the last seconds of a run that still goes on, and when it ends it
     explaining  why a ruling came out so, and what would change it
     filtered    figures of some turns only, for gates with a filter

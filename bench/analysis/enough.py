@@ -27,8 +27,8 @@ A row, here, is one of the summary or an entry of a verdict: `value`, `low`, `hi
 import math
 from typing import Any, Final, NamedTuple
 
-from bench.analysis.quantile import ALIKE, FEW_SESSIONS, exact, needed
-from bench.plan.gates import QUANTILES, Gate
+from bench.analysis.quantile import ALIKE, FEW_SESSIONS, exact
+from bench.plan.gates import Gate, needed
 from bench.plan.metrics import METRICS
 
 MOST_TIMES: Final = 100.0
@@ -84,8 +84,7 @@ def wanted(gate: Gate) -> int:
     """Samples without which a quantile is not seen beyond, or a mean is no mean; 0: any will do."""
     if gate.statistic == "mean":
         return FEW_SESSIONS
-    q = QUANTILES.get(gate.statistic)
-    return 0 if q is None else needed(q if upper(gate) else 1 - q)
+    return 0 if gate.promised is None else needed(gate.promised)
 
 
 def short(gate: Gate, row: dict[str, Any]) -> int:
@@ -160,8 +159,7 @@ def _surely(gate: Gate, row: dict[str, Any], limit: float) -> float | None:
 def _length(gate: Gate, row: dict[str, Any], wanted_: float, ran: Ran) -> float | None:
     """How many seconds must be measured for so many effective samples; None: no number will do.
 
-    What a quantile wants, sessions of one turn each would have: of few sessions likeness is not
-    known, and a usual one is supposed.
+    Of few sessions nobody knows how alike their turns are, and the usual is supposed.
     """
     by_session = METRICS[gate.metric].of == "session"
     now = ran.sessions(ran.measured_s)

@@ -37,10 +37,11 @@ from scipy import stats
 
 from bench.analysis.bootstrap import draws_of, quantiles_of, redrawn
 from bench.analysis.tables import Flags, Floats
+from bench.plan import gates
 
-CONFIDENCE: Final = 0.95
+CONFIDENCE: Final = gates.CONFIDENCE
 RESAMPLES: Final = 1000
-FEW_SESSIONS: Final = 5
+FEW_SESSIONS: Final = gates.FEW_SESSIONS
 """With fewer the likeness within sessions cannot be told from chance."""
 ALIKE: Final = 0.2
 """The correlation of yes and no within sessions that is supposed where none can be measured. Where
@@ -255,11 +256,3 @@ def per_attempt(events: int, n: int) -> Estimate:
     low = 0.0 if events == 0 else float(stats.chi2.ppf(tail, 2 * events)) / 2
     high = float(stats.chi2.ppf(1 - tail, 2 * events + 2)) / 2
     return Estimate(100 * events / n, 100 * low / n, 100 * high / n, n)
-
-
-def needed(q: float) -> int:
-    """Samples, none of them beyond a limit, that show at 95 % that the quantile is not either.
-
-    p99: 299, p95: 59, p90: 29, p50: 5 (exact binomial; smallest n with q^n ≤ 5 %).
-    """
-    return int(np.ceil(np.log(1 - CONFIDENCE) / np.log(q)))

@@ -161,7 +161,7 @@ def remarks_on(words: dict[str, Any]) -> Iterator[str]:
     if "character" in by_unit:
         told = (
             f"{one['errors']} of {one['words']} {unit}s ({100 * one['errors'] / one['words']:.3g} "
-            f"%, {one['turns']} turns)"
+            f"%, {_turns(one['turns'])})"
             for unit, one in sorted(by_unit.items())
         )
         yield (
@@ -170,11 +170,15 @@ def remarks_on(words: dict[str, Any]) -> Iterator[str]:
         )
     if unread:
         yield (
-            f"word_error_rate: in {unread['turns']} turn{'s' if unread['turns'] > 1 else ''} with "
+            f"word_error_rate: in {_turns(unread['turns'])} with "
             "a number in digits no way to say it in English fits, and it may count as an error: "
             f"said {_quoted(unread['said'])}, heard {_quoted(unread['heard'])}; spell numbers in "
             "the corpus as the target does"
         )
+
+
+def _turns(number: int) -> str:
+    return f"{number} turn{'' if number == 1 else 's'}"
 
 
 def _quoted(text: str) -> str:

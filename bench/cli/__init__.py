@@ -143,7 +143,7 @@ def run(
     options = Options(
         scenario, target, dialect, sessions, duration, workers, tuple(gate or ()), gates, baseline,
         allow, tuple(set_ or ()), out_, web_port if web else None, yes, price_per_minute,
-        probe_first, pin, max_minutes, max_cost, abort_on_fail, abort_window,
+        probe_first, pin, max_minutes, max_cost, abort_on_fail, abort_window, foretold=True,
     )  # fmt: skip
     folder, interrupted = run_scenario(options, talk)
     code = _settle(folder, as_json=as_json)

@@ -3,7 +3,7 @@
 import resource
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing, nullcontext
 from datetime import datetime
 from functools import partial
@@ -17,6 +17,7 @@ from rich.console import Console
 from bench.cli.cores import confined, share_out
 from bench.cli.live import Live
 from bench.cli.neighbours import Neighbours
+from bench.cli.outlook import outlook
 from bench.cli.probe import probe_for_run
 from bench.cli.processes import Crew, Reference, need_port, reach
 from bench.cli.spending import Meter, cap_of, check_cap, session_minutes
@@ -74,6 +75,7 @@ class Options(NamedTuple):
     max_cost: float | None = None
     abort_on_fail: bool = False
     abort_window: str | None = None
+    foretold: bool = False
 
 
 class Limits(NamedTuple):
@@ -95,13 +97,18 @@ def run(options: Options, talk: Console) -> tuple[RunFolder, bool]:
     if job.scenario.reference.profile:
         load_profile(Path(job.scenario.reference.profile))
     limits = Limits(_meter(job, options), _window(job, options))
+    place = options.out or new_folder(job.name)
+    foretold = list(outlook(job, place, options.price_per_minute)) if options.foretold else []
     if not job.target.loopback:
+        _foretell(foretold, talk)
         _warn(job, options, talk)
     if job.target.url:
         reach(job.target.url)
     if options.web is not None:
         need_port("127.0.0.1", options.web, "--web-port")
-    folder = RunFolder.create(options.out or new_folder(job.name))
+    folder = RunFolder.create(place)
+    if job.target.loopback:  # nothing refuses it any more: a refusal is one line
+        _foretell(foretold, talk)
     facts = describe(job, options.workers)
     facts["pinned"] = cores is not None
     if options.baseline is not None:
@@ -231,6 +238,11 @@ def _window(job: Job, options: Options) -> int:
 
 def _probe_cost(job: Job) -> Cost:
     return estimate(str(job.corpus.folder), only=sittings_for(job.target.dialect))
+
+
+def _foretell(lines: Sequence[str], talk: Console) -> None:
+    for line in lines:
+        talk.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _warn(job: Job, options: Options, talk: Console) -> None:

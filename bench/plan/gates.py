@@ -20,6 +20,7 @@ statistic that does not fit its kind, a metric that the script can never yield o
 nothing can meet is an error.
 """
 
+import math
 import operator
 import re
 from collections.abc import Collection, Sequence
@@ -45,6 +46,11 @@ _UNITS = {
     "/s": {"": 1.0, "/s": 1.0},
 }
 _UNITS["1"] = {"": 1.0, "/s": 1.0}
+
+CONFIDENCE = 0.95
+"""Of every interval, and so of every verdict."""
+FEW_SESSIONS = 5
+"""From fewer sessions not more than one turn of each counts: how alike they are cannot be told."""
 
 _BEYOND = ("spurious", "word_error_rate")
 """Shares that may pass 100 %."""
@@ -86,12 +92,26 @@ class Gate(NamedTuple):
         return f"{self.statistic}({self.metric}{only})"
 
     @property
+    def promised(self) -> float | None:
+        """The share of samples that a quantile wants on the right side; None: it is no quantile."""
+        q = QUANTILES.get(self.statistic)
+        return q if q is None or self.operator in {"<", "<="} else 1 - q
+
+    @property
     def against_baseline(self) -> bool:
         return self.limit is None
 
     def holds(self, value: float, limit: float) -> bool:
         """Whether `value` is on the right side of `limit`."""
         return bool(OPERATORS[self.operator](value, limit))
+
+
+def needed(q: float) -> int:
+    """Samples, none of them beyond a limit, that show at 95 % that the quantile is not either.
+
+    p99: 299, p95: 59, p90: 29, p50: 5 (exact binomial; smallest n with q^n ≤ 5 %).
+    """
+    return math.ceil(math.log(1 - CONFIDENCE) / math.log(q))
 
 
 def nearest(word: str, valid: Collection[str]) -> str:

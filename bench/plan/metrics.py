@@ -405,7 +405,8 @@ _ALL = (
         "word",
         "%",
         "lower",
-        "Words of the input transcription that are wrong, of the words that were said.",
+        "Words of the input transcription that are wrong, of the words that were said; "
+        "characters, where a script has no blanks.",
         needs="speech",
     ),
     # ── counts ──

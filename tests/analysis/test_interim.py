@@ -169,7 +169,8 @@ def test_a_look_at_everything_judges_as_the_end_does(tmp_path, scratch):
     folder = under_way(tmp_path / "going", *stories, gates=gates)
     before = sorted(path.name for path in folder.rglob("*"))
     look = look_at(folder, 60 * S, ORIGIN_NS + 60 * S, scratch)
-    analysed(tmp_path / "ended", *stories, gates=gates, seconds=60)
+    plan = {"measured_to_ns": ORIGIN_NS + 60 * S}
+    analysed(tmp_path / "ended", *stories, gates=gates, seconds=60, plan=plan)
     at_end = weigh_run(tmp_path / "ended", [parse_gate(text) for text in gates], None)["gates"]
     assert [one._asdict() for one in look.rulings] == at_end
     assert {one["verdict"] for one in at_end} == {"pass", "fail", "inconclusive"}

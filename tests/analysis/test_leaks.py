@@ -348,8 +348,8 @@ def test_a_reply_in_chinese_that_says_what_another_caller_said_is_a_leak(tmp_pat
         10_000,
         "response.output_audio_transcript.done",
         response_id="r1",
-        detail="您说：我想订一张去北京的票。",
-    )  # noqa: RUF001
+        detail="您说：我想订一张去北京的票。",  # noqa: RUF001
+    )
     (leak,) = found(tmp_path, one, other)
     assert (leak["session"], leak["of_session"]) == (1, 0)
 

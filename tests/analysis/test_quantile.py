@@ -8,12 +8,11 @@ from hypothesis import strategies as st
 from bench.analysis.quantile import (
     Sample,
     estimates,
-    needed,
     per_attempt,
     proportion,
     woodruff,
 )
-from bench.plan.gates import QUANTILES
+from bench.plan.gates import QUANTILES, needed
 
 
 def sample(values, cluster=None, censored=()):

@@ -198,7 +198,7 @@ def test_words_and_characters_are_never_added_in_silence():
         "word": {"words": 4, "errors": 1, "turns": 2},
     }
     (remark,) = remarks_on(told)
-    assert "1 of 3 characters (33.3 %, 1 turns) and 1 of 4 words (25 %, 2 turns)" in remark
+    assert "1 of 3 characters (33.3 %, 1 turn) and 1 of 4 words (25 %, 2 turns)" in remark
     assert list(remarks_on(tally(measured(turn())))) == []
 
 

@@ -7,10 +7,21 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from bench.cli.outlook import speech_of
+from bench.cli.run import Options, job_of
+from bench.plan.arrivals import arrivals
+from bench.plan.forecast import forecast
 from tests.virtual_run import virtual_run
 
 ROOT = Path(__file__).parents[2]
 SCENARIOS = sorted((ROOT / "scenarios").glob("*.toml"))
+
+
+def foreseen(path):
+    """What is expected of it before it starts."""
+    job = job_of(Options(path))
+    starts = arrivals(job.scenario.load, job.scenario.seeds.arrivals)
+    return forecast(job.scenario, starts, speech_of(job))
 
 
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
@@ -26,6 +37,9 @@ def test_a_scenario_passes_by_its_own_gates_and_loses_nothing(path, tmp_path, mo
     assert summary["unhonoured"] == []
     sessions = pd.read_parquet(folder.sessions)
     assert set(sessions.outcome) <= {"finished", "drained"}
+    expected, attempted = foreseen(path), summary["outcomes"]
+    assert expected.turns == pytest.approx(sum(attempted.values()) - attempted["cut"], rel=0.2)
+    assert expected.sessions == pytest.approx(len(sessions), rel=0.3)
     assert folder.report.stat().st_size > 100_000
 
 

@@ -10,7 +10,7 @@ What is positive in every run is compared as a ratio, for a shift between runs i
 zero or negative, and shares, as a difference. `low` and `high` are the interval of the difference
 in the metric's unit, of ratios that of the ratio times the second side's value.
 
-A quantile needs samples beyond it (`quantile.needed`), or it has no verdict. One that lies beyond
+A quantile needs samples beyond it (`gates.needed`), or it has no verdict. One that lies beyond
 every wait in some runs has no value; only where it does in all runs of one side and in none of the
 other is that a change that can be told, by counting the ways to deal the runs.
 
@@ -40,10 +40,10 @@ from bench.analysis.comparing.levels import (
 )
 from bench.analysis.comparing.side import SHARES, TOLD, RunSample
 from bench.analysis.measure import PER_SESSION, PER_TURN
-from bench.analysis.quantile import CONFIDENCE, needed
+from bench.analysis.quantile import CONFIDENCE
 from bench.analysis.stages import WAITS
 from bench.analysis.tables import Floats
-from bench.plan.gates import QUANTILES
+from bench.plan.gates import QUANTILES, needed
 from bench.plan.metrics import METRICS, Metric
 
 STATISTICS: Final = ("p50", "p90", "p95", "p99")
