@@ -58,6 +58,7 @@ class Role(NamedTuple):
             jitter_buffer_ns=caller.jitter_buffer,
             flush=caller.flush,
             truncate=caller.truncate,
+            greeting=caller.greeting == "hear",
         )
         return Conversation(self.play(number), self.asked, record, manners, name=f"s{number}")
 

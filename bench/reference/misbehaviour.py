@@ -32,6 +32,7 @@ HABITS: Final = (
     "previous_null",
     "refuse_g711",
     "g711_truncate_thirds",
+    "greeting",
 )
 """Quirks that a session has from its first message to its last, or never."""
 
@@ -65,6 +66,8 @@ class Quirks(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A request for G.711 is silently turned into PCM16 at 24 kHz."""
     g711_truncate_thirds: Rate = 0.0
     """Truncation of G.711 counts 24 bytes a ms: its bound is a third of the true length."""
+    greeting: Rate = 0.0
+    """The agent speaks first: a response after the first session.updated that nobody asked for."""
 
     filler: Rate = 1.0
     """Of responses, where providerData.responsiveness.enabled: a "hmm" before the answer."""

@@ -11,7 +11,8 @@ virtual time) makes four calls:
 * `next_due()`, the earliest instant at which `poll` will have something, absent new messages.
 
 It passes through three phases. *Greeting*: session.created is answered with session.update.
-*Talking*, from session.updated on: the microphone is open and the script is played. *Over*: the
+*Talking*, from session.updated on: the microphone is open and the script is played, if
+so told after the agent's own greeting was heard. *Over*: the
 script has ended, was wound down, or the session could not begin; `outcome` says which.
 
 What the other side is doing is kept in `bench.voice.agent`, what holds in the session in
@@ -110,6 +111,11 @@ class Manners(NamedTuple):
     jitter_buffer_ns: int = 0
     flush: bool = True
     truncate: bool = False
+    greeting: bool = False
+
+
+class _Greeting(NamedTuple):
+    """What the caller does before its script, if so told: the agent speaks first, and is heard."""
 
 
 class Conversation:
@@ -152,7 +158,7 @@ class Conversation:
         self._microphone: Microphone | None = None
         self._playout = Playout(manners.jitter_buffer_ns)
         self._agent = Agent()
-        self._direction: Direction | None = None
+        self._direction: Direction | _Greeting | None = None
         self._began_ns = 0
         self._ends_ns: int | None = None
         self._gives: Any = None
@@ -178,7 +184,7 @@ class Conversation:
         if react is not None:
             react(self, message, at_ns)
         direction = self._direction
-        if isinstance(direction, Hear | HearOut | Await):
+        if isinstance(direction, Hear | HearOut | Await | _Greeting):
             if isinstance(direction, Await) and self._is_awaited(direction, message):
                 self._awaited_ns, self._gives = at_ns, message
             self._ends_ns = self._ends()
@@ -243,6 +249,8 @@ class Conversation:
             self._microphone = Microphone(at_ns, self._manners.chunk_ns, effective.input)
             self._began_ns = self._ends_ns = at_ns
             self._agent.progress_ns = at_ns
+            if self._manners.greeting:
+                self._direction, self._ends_ns = _Greeting(), self._patience_ns()
             detail = {
                 **effective.facts(),
                 "chunk_ms": self._manners.chunk_ns // NS_PER_MS,
@@ -406,7 +414,7 @@ class Conversation:
                 return max(began, self._sent_until_ns + 1)
             case Pause(duration_ns):
                 return began + duration_ns
-            case Hear() | HearOut() as listening:
+            case Hear() | HearOut() | _Greeting() as listening:
                 return self._hears(getattr(listening, "duration_ns", None))
             case Await():
                 given_up = began + self._manners.answer_timeout_ns
@@ -446,6 +454,10 @@ class Conversation:
         if isinstance(direction, Commit):
             agent.touched(at_ns)
             self._send(client.InputAudioBufferCommit(), at_ns)
+        if isinstance(direction, _Greeting):
+            self._note("bench.greeted" if agent.answered else "bench.ungreeted", at_ns)
+            agent.give_up()
+            agent.spoken_to(at_ns, opens_turn=True)  # no reply to what the script says first
         if not isinstance(direction, Hear | HearOut):
             return
         patient = agent.answered or (
