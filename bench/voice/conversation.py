@@ -71,6 +71,8 @@ UNGREETED_NS = 2 * NS_PER_S
 """After this long without session.created, session.update is sent all the same (older servers)."""
 ALREADY_ACTIVE = "conversation_already_has_active_response"
 """No other response can begin: what was owed will not come."""
+BENIGN = ("response_cancel_not_active",)
+"""Error codes that are a race and no failure: the reply ended before the cancel arrived."""
 PROVOKED = "-provoked"
 """How the event_id of a message ends that is wrong on purpose."""
 
@@ -211,6 +213,12 @@ class Conversation:
             return self._opened_ns + wait
         ends, due = self._ends_ns, self._microphone.due_ns
         return due if ends is None or due < ends else ends
+
+    @property
+    def doing(self) -> tuple[Direction | None, int]:
+        """The direction of the script that is under way, and since when; None before the first."""
+        direction = None if isinstance(self._direction, _Greeting) else self._direction
+        return direction, self._began_ns
 
     def wind_down(self) -> None:
         """Begin nothing new: what is being said and answered is finished, then it is over."""
