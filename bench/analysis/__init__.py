@@ -33,7 +33,7 @@ improved without running again. The way of the data, one module a step::
     bars        the error bar of every latency, from its own two stamps
     measure     instants ▶ intervals in ms, shares (drift: over a session)
     quantile    the estimator, its intervals (bootstrap: sessions drawn again)
-    words, grammar, leaks, honoured, messages, quirks   was all of it right
+    words, grammar, leaks, honoured, messages, quirks, greetings   was all of it right
     summary     summary.json (counts: what is counted and not timed)
     validity    was the generator honest: all rules, and remarks
     ruling      one gate against one statistic

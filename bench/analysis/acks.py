@@ -21,7 +21,6 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.bars import Bars
-from bench.analysis.errors import BENIGN
 from bench.analysis.quantile import Sample
 from bench.analysis.sessions import WHOLE
 from bench.analysis.tables import (
@@ -40,7 +39,7 @@ from bench.analysis.tables import (
     sent_ns,
 )
 from bench.plan.metrics import METRICS
-from bench.voice.conversation import ALREADY_ACTIVE
+from bench.voice.conversation import ALREADY_ACTIVE, BENIGN
 
 PATIENCE_NS: Final = 10_000_000_000
 """How long callers wait for one answer before they ask again (the scenario's answer_timeout)."""

@@ -16,10 +16,8 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.tables import Flags, is_type, parsed
-from bench.voice.conversation import PROVOKED
+from bench.voice.conversation import BENIGN, PROVOKED
 
-BENIGN: Final = ("response_cancel_not_active",)
-"""Error codes that are a race and no failure: the reply ended before the cancel arrived."""
 _BARE: Final = "errorType:"
 _NAMELESS: Final = "(no code)"
 PROVOKED_MARK: Final = " (provoked)"

@@ -28,6 +28,7 @@ from bench.analysis.bars import Bars, causes, error_of, widths
 from bench.analysis.counts import counts, is_counted, usage
 from bench.analysis.errors import errors_by_code
 from bench.analysis.grammar import total, violations
+from bench.analysis.greetings import greetings
 from bench.analysis.honoured import count_unhonoured, differences, unhonoured
 from bench.analysis.leaks import leaks
 from bench.analysis.measure import PER_SESSION, PER_TURN, about, in_vain_until
@@ -75,8 +76,8 @@ _ABOUT: Final = {
     "Clopper-Pearson; spurious: Garwood",
     "errors": "error_p50 and error_p99: how wide the error bars of the samples' own stamps are",
     "set_aside": "measured turns that a bad second of their worker touched are in no figure",
-    "whole_run": "messages, errors_by_code, quirks, violations, leaks and unhonoured are over the "
-    "whole run, all else over its measured phase",
+    "whole_run": "messages, errors_by_code, quirks, greetings, violations, leaks and unhonoured "
+    "are over the whole run, all else over its measured phase",
 }
 
 
@@ -144,6 +145,7 @@ def summarise(
         "messages": messages,
         "errors_by_code": errors_by_code(events),
         "quirks": quirks(events),
+        "greetings": greetings(events, told.said),
         "violations": broken,
         "leaks": leaked,
         "unhonoured": unhonoured(asked),

@@ -206,6 +206,7 @@ def remarks(evidence: Evidence) -> list[str]:
             f"the kernel stamped nothing in {share:.0f} % of reads: arrivals there are stamped "
             "before parsing, and their error bars reach back to when the socket was last empty"
         )
+    found += _greeted(evidence.summary.get("greetings") or {})
     addresses = evidence.summary.get("addresses") or {}
     if len(addresses) > 1:
         told = ", ".join(f"{address} ({count})" for address, count in addresses.items())
@@ -236,6 +237,22 @@ def remarks(evidence: Evidence) -> list[str]:
     found += remarks_on(evidence.summary.get("words") or {})
     found += _blind(looks, (ended or {}).get("gate"), evidence.run.get("plan") or {})
     return found
+
+
+def _greeted(told: dict[str, Any]) -> Iterator[str]:
+    """Agents that spoke first, and those that did not although their callers waited for it."""
+    if unasked := told.get("unasked", {}).get("count"):
+        yield (
+            f"{unasked} of {told['sessions']} sessions were greeted unasked (first: session "
+            f"{told['unasked']['first']}): their callers talked over it, which may have shifted "
+            'the first turn; set caller.greeting = "hear" to have it heard out'
+        )
+    if missing := told.get("missing", {}).get("count"):
+        yield (
+            f"{missing} of {told['sessions']} sessions waited for a greeting that did not come "
+            f"(first: session {told['missing']['first']}) until caller.answer_timeout was over; "
+            'set caller.greeting = "ignore" where the agent does not speak first'
+        )
 
 
 def _blind(looks: dict[str, Any], by: str | None, plan: dict[str, Any]) -> Iterator[str]:

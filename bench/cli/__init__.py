@@ -150,6 +150,35 @@ def run(
     raise typer.Exit(EXIT_INTERRUPTED if interrupted else code)
 
 
+@app.command(epilog='Example: bench check scenarios/demo.toml --set caller.gap="1s"')
+def check(
+    scenario: Annotated[Path, typer.Argument(help="A scenario file (TOML).")],
+    target: Annotated[
+        str, typer.Option(help="Whose dialect is spoken; nothing is connected to.")
+    ] = "reference",
+    dialect: Annotated[str | None, typer.Option(help="inworld or openai, for a URL.")] = None,
+    gate: Annotated[list[str] | None, typer.Option(help="A gate, added to the others.")] = None,
+    gates: Annotated[str | None, typer.Option(help="The scenario's gate profile.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value: override the scenario.")
+    ] = None,
+    profile: Annotated[
+        Path | None, typer.Option(help="How the reference server behaves (TOML).")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Play a scenario dry: a session of each kind, in virtual time. Exit 2 names its problems."""
+    from bench.cli.check import print_check  # noqa: PLC0415
+    from bench.cli.run import Options, job_of  # noqa: PLC0415
+
+    options = Options(
+        scenario, target, dialect, gates=tuple(gate or ()), profile=gates,
+        assignments=tuple(set_ or ()),
+    )  # fmt: skip
+    fit = print_check(job_of(options), profile, out, as_json=as_json)
+    raise typer.Exit(0 if fit else 2)
+
+
 def _settle(folder: Any, *, as_json: bool, as_markdown: bool = False) -> int:
     from bench.cli.settle import settle  # noqa: PLC0415
 

@@ -9,6 +9,7 @@ changing one leaves the others as they were.
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from itertools import product
 from random import Random
 from typing import Any, NamedTuple
 
@@ -58,6 +59,7 @@ class Role(NamedTuple):
             jitter_buffer_ns=caller.jitter_buffer,
             flush=caller.flush,
             truncate=caller.truncate,
+            greeting=caller.greeting == "hear",
         )
         return Conversation(self.play(number), self.asked, record, manners, name=f"s{number}")
 
@@ -77,8 +79,15 @@ class Casting:
 
     def role(self, number: int, slot: int, lap: int) -> Role:
         """The role of session `number`, which is the `lap`-th of its slot."""
-        kind, part = self._kind(slot, lap), self._part(slot, lap)
         setting = self._settings[(slot + lap) % len(self._settings)]
+        return self._cast(self._kind(slot, lap), setting, self._part(slot, lap), number)
+
+    def every(self) -> Iterator[Role]:
+        """A role for each kind of conversation and each setting."""
+        for number, (kind, setting) in enumerate(product(self._kinds, self._settings)):
+            yield self._cast(kind, setting, self._part(number, 0), number)
+
+    def _cast(self, kind: Ingredient, setting: Setting, part: Part, number: int) -> Role:
         turns = SCRIPTS[kind.script].turns(part) if kind.script in SCRIPTS else len(part.lines)
         session = {**setting.session, **kind.session}
         return Role(

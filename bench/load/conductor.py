@@ -202,7 +202,7 @@ class Conductor:
         start_ns = monotonic_ns() + LEAD_NS
         measured_ns = start_ns + load.warmup
         end_ns = measured_ns + load.duration
-        self._start_ns, self._asked = start_ns, self._load
+        self._start_ns = start_ns
         folder.update(
             processes=self._processes,
             plan={
@@ -220,6 +220,7 @@ class Conductor:
             self.worker.begin(start_ns)
         self._begun = True
         if self._owned:
+            self._asked = self._load
             watching = gevent.spawn(self._watch, start_ns, measured_ns, end_ns)
             watching.link_exception(lambda broken: self._give_up(_unfit("", broken.exception)))
 

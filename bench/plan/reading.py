@@ -182,6 +182,11 @@ def _rules(scenario: Scenario) -> list[tuple[str, bool, str]]:
         ),
         ("load.duration", load.duration <= 0, "must be above zero"),
         ("caller.answer_timeout", scenario.caller.answer_timeout <= 0, "must be above zero"),
+        (
+            "caller.greeting",
+            scenario.caller.greeting not in {"ignore", "hear"},
+            f"{scenario.caller.greeting!r}; valid are: ignore, hear",
+        ),
         *(
             (
                 f"health.{name}",

@@ -35,6 +35,8 @@ class Caller(Struct, frozen=True, forbid_unknown_fields=True):
     changes:           reconfigure: what session.update changes, one after the other
     refused_changes:   reconfigure: changes that the server must refuse
     answer_timeout:    how long after the end of speech the caller waits for an answer
+    greeting:          "hear": the agent speaks first; the script begins once that was heard out, or
+                       after `answer_timeout` without it. "ignore": the script begins at once
     jitter_buffer:     how long the player holds the first chunk back
     flush:             empty the player when the server hears an interruption, as real clients do
     truncate:          and tell the server how much was heard
@@ -50,6 +52,7 @@ class Caller(Struct, frozen=True, forbid_unknown_fields=True):
     changes: tuple[dict[str, Any], ...] = ()
     refused_changes: tuple[dict[str, Any], ...] = ()
     answer_timeout: Duration = Duration.parse("10s")
+    greeting: str = "ignore"
     jitter_buffer: Duration = Duration.parse("0ms")
     flush: bool = True
     truncate: bool = False

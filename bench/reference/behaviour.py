@@ -97,6 +97,7 @@ class Behaviour:
             habit for habit in HABITS if draws.happens(habit, getattr(profile.quirks, habit))
         )
         self.frame = framing_of(habits)
+        self._greets = "greeting" in habits
         self._schedule = schedule = Schedule(f"event_{name}", accent_of(habits))
         self._settings = settings = Settings(
             self._manners,
@@ -221,6 +222,9 @@ class Behaviour:
             return
         self._listening.configure()
         self._schedule.say(say.SessionUpdated(session=self._settings.effective), "client")
+        if self._greets:
+            self._greets = False
+            self._responding.begin(None)
 
     def _clear_output(self, message: ask.OutputAudioBufferClear) -> None:
         """OpenAI has an output buffer on WebRTC and SIP alone; Inworld lists the message."""

@@ -52,6 +52,7 @@ HABITS: Final = (
     "unknown_types",
     "nameless_calls",
     "idless_calls",
+    "greeting",
 )
 """Quirks that a session has from its first message to its last, or never."""
 
@@ -125,6 +126,8 @@ class Quirks(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Tool calls have no name, in any message."""
     idless_calls: Rate = 0.0
     """Tool calls have no call_id, in any message."""
+    greeting: Rate = 0.0
+    """The agent speaks first: a response after the first session.updated that nobody asked for."""
 
     filler: Rate = 1.0
     """Of responses, where providerData.responsiveness.enabled: a "hmm" before the answer."""

@@ -6,12 +6,12 @@ from typing import Final
 import pandas as pd
 import plotly.graph_objects as go
 
-from bench.analysis.errors import BENIGN, PROVOKED_MARK
+from bench.analysis.errors import PROVOKED_MARK
 from bench.report.panel import Panel, Table
 from bench.report.run import Run, texts
 from bench.report.theme import OUTCOME_COLOURS, blank, colour
 from bench.report.words import NOTHING, clip, count, listing, plain, share
-from bench.voice.conversation import PROVOKED
+from bench.voice.conversation import BENIGN, PROVOKED
 
 _ABOUT: Final = {
     "ok": "answered while the caller waited",

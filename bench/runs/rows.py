@@ -15,6 +15,8 @@ bench.microphone      the microphone opens: at_ns is media position 0; detail: i
                       format as {type, rate}, chunk_ms, jitter_buffer_ms, prefix_padding_ms
                       (null: the server did not say), answer (to session.update: the message, or
                       "nothing")
+bench.greeted         the caller has heard out what the agent said first; its script begins
+bench.ungreeted       the caller stopped waiting for that; its script begins
 bench.say             an utterance was placed: media_ns is where it starts, due_ns its instant;
                       detail: utterance, turn (from 1), role (line, interruption, backchannel,
                       sound), text, duration_ms, onset_ms, offset_ms (inside the utterance; null:

@@ -12,7 +12,8 @@ virtual time) makes four calls:
 
 It passes through three phases. *Greeting*: session.created is answered with session.update; a
 server that greets late may have missed an update that did not wait for it, and is sent it again.
-*Talking*, from session.updated on: the microphone is open and the script is played. Some servers
+*Talking*, from session.updated on: the microphone is open and the script is played
+(if so told, after the agent's own greeting was heard). Some servers
 answer with session.created once more, or with nothing: then it begins with that, or after
 `UNANSWERED_NS`. *Over*: the script has ended, was wound down, or the session could not begin;
 `outcome` says which.
@@ -76,6 +77,8 @@ UNANSWERED_NS = 5 * NS_PER_S
 same: recorded servers take 70 ms, and some never say it."""
 ALREADY_ACTIVE = "conversation_already_has_active_response"
 """No other response can begin: what was owed will not come."""
+BENIGN = ("response_cancel_not_active",)
+"""Error codes that are a race and no failure: the reply ended before the cancel arrived."""
 PROVOKED = "-provoked"
 """How the event_id of a message ends that is wrong on purpose."""
 
@@ -116,6 +119,11 @@ class Manners(NamedTuple):
     jitter_buffer_ns: int = 0
     flush: bool = True
     truncate: bool = False
+    greeting: bool = False
+
+
+class _Greeting(NamedTuple):
+    """What the caller does before its script, if so told: the agent speaks first, and is heard."""
 
 
 class Conversation:
@@ -160,7 +168,7 @@ class Conversation:
         self._microphone: Microphone | None = None
         self._playout = Playout(manners.jitter_buffer_ns)
         self._agent = Agent()
-        self._direction: Direction | None = None
+        self._direction: Direction | _Greeting | None = None
         self._began_ns = 0
         self._ends_ns: int | None = None
         self._gives: Any = None
@@ -192,7 +200,7 @@ class Conversation:
         if react is not None:
             react(self, message, at_ns)
         direction = self._direction
-        if isinstance(direction, Hear | HearOut | Await):
+        if isinstance(direction, Hear | HearOut | Await | _Greeting):
             if isinstance(direction, Await) and self._is_awaited(direction, message):
                 self._awaited_ns, self._gives = at_ns, message
             self._ends_ns = self._ends()
@@ -218,6 +226,12 @@ class Conversation:
             return self._greeting_ends(self._opened_ns)
         ends, due = self._ends_ns, self._microphone.due_ns
         return due if ends is None or due < ends else ends
+
+    @property
+    def doing(self) -> tuple[Direction | None, int]:
+        """The direction of the script that is under way, and since when; None before the first."""
+        direction = None if isinstance(self._direction, _Greeting) else self._direction
+        return direction, self._began_ns
 
     def wind_down(self) -> None:
         """Begin nothing new: what is being said and answered is finished, then it is over."""
@@ -283,6 +297,8 @@ class Conversation:
         self._microphone = Microphone(at_ns, self._manners.chunk_ns, effective.input)
         self._began_ns = self._ends_ns = at_ns
         self._agent.progress_ns = at_ns
+        if self._manners.greeting:
+            self._direction, self._ends_ns = _Greeting(), self._patience_ns()
         detail = {
             **effective.facts(),
             "chunk_ms": self._manners.chunk_ns // NS_PER_MS,
@@ -447,7 +463,7 @@ class Conversation:
                 return max(began, self._sent_until_ns + 1)
             case Pause(duration_ns):
                 return began + duration_ns
-            case Hear() | HearOut() as listening:
+            case Hear() | HearOut() | _Greeting() as listening:
                 return self._hears(getattr(listening, "duration_ns", None))
             case Await(awaited):
                 given_up = began + self._manners.answer_timeout_ns
@@ -489,6 +505,10 @@ class Conversation:
         if isinstance(direction, Commit):
             agent.touched(at_ns)
             self._send(client.InputAudioBufferCommit(), at_ns)
+        if isinstance(direction, _Greeting):
+            self._note("bench.greeted" if agent.answered else "bench.ungreeted", at_ns)
+            agent.give_up()
+            agent.spoken_to(at_ns, opens_turn=True)  # no reply to what the script says first
         if not isinstance(direction, Hear | HearOut):
             return
         patient = agent.answered or (

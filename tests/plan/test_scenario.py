@@ -76,6 +76,8 @@ def test_gates_of_the_command_line_are_added_to_the_scenarios():
         ("chunk_ms = 100", "chunk_ms = 2000", "demo.toml:5: chunk_ms: 2000 ms"),
         ("turn_taking", "turn_takin", "demo.toml:2: script: no script 'turn_takin' (or 'package"),
         ("turn_detection", "turn_detecton", "demo.toml:7: unknown key 'session.turn_detecton'"),
+        ("[seeds]", '[caller]\ngreeting = "her"\n[seeds]',
+         "demo.toml:13: caller.greeting: 'her'; valid are: ignore, hear"),
         ("arrivals = 1", 'arrivals = "one"', "demo.toml:13: seeds.arrivals: expected `int`"),
         ("turns    = 3", "turns    = three", "demo.toml: no TOML"),
         ("default =", "ci =", "no gate profile 'default'"),

@@ -9,7 +9,7 @@ from bench.protocol.codec import UnknownMessage, decode_client
 from bench.protocol.objects import ErrorDetail, Item, Response, Session
 from bench.voice.audio import PCM16_24K, AudioFormat, ms
 from bench.voice.conversation import ALREADY_ACTIVE, Conversation, Manners, Note, Outgoing
-from bench.voice.directions import Await, HearOut, Part, Pause, Say, Send
+from bench.voice.directions import Await, HearOut, Part, Pause, Reply, Say, Send
 from bench.voice.microphone import record
 from bench.voice.scripts import SCRIPTS, barge_in, turn_taking
 from bench.voice.utterance import Utterance
@@ -461,3 +461,51 @@ def test_any_messages_in_any_order_leave_any_script_total_and_finite(name, messa
     dues = [out.due_ns for out in said if isinstance(out, Outgoing)]
     assert dues == sorted(dues)
     assert all(decode_client(out.payload) for out in said if isinstance(out, Outgoing))
+
+
+def greet(talk, at):
+    """The agent speaks first, for half a second."""
+    talk.receive(server.ResponseCreated(response=Response(id="g")), at)
+    audio = b"\x00" * PCM16_24K.nbytes(ms(500))
+    delta = server.ResponseOutputAudioDelta(response_id="g", item_id="g1", delta=audio)
+    talk.receive(delta, at)
+    done(talk, at, "g")
+
+
+def test_a_greeting_is_heard_out_before_the_script_begins_and_is_no_reply():
+    given = []
+
+    def listens(_part):
+        given.append((yield HearOut()))
+
+    talk = opened(listens(None), Manners(answer_timeout_ns=ms(2000), greeting=True))
+    assert "bench.greeted" not in notes(run_until(talk, ms(900)))
+    greet(talk, ms(1000))
+    said = run_until(talk, ms(5000))
+    assert [(one.type, one.at_ns) for one in said if isinstance(one, Note)] == [
+        ("bench.greeted", ms(1500)), ("bench.gave_up", ms(3500)),
+    ]  # fmt: skip
+    assert given == [Reply()]
+    assert talk.outcome == "finished"
+
+
+def test_a_greeting_may_come_before_the_session_is_updated():
+    talk = conversation(turn_taking(Part((utterance(),))), Manners(greeting=True))
+    talk.open(0)
+    talk.receive(server.SessionCreated(session=Session()), 0)
+    greet(talk, ms(50))
+    talk.receive(server.SessionUpdated(session=session()), ms(100))
+    said = run_until(talk, ms(1000))
+    heard = [note for note in said if isinstance(note, Note)]
+    assert [note.type for note in heard] == ["bench.microphone", "bench.greeted", "bench.say"]
+    assert heard[1].at_ns == ms(550)
+
+
+def test_a_greeting_that_breaks_off_is_waited_for_as_long_as_patience_lasts():
+    manners = Manners(answer_timeout_ns=ms(2000), greeting=True)
+    talk = opened(turn_taking(Part((utterance(),))), manners)
+    talk.receive(server.ResponseCreated(response=Response(id="g")), ms(500))
+    said = run_until(talk, ms(4000))
+    left = [(note.type, note.at_ns) for note in said if isinstance(note, Note)][1:]
+    assert left[0] == ("bench.ungreeted", ms(2500))
+    assert left[1][0] == "bench.say"

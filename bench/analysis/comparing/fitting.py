@@ -41,6 +41,8 @@ def facts_of(
     effective = dict(said.get("effective") or {})
     load = dict(effective.pop("load", None) or {})
     concurrency = {key: load.pop(key, None) for key in _CONCURRENCY}
+    if (effective.get("caller") or {}).get("greeting") == "ignore":  # which older runs do not say
+        effective["caller"] = {k: v for k, v in effective["caller"].items() if k != "greeting"}
     corpus, target = run.get("corpus") or {}, run.get("target") or {}
     return {
         "metric_version": summary.get("metric_version"),

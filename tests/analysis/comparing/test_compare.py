@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from bench.analysis.comparing import EXIT_CODES, Margin, Side, compare
+from bench.analysis.comparing.fitting import facts_of
 from bench.analysis.comparing.side import Figure, Part, Waits
 from bench.analysis.comparing.verdicts import _percent
 from bench.errors import UsageError
@@ -469,3 +470,14 @@ def test_that_single_settings_are_not_compared_is_said(rng):
     assert any("several settings" in remark for remark in quick(a, b)["remarks"])
     plain = quick(side(rng, 2, world=SMALL), side(rng, 2, world=SMALL))
     assert not any("several settings" in remark for remark in plain["remarks"])
+
+
+def test_a_key_that_older_runs_do_not_have_speaks_against_nothing_where_it_changes_nothing():
+    effective = {"script": "turn_taking", "caller": {"gap": 3}}
+    older = {"scenario": {"effective": effective}}
+    runs = [
+        {"scenario": {"effective": {**effective, "caller": {"gap": 3, "greeting": greeting}}}}
+        for greeting in ("ignore", "hear")
+    ]
+    facts = [facts_of(run, {}, {})["plan"] for run in (older, *runs)]
+    assert facts[0] == facts[1] != facts[2]
