@@ -31,19 +31,29 @@ import struct
 import time
 from collections import deque
 from collections.abc import Iterator
+from functools import cache
 from time import monotonic_ns
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from websockets.client import ClientProtocol
-from websockets.exceptions import InvalidStatus, PayloadTooBig
+from websockets.exceptions import InvalidStatus, NegotiationError, PayloadTooBig
 from websockets.frames import Frame, Opcode, apply_mask  # type: ignore[attr-defined]
 from websockets.http11 import Response
 from websockets.protocol import OPEN
+from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
 from bench.errors import TargetError
 from bench.load.line import Line, read_line
+from bench.protocol.upgrade import (
+    REDIRECTS,
+    Offer,
+    leads_to,
+    not_followed,
+    redirect_words,
+    remedy,
+)
 from bench.voice.audio import NS_PER_S
 from bench.voice.conversation import Outgoing
 
@@ -109,13 +119,22 @@ class Ended(NamedTuple):
     at_ns: int
 
 
-Happening = Reached | Text | Sent | Ended
+class Redirected(NamedTuple):
+    """The server is elsewhere: this connection is of no more use, `Wire.onward` is the next."""
+
+    status: int
+    url: str
+    at_ns: int
+
+
+Happening = Reached | Text | Sent | Ended | Redirected
 
 
 class Wire:
     """One connection. Its loop keeps `realtime_offset_ns` (realtime minus monotonic) current.
 
-    `reads` counts reads that brought something, `stamped` those of them that the kernel stamped.
+    `reads` counts reads that brought something, `stamped` those of them that the kernel stamped;
+    `subprotocol` is what the server selected, `offer` what it was offered.
     """
 
     def __init__(
@@ -124,6 +143,9 @@ class Wire:
         url: str,
         headers: list[tuple[str, str]],
         context: ssl.SSLContext | None,
+        offer: Offer = Offer(),  # noqa: B008 - an immutable value
+        *,
+        hops: int | None = None,
     ) -> None:
         self.realtime_offset_ns = 0
         self.ended = False
@@ -131,7 +153,13 @@ class Wire:
         self.reads = 0
         self.stamped = 0
         self._happened: list[Happening] = []
-        self._protocol = ClientProtocol(parse_uri(url), max_size=MAX_MESSAGE)
+        self.offer = offer
+        offered = [Subprotocol(offer.subprotocol)] if offer.subprotocol else None
+        self._protocol = ClientProtocol(parse_uri(url), subprotocols=offered, max_size=MAX_MESSAGE)
+        self._url = url
+        self._hops = offer.hops if hops is None else hops
+        self._context = context
+        self._messages = 0
         self._headers = headers
         self._stage = "connecting"
         self._fragments: list[bytes] = []
@@ -165,6 +193,20 @@ class Wire:
         if code not in {0, errno.EINPROGRESS}:
             self._end("unreachable", OSError(code, errno.errorcode.get(code, "")).strerror or "")
         return self._take()
+
+    def onward(self, url: str) -> "Wire":
+        """The connection to where a redirect leads: the same host, perhaps by another port."""
+        parts = urlsplit(url)
+        secure = parts.scheme == "wss"
+        host, _, *rest = self._address.sockaddr
+        port = parts.port or (443 if secure else 80)
+        address = self._address._replace(sockaddr=(host, port, *rest), secure=secure)
+        context = (self._context or _trusting()) if secure else None
+        return Wire(address, url, self._headers, context, self.offer, hops=self._hops - 1)
+
+    @property
+    def subprotocol(self) -> str:
+        return self._protocol.subprotocol or ""
 
     def line(self) -> Line | None:
         """What the kernel knows of the connection; None where it does not tell."""
@@ -340,6 +382,7 @@ class Wire:
             self._happened.append(Reached("upgraded", at_ns))
 
     def _frame(self, frame: Frame, at_ns: int, err_ns: int, read_ns: int) -> None:
+        self._messages += 1
         if frame.opcode is Opcode.TEXT and frame.fin:
             self._happened.append(Text(bytes(frame.data), at_ns, err_ns, read_ns))
         elif frame.opcode is Opcode.TEXT or frame.opcode is Opcode.BINARY:
@@ -399,11 +442,28 @@ class Wire:
     def _refused(self) -> None:
         error = self._protocol.handshake_exc
         if isinstance(error, InvalidStatus):
-            body = bytes(error.response.body or b"")[:200].decode("utf-8", "replace").strip()
-            status = error.response.status_code
-            self._end("refused", f"HTTP {status}" + (f": {body}" if body else ""))
+            response = error.response
+            status, location = response.status_code, response.headers.get("Location")
+            if status in REDIRECTS and location:
+                self._redirected(status, leads_to(self._url, location))
+                return
+            body = bytes(response.body or b"")[:200].decode("utf-8", "replace").strip()
+            words = f"HTTP {status}" + (f": {body}" if body else "")
+            asked = " ".join((words, *response.headers))
+            self._end("refused", words + remedy(self.offer, asked))
+        elif isinstance(error, NegotiationError):
+            self._end("refused", f"the upgrade was answered with what was not offered: {error}")
         else:
             self._end("refused", f"{error}: {error.__cause__}" if error else "")
+
+    def _redirected(self, status: int, url: str) -> None:
+        asked = self.offer.hops > 0
+        if why := not_followed(self._url, url, hops=self._hops, asked=asked):
+            self._end("refused", redirect_words(status, url, why))
+        elif not self.ended:
+            self.ended = True
+            self._backlog.clear()
+            self._happened.append(Redirected(status, url, monotonic_ns()))
 
     def _failed(self, error: BaseException) -> None:
         outcome = "too_big" if isinstance(error, PayloadTooBig) else "malformed"
@@ -419,8 +479,11 @@ class Wire:
         if received is None:
             self._end("broken", otherwise)
         else:
-            reason = received.reason or f"close code {int(received.code)}"
-            self._end("closed", reason, int(received.code))
+            code = int(received.code)
+            reason = received.reason or f"close code {code}"
+            if not self._messages:
+                reason += remedy(self.offer, reason, code)
+            self._end("closed", reason, code)
 
     def _end(self, outcome: str, reason: str, close_code: int | None = None) -> None:
         if self.ended:
@@ -436,6 +499,12 @@ class Wire:
     def _take(self) -> list[Happening]:
         happened, self._happened = self._happened, []
         return happened
+
+
+@cache
+def _trusting() -> ssl.SSLContext:
+    """What a connection trusts that becomes one of TLS on its way."""
+    return ssl.create_default_context()
 
 
 def _mask_keys() -> Iterator[bytes]:

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from bench.corpus.codec import decode
 from bench.corpus.energy import WINDOW_MS, envelope, first_audible
 from bench.probe.tape import Frame, Tape, format_at, ga, table
+from bench.protocol.repair import tidy_base64
 from bench.voice.audio import PCM16_24K, AudioFormat, ms
 
 
@@ -132,7 +133,7 @@ def _filler(frames: list[Frame], fmt: AudioFormat) -> bytes:
 
 def _sound(delta: Any) -> bytes:
     try:
-        return base64.b64decode(delta) if isinstance(delta, str) else b""
+        return base64.b64decode(tidy_base64(delta) or delta) if isinstance(delta, str) else b""
     except (binascii.Error, ValueError):
         return b""
 

@@ -55,6 +55,26 @@ QUIRKS = {
     "filler": "interjections",
     "late_audio": "interrupt",
     "backchannel_skipped": "interjections",
+    "binary_frames": "call",
+    "lone_surrogates": "call",
+    "odd_numbers": "call",
+    "deep_nesting": "call",
+    "loose_json": "call",
+    "loose_base64": "call",
+    "float_positions": "call",
+    "error_string": "settings",
+    "integer_code": "settings",
+    "untyped_error": "settings",
+    "no_session_updated": "call",
+    "updated_as_created": "call",
+    "late_session_created": "call",
+    "no_response_created": "call",
+    "repeated_response_created": "call",
+    "repeated_speech_stopped": "call",
+    "stray_speech_started": "call",
+    "unknown_types": "call",
+    "nameless_calls": "tools",
+    "idless_calls": "tools",
 }
 # A server that does what it is asked to fills every wait: its quirk is not to.
 SWITCHED = dict.fromkeys(QUIRKS, 1.0) | {"filler": 0.0}
@@ -124,7 +144,7 @@ def results():
     # What a server that never answers is given; on loopback an answer takes milliseconds.
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("bench.probe.sittings.REPLY_S", 4.0)
-        patch.setattr("bench.probe.line.CREATED_S", 2.0)
+        patch.setattr("bench.probe.line.CREATED_S", 4.0)
         patch.setitem(Line.ask.__kwdefaults__, "within_s", 1.5)
         return asyncio.run(all_probes())
 
