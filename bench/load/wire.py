@@ -159,7 +159,7 @@ class Wire:
         self._url = url
         self._hops = offer.hops if hops is None else hops
         self._context = context
-        self._messages = 0
+        self._spoken_to = False
         self._headers = headers
         self._stage = "connecting"
         self._fragments: list[bytes] = []
@@ -382,8 +382,8 @@ class Wire:
             self._happened.append(Reached("upgraded", at_ns))
 
     def _frame(self, frame: Frame, at_ns: int, err_ns: int, read_ns: int) -> None:
-        self._messages += 1
         if frame.opcode is Opcode.TEXT and frame.fin:
+            self._spoken_to = True
             self._happened.append(Text(bytes(frame.data), at_ns, err_ns, read_ns))
         elif frame.opcode is Opcode.TEXT or frame.opcode is Opcode.BINARY:
             self._fragments, self._binary = [bytes(frame.data)], frame.opcode is Opcode.BINARY
@@ -395,6 +395,7 @@ class Wire:
     def _whole(self, frame: Frame, at_ns: int, err_ns: int, read_ns: int) -> None:
         """A message is whole with its last fragment."""
         if frame.fin:
+            self._spoken_to = True
             whole, self._fragments = b"".join(self._fragments), []
             self._happened.append(Text(whole, at_ns, err_ns, read_ns, self._binary))
 
@@ -481,7 +482,7 @@ class Wire:
         else:
             code = int(received.code)
             reason = received.reason or f"close code {code}"
-            if not self._messages:
+            if not self._spoken_to:
                 reason += remedy(self.offer, reason, code)
             self._end("closed", reason, code)
 

@@ -177,7 +177,8 @@ def cuts(tape: Tape) -> list[Cut]:
         if frame.type != "response.done" or said != "cancelled" or owner not in born:
             continue
         spoke = [n for n in range(born[owner], at) if heard[n].type == _STARTED]
-        if spoke:
+        details = table(frame.body, "response", "status_details")
+        if spoke and details.get("reason") != "client_cancelled":
             late = tuple(f for f in heard[spoke[-1] :] if _sounds(f, owner))
             found.append(Cut(heard[spoke[-1]].at_ns, frame.at_ns, late))
     return found
