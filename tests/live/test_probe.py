@@ -19,6 +19,7 @@ from bench.probe.quirks import DETECTORS
 from bench.probe.run import probe
 from bench.protocol.codec import message_table
 from bench.protocol.dialects import DIALECTS
+from bench.protocol.upgrade import MOST_HOPS, Offer
 from bench.reference.admission import INWORLD_PATH, OPENAI_PATH
 from bench.reference.misbehaviour import Quirks
 from bench.reference.profile import Profile
@@ -338,3 +339,32 @@ def test_compression_is_offered_once_and_its_acceptance_seen():
     row = asyncio.run(tried()).group("connection")["compression"]
     assert row.state == "seen"
     assert row.value.startswith("permessage-deflate")
+
+
+def test_redirects_are_followed_where_asked_and_a_subprotocol_is_offered_and_told_of():
+    def redirect(connection, request):
+        if request.path == "/here":
+            return None
+        response = connection.respond(302, "elsewhere")
+        response.headers["Location"] = "/here"
+        return response
+
+    async def session(connection):
+        await connection.send('{"type":"session.created","session":{}}')
+        await connection.wait_closed()
+
+    async def tried(offer):
+        async with serve(
+            session, "127.0.0.1", 0, process_request=redirect, subprotocols=["realtime"]
+        ) as server:
+            port = server.sockets[0].getsockname()[1]
+            target = Target("x", f"ws://127.0.0.1:{port}/x", DIALECTS["openai"], offer)
+            found = await probe(target, [], corpus=CORPUS, only=("call",), limit_s=1.0)
+            return found, f"ws://127.0.0.1:{port}/here"
+
+    result, url = asyncio.run(tried(Offer("realtime", MOST_HOPS)))
+    rows = result.group("connection")
+    assert (rows["redirect 1"].value, rows["subprotocol"].value) == (url, "realtime")
+    result, url = asyncio.run(tried(Offer()))
+    told = f"HTTP 302 to {url}; use that URL, or --follow-redirects"
+    assert result.troubles == (f"call: the upgrade was refused: {told}",)
