@@ -185,15 +185,14 @@ class Session:
             else:
                 self._end(happening)
 
-    def _reached(self, stage: str, at_ns: int) -> None:
+    def _reached(self, stage: str, at_ns: int, unheeded: str) -> None:
         self._note(Note(f"bench.{stage}", at_ns))
         if stage == "upgraded":
             self._upgraded = True
             self._conversation.open(at_ns)
-            offered, taken = self.wire.offer.subprotocol, self.wire.subprotocol
-            if offered and not taken:
-                self._odd.append(Oddity("no_subprotocol", f"{offered} was offered"))
-                self._bear(at_ns)
+        if unheeded:
+            self._odd.append(Oddity("no_subprotocol", f"{unheeded} was offered"))
+            self._bear(at_ns)
 
     def _redirected(self, status: int, url: str, at_ns: int) -> None:
         """Go where the server is: a connection of its own."""

@@ -83,10 +83,14 @@ class Address(NamedTuple):
 
 
 class Reached(NamedTuple):
-    """A stage of connecting is complete: connected, secured, upgraded."""
+    """A stage of connecting is complete: connected, secured, upgraded.
+
+    `unheeded` is the subprotocol that the upgrade offered, where the server took none.
+    """
 
     stage: str
     at_ns: int
+    unheeded: str = ""
 
 
 class Text(NamedTuple):
@@ -133,8 +137,7 @@ Happening = Reached | Text | Sent | Ended | Redirected
 class Wire:
     """One connection. Its loop keeps `realtime_offset_ns` (realtime minus monotonic) current.
 
-    `reads` counts reads that brought something, `stamped` those of them that the kernel stamped;
-    `subprotocol` is what the server selected, `offer` what it was offered.
+    `reads` counts reads that brought something, `stamped` those of them that the kernel stamped.
     """
 
     def __init__(
@@ -153,7 +156,7 @@ class Wire:
         self.reads = 0
         self.stamped = 0
         self._happened: list[Happening] = []
-        self.offer = offer
+        self._offer = offer
         offered = [Subprotocol(offer.subprotocol)] if offer.subprotocol else None
         self._protocol = ClientProtocol(parse_uri(url), subprotocols=offered, max_size=MAX_MESSAGE)
         self._url = url
@@ -202,11 +205,7 @@ class Wire:
         port = parts.port or (443 if secure else 80)
         address = self._address._replace(sockaddr=(host, port, *rest), secure=secure)
         context = (self._context or _trusting()) if secure else None
-        return Wire(address, url, self._headers, context, self.offer, hops=self._hops - 1)
-
-    @property
-    def subprotocol(self) -> str:
-        return self._protocol.subprotocol or ""
+        return Wire(address, url, self._headers, context, self._offer, hops=self._hops - 1)
 
     def line(self) -> Line | None:
         """What the kernel knows of the connection; None where it does not tell."""
@@ -379,7 +378,8 @@ class Wire:
     def _answered(self, at_ns: int) -> None:
         if self._protocol.state is OPEN:
             self._stage = "open"
-            self._happened.append(Reached("upgraded", at_ns))
+            unheeded = "" if self._protocol.subprotocol else self._offer.subprotocol
+            self._happened.append(Reached("upgraded", at_ns, unheeded))
 
     def _frame(self, frame: Frame, at_ns: int, err_ns: int, read_ns: int) -> None:
         if frame.opcode is Opcode.TEXT and frame.fin:
@@ -451,14 +451,14 @@ class Wire:
             body = bytes(response.body or b"")[:200].decode("utf-8", "replace").strip()
             words = f"HTTP {status}" + (f": {body}" if body else "")
             asked = " ".join((words, *response.headers))
-            self._end("refused", words + remedy(self.offer, asked))
+            self._end("refused", words + remedy(self._offer, asked))
         elif isinstance(error, NegotiationError):
             self._end("refused", f"the upgrade was answered with what was not offered: {error}")
         else:
             self._end("refused", f"{error}: {error.__cause__}" if error else "")
 
     def _redirected(self, status: int, url: str) -> None:
-        asked = self.offer.hops > 0
+        asked = self._offer.hops > 0
         if why := not_followed(self._url, url, hops=self._hops, asked=asked):
             self._end("refused", redirect_words(status, url, why))
         elif not self.ended:
@@ -483,7 +483,7 @@ class Wire:
             code = int(received.code)
             reason = received.reason or f"close code {code}"
             if not self._spoken_to:
-                reason += remedy(self.offer, reason, code)
+                reason += remedy(self._offer, reason, code)
             self._end("closed", reason, code)
 
     def _end(self, outcome: str, reason: str, close_code: int | None = None) -> None:
