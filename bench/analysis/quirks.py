@@ -52,6 +52,8 @@ _ABOUT: Final = {
     "error_string": "errors that are a string",
     "integer_code": "errors whose code is a number",
     "untyped_error": "errors without a type",
+    "no_subprotocol": "sessions whose server took no subprotocol, though one was offered",
+    "redirects": "sessions that were sent elsewhere before they began",
 }
 
 
@@ -92,6 +94,7 @@ def _seen(events: pd.DataFrame) -> dict[str, tuple[int, str]]:
         "repeated_speech_stopped": stopped[again],
         "stray_speech_started": _strays(events, whole),
         "unknown_types": _unknown(events),
+        "redirects": of_type(events, "bench.redirected", direction="note"),
         "nameless_calls": odd["nameless"],
         "idless_calls": odd["idless"],
     }

@@ -55,8 +55,10 @@ class Connecting(NamedTuple):
 
 
 def connecting(sessions: pd.DataFrame, plan: dict[str, Any]) -> Connecting:
-    """How many sessions were on their way to be ready; nobody's wait that came to nothing is
-    allowed."""
+    """How many sessions were on their way to be ready.
+
+    No wait that came to nothing is allowed.
+    """
     begin, stop = span(plan)
     if NEVER in {begin, stop} or ALWAYS in {begin, stop} or stop <= begin:
         return Connecting(0.0, 0.0)

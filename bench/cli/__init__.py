@@ -42,6 +42,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script to r
 Markdown = Annotated[
     bool, typer.Option("--markdown", help="Print the digest, summary.md, as for a job summary.")
 ]
+Subprotocol = Annotated[str, typer.Option(help="Offer this WebSocket subprotocol, as in realtime.")]
+FollowRedirects = Annotated[
+    bool,
+    typer.Option("--follow-redirects", help="Follow the server to another URL of the same host."),
+]
 RunPath = Annotated[Path, typer.Argument(help="A run folder under reports/.")]
 
 
@@ -134,6 +139,8 @@ def run(
     pin: Annotated[
         bool, typer.Option("--pin", help="A core of its own for every worker (Linux).")
     ] = False,
+    subprotocol: Subprotocol = "",
+    follow_redirects: FollowRedirects = False,
     as_json: Json = False,
 ) -> None:
     """Run a scenario; print its result, write its folder, exit with its verdict."""
@@ -143,7 +150,8 @@ def run(
     options = Options(
         scenario, target, dialect, sessions, duration, workers, tuple(gate or ()), gates, baseline,
         allow, tuple(set_ or ()), out_, web_port if web else None, yes, price_per_minute,
-        probe_first, pin, max_minutes, max_cost, abort_on_fail, abort_window, foretold=True,
+        probe_first, pin, max_minutes, max_cost, abort_on_fail, abort_window, subprotocol,
+        follow_redirects, foretold=True,
     )  # fmt: skip
     folder, interrupted = run_scenario(options, talk)
     code = _settle(folder, as_json=as_json)
@@ -300,13 +308,17 @@ def probe(
     ] = None,
     out_: Annotated[Path | None, typer.Option("--out", help="Keep the findings here.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Probe a target off loopback.")] = False,
+    subprotocol: Subprotocol = "",
+    follow_redirects: FollowRedirects = False,
     as_json: Json = False,
 ) -> None:
     """Ask a target what it can do: messages, formats, defaults, quirks. Under a minute."""
     from bench.cli.probe import probe as probe_target  # noqa: PLC0415
     from bench.probe.findings import keep  # noqa: PLC0415
+    from bench.protocol.upgrade import make_offer  # noqa: PLC0415
 
-    found = probe_target(target, dialect, profile, corpus, talk, yes=yes)
+    offer = make_offer(subprotocol, follow=follow_redirects)
+    found = probe_target(target, dialect, profile, corpus, talk, offer=offer, yes=yes)
     if out_ is not None:
         keep(found, out_)
     if as_json:

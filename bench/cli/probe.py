@@ -12,6 +12,7 @@ from bench.errors import UsageError
 from bench.probe.findings import FILE_NAME, Probe, keep
 from bench.probe.run import estimate, run_probe
 from bench.probe.sittings import sittings_for
+from bench.protocol.upgrade import Offer
 from bench.reference.profile import load_profile
 from bench.runs.folder import RunFolder
 from bench.runs.job import Target, credential, read_target
@@ -24,13 +25,14 @@ def probe(
     corpus: str,
     talk: Console,
     *,
+    offer: Offer,
     yes: bool,
 ) -> Probe:
     """Probe the target that `word` names; the embedded server is started and stopped for it.
 
     UsageError without `yes` where the target is off loopback.
     """
-    target = read_target(word, dialect)
+    target = read_target(word, dialect)._replace(offer=offer)
     headers = credential(target)
     if target.url and profile is not None:
         raise UsageError("--profile is for the reference server, which this target is not")

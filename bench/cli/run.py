@@ -28,6 +28,7 @@ from bench.plan.scenario import gates_of
 from bench.probe.findings import Cost
 from bench.probe.run import estimate
 from bench.probe.sittings import sittings_for
+from bench.protocol.upgrade import make_offer
 from bench.reference.profile import load_profile
 from bench.runs.folder import RunFolder, fault
 from bench.runs.job import (
@@ -75,6 +76,8 @@ class Options(NamedTuple):
     max_cost: float | None = None
     abort_on_fail: bool = False
     abort_window: str | None = None
+    subprotocol: str = ""
+    follow_redirects: bool = False
     foretold: bool = False
 
 
@@ -161,9 +164,10 @@ def job_of(options: Options) -> Job:
         assignments.append(f"load.duration='{options.duration}'")
     if options.workers < 1:
         raise UsageError(f"--workers {options.workers}: give 1 or more")
+    offer = make_offer(options.subprotocol, follow=options.follow_redirects)
     return make_job(
         options.scenario,
-        read_target(options.target, options.dialect),
+        read_target(options.target, options.dialect)._replace(offer=offer),
         gates=options.gates,
         profile=options.profile,
         assignments=tuple(assignments),

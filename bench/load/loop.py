@@ -186,6 +186,14 @@ class Loop:
 
     def _after(self, fd: int, session: Session) -> None:
         """What a session wants, after it has run."""
+        if (left := session.left) is not None:
+            session.left = None
+            del self.sessions[fd]
+            if self._masks.pop(fd, None) is not None:
+                self._epoll.unregister(fd)
+            left.shut()
+            fd = session.wire.fileno()
+            self.sessions[fd] = session
         if session.over:
             self._forget(fd, session)
             return

@@ -14,10 +14,11 @@ from bench.errors import ProtocolError
 from bench.load.health import Watch
 from bench.load.levels import Levels
 from bench.load.line import Line
-from bench.load.wire import Ended, Happening, Reached, Sent, Text, Wire
+from bench.load.wire import Ended, Happening, Reached, Redirected, Sent, Text, Wire
 from bench.protocol import server
 from bench.protocol.codec import UnknownMessage, decode_server, oddities, type_of
 from bench.protocol.repair import Oddity
+from bench.protocol.upgrade import shown
 from bench.runs.facts import audio_row, backchannel_row, in_row, note_row, out_row
 from bench.runs.log import Log
 from bench.voice.audio import NS_PER_MS, NS_PER_S, AudioFormat
@@ -59,7 +60,8 @@ class Start(NamedTuple):
 class Session:
     """One session. `due_ns` is when it next wants to be woken; None: only by its socket.
 
-    `queued_ns` belongs to the loop: the deadline that it has in its heap for this session.
+    `queued_ns` belongs to the loop: the deadline that it has in its heap for this session; so does
+    `left`: the wire that a redirect made it leave, until the loop has forgotten it.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Session:
         on_over: Callable[[], None],
     ) -> None:
         self.wire = wire
+        self.left: Wire | None = None
         self.due_ns: int | None = None
         self.queued_ns: int | None = None
         self.over = False
@@ -186,6 +189,8 @@ class Session:
                 self._log.append(out_row(self._number, message, at_ns, before_ns))
             elif isinstance(happening, Reached):
                 self._reached(*happening)
+            elif isinstance(happening, Redirected):
+                self._redirected(*happening)
             else:
                 self._end(happening)
 
@@ -195,12 +200,23 @@ class Session:
         waited = CONNECT_TIMEOUT_NS // NS_PER_S
         self._happened(self.wire.abandon(outcome, f"no {self._awaited} within {waited} s"))
 
-    def _reached(self, stage: str, at_ns: int) -> None:
+    def _reached(self, stage: str, at_ns: int, unheeded: str) -> None:
         self._note(Note(f"bench.{stage}", at_ns))
         self._awaited = _NEXT.get(stage, self._awaited)
         if stage == "upgraded":
             self._upgraded = True
             self._conversation.open(at_ns)
+        if unheeded:
+            self._odd.append(Oddity("no_subprotocol", f"{unheeded} was offered"))
+            self._bear(at_ns)
+
+    def _redirected(self, status: int, url: str, at_ns: int) -> None:
+        """Go where the server is: a connection of its own."""
+        detail = {"status": status, "url": shown(url)}
+        self._note(Note("bench.redirected", at_ns, detail=detail))
+        self.left, self.wire = self.wire, self.wire.onward(url)
+        self.wire.realtime_offset_ns = self.left.realtime_offset_ns
+        self._happened(self.wire.start())
 
     def _arrived(self, text: Text) -> None:
         self._watch.read(text.read_ns - text.at_ns)

@@ -31,19 +31,29 @@ import struct
 import time
 from collections import deque
 from collections.abc import Iterator
+from functools import cache
 from time import monotonic_ns
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from websockets.client import ClientProtocol
-from websockets.exceptions import InvalidStatus, PayloadTooBig
+from websockets.exceptions import InvalidStatus, NegotiationError, PayloadTooBig
 from websockets.frames import Frame, Opcode, apply_mask  # type: ignore[attr-defined]
 from websockets.http11 import Response
 from websockets.protocol import OPEN
+from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
 from bench.errors import TargetError
 from bench.load.line import Line, read_line
+from bench.protocol.upgrade import (
+    REDIRECTS,
+    Offer,
+    leads_to,
+    not_followed,
+    redirect_words,
+    remedy,
+)
 from bench.voice.audio import NS_PER_S
 from bench.voice.conversation import Outgoing
 
@@ -73,10 +83,14 @@ class Address(NamedTuple):
 
 
 class Reached(NamedTuple):
-    """A stage of connecting is complete: connected, secured, upgraded."""
+    """A stage of connecting is complete: connected, secured, upgraded.
+
+    `unheeded` is the subprotocol that the upgrade offered, where the server took none.
+    """
 
     stage: str
     at_ns: int
+    unheeded: str = ""
 
 
 class Text(NamedTuple):
@@ -109,7 +123,15 @@ class Ended(NamedTuple):
     at_ns: int
 
 
-Happening = Reached | Text | Sent | Ended
+class Redirected(NamedTuple):
+    """The server is elsewhere: this connection is of no more use, `Wire.onward` is the next."""
+
+    status: int
+    url: str
+    at_ns: int
+
+
+Happening = Reached | Text | Sent | Ended | Redirected
 
 
 class Wire:
@@ -124,6 +146,9 @@ class Wire:
         url: str,
         headers: list[tuple[str, str]],
         context: ssl.SSLContext | None,
+        offer: Offer = Offer(),  # noqa: B008 - an immutable value
+        *,
+        hops: int | None = None,
     ) -> None:
         self.realtime_offset_ns = 0
         self.ended = False
@@ -131,7 +156,13 @@ class Wire:
         self.reads = 0
         self.stamped = 0
         self._happened: list[Happening] = []
-        self._protocol = ClientProtocol(parse_uri(url), max_size=MAX_MESSAGE)
+        self._offer = offer
+        offered = [Subprotocol(offer.subprotocol)] if offer.subprotocol else None
+        self._protocol = ClientProtocol(parse_uri(url), subprotocols=offered, max_size=MAX_MESSAGE)
+        self._url = url
+        self._hops = offer.hops if hops is None else hops
+        self._context = context
+        self._spoken_to = False
         self._headers = headers
         self._stage = "connecting"
         self._fragments: list[bytes] = []
@@ -165,6 +196,16 @@ class Wire:
         if code not in {0, errno.EINPROGRESS}:
             self._end("unreachable", OSError(code, errno.errorcode.get(code, "")).strerror or "")
         return self._take()
+
+    def onward(self, url: str) -> "Wire":
+        """The connection to where a redirect leads: the same host, perhaps by another port."""
+        parts = urlsplit(url)
+        secure = parts.scheme == "wss"
+        host, _, *rest = self._address.sockaddr
+        port = parts.port or (443 if secure else 80)
+        address = self._address._replace(sockaddr=(host, port, *rest), secure=secure)
+        context = (self._context or _trusting()) if secure else None
+        return Wire(address, url, self._headers, context, self._offer, hops=self._hops - 1)
 
     def line(self) -> Line | None:
         """What the kernel knows of the connection; None where it does not tell."""
@@ -338,10 +379,12 @@ class Wire:
     def _answered(self, at_ns: int) -> None:
         if self._protocol.state is OPEN:
             self._stage = "open"
-            self._happened.append(Reached("upgraded", at_ns))
+            unheeded = "" if self._protocol.subprotocol else self._offer.subprotocol
+            self._happened.append(Reached("upgraded", at_ns, unheeded))
 
     def _frame(self, frame: Frame, at_ns: int, err_ns: int, read_ns: int) -> None:
         if frame.opcode is Opcode.TEXT and frame.fin:
+            self._spoken_to = True
             self._happened.append(Text(bytes(frame.data), at_ns, err_ns, read_ns))
         elif frame.opcode is Opcode.TEXT or frame.opcode is Opcode.BINARY:
             self._fragments, self._binary = [bytes(frame.data)], frame.opcode is Opcode.BINARY
@@ -353,6 +396,7 @@ class Wire:
     def _whole(self, frame: Frame, at_ns: int, err_ns: int, read_ns: int) -> None:
         """A message is whole with its last fragment."""
         if frame.fin:
+            self._spoken_to = True
             whole, self._fragments = b"".join(self._fragments), []
             self._happened.append(Text(whole, at_ns, err_ns, read_ns, self._binary))
 
@@ -400,11 +444,28 @@ class Wire:
     def _refused(self) -> None:
         error = self._protocol.handshake_exc
         if isinstance(error, InvalidStatus):
-            body = bytes(error.response.body or b"")[:200].decode("utf-8", "replace").strip()
-            status = error.response.status_code
-            self._end("refused", f"HTTP {status}" + (f": {body}" if body else ""))
+            response = error.response
+            status, location = response.status_code, response.headers.get("Location")
+            if status in REDIRECTS and location:
+                self._redirected(status, leads_to(self._url, location))
+                return
+            body = bytes(response.body or b"")[:200].decode("utf-8", "replace").strip()
+            words = f"HTTP {status}" + (f": {body}" if body else "")
+            asked = " ".join((words, *response.headers))
+            self._end("refused", words + remedy(self._offer, asked))
+        elif isinstance(error, NegotiationError):
+            self._end("refused", f"the upgrade was answered with what was not offered: {error}")
         else:
             self._end("refused", f"{error}: {error.__cause__}" if error else "")
+
+    def _redirected(self, status: int, url: str) -> None:
+        asked = self._offer.hops > 0
+        if why := not_followed(self._url, url, hops=self._hops, asked=asked):
+            self._end("refused", redirect_words(status, url, why))
+        elif not self.ended:
+            self.ended = True
+            self._backlog.clear()
+            self._happened.append(Redirected(status, url, monotonic_ns()))
 
     def _failed(self, error: BaseException) -> None:
         outcome = "too_big" if isinstance(error, PayloadTooBig) else "malformed"
@@ -420,8 +481,11 @@ class Wire:
         if received is None:
             self._end("broken", otherwise)
         else:
-            reason = received.reason or f"close code {int(received.code)}"
-            self._end("closed", reason, int(received.code))
+            code = int(received.code)
+            reason = received.reason or f"close code {code}"
+            if not self._spoken_to:
+                reason += remedy(self._offer, reason, code)
+            self._end("closed", reason, code)
 
     def _end(self, outcome: str, reason: str, close_code: int | None = None) -> None:
         if self.ended:
@@ -437,6 +501,12 @@ class Wire:
     def _take(self) -> list[Happening]:
         happened, self._happened = self._happened, []
         return happened
+
+
+@cache
+def _trusting() -> ssl.SSLContext:
+    """What a connection trusts that becomes one of TLS on its way."""
+    return ssl.create_default_context()
 
 
 def _mask_keys() -> Iterator[bytes]:

@@ -224,7 +224,7 @@ class Worker:
         target = self._job.target
         key = f"bench-{os.getpid()}-{number}-{time.time_ns() // NS_PER_MS}"
         url = session_url(target.dialect, target.url, key=key, model=model)
-        return Wire(self._address(number), url, self._headers, self._context)
+        return Wire(self._address(number), url, self._headers, self._context, target.offer)
 
     def _address(self, number: int) -> Address:
         """Sessions take the addresses of the target in turn, whichever worker holds them."""

@@ -1,7 +1,8 @@
 """Connecting in timed stages: name, TCP, TLS, upgrade.
 
 What fails before the upgrade means that there is no target (`TargetError`); a refused upgrade is a
-finding, and is in the `Link`. The address is tried in the order of the resolver.
+finding, and is in the `Link`, and so is a redirect that is not to be followed. The address is tried
+in the order of the resolver.
 """
 
 import asyncio
@@ -16,10 +17,20 @@ from websockets.asyncio.client import ClientConnection
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidStatus, WebSocketException
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
+from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
 from bench.errors import TargetError
 from bench.probe.tape import UPGRADED, Link
+from bench.protocol.upgrade import (
+    REDIRECTS,
+    Offer,
+    leads_to,
+    not_followed,
+    redirect_words,
+    remedy,
+    shown,
+)
 
 CONNECT_S: Final = 10.0
 GOODBYE_S: Final = 1.0
@@ -34,22 +45,47 @@ class Dialled(NamedTuple):
     link: Link
 
 
-async def dial(url: str, headers: list[tuple[str, str]], *, compress: bool) -> Dialled:
+async def dial(
+    url: str,
+    headers: list[tuple[str, str]],
+    *,
+    compress: bool,
+    offer: Offer = Offer(),  # noqa: B008 - an immutable value
+) -> Dialled:
     """Connect and ask for the upgrade. TargetError where nothing answers."""
+    hops: tuple[str, ...] = ()
+    while True:
+        dialled = await _dial(url, headers, offer, compress=compress)
+        response = dialled.connection.response
+        location = response.headers.get("Location") if response is not None else None
+        if response is None or response.status_code not in REDIRECTS or not location:
+            return dialled._replace(link=dialled.link._replace(hops=hops))
+        onward = leads_to(url, location)
+        left = offer.hops - len(hops)
+        if why := not_followed(url, onward, hops=left, asked=offer.hops > 0):
+            status = redirect_words(response.status_code, onward, why)
+            return dialled._replace(link=dialled.link._replace(status=status, hops=hops))
+        dialled.connection.transport.abort()
+        url, hops = onward, (*hops, shown(onward))
+
+
+async def _dial(
+    url: str, headers: list[tuple[str, str]], offer: Offer, *, compress: bool
+) -> Dialled:
     parts = urlsplit(url)
     secure = parts.scheme == "wss"
     host, port = parts.hostname or "", parts.port or (443 if secure else 80)
     where = f"target {host} port {port} cannot be reached"
     try:
         async with asyncio.timeout(CONNECT_S):
-            dialled = await _connect(url, host, port, secure=secure, compress=compress)
+            dialled = await _connect(url, host, port, offer, secure=secure, compress=compress)
     except TimeoutError:
         raise TargetError(f"{where}: no answer within {CONNECT_S:.0f} s; is it up?") from None
     except ssl.SSLError as error:
         raise TargetError(f"{where}: TLS: {error.reason or error}") from None
     except (OSError, UnicodeError) as error:
         raise TargetError(f"{where}: {_why(error)}; is it up, and the URL right?") from None
-    return await _upgrade(dialled, headers, compress=compress)
+    return await _upgrade(dialled, headers, offer, compress=compress)
 
 
 def _why(error: OSError | UnicodeError) -> str:
@@ -58,7 +94,9 @@ def _why(error: OSError | UnicodeError) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
-async def _connect(url: str, host: str, port: int, *, secure: bool, compress: bool) -> Dialled:
+async def _connect(
+    url: str, host: str, port: int, offer: Offer, *, secure: bool, compress: bool
+) -> Dialled:
     loop = asyncio.get_running_loop()
     at = monotonic_ns()
     found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -69,7 +107,10 @@ async def _connect(url: str, host: str, port: int, *, secure: bool, compress: bo
         context = ssl.create_default_context()
         context.set_alpn_protocols(["http/1.1"])
     extensions = [ClientPerMessageDeflateFactory(client_max_window_bits=True)] if compress else None
-    protocol = ClientProtocol(parse_uri(url), extensions=extensions, max_size=MAX_MESSAGE)
+    offered = [Subprotocol(offer.subprotocol)] if offer.subprotocol else None
+    protocol = ClientProtocol(
+        parse_uri(url), extensions=extensions, subprotocols=offered, max_size=MAX_MESSAGE
+    )
     at = monotonic_ns()
     transport, connection = await loop.create_connection(
         lambda: ClientConnection(protocol, close_timeout=GOODBYE_S, max_queue=None),
@@ -110,7 +151,9 @@ async def _reach(found: list[Any]) -> tuple[socket.socket, int]:
     raise error
 
 
-async def _upgrade(dialled: Dialled, headers: list[tuple[str, str]], *, compress: bool) -> Dialled:
+async def _upgrade(
+    dialled: Dialled, headers: list[tuple[str, str]], offer: Offer, *, compress: bool
+) -> Dialled:
     connection, link = dialled
     at = monotonic_ns()
     status = UPGRADED
@@ -122,6 +165,7 @@ async def _upgrade(dialled: Dialled, headers: list[tuple[str, str]], *, compress
     except InvalidStatus as error:
         body = bytes(error.response.body or b"")[:200].decode("utf-8", "replace").strip()
         status = f"HTTP {error.response.status_code}" + (f": {body}" if body else "")
+        status += remedy(offer, " ".join((status, *error.response.headers)))
     except (WebSocketException, OSError, EOFError) as error:
         status = f"no upgrade: {error.__cause__ or error}"
     except BaseException:
@@ -134,5 +178,7 @@ async def _upgrade(dialled: Dialled, headers: list[tuple[str, str]], *, compress
         server=said.get("Server", "") or "",
         compression_offered=compress,
         extensions=said.get("Sec-WebSocket-Extensions", "") or "",
+        subprotocol_offered=offer.subprotocol,
+        subprotocol=said.get("Sec-WebSocket-Protocol", "") or "",
     )
     return Dialled(connection, link)

@@ -21,7 +21,6 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 from bench.probe.dial import GOODBYE_S, dial
 from bench.probe.tape import (
     APPEND,
-    BINARY,
     NOT_SEEN,
     SEEN,
     UPGRADED,
@@ -33,12 +32,13 @@ from bench.probe.tape import (
     error_code,
     format_at,
     ga,
-    read_text,
+    read_frame,
     refused,
     table,
 )
-from bench.protocol.client import ClientMessage
+from bench.protocol.client import ClientMessage, SessionUpdate
 from bench.protocol.codec import encode
+from bench.protocol.upgrade import Offer, remedy
 from bench.voice.audio import PCM16_24K, AudioFormat, ms
 from bench.voice.microphone import Microphone, Recording
 
@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 CREATED_S: Final = 10.0
 ANSWER_S: Final = 4.0
 CHUNK_NS: Final = ms(100)
+_MUTE_S: Final = 1.0
+"""How long an acknowledgement is waited for that did not come the last time."""
 _DEAF: Final = 3
 _ITEM_ADDED: Final = frozenset({"conversation.item.added", "conversation.item.done"})
 
@@ -64,6 +66,17 @@ class Unheard(Struct, tag="bench.no_such_message", tag_field="type"):
     event_id: str = ""
 
 
+def _spoken_by(types: tuple[str, ...]) -> tuple[str, ...]:
+    """The types, and what servers say in place of one that they do not know."""
+    return (*types, *(_INSTEAD[name] for name in types if name in _INSTEAD))
+
+
+_INSTEAD: Final = {
+    "response.created": "response.output_item.added",
+    "session.updated": "session.created",
+}
+
+
 def _type_of(message: ClientMessage | Unheard) -> str:
     return str(type(message).__struct_config__.tag)
 
@@ -71,7 +84,13 @@ def _type_of(message: ClientMessage | Unheard) -> str:
 class Line:
     """One session. `name` goes into its event ids; `tape()` is what it saw so far."""
 
-    def __init__(self, name: str, url: str, headers: list[tuple[str, str]]) -> None:
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        headers: list[tuple[str, str]],
+        offer: Offer = Offer(),  # noqa: B008 - an immutable value
+    ) -> None:
         self.name = name
         self.frames: list[Frame] = []
         self.asks: list[Ask] = []
@@ -80,12 +99,14 @@ class Line:
         self.answered = asyncio.Event()
         self._url = url
         self._headers = headers
+        self._offer = offer
         self._news = asyncio.Event()
         self._connection: ClientConnection | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._microphone: Microphone | None = None
         self._ended = ""
         self._deaf = 0
+        self._mute = False
         self._asked = 0
         self._opened_ns = 0
         self._spoke_ns: int | None = None
@@ -110,7 +131,9 @@ class Line:
     async def open(self, *, compress: bool = False) -> None:
         """Connect and upgrade. TargetError where nothing answers, Gone where it says no."""
         self._opened_ns = monotonic_ns()
-        self._connection, self.link = await dial(self._url, self._headers, compress=compress)
+        self._connection, self.link = await dial(
+            self._url, self._headers, compress=compress, offer=self._offer
+        )
         if self.link.status != UPGRADED:
             raise Gone(f"the upgrade was refused: {self.link.status}")
         self._tasks.append(asyncio.create_task(self._read()))
@@ -150,6 +173,8 @@ class Line:
             said = closed.rcvd
             reason = f": {said.reason}" if said is not None and said.reason else ""
             how = "without a word" if said is None else f"with {said.code}{reason}"
+            if not any(not frame.out for frame in self.frames):
+                how += remedy(self._offer, how, None if said is None else said.code)
             self._ended = f"the server closed the connection {how}"
             if closed.sent is not None and not closed.rcvd_then_sent and said is None:
                 self._ended = f"the connection had to be closed: {closed.sent.reason}"
@@ -157,8 +182,7 @@ class Line:
             self._news.set()
 
     def _note(self, at_ns: int, text: str | bytes) -> None:
-        kind, body = (BINARY, {}) if isinstance(text, bytes) else read_text(text)
-        self.frames.append(Frame(at_ns, out=False, type=kind, body=body, nbytes=len(text)))
+        self.frames.append(read_frame(at_ns, text))
         self._deaf = 0
         self._news.set()
 
@@ -181,6 +205,7 @@ class Line:
         return await self.until(lambda: self._first(since, types), within_s)
 
     def _first(self, since: int, types: tuple[str, ...]) -> Frame | None:
+        types = _spoken_by(types)
         return next((f for f in self.frames[since:] if not f.out and ga(f.type) in types), None)
 
     # ── asking ───────────────────────────────────────────────────────────────────────────────
@@ -196,9 +221,14 @@ class Line:
         """Send `message`, wait for one of `answers` or for an error; note and return what came.
 
         The event id is given here. `provoking`: an error is hoped for, and no answer is no sign
-        that nobody is there.
+        that nobody is there; nor is it of a server that did not acknowledge the update before.
         """
         self._asked += 1
+        updates = isinstance(message, SessionUpdate)
+        if updates and self._mute:
+            within_s, patient = min(within_s, _MUTE_S), False
+        else:
+            patient = not provoking
         message.event_id = event_id = f"probe-{self.name}-{self._asked}"
         since, at = len(self.frames), monotonic_ns()
         await self._write(encode(message), _type_of(message))
@@ -212,13 +242,16 @@ class Line:
                 ask = ask._replace(state=state, answer=frame.body, took_ns=frame.at_ns - at)
         finally:
             self.asks.append(ask)
-        if frame is None and not provoking:
+        if updates and not provoking:
+            self._mute = frame is None
+        if frame is None and patient:
             self._deaf += 1
             if self._deaf >= _DEAF:
                 raise Gone(f"fell silent: {_DEAF} messages in a row were not answered")
         return ask
 
     def _answer(self, since: int, event_id: str, answers: tuple[str, ...]) -> Frame | None:
+        answers = _spoken_by(answers)
         for frame in self.frames[since:]:
             if frame.out:
                 continue

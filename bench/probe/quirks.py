@@ -27,6 +27,7 @@ from bench.probe.tape import (
 from bench.probe.wishes import FORMATS, INPUT, OUTPUT, format_wishes, wish_row
 from bench.protocol.codec import message_table
 from bench.voice.audio import NS_PER_MS
+from bench.voice.conversation import UNGREETED_NS
 
 QUIRKS: Final = "quirks"
 _INPUT_TRANSCRIPTION: Final = "conversation.item.input_audio_transcription"
@@ -141,9 +142,43 @@ def missing_ms(tape: Tape) -> Sighting | None:
 
 
 def missing_name(tape: Tape) -> Sighting | None:
-    """`function_call_arguments.done` does not name the function."""
-    done = tape.of("response.function_call_arguments.done")
-    return _first(frame for frame in done if not frame.body.get("name"))
+    """`function_call_arguments.done` does not name the function, which its item does."""
+    done, nameless = tape.of(_ARGUMENTS), _calls_without(tape, "name")
+    return _first(
+        frame
+        for frame in done
+        if not frame.body.get("name") and _field(frame, "item_id") not in nameless
+    )
+
+
+_ARGUMENTS: Final = "response.function_call_arguments.done"
+_OUTPUT: Final = "response.output_item"
+
+
+def _calls_without(tape: Tape, name: str) -> list[str]:
+    """Items of tool calls that no message gives a field of, once each."""
+    items = [f for f in tape.of(f"{_OUTPUT}.added", f"{_OUTPUT}.done") if _is_call(f)]
+    known = {_item_id(f) for f in items if table(f.body, "item").get(name)}
+    known |= {_field(f, "item_id") for f in tape.of(_ARGUMENTS) if f.body.get(name)}
+    return list(dict.fromkeys(_item_id(f) for f in items if _item_id(f) not in known))
+
+
+def _is_call(frame: Frame) -> bool:
+    return table(frame.body, "item").get("type") == "function_call"
+
+
+def nameless_calls(tape: Tape) -> Sighting | None:
+    """Tool calls of which no message says the name."""
+    return _some("calls", _calls_without(tape, "name"))
+
+
+def idless_calls(tape: Tape) -> Sighting | None:
+    """Tool calls of which no message says the call_id: they cannot be answered."""
+    return _some("calls", _calls_without(tape, "call_id"))
+
+
+def _some(what: str, ids: list[str]) -> Sighting | None:
+    return Sighting(f"{len(ids)} {what}", ids[0]) if ids else None
 
 
 def previous_null(tape: Tape) -> Sighting | None:
@@ -165,7 +200,8 @@ def _item_id(frame: Frame) -> str:
 
 def flat_error(tape: Tape) -> Sighting | None:
     """An error says a flat `message` and has no `error` object."""
-    flat = [frame for frame in tape.of("error") if not table(frame.body, "error")]
+    errors = tape.of("error")
+    flat = [one for one in errors if not isinstance(one.body.get("error"), dict | str)]
     return Sighting(f"{len(flat)} ×", error_text(flat[0].body)) if flat else None
 
 
@@ -201,6 +237,77 @@ def updated_unasked(tape: Tape) -> Sighting | None:
     sent = sum(frame.out and frame.type == "session.update" for frame in tape.frames)
     said = len(tape.of("session.updated"))
     return Sighting(f"{said - sent} ×") if said > sent else None
+
+
+def no_session_updated(tape: Tape) -> Sighting | None:
+    """session.update was sent, works or not, and is never acknowledged."""
+    asks = [ask for ask in tape.asks if ask.type == "session.update" and not ask.provoking]
+    deaf = [ask for ask in asks if ask.state == NOT_SEEN]
+    if len(deaf) < len(asks) or not asks or not tape.of("session.created"):
+        return None
+    return Sighting(f"{len(deaf)} ×", "session.update")
+
+
+def updated_as_created(tape: Tape) -> Sighting | None:
+    """session.update is acknowledged by session.created, and never by session.updated."""
+    return None if tape.of("session.updated") else _first(tape.of("session.created")[1:])
+
+
+def late_session_created(tape: Tape) -> Sighting | None:
+    """session.created comes so late that a caller has begun without it."""
+    link = tape.link
+    stages = (link.dns_ns, link.tcp_ns, link.tls_ns, link.upgrade_ns)
+    took_ns = (link.created_ns or 0) - sum(filter(None, stages))
+    return Sighting(f"{_ms(took_ns)} after the upgrade") if took_ns > UNGREETED_NS else None
+
+
+def no_response_created(tape: Tape) -> Sighting | None:
+    """A response has an output item and no response.created."""
+    known = {_response(frame, "id") for frame in tape.of("response.created")}
+    items = tape.of(f"{_OUTPUT}.added")
+    return _first(f for f in items if _field(f, "response_id") not in known)
+
+
+def repeated_response_created(tape: Tape) -> Sighting | None:
+    """response.created comes again for the same response."""
+    return _again([(f, _response(f, "id")) for f in tape.of("response.created")])
+
+
+def repeated_speech_stopped(tape: Tape) -> Sighting | None:
+    """speech_stopped comes again for the same item."""
+    return _again([(f, f.body.get("item_id")) for f in tape.of(_STOPPED)])
+
+
+def _again(named: list[tuple[Frame, Any]]) -> Sighting | None:
+    ids = [name for _, name in named]
+    return _first(f for n, (f, name) in enumerate(named) if name and name in ids[:n])
+
+
+_STARTED: Final = "input_audio_buffer.speech_started"
+_STOPPED: Final = "input_audio_buffer.speech_stopped"
+
+
+def stray_speech_started(tape: Tape) -> Sighting | None:
+    """speech_started of an item that nothing follows, though a response is completed after it."""
+    ends = tape.of(_STOPPED, "input_audio_buffer.committed", f"{_INPUT_TRANSCRIPTION}.completed")
+    ended = {_field(frame, "item_id") for frame in ends}
+    done = [f for f in tape.of("response.done") if _response(f, "status") == "completed"]
+    if not ended or not done:
+        return None
+    last_ns = done[-1].at_ns
+    starts = (f for f in tape.of(_STARTED) if f.at_ns < last_ns)
+    return _first(f for f in starts if _field(f, "item_id") not in {"", *ended})
+
+
+def _borne(quirk: str) -> Callable[[Tape], Sighting | None]:
+    """A quirk that shows where a message is read."""
+
+    def detect(tape: Tape) -> Sighting | None:
+        found = [next((o for o in f.odd if o.quirk == quirk), None) for f in tape.heard]
+        odd = [one for one in found if one is not None]
+        return Sighting(f"{len(odd)} ×", odd[0].example) if odd else None
+
+    return detect
 
 
 _KNOWN: Final = {entry.type for entry in message_table()}
@@ -281,6 +388,30 @@ DETECTORS: Final[dict[str, Callable[[Tape], Sighting | None]]] = {
     "untyped": _of("(no type)"),
     "malformed": _of(NOT_JSON),
     "binary": _of(BINARY),
+    "no_session_updated": no_session_updated,
+    "updated_as_created": updated_as_created,
+    "late_session_created": late_session_created,
+    "no_response_created": no_response_created,
+    "repeated_response_created": repeated_response_created,
+    "repeated_speech_stopped": repeated_speech_stopped,
+    "stray_speech_started": stray_speech_started,
+    "nameless_calls": nameless_calls,
+    "idless_calls": idless_calls,
+    **{
+        name: _borne(name)
+        for name in (
+            "binary_frames",
+            "lone_surrogates",
+            "odd_numbers",
+            "deep_nesting",
+            "loose_json",
+            "loose_base64",
+            "float_positions",
+            "error_string",
+            "integer_code",
+            "untyped_error",
+        )
+    },
 }
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from bench.corpus.codec import decode
 from bench.corpus.energy import WINDOW_MS, envelope, first_audible
 from bench.probe.tape import Frame, Tape, format_at, ga, table
+from bench.protocol.repair import tidy_base64
 from bench.voice.audio import PCM16_24K, AudioFormat, ms
 
 
@@ -132,7 +133,7 @@ def _filler(frames: list[Frame], fmt: AudioFormat) -> bytes:
 
 def _sound(delta: Any) -> bytes:
     try:
-        return base64.b64decode(delta) if isinstance(delta, str) else b""
+        return base64.b64decode(tidy_base64(delta) or delta) if isinstance(delta, str) else b""
     except (binascii.Error, ValueError):
         return b""
 
@@ -176,7 +177,8 @@ def cuts(tape: Tape) -> list[Cut]:
         if frame.type != "response.done" or said != "cancelled" or owner not in born:
             continue
         spoke = [n for n in range(born[owner], at) if heard[n].type == _STARTED]
-        if spoke:
+        details = table(frame.body, "response", "status_details")
+        if spoke and details.get("reason") != "client_cancelled":
             late = tuple(f for f in heard[spoke[-1] :] if _sounds(f, owner))
             found.append(Cut(heard[spoke[-1]].at_ns, frame.at_ns, late))
     return found

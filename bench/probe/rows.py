@@ -53,6 +53,11 @@ def connection_rows(tape: Tape) -> Iterator[Row]:
         value=_ms(link.upgrade_ns) if taken else "",
         detail="" if taken else link.status,
     )
+    for number, url in enumerate(link.hops, 1):
+        yield told(CONNECTION, f"redirect {number}", url, "followed")
+    if link.subprotocol_offered:
+        offered = f"{link.subprotocol_offered} was offered"
+        yield told(CONNECTION, "subprotocol", link.subprotocol, offered)
     # WebSocket over HTTP/2 would be another request; this client makes that of HTTP/1.1.
     yield told(CONNECTION, "HTTP version", "1.1" if taken else "", link.alpn and "by ALPN")
     deflate = link.extensions if "permessage-deflate" in link.extensions else ""

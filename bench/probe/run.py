@@ -119,7 +119,7 @@ async def probe(
 
 def _new_line(name: str, target: Target, headers: list[tuple[str, str]]) -> Line:
     key = f"probe-{int(time() * 1000)}-{name}"
-    return Line(name, session_url(target.dialect, target.url, key=key), headers)
+    return Line(name, session_url(target.dialect, target.url, key=key), headers, target.offer)
 
 
 # ── the order of sessions ────────────────────────────────────────────────────────────────────

@@ -15,7 +15,10 @@ from typing import Any, Final, NamedTuple, get_args
 
 import msgspec
 
+from bench.errors import ProtocolError
+from bench.protocol.codec import decode_server, read_server
 from bench.protocol.objects import WireFormat
+from bench.protocol.repair import Oddity
 from bench.protocol.server import AnyServerMessage
 from bench.voice.audio import AudioFormat
 from bench.voice.effective import format_of
@@ -37,7 +40,7 @@ class Frame(NamedTuple):
     """One message that crossed the wire.
 
     `type` is the wire's own word, or one in brackets where it has none; the body of an append is
-    left out.
+    left out. `odd` is what had to be borne to read it.
     """
 
     at_ns: int
@@ -45,6 +48,7 @@ class Frame(NamedTuple):
     type: str
     body: dict[str, Any]
     nbytes: int = 0
+    odd: tuple[Oddity, ...] = ()
 
 
 class Ask(NamedTuple):
@@ -63,7 +67,10 @@ class Ask(NamedTuple):
 
 
 class Link(NamedTuple):
-    """How the connection came about: ns of each stage (None: not reached), and what was agreed."""
+    """How the connection came about: ns of each stage (None: not reached), and what was agreed.
+
+    `hops` are the URLs of redirects that were followed.
+    """
 
     dns_ns: int | None = None
     tcp_ns: int | None = None
@@ -75,6 +82,9 @@ class Link(NamedTuple):
     alpn: str = ""
     compression_offered: bool = False
     extensions: str = ""
+    subprotocol_offered: str = ""
+    subprotocol: str = ""
+    hops: tuple[str, ...] = ()
     created_ns: int | None = None
     ready_ns: int | None = None
 
@@ -127,18 +137,21 @@ def ga(kind: str) -> str:
     return GA_NAMES.get(kind, kind)
 
 
-def read_text(text: str | bytes) -> tuple[str, dict[str, Any]]:
-    """Type and body of a text frame; anything is readable, at worst as `(not JSON)`."""
+def read_frame(at_ns: int, data: str | bytes) -> Frame:
+    """What came in a frame; anything is readable, at worst as `(not JSON)` or `(binary)`."""
+    binary, odd = isinstance(data, bytes), list[Oddity]()
     try:
-        body = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return NOT_JSON, {}
-    if not isinstance(body, dict):
-        return NOT_JSON, {}
-    kind, code = body.get("type"), body.get("errorType")
-    if isinstance(kind, str):
-        return kind, body
-    return f"errorType:{code}" if isinstance(code, str) else "(no type)", body
+        body = read_server(data, odd)
+        decode_server(data, odd)
+    except ProtocolError:
+        kind = BINARY if binary else NOT_JSON
+        return Frame(at_ns, out=False, type=kind, body={}, nbytes=len(data))
+    said, code = body.get("type"), body.get("errorType")
+    kind = f"errorType:{code}" if isinstance(code, str) else "(no type)"
+    kind = said if isinstance(said, str) else kind
+    if binary:
+        odd.append(Oddity("binary_frames", kind))
+    return Frame(at_ns, out=False, type=kind, body=body, nbytes=len(data), odd=tuple(odd))
 
 
 def table(value: Any, *names: str) -> dict[str, Any]:
@@ -151,11 +164,14 @@ def table(value: Any, *names: str) -> dict[str, Any]:
 def error_code(body: dict[str, Any]) -> str:
     """An error's code, else its type, else "error"."""
     error = table(body, "error")
-    return str(error.get("code") or error.get("type") or "error")
+    return str(error.get("code") or error.get("type") or body.get("code") or "error")
 
 
 def error_text(body: dict[str, Any]) -> str:
     """An error in the server's words, or ""."""
+    error = body.get("error")
+    if isinstance(error, str):
+        return error
     return str(table(body, "error").get("message") or body.get("message") or "")
 
 

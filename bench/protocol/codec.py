@@ -140,7 +140,7 @@ def _mended(text: bytes | str, odd: list[Oddity]) -> ServerMessage | UnknownMess
     refusal: Exception
     for _ in range(_MENDINGS):
         try:
-            return msgspec.convert(whole, AnyServerMessage)  # type: ignore[no-any-return]
+            return _server.decode(encode(whole))  # `convert` would read all types anew
         except (msgspec.ValidationError, RecursionError) as error:
             refusal = error
         place = _PLACE.search(str(refusal))

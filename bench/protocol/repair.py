@@ -11,6 +11,7 @@ Whatever was done is told as an `Oddity`, by the name that the profile of the re
 report and `bench probe` give it. Only messages that were refused come here.
 """
 
+import binascii
 import json
 import math
 import re
@@ -215,19 +216,17 @@ def _position(value: Any) -> int | None:
     return round(number) if abs(number) < _MOST_POSITION else None
 
 
-_URL_SAFE: Final = str.maketrans("-_", "+/")
-_BASE64: Final = re.compile(r"[A-Za-z0-9+/]*")
-
-
 def tidy_base64(loose: str) -> str | None:
     """Base64 as the standard has it, of one with line ends, of URLs or without padding.
 
     None where it is garbage, or needs no tidying.
     """
-    tidy = "".join(loose.split()).translate(_URL_SAFE).rstrip("=")
-    if len(tidy) % 4 == 1 or not _BASE64.fullmatch(tidy):
-        return None
+    tidy = "".join(loose.split()).replace("-", "+").replace("_", "/").rstrip("=")
     tidy += "=" * (-len(tidy) % 4)
+    try:
+        binascii.a2b_base64(tidy, strict_mode=True)
+    except ValueError:
+        return None
     return tidy if tidy != loose else None
 
 

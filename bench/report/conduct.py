@@ -268,9 +268,13 @@ def _quirks(run: Run) -> Table | None:
         name, about = str(entry.get("quirk") or "").replace("_", " "), entry.get("about")
         number = number_of(entry.get("count"))
         if number:
-            rows.append([(name, clip(about, 160)) if about else name, plain(number)])
+            named = (name, clip(about, 160)) if about else name
+            rows.append([named, plain(number), clip(entry.get("example") or "", 120)])
     if not rows:
         return None
     return Table(
-        "Quirks: legal, and worth knowing", ("quirk", "times"), rows, numeric=frozenset({1})
+        "Quirks: borne, and worth knowing",
+        ("quirk", "times", "the first"),
+        rows,
+        numeric=frozenset({1}),
     )

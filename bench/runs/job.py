@@ -23,6 +23,7 @@ from bench.plan.reading import check_scenario, override, read_document
 from bench.plan.scenario import Scenario, gates_of, is_stock, known_of
 from bench.plan.session import session_object
 from bench.protocol.dialects import DIALECTS, Dialect, authorization
+from bench.protocol.upgrade import KNOWN_PARAMETERS, Offer
 from bench.runs.folder import RunFolder, provenance
 from bench.voice.audio import PCM16_24K, AudioFormat
 from bench.voice.directions import Part, Script
@@ -34,11 +35,15 @@ REFERENCE = "reference"
 
 
 class Target(NamedTuple):
-    """The system under test. `url` is "" for the reference server until it has a port."""
+    """The system under test. `url` is "" for the reference server until it has a port.
+
+    `offer` is what its upgrades are offered.
+    """
 
     name: str
     url: str
     dialect: Dialect
+    offer: Offer = Offer()
 
     @property
     def loopback(self) -> bool:
@@ -81,7 +86,7 @@ def read_target(word: str, dialect: str | None) -> Target:
         )
     if parts.username or parts.password:
         raise UsageError("--target: a URL must hold no credential; use the environment variable")
-    if strange := {name for name, _ in parse_qsl(parts.query)} - {"key", "protocol", "model"}:
+    if strange := {name for name, _ in parse_qsl(parts.query)} - KNOWN_PARAMETERS:
         raise UsageError(
             f"--target: the query may hold key, protocol and model, not {', '.join(strange)}: what "
             "a run was made against is written down, and credentials belong in the environment"
@@ -262,7 +267,12 @@ def describe(job: Job, workers: int) -> dict[str, Any]:
             "sha256": job.corpus.sha256,
             "folder": os.path.relpath(job.corpus.folder),
         },
-        "target": {"name": target.name, "url": target.url, "dialect": target.dialect.name},
+        "target": {
+            "name": target.name,
+            "url": target.url,
+            "dialect": target.dialect.name,
+            **target.offer._asdict(),
+        },
         "workers": workers,
         "plan": {
             "sessions": scenario.load.sessions,
@@ -290,7 +300,8 @@ def recall(folder: RunFolder) -> Job:
         scenario = check_scenario(said["document"], said["text"], name, gates=())
         scenario = msgspec.structs.replace(scenario, gates={scenario.gate_profile: run["gates"]})
         corpus = load_corpus(find_corpus(run["corpus"]["folder"]))
-        where = Target(target["name"], target["url"], DIALECTS[target["dialect"]])
+        offer = Offer(target.get("subprotocol", ""), target.get("hops", 0))
+        where = Target(target["name"], target["url"], DIALECTS[target["dialect"]], offer)
     except (KeyError, TypeError) as error:
         raise RunFolderError(f"{folder.run_json}: does not describe a job: {error!r}") from None
     return Job(name, said["text"], said["document"], scenario, corpus, where)

@@ -10,6 +10,7 @@ bench.start           the session starts; due_ns is its schedule; detail: worker
                       turns (planned), setting (of the sweep, or ""), marker (words that only this
                       session says, or ""), address (number and port of the target)
 bench.connected       TCP established        bench.secured   TLS established
+bench.redirected      the server is elsewhere, and the next two come again; detail: status, url
 bench.upgraded        WebSocket established
 bench.microphone      the microphone opens: at_ns is media position 0; detail: input and output
                       format as {type, rate}, chunk_ms, jitter_buffer_ms, prefix_padding_ms

@@ -1,5 +1,7 @@
 """From events to turns: every figure of an ordinary turn, worked out by hand, and attribution."""
 
+import pandas as pd
+
 from tests.analysis.story import Answer, Story, analysed, conversation
 
 # A turn said at media 200: onset 400, offset 1400; stopped 1920, committed 1930, created 1950.
@@ -238,3 +240,58 @@ def test_a_length_that_no_session_has_was_not_said(tmp_path):
     assert turns.loc[0, ["outcome", "speech_start_delay"]].tolist() == ["ok", 150]
     assert sessions["prefix_padding_ns"].isna().all()
     assert turns["speech_start_error"].isna().all()  # nobody knows what was taken off
+
+
+def test_speech_that_is_said_to_stop_again_stopped_when_it_was_first_said(tmp_path):
+    plain = Story().begin().microphone().say(200).answered()
+    expected, _, _, _ = analysed(tmp_path / "plain", plain.finish())
+    story = Story().begin().microphone().say(200).answered()
+    for at in (1925, 2000, 2300):
+        story.stopped(at, position=at)
+    turns, _, _, _ = analysed(tmp_path / "again", story.finish())
+    figures = ["endpointing_delay", "endpointing_error", "response_latency", "response_id"]
+    assert turns[figures].equals(expected[figures])
+
+
+def test_a_start_without_a_place_that_nothing_follows_is_spurious_and_splits_no_turn(tmp_path):
+    story = Story().begin(2).microphone().say(200).answered()
+    story.started(1600, "stray")
+    story.say(5000).answered()
+    turns, _, _, _ = analysed(tmp_path / "run", story.finish())
+    assert turns["spurious"].tolist() == [1, 0]
+    assert turns["split_turn"].tolist() == [False, False]
+
+
+def test_where_a_server_never_says_when_speech_ends_no_start_is_spurious_for_that(tmp_path):
+    story = Story().begin().microphone().say(0).started(400, "a").started(900, "b")
+    turns, _, _, _ = analysed(tmp_path / "run", story.finish())
+    assert turns["spurious"].tolist() == [0]
+    assert turns["split_turn"].tolist() == [True]
+
+
+def test_a_server_without_response_created_breaks_no_objective_about_it(tmp_path):
+    gates = ("p95(generation_delay) < 500 ms", "p95(first_audio_latency) < 5 s")
+    story = conversation(0, 2)
+    story.rows = [row for row in story.rows if row.type != "response.created"]
+    turns, _, rows, _ = analysed(tmp_path / "run", story, gates=gates)
+    assert turns["good_turn"].tolist() == [True, True]
+    assert rows["generation_delay", "p50"]["n"] == 0
+    silent = conversation(0, 2)
+    silent.rows = [row for row in silent.rows if not row.type.startswith("response.")]
+    turns, _, _, _ = analysed(tmp_path / "silent", silent, gates=gates)
+    assert turns["good_turn"].tolist() == [False, False]
+
+
+def test_a_server_that_never_acknowledges_is_waited_for_by_nobody(tmp_path):
+    def told(acknowledges):
+        story = conversation(0, 1)
+        story.update(-1, {})
+        if not acknowledges:
+            story.rows = [row for row in story.rows if row.type != "session.updated"]
+        _, sessions, rows, _ = analysed(tmp_path / str(acknowledges), story)
+        return sessions.loc[0, "session_ready_time"], rows["update_ack", "p50"]["n"]
+
+    assert told(acknowledges=True) == (60, 1)
+    ready, acknowledged = told(acknowledges=False)
+    assert pd.isna(ready)
+    assert acknowledged == 0

@@ -8,9 +8,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from bench.cli.run import Options, job_of
 from bench.corpus.manifest import load_corpus, manifest_text
 from bench.plan.metrics import VERSION
-from bench.runs.job import describe, make_job, read_target
+from bench.protocol.upgrade import MOST_HOPS, Offer
+from bench.runs.folder import RunFolder
+from bench.runs.job import describe, make_job, read_target, recall
 
 ROOT = Path(__file__).parents[2]
 
@@ -229,6 +232,23 @@ def test_a_script_that_cannot_be_imported_is_refused(refused, scenario, tmp_path
     (tmp_path / "broken_script.py").write_text("def play(part:\n")
     monkeypatch.syspath_prepend(tmp_path)
     refused(scenario("script = 'broken_script:play'"), words=["broken_script:play", "SyntaxError"])
+
+
+def test_a_subprotocol_that_is_no_word_is_refused(refused):
+    refused(DEMO, "--subprotocol", "real time", words=["--subprotocol", "real time"])
+
+
+def test_what_the_upgrades_offer_is_read_back_by_the_workers(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    job = job_of(Options(ROOT / DEMO, subprotocol="realtime", follow_redirects=True))
+    folder = RunFolder.create(tmp_path / "run")
+    folder.write(describe(job, 1))
+    assert recall(folder).target.offer == job.target.offer == Offer("realtime", MOST_HOPS)
+    run = folder.read()
+    for name in Offer._fields:
+        del run["target"][name]  # as older runs are
+    folder.write(run)
+    assert recall(folder).target.offer == Offer()
 
 
 def test_a_missing_baseline_is_refused(refused):

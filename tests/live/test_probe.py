@@ -19,6 +19,7 @@ from bench.probe.quirks import DETECTORS
 from bench.probe.run import probe
 from bench.protocol.codec import message_table
 from bench.protocol.dialects import DIALECTS
+from bench.protocol.upgrade import MOST_HOPS, Offer
 from bench.reference.admission import INWORLD_PATH, OPENAI_PATH
 from bench.reference.misbehaviour import Quirks
 from bench.reference.profile import Profile
@@ -55,6 +56,26 @@ QUIRKS = {
     "filler": "interjections",
     "late_audio": "interrupt",
     "backchannel_skipped": "interjections",
+    "binary_frames": "call",
+    "lone_surrogates": "call",
+    "odd_numbers": "call",
+    "deep_nesting": "call",
+    "loose_json": "call",
+    "loose_base64": "call",
+    "float_positions": "call",
+    "error_string": "settings",
+    "integer_code": "settings",
+    "untyped_error": "settings",
+    "no_session_updated": "call",
+    "updated_as_created": "call",
+    "late_session_created": "call",
+    "no_response_created": "call",
+    "repeated_response_created": "call",
+    "repeated_speech_stopped": "call",
+    "stray_speech_started": "call",
+    "unknown_types": "call",
+    "nameless_calls": "tools",
+    "idless_calls": "tools",
 }
 # A server that does what it is asked to fills every wait: its quirk is not to.
 SWITCHED = dict.fromkeys(QUIRKS, 1.0) | {"filler": 0.0}
@@ -124,7 +145,7 @@ def results():
     # What a server that never answers is given; on loopback an answer takes milliseconds.
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("bench.probe.sittings.REPLY_S", 4.0)
-        patch.setattr("bench.probe.line.CREATED_S", 2.0)
+        patch.setattr("bench.probe.line.CREATED_S", 4.0)
         patch.setitem(Line.ask.__kwdefaults__, "within_s", 1.5)
         return asyncio.run(all_probes())
 
@@ -318,3 +339,32 @@ def test_compression_is_offered_once_and_its_acceptance_seen():
     row = asyncio.run(tried()).group("connection")["compression"]
     assert row.state == "seen"
     assert row.value.startswith("permessage-deflate")
+
+
+def test_redirects_are_followed_where_asked_and_a_subprotocol_is_offered_and_told_of():
+    def redirect(connection, request):
+        if request.path == "/here":
+            return None
+        response = connection.respond(302, "elsewhere")
+        response.headers["Location"] = "/here"
+        return response
+
+    async def session(connection):
+        await connection.send('{"type":"session.created","session":{}}')
+        await connection.wait_closed()
+
+    async def tried(offer):
+        async with serve(
+            session, "127.0.0.1", 0, process_request=redirect, subprotocols=["realtime"]
+        ) as server:
+            port = server.sockets[0].getsockname()[1]
+            target = Target("x", f"ws://127.0.0.1:{port}/x", DIALECTS["openai"], offer)
+            found = await probe(target, [], corpus=CORPUS, only=("call",), limit_s=1.0)
+            return found, f"ws://127.0.0.1:{port}/here"
+
+    result, url = asyncio.run(tried(Offer("realtime", MOST_HOPS)))
+    rows = result.group("connection")
+    assert (rows["redirect 1"].value, rows["subprotocol"].value) == (url, "realtime")
+    result, url = asyncio.run(tried(Offer()))
+    told = f"HTTP 302 to {url}; use that URL, or --follow-redirects"
+    assert result.troubles == (f"call: the upgrade was refused: {told}",)

@@ -14,6 +14,7 @@ from time import monotonic_ns
 import gevent
 import pytest
 from gevent.event import Event
+from websockets.exceptions import NegotiationError
 from websockets.server import ServerProtocol
 from websockets.sync.server import serve
 
@@ -26,6 +27,7 @@ from bench.load.wire import Address, Ended, Text, Wire
 from bench.protocol import server
 from bench.protocol.codec import encode
 from bench.protocol.objects import Session as SessionObject
+from bench.protocol.upgrade import MOST_HOPS, Offer
 from bench.runs.log import Log, read_log
 from bench.voice import conversation as conversation_module
 from bench.voice.audio import PCM16_24K, ms
@@ -42,12 +44,16 @@ UPDATED = encode(server.SessionUpdated(session=SessionObject(type="realtime"))).
 LINE = Utterance("u", b"\x01\x00" * 4800, PCM16_24K, 0, ms(200), "hello")
 
 
-def hold(port, tmp_path, *, context=None, seconds=6.0, part=None, manners=None):
+def hold(
+    port, tmp_path, *, context=None, seconds=6.0, part=None, manners=None, offer=Offer(),
+    path="/v1/realtime",
+):  # fmt: skip
     """Hold one session to its end (or for so long); returns its rows."""
     manners = manners or Manners(answer_timeout_ns=ms(500))
     address = Address(socket.AF_INET, ("127.0.0.1", port), "localhost", context is not None)
     scheme = "wss" if context else "ws"
-    wire = Wire(address, f"{scheme}://localhost:{port}/v1/realtime", [("X-Bench", "1")], context)
+    url = f"{scheme}://localhost:{port}{path}"
+    wire = Wire(address, url, [("X-Bench", "1")], context, offer)
     talk = Conversation(
         turn_taking(part or Part((LINE,))),
         SessionObject(type="realtime"),
@@ -268,6 +274,121 @@ def test_a_fragmented_message_is_put_together(tmp_path):
 
     with served(handler) as port:
         assert outcome(hold(port, tmp_path))["outcome"] == "finished"
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["whole", "fragments"])
+def test_json_in_binary_frames_is_read_and_counted(whole, tmp_path):
+    def handler(connection):
+        for text in (GREETING, UPDATED):
+            data = text.encode()
+            connection.send(data if whole else [data[:20], data[20:40], data[40:]])
+            connection.recv()
+        with contextlib.suppress(Exception):
+            while True:
+                connection.recv(timeout=5)
+
+    with served(handler) as port:
+        rows = hold(port, tmp_path)
+    assert outcome(rows)["outcome"] == "finished"
+    assert outcome(rows)["quirks"] == {"binary_frames": 2}
+    assert [row.detail for row in rows if row.type == "bench.quirk"] == [
+        '{"quirk":"binary_frames","example":"session.created"}'
+    ]
+
+
+def test_a_text_that_is_no_utf8_costs_its_field_and_not_the_session(tmp_path):
+    def handler(connection):
+        odd = GREETING.encode().replace(b'"session":', b'"mood":"\xff","session":')
+        connection.send(odd, text=True)
+        connection.recv()
+        connection.send(UPDATED)
+        with contextlib.suppress(Exception):
+            while True:
+                connection.recv(timeout=5)
+
+    with served(handler) as port:
+        told = outcome(hold(port, tmp_path))
+    assert (told["outcome"], told["quirks"]) == ("finished", {"invalid_utf8": 1})
+
+
+def redirecting(location, status=307):
+    def redirect(connection, request):
+        if request.path == "/here":
+            return None
+        response = connection.respond(http.HTTPStatus(status), "elsewhere")
+        response.headers["Location"] = location
+        return response
+
+    return redirect
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_shown_and_not_followed_unless_asked(status, tmp_path):
+    with served(converse, process_request=redirecting("/here", status)) as port:
+        told = outcome(hold(port, tmp_path))
+    assert told["outcome"] == "refused"
+    assert told["reason"] == (
+        f"HTTP {status} to ws://localhost:{port}/here; use that URL, or --follow-redirects"
+    )
+
+
+def test_a_redirect_that_is_to_be_followed_is_and_every_hop_is_written_down(tmp_path):
+    asked = []
+
+    def look(_connection, request):
+        asked.append(request.headers["X-Bench"])
+
+    with served(converse, process_request=look) as there:
+        onward = redirecting(f"http://localhost:{there}/v2?token=secret")
+        with served(converse, process_request=onward) as port:
+            rows = hold(port, tmp_path, offer=Offer(hops=MOST_HOPS))
+    assert outcome(rows)["outcome"] == "finished"
+    assert asked == ["1"]
+    assert [json.loads(row.detail) for row in rows if row.type == "bench.redirected"] == [
+        {"status": 307, "url": f"ws://localhost:{there}/v2?token=..."}
+    ]
+    assert [row.type for row in rows].count("bench.upgraded") == 1
+
+
+@pytest.mark.parametrize(
+    ("location", "why", "hops"),
+    [
+        ("/there", "which is one redirect more than 3", 3),
+        ("ws://elsewhere.invalid/here", "which is another host and gets no credential", 0),
+    ],
+)
+def test_a_redirect_without_end_or_to_another_host_is_refused(location, why, hops, tmp_path):
+    with served(converse, process_request=redirecting(location)) as port:
+        rows = hold(port, tmp_path, offer=Offer(hops=MOST_HOPS))
+    assert outcome(rows)["outcome"] == "refused"
+    assert why in outcome(rows)["reason"]
+    assert [row.type for row in rows].count("bench.redirected") == hops
+
+
+def test_a_subprotocol_is_offered_and_a_server_that_takes_none_is_told_of(tmp_path):
+    offer = Offer("realtime")
+    with served(converse, subprotocols=["realtime"]) as port:
+        told = outcome(hold(port, tmp_path, offer=offer))
+    assert (told["outcome"], told["quirks"]) == ("finished", {})
+    with served(converse) as port:
+        told = outcome(hold(port, tmp_path, offer=offer))
+    assert (told["outcome"], told["quirks"]) == ("finished", {"no_subprotocol": 1})
+
+
+def test_a_server_that_wants_a_subprotocol_is_named_with_the_remedy(tmp_path):
+    with served(converse, subprotocols=["realtime"], select_subprotocol=demand) as port:
+        told = outcome(hold(port, tmp_path))
+    assert told["outcome"] == "refused"
+    assert told["reason"].endswith("it may want a subprotocol: --subprotocol realtime")
+    with served(lambda connection: connection.close(1002)) as port:
+        told = outcome(hold(port, tmp_path))
+    assert told["reason"] == ("close code 1002; it may want a subprotocol: --subprotocol realtime")
+
+
+def demand(_connection, subprotocols):
+    if "realtime" not in subprotocols:
+        raise NegotiationError("missing subprotocol")
+    return "realtime"
 
 
 @pytest.fixture

@@ -1,12 +1,16 @@
 """What a set of recorded frames says about quirks."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.probe.quirks import DETECTORS, quirk_rows
-from bench.probe.tape import BINARY, NOT_JSON, Frame, Tape
+from bench.probe.replies import replies
+from bench.probe.tape import BINARY, NOT_JSON, Frame, Link, Tape, read_frame
 from bench.protocol.codec import message_table
+from bench.voice.conversation import UNGREETED_NS
 from tests.probe.tapes import (
     AUDIBLE,
     PCM,
@@ -20,6 +24,7 @@ from tests.probe.tapes import (
     fillers_on,
     session,
     skipped,
+    sound,
     started,
     tape,
     transcribed,
@@ -35,7 +40,17 @@ CALL = {"type": "response.function_call_arguments.done", "response_id": "r1", "c
         "item_id": "f1", "name": "get_weather", "arguments": "{}"}  # fmt: skip
 TEXT = {"type": "response.output_text.delta", "response_id": "r1", "delta": "Fine."}
 WORDS = word()
+LATE = "late_session_created"
 PCMU = {"type": "audio/pcmu"}
+
+
+def output_item(response="r1", **item):
+    return {"type": "response.output_item.added", "response_id": response,
+            "item": {"id": "f1", **item}}  # fmt: skip
+
+
+def unnamed(call):
+    return {name: value for name, value in call.items() if name != "name"}
 
 
 def output(fmt):
@@ -103,10 +118,30 @@ CASES = {
     "untyped": [{"type": "(no type)"}],
     "malformed": [{"type": NOT_JSON}],
     "binary": [{"type": BINARY}],
+    "updated_as_created": [session("session.created"), session("session.created")],
+    "no_response_created": [created(), output_item("r2")],
+    "repeated_response_created": [created(), created("r2"), created()],
+    "repeated_speech_stopped": [STARTED, STOPPED, STOPPED],
+    "stray_speech_started": [STARTED, STOPPED, started("u2"), done()],
+    "nameless_calls": [created(), output_item(type="function_call", call_id="c1"), unnamed(CALL)],
+    "idless_calls": [created(), output_item(type="function_call", name="get_weather")],
 }  # fmt: skip
+WIRES = {
+    "binary_frames": b'{"type":"ping"}',
+    "lone_surrogates": r'{"type":"ping","x":"\ud83d"}',
+    "odd_numbers": '{"type":"ping","x":[NaN]}',
+    "deep_nesting": '{"type":"ping","x":' + "[" * 2000 + "]" * 2000 + "}",
+    "loose_json": '\ufeff{"type":"ping"}',
+    "loose_base64": json.dumps({**audio_delta(VOICE), "delta": sound(VOICE[:-1]).rstrip("=")}),
+    "float_positions": json.dumps({**STARTED, "audio_start_ms": 3.5}),
+    "error_string": '{"type":"error","error":"No."}',
+    "integer_code": '{"type":"error","error":{"code":7,"message":"No."}}',
+    "untyped_error": '{"error":{"code":"c","message":"No."}}',
+}
 ASKED = {
     "refuse_g711": [mu_law(PCM)],
     "g711_truncate_thirds": truncated("refused (invalid_value)", "seen"),
+    "no_session_updated": [ask("begin", "session.update", "not seen")],
 }
 
 
@@ -127,11 +162,31 @@ def test_the_frames_of_one_quirk_show_that_quirk_alone(quirk):
 
 @pytest.mark.parametrize("quirk", ASKED)
 def test_the_answers_of_one_quirk_show_that_quirk_alone(quirk):
-    assert seen(tape(asks=ASKED[quirk])) == {quirk}
+    assert seen(tape(session("session.created"), asks=ASKED[quirk])) == {quirk}
+
+
+@pytest.mark.parametrize("quirk", WIRES)
+def test_what_had_to_be_borne_to_read_a_frame_is_that_quirk_alone(quirk):
+    frame = read_frame(7, WIRES[quirk])
+    assert seen(Tape("call", (UPDATE, frame))) - {"ping"} == {quirk}
+
+
+def test_audio_in_loose_base64_is_the_sound_that_it_is():
+    told = [read_frame(n, json.dumps(body)) for n, body in enumerate(
+        [created(), {**audio_delta(VOICE), "delta": sound(VOICE).rstrip("=")}, done()]
+    )]  # fmt: skip
+    assert [delta.audio for delta in replies(Tape("call", tuple(told)))[0].deltas] == [VOICE]
+
+
+def test_a_greeting_after_a_caller_has_begun_without_it_is_late():
+    link = Link(dns_ns=5, tcp_ns=5, upgrade_ns=5, created_ns=UNGREETED_NS + 15)
+    late = tape(session("session.created"), link=link)
+    assert seen(late) == set()
+    assert seen(late._replace(link=link._replace(created_ns=UNGREETED_NS + 16))) == {LATE}
 
 
 def test_every_detector_has_its_case():
-    assert {*CASES, *ASKED} == set(DETECTORS)
+    assert {*CASES, *ASKED, *WIRES, LATE} == set(DETECTORS)
 
 
 def test_missing_usage_says_where():

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from bench.probe.messages import message_states
 from bench.probe.rows import all_rows
-from bench.probe.tape import Frame, Link, Tape, format_at, read_text
+from bench.probe.tape import Frame, Link, Tape, format_at, read_frame
 from bench.probe.wishes import (
     ALL,
     BACKCHANNELS,
@@ -359,7 +359,7 @@ def test_a_beta_spelling_counts_for_its_message_and_is_listed_itself():
     ],
 )
 def test_any_text_has_a_type(text, kind):
-    assert read_text(text)[0] == kind
+    assert read_frame(0, text).type == kind
 
 
 @pytest.mark.parametrize("wire", [{"rate": 24_000}, {"type": "audio/opus"}, "float32", 7])

@@ -180,7 +180,14 @@ def document(summary: dict[str, Any], turns: pd.DataFrame) -> None:
         "leaks": LEAKS,
         "errors_by_code": {"rate_limit_exceeded": 1, "response_cancel_not_active": 4},
         "unhonoured": UNHONOURED,
-        "quirks": [{"quirk": "late_transcription", "about": "", "count": 3}],
+        "quirks": [
+            {
+                "quirk": "late_transcription",
+                "about": "",
+                "count": 3,
+                "example": "session 4: item_1",
+            }
+        ],
         "words": {
             "words": said, "errors": wrong, "substitutions": wrong - 3, "deletions": 2,
             "insertions": 1, "turns": int(counted["words"].notna().sum()), "worst": WORST,

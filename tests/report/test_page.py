@@ -168,7 +168,8 @@ def poisoned(summary):
         entry | {"path": HOSTILE, "asked": HOSTILE, "got": {"type": HOSTILE}}
         for entry in summary["unhonoured"]
     ]
-    summary["quirks"] = [{"quirk": HOSTILE, "about": HOSTILE, "count": 1}]
+    quirk = {"quirk": HOSTILE, "about": HOSTILE, "count": 1, "example": HOSTILE}
+    summary["quirks"] = [quirk]
     summary["messages"][-1]["type"] = HOSTILE
     summary["words"]["worst"] = [
         turn | {"said": HOSTILE, "heard": HOSTILE} for turn in summary["words"]["worst"]

@@ -8,10 +8,17 @@ from bench.protocol import client, server
 from bench.protocol.codec import UnknownMessage, decode_client
 from bench.protocol.objects import ErrorDetail, Item, Response, Session
 from bench.voice.audio import PCM16_24K, AudioFormat, ms
-from bench.voice.conversation import ALREADY_ACTIVE, Conversation, Manners, Note, Outgoing
+from bench.voice.conversation import (
+    ALREADY_ACTIVE,
+    UNANSWERED_NS,
+    Conversation,
+    Manners,
+    Note,
+    Outgoing,
+)
 from bench.voice.directions import Await, HearOut, Part, Pause, Reply, Say, Send
 from bench.voice.microphone import record
-from bench.voice.scripts import SCRIPTS, barge_in, turn_taking
+from bench.voice.scripts import SCRIPTS, barge_in, tool_call, turn_taking
 from bench.voice.utterance import Utterance
 
 
@@ -509,3 +516,101 @@ def test_a_greeting_that_breaks_off_is_waited_for_as_long_as_patience_lasts():
     left = [(note.type, note.at_ns) for note in said if isinstance(note, Note)][1:]
     assert left[0] == ("bench.ungreeted", ms(2500))
     assert left[1][0] == "bench.say"
+
+
+def greeted(script):
+    talk = conversation(script)
+    talk.open(0)
+    talk.receive(server.SessionCreated(session=Session()), ms(10))
+    assert [said.type for said in talk.poll(ms(10))] == ["session.update"]
+    return talk
+
+
+def test_a_server_that_never_acknowledges_the_update_is_talked_to_as_was_asked():
+    asked = session(input={"format": {"type": "audio/pcmu"}})
+    recorded = []
+    talk = conversation(turn_taking(Part((utterance(),))), recorded=recorded)
+    talk._asked = asked
+    talk.open(0)
+    talk.receive(server.SessionCreated(session=Session()), ms(10))
+    said = run_until(talk, ms(10) + UNANSWERED_NS + ms(400))
+    [opening] = [note for note in said if note.type == "bench.microphone"]
+    assert opening.at_ns == ms(10) + UNANSWERED_NS
+    assert opening.detail["answer"] == "nothing"
+    assert recorded == [AudioFormat("audio/pcmu", 8000)]
+    talk.receive(server.SessionUpdated(session=session(input={"format": "pcm16"})), ms(8000))
+    assert talk.outcome is None
+    assert talk.next_due() is not None
+
+
+def test_a_server_that_first_speaks_late_is_talked_to_at_once():
+    talk = conversation(turn_taking(Part((utterance(),))))
+    talk.open(0)
+    run_until(talk, ms(8000))
+    talk.receive(server.Ping(), ms(9000))
+    [opening] = [note for note in run_until(talk, ms(9050)) if note.type == "bench.microphone"]
+    assert opening.at_ns == ms(9000)
+
+
+def test_an_update_that_is_answered_by_another_created_opens_the_microphone():
+    talk = greeted(turn_taking(Part((utterance(),))))
+    talk.receive(server.SessionCreated(session=session(input={"format": "g711_ulaw"})), ms(80))
+    [opening] = talk.poll(ms(80))
+    assert (opening.type, opening.at_ns) == ("bench.microphone", ms(80))
+    assert opening.detail["answer"] == "session.created"
+    assert opening.detail["input"]["type"] == "audio/pcmu"
+
+
+def test_a_late_greeting_has_the_early_update_sent_again_and_only_once():
+    talk = conversation(turn_taking(Part((utterance(),))))
+    talk.open(0)
+    assert [said.type for said in run_until(talk, ms(2400))] == ["session.update"]
+    talk.receive(server.SessionCreated(session=Session()), ms(2500))
+    assert [said.type for said in run_until(talk, ms(2500))] == ["session.update"]
+    talk.receive(server.SessionUpdated(session=session()), ms(2600))
+    [opening] = [note for note in run_until(talk, ms(2650)) if note.type == "bench.microphone"]
+    assert opening.at_ns == ms(2600)
+    talk.receive(server.SessionCreated(session=Session()), ms(2660))
+    assert "session.update" not in {said.type for said in run_until(talk, ms(4000))}
+
+
+def test_a_stray_start_before_the_first_sound_silences_nothing_and_costs_no_wait():
+    talk = opened(turn_taking(Part((utterance(),))))
+    run_until(talk, ms(700))
+    talk.receive(server.InputAudioBufferCommitted(item_id="i"), ms(700))
+    talk.receive(server.ResponseCreated(response=Response(id="r1")), ms(720))
+    talk.receive(server.InputAudioBufferSpeechStarted(item_id="stray"), ms(730))
+    audio = b"\x00" * PCM16_24K.nbytes(ms(500))
+    delta = server.ResponseOutputAudioDelta(response_id="r1", item_id="a", delta=audio)
+    talk.receive(delta, ms(750))
+    done(talk, ms(760))
+    said = run_until(talk, ms(3000))
+    assert "bench.flush" not in notes(said)
+    assert [note.at_ns for note in said if note.type == "bench.heard_out"] == [ms(1250)]
+
+
+def test_a_stray_start_into_a_reply_that_plays_is_obeyed_and_costs_no_wait():
+    """Whoever hears it cannot know that nobody spoke: a client falls silent, and goes on."""
+    talk = opened(turn_taking(Part((utterance(),))))
+    run_until(talk, ms(700))
+    reply(talk, ms(750), audio_ms=2000)
+    talk.receive(server.InputAudioBufferSpeechStarted(item_id="stray"), ms(900))
+    done(talk, ms(1000))
+    said = run_until(talk, ms(3000))
+    assert "bench.flush" in notes(said)
+    assert [note.at_ns for note in said if note.type == "bench.heard_out"] == [ms(1000)]
+
+
+def test_a_call_without_an_id_is_noted_and_never_answered_with_an_empty_one():
+    talk = opened(tool_call(Part((utterance(),), tool_ns=ms(100))))
+    run_until(talk, ms(700))
+    talk.receive(server.ResponseCreated(response=Response(id="r1")), ms(750))
+    for n, fields in enumerate(({"call_id": "c1"}, {"name": "look"}, {"name": "look"})):
+        item = msgspec.convert({"type": "function_call", "arguments": "{}", **fields}, Item)
+        message = server.ResponseOutputItemDone(response_id="r1", output_index=n, item=item)
+        talk.receive(message, ms(760))
+    done(talk, ms(800))
+    said = run_until(talk, ms(2000))
+    [odd] = [note for note in said if note.type == "bench.odd_calls"]
+    assert odd.detail == {"turn": 1, "nameless": 1, "idless": 2}
+    assert [out.call_id for out in said if out.type == "conversation.item.create"] == ["c1"]
