@@ -10,8 +10,11 @@ No known server is to be unreadable for one odd field. Where a known type has a 
 shape, the field is left out and the rest is read (`_MENDINGS` times at most); `oddities` says what
 was left out, and what the structs do not know, for the record.
 
+What a client sends is read by one rule about `null`: it is absence, in every field that there is,
+but for those where it clears something (`client.NULL_CLEARS`).
+
 The fast way is one typed pass of msgspec over the text (base64 included); the slow way, untyped
-passes, is taken only by messages that the first refused.
+passes, is taken only by messages that the first refused, and by a client's that say `null`.
 """
 
 import re
@@ -22,7 +25,7 @@ import msgspec
 from msgspec import Struct
 
 from bench.errors import ProtocolError
-from bench.protocol.client import AnyClientMessage, ClientMessage
+from bench.protocol.client import NULL_CLEARS, VERBATIM, AnyClientMessage, ClientMessage
 from bench.protocol.server import AnyServerMessage, ServerMessage
 
 
@@ -108,9 +111,40 @@ def decode_server(text: bytes | str) -> ServerMessage | UnknownMessage:
 def decode_client(text: bytes | str) -> ClientMessage | UnknownMessage:
     """What a server received. Raises ProtocolError("malformed") where it is no JSON object."""
     try:
-        return _client.decode(text)
+        if not _says_null(text):
+            return _client.decode(text)
+        return msgspec.convert(client_object(text), AnyClientMessage)  # type: ignore[no-any-return]
     except _REFUSED as error:
         return _unknown(text, error)
+
+
+def client_object(text: bytes | str) -> dict[str, Any]:
+    """A client's message as plain JSON, without the nulls that mean absence.
+
+    Raises ProtocolError("malformed") where it is no JSON object, RecursionError where it has no
+    bottom.
+    """
+    whole = _object(text)
+    if _says_null(text):
+        _drop_nulls(whole, "")
+    return whole
+
+
+def _says_null(text: bytes | str) -> bool:
+    return "null" in text if isinstance(text, str) else b"null" in text
+
+
+def _drop_nulls(table: dict[str, Any], prefix: str) -> None:
+    """Take the nulls out of an object and of the objects in it, wherever they clear nothing."""
+    for name in [name for name, value in table.items() if value is None]:
+        if prefix + name not in NULL_CLEARS:
+            del table[name]
+    for name, value in table.items():
+        if name in VERBATIM:
+            continue
+        for inner in value if isinstance(value, list) else (value,):
+            if isinstance(inner, dict):
+                _drop_nulls(inner, f"{prefix}{name}.")
 
 
 _MENDINGS = 16
