@@ -21,7 +21,7 @@ from bench.load.session import Session, Start
 from bench.load.wire import Ended, Reached, Sent, Text
 from bench.plan.reading import check_scenario
 from bench.plan.session import session_object
-from bench.protocol.codec import decode_client, type_of
+from bench.protocol.codec import type_of
 from bench.protocol.server import ServerMessage
 from bench.reference import truth
 from bench.reference.account import Account
@@ -192,7 +192,7 @@ class Call:
 
     def asked(self, payload):
         """A message has come up the link."""
-        self.server.receive(decode_client(payload), self._world.now_ns)
+        self.server.hear(bytes(payload).decode(), self._world.now_ns)
         self._world.time.wake(self)
 
     def hear(self, frame):

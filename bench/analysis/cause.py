@@ -52,18 +52,18 @@ _REMEDIES: Final = {
 
 
 class Cause(NamedTuple):
-    """`text` is the sentence; `count` of `of` sessions or turns (`what`) met it."""
+    """`text` is the sentence; `met` of `of` sessions or turns (`what`) met it."""
 
     text: str
     what: str
-    count: int
+    met: int
     of: int
     reason: str
     remedy: str
 
     @property
     def share(self) -> float:
-        return self.count / self.of
+        return self.met / self.of
 
 
 def causes(sessions: pd.DataFrame, turns: pd.DataFrame) -> list[Cause]:

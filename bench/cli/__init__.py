@@ -336,6 +336,12 @@ def serve(
     corpus: Annotated[str, typer.Option(help="Where its replies come from.")] = "everyday",
     truth: Annotated[Path | None, typer.Option(help="Write the truth log here.")] = None,
     summary: Annotated[Path | None, typer.Option(help="Write its own load here.")] = None,
+    tls: Annotated[
+        bool, typer.Option("--tls", help="Serve wss://, by a certificate made here.")
+    ] = False,
+    tls_cert: Annotated[
+        Path | None, typer.Option(help="Serve wss://; write the certificate to trust here.")
+    ] = None,
 ) -> None:
     """Run the reference server alone, until SIGINT or SIGTERM."""
     from bench.reference.__main__ import main as serve_main  # noqa: PLC0415
@@ -345,8 +351,10 @@ def serve(
 
         need_port(host, port, "--port")  # before seconds go by with the corpus
     asked = ["--port", str(port), "--host", host, "--corpus", corpus]
-    for name, path in (("profile", profile), ("truth", truth), ("summary", summary)):
+    paths = {"profile": profile, "truth": truth, "summary": summary, "tls-cert": tls_cert}
+    for name, path in paths.items():
         asked += [f"--{name}", str(path)] if path is not None else []
+    asked += ["--tls"] if tls else []
     raise typer.Exit(serve_main(asked))
 
 

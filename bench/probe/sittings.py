@@ -134,7 +134,8 @@ async def settings(line: Line, kit: Kit) -> None:
     wrong = update(
         kit.dialect.session_type,
         ("instructions", NOT_KEPT),
-        ("audio.input.turn_detection", {"type": "no_such_vad"}),
+        # What both services refuse: Inworld overlooks other words (protocol.md 2.1, live.md 11).
+        ("audio.input.transcription", {"model": "no-such-model"}),
     )
     await line.ask("invalid_update", wrong, "session.updated", within_s=PROVOKED_S, provoking=True)
     for wish in (*format_wishes(), *DETECTION_WISHES, AUDIO, BOTH, TEXT):

@@ -1,13 +1,34 @@
 """The messages a client may send. The first line of each docstring is the description users see.
 
 `event_id` is optional on the wire and comes back only inside `error.error.event_id`.
+
+Clients send `null` for what they do not mean to say, in any field: it is absence (the codec sees
+to that), but for the few fields in which it says "no more of that" (`NULL_CLEARS`).
 """
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from msgspec import UNSET, Struct, UnsetType
 
 from bench.protocol.objects import Item, ResponseParams, Session
+
+NULL_CLEARS: Final = frozenset(
+    {
+        "session.audio.input.noise_reduction",
+        "session.audio.input.transcription",
+        "session.audio.input.transcription.language",
+        "session.audio.input.transcription.prompt",
+        "session.audio.input.turn_detection",
+        "session.audio.input.turn_detection.idle_timeout_ms",
+        "session.include",
+        "session.prompt",
+        "session.providerData",
+        "session.tracing",
+    }
+)
+"""Where `null` is a value of its own: it clears what was there, or turns it off."""
+VERBATIM: Final = frozenset({"metadata", "parameters", "variables"})
+"""Fields whose content is the client's own affair, nulls included: a tool's schema, say."""
 
 
 class ClientMessage(Struct, tag_field="type", kw_only=True):

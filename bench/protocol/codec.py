@@ -11,8 +11,11 @@ shape, it is taken for what it was meant to be (`bench.protocol.repair`) or left
 is read (`_MENDINGS` times at most); `oddities` says what was left out, and what the structs do not
 know, for the record.
 
+What a client sends is read by one rule about `null`: it is absence, in every field that there is,
+but for those where it clears something (`client.NULL_CLEARS`).
+
 The fast way is one typed pass of msgspec over the text (base64 included); the slow way, untyped
-passes, is taken only by messages that the first refused.
+passes, is taken only by messages that the first refused, and by a client's that say `null`.
 """
 
 import re
@@ -22,7 +25,7 @@ from typing import Any, TypeVar, get_args
 import msgspec
 from msgspec import Struct
 
-from bench.protocol.client import AnyClientMessage, ClientMessage
+from bench.protocol.client import NULL_CLEARS, VERBATIM, AnyClientMessage, ClientMessage
 from bench.protocol.repair import (
     REFUSED,
     Oddity,
@@ -117,7 +120,9 @@ def decode_server(
 def decode_client(text: bytes | str) -> ClientMessage | UnknownMessage:
     """What a server received. Raises ProtocolError("malformed") where it is no JSON object."""
     try:
-        return _client.decode(text)
+        if not _says_null(text):
+            return _client.decode(text)
+        return msgspec.convert(client_object(text), AnyClientMessage)  # type: ignore[no-any-return]
     except REFUSED as error:
         return _unknown(text, read_strictly(text), error)
 
@@ -128,6 +133,35 @@ def read_server(text: bytes | str, odd: list[Oddity]) -> dict[str, Any]:
     Raises ProtocolError("malformed") where it is no JSON object.
     """
     return with_type(read_object(text, odd), odd)
+
+
+def client_object(text: bytes | str) -> dict[str, Any]:
+    """A client's message as plain JSON, without the nulls that mean absence.
+
+    Raises ProtocolError("malformed") where it is no JSON object, RecursionError where it has no
+    bottom.
+    """
+    whole = read_strictly(text)
+    if _says_null(text):
+        _drop_nulls(whole, "")
+    return whole
+
+
+def _says_null(text: bytes | str) -> bool:
+    return "null" in text if isinstance(text, str) else b"null" in text
+
+
+def _drop_nulls(table: dict[str, Any], prefix: str) -> None:
+    """Take the nulls out of an object and of the objects in it, wherever they clear nothing."""
+    for name in [name for name, value in table.items() if value is None]:
+        if prefix + name not in NULL_CLEARS:
+            del table[name]
+    for name, value in table.items():
+        if name in VERBATIM:
+            continue
+        for inner in value if isinstance(value, list) else (value,):
+            if isinstance(inner, dict):
+                _drop_nulls(inner, f"{prefix}{name}.")
 
 
 _MENDINGS = 16

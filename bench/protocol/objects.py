@@ -90,6 +90,8 @@ class Session(Struct, kw_only=True, rename={"provider_data": "providerData"}):
     expires_at: Count | UnsetType | None = UNSET
     audio: SessionAudio | UnsetType = UNSET
     include: list[str] | UnsetType | None = UNSET
+    reasoning: dict[str, Any] | UnsetType | None = UNSET
+    parallel_tool_calls: bool | UnsetType | None = UNSET
     provider_data: dict[str, Any] | UnsetType | None = UNSET
 
 

@@ -1,13 +1,16 @@
 """`python -m bench.reference`: the reference server on its own, for a run or for a person.
 
 One line on stdout when it is ready (`ready ws://…`), one on stderr when it has ended: its load,
-and whether it was the bottleneck.
+and whether it was the bottleneck. With TLS, one more on stderr: how a client comes to trust it.
 """
 
 import argparse
 import os
+import ssl
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from bench.errors import BenchError
@@ -20,22 +23,40 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the server. Gives the exit code: 0 ended as asked, 2 could not start."""
     asked = _parser().parse_args(argv)
     try:
-        summary = serve(
-            profile=load_profile(asked.profile),
-            corpus=asked.corpus,
-            host=asked.host,
-            port=asked.port,
-            truth=asked.truth,
-            summary=asked.summary,
-            parent=asked.watch_parent,
-            formats=asked.format,
-            on_ready=_say_ready,
-        )
+        with _tls(asked) as context:
+            summary = serve(
+                profile=load_profile(asked.profile),
+                corpus=asked.corpus,
+                host=asked.host,
+                port=asked.port,
+                truth=asked.truth,
+                summary=asked.summary,
+                parent=asked.watch_parent,
+                formats=asked.format,
+                tls=context,
+                on_ready=_say_ready,
+            )
     except BenchError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
     sys.stderr.write(f"{summary.line}\n")
     return 0
+
+
+@contextmanager
+def _tls(asked: argparse.Namespace) -> Iterator[ssl.SSLContext | None]:
+    """What to serve TLS with, None for none. A certificate's file that nobody named goes again."""
+    if not asked.tls and asked.tls_cert is None:
+        yield None
+        return
+    from bench.reference.certificate import advice, tls_context  # noqa: PLC0415 - for TLS alone
+
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        path = asked.tls_cert or Path(folder) / "certificate.pem"
+        context = tls_context(path, asked.host)
+        sys.stderr.write(f"{advice(path)}\n")
+        sys.stderr.flush()
+        yield context
 
 
 def _say_ready(url: str) -> None:
@@ -61,6 +82,10 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         help="make this format ready: audio/pcm:RATE, audio/pcmu or audio/pcma (repeatable)",
+    )
+    parser.add_argument("--tls", action="store_true", help="wss://, by a certificate made here")
+    parser.add_argument(
+        "--tls-cert", type=Path, help="write what clients must trust here (a temporary file)"
     )
     parser.add_argument(
         "--watch-parent",

@@ -4,10 +4,12 @@ Theory of operation
 -------------------
 A pure function from a request's path and headers to an `Admitted` or a `Refused`. Inworld's path
 wants `key` and `protocol=realtime`; OpenAI's takes `model` from the query. A credential is looked
-at only if the profile says so, and then any will do: the server keeps no accounts. A session beyond
-the limit is refused, or let in to be told so otherwise, as the limits say.
+at only if the profile says so, and then any will do: the server keeps no accounts. It stands in the
+`Authorization`, or in the name of a subprotocol, as browsers have no headers to set. A session
+beyond the limit is refused, or let in to be told so otherwise, as the limits say.
 """
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,6 +19,9 @@ from bench.reference.profile import Profile
 INWORLD_PATH: Final = "/api/v1/realtime/session"
 OPENAI_PATH: Final = "/v1/realtime"
 
+SUBPROTOCOL: Final = "realtime"
+
+_KEY_PROTOCOL: Final = "openai-insecure-api-key."
 _DIALECTS: Final = {INWORLD_PATH: "inworld", OPENAI_PATH: "openai"}
 _REASONS: Final = {
     401: "The credential is not valid.",
@@ -49,9 +54,18 @@ class Refused(NamedTuple):
 
 
 def admit(
-    path: str, authorization: str | None, profile: Profile, *, number: int, open_sessions: int
+    path: str,
+    authorization: str | None,
+    profile: Profile,
+    *,
+    number: int,
+    open_sessions: int,
+    offered: Sequence[str] = (),
 ) -> Admitted | Refused:
-    """The verdict on one upgrade request; `number` is its place among all."""
+    """The verdict on one upgrade request; `number` is its place among all.
+
+    `offered` are the subprotocols that the client would speak.
+    """
     parts = urlsplit(path)
     dialect = _DIALECTS.get(parts.path)
     if dialect is None:
@@ -60,10 +74,12 @@ def admit(
     key, protocol = query.get("key", [""])[0], query.get("protocol", [""])[0]
     if dialect == "inworld" and (not key or protocol != "realtime"):
         return Refused(400, "The query needs key=<session id> and protocol=realtime.")
-    scheme, _, credential = (authorization or "").strip().partition(" ")
-    known = scheme.lower() in {"basic", "bearer"} and credential
-    if profile.authorization == "required" and not known:
-        return Refused(401, "Authorization must be Basic or Bearer with a credential.")
+    if profile.authorization == "required" and not _has_credential(authorization, offered):
+        return Refused(
+            401,
+            "Authorization must be Basic or Bearer with a credential; a browser offers the "
+            f"subprotocol {_KEY_PROTOCOL}<key>.",
+        )
     failures, limits = profile.failures, profile.limits
     over_limit = bool(limits.sessions) and open_sessions >= limits.sessions
     if over_limit and limits.breach == "429":
@@ -71,3 +87,12 @@ def admit(
     if Draws(profile.seed, number).happens("refuse", failures.refuse):
         return Refused(failures.refuse_status, _REASONS[failures.refuse_status])
     return Admitted(number, dialect, key, query.get("model", [""])[0], over_limit)
+
+
+def _has_credential(authorization: str | None, offered: Sequence[str]) -> bool:
+    scheme, _, credential = (authorization or "").strip().partition(" ")
+    if scheme.lower() in {"basic", "bearer"} and credential:
+        return True
+    return any(
+        name.startswith(_KEY_PROTOCOL) and len(name) > len(_KEY_PROTOCOL) for name in offered
+    )

@@ -2,10 +2,10 @@
 
 Theory of operation
 -------------------
-`open`, then `receive` for every message, and `poll` whenever `next_due` has come. Nothing here
-waits, reads a clock or touches a socket; time is whatever the caller says, in ns, and never goes
-back. What a client asks is answered at the instant of its arrival; what the server decides is due
-at that instant plus the delays of the profile, exactly.
+`open`, then `hear` for every frame (or `receive` for a message), and `poll` whenever `next_due` has
+come. Nothing here waits, reads a clock or touches a socket; time is whatever the caller says, in
+ns, and never goes back. What a client asks is answered at the instant of its arrival; what the
+server decides is due at that instant plus the delays of the profile, exactly.
 
 Messages go through a table from type to method. Anything wrong is answered by one `error`, with
 the client's `event_id` in it, and the session goes on. `protocol.md` sections 2 to 10 are the
@@ -41,6 +41,7 @@ from bench.reference.misbehaviour import HABITS
 from bench.reference.profile import Profile
 from bench.reference.refusing import LONGEST_EVENT_ID, error, refusal
 from bench.reference.repertoire import Repertoire
+from bench.reference.requests import read
 from bench.reference.responding import EXHAUSTED, HALF_AN_OBJECT, Responding
 from bench.reference.rules import Invalid
 from bench.reference.schedule import Close, Due, Raw, Schedule
@@ -190,6 +191,10 @@ class Behaviour:
 
     def _greet(self) -> None:
         self._schedule.say(say.SessionCreated(session=self._settings.effective), "open")
+
+    def hear(self, frame: str | bytes, at_ns: int) -> None:
+        """A frame arrived."""
+        self.receive(read(frame, strict=self._manners.strict), at_ns)
 
     def receive(self, message: ClientMessage | UnknownMessage, at_ns: int) -> None:
         """A message arrived."""

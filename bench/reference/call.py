@@ -2,7 +2,7 @@
 
 Theory of operation
 -------------------
-One task reads; whatever arrives is stamped, decoded and given to the behaviour. One timer stands
+One task reads; whatever arrives is stamped and given to the behaviour. One timer stands
 at the behaviour's next instant. After either, everything due is sent at once, synchronously, by
 websockets' `broadcast` to one: there is no queue between a due message and the kernel, and the
 stamps of the truth log are those of the line before and the line after.
@@ -18,9 +18,7 @@ from websockets.asyncio.server import ServerConnection, broadcast
 from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
-from bench.errors import ProtocolError
-from bench.protocol.client import ClientMessage
-from bench.protocol.codec import UnknownMessage, decode_client, item_id_of, type_of
+from bench.protocol.codec import item_id_of, type_of
 from bench.protocol.server import ServerMessage
 from bench.reference.account import Account
 from bench.reference.admission import Admitted
@@ -79,7 +77,7 @@ class Call:
         try:
             while True:
                 frame = await self._connection.recv()
-                self._behaviour.receive(_decode(frame), monotonic_ns())
+                self._behaviour.hear(frame, monotonic_ns())
                 self._send()
         except ConnectionClosed:
             pass
@@ -154,18 +152,6 @@ class Call:
                 draws=list(self._behaviour.draws.drawn),
             )
         )
-
-
-def _decode(frame: str | bytes) -> ClientMessage | UnknownMessage:
-    """What arrived; a binary frame or text that is no JSON object is a message of no type."""
-    if isinstance(frame, bytes):
-        return UnknownMessage(
-            type="(no type)", reason="Binary frames carry no message here.", text=""
-        )
-    try:
-        return decode_client(frame)
-    except ProtocolError as error:
-        return UnknownMessage(type="(no type)", reason=str(error), text="")
 
 
 def ids_of(message: Any) -> tuple[str, str]:

@@ -3,7 +3,9 @@
 Theory of operation
 -------------------
 A server without a mind calls where a caller can expect it: in the first response after a user's
-turn, not in the one that has the answers. `required`, or a function by name, calls always. Which
+turn, not in the one that has the answers; left to itself (`auto`), in a seeded share of those
+turns, half of them unless the profile says otherwise. `required`, or a function by name, calls
+always, `none` never. Which
 function is called is drawn, and so are arguments that fit its schema in the simple sense: types,
 enumerations, ranges; not patterns, formats or conditions.
 """

@@ -6,13 +6,11 @@ always an object. Only formats that `bench.reference.rules` let pass are asked a
 
 from typing import Any
 
-from bench.voice.audio import FORMATS, PCM16_24K, AudioFormat
+from bench.voice.audio import FORMATS, AudioFormat
 
 
-def audio_format(wire: dict[str, Any] | str | None) -> AudioFormat:
-    """The format that a checked wire value means; null is the default, PCM16 at 24 kHz."""
-    if wire is None:
-        return PCM16_24K
+def audio_format(wire: dict[str, Any] | str) -> AudioFormat:
+    """The format that a checked wire value means."""
     if isinstance(wire, str):
         return FORMATS[wire]
     named = FORMATS[wire["type"]]

@@ -23,6 +23,10 @@ class Manners(NamedTuple):
     rates: tuple[int, ...]
     unknown_type: tuple[str, str]
     """Code and param of the error for a message of unknown type."""
+    not_json: str
+    """Code of the error for what is no JSON object."""
+    strict: bool
+    """Whether an unknown field or word is refused; else it is overlooked (`live.md` 11)."""
 
 
 MANNERS: Final = {
@@ -44,6 +48,8 @@ MANNERS: Final = {
         ),
         rates=PCM_RATES,
         unknown_type=("unknown_event_type", ""),
+        not_json="invalid_event",
+        strict=False,
     ),
     "openai": Manners(
         dialect="openai",
@@ -66,5 +72,7 @@ MANNERS: Final = {
         ),
         rates=(24_000,),
         unknown_type=("invalid_value", "type"),
+        not_json="invalid_json",
+        strict=True,
     ),
 }

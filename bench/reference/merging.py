@@ -2,8 +2,8 @@
 
 Theory of operation
 -------------------
-Dicts merge into dicts, anything else replaces; `null` clears what may be null and is ignored where
-there is nothing to clear to. A few things are one value though they look like dicts. Another kind
+Dicts merge into dicts, anything else replaces, `null` too: one that means absence is not there any
+more (`bench.protocol.client`). A few things are one value though they look like dicts. Another kind
 of detector starts from its own defaults and has its own keys. What is laid over was checked
 before; nothing here refuses.
 """
@@ -36,19 +36,6 @@ def whole_transcription(asked: dict[str, Any]) -> dict[str, Any]:
 
 # Paths whose value is one thing and is replaced whole, not merged into what was there.
 _WHOLE: Final = frozenset({"format", "tool_choice", "truncation", "tracing", "prompt", "voice"})
-_NULLABLE: Final = frozenset(
-    {
-        "transcription",
-        "noise_reduction",
-        "turn_detection",
-        "idle_timeout_ms",
-        "tracing",
-        "prompt",
-        "include",
-        "providerData",
-        "language",
-    }
-)
 
 
 def merged(old: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
@@ -56,11 +43,9 @@ def merged(old: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
     new = dict(old)
     for name, value in change.items():
         before = old.get(name)
-        if value is None:
-            new[name] = None if name in _NULLABLE or name not in old else before
-        elif name == "turn_detection":
+        if name == "turn_detection" and value is not None:
             new[name] = _detection(before, value)
-        elif name == "transcription":
+        elif name == "transcription" and value is not None:
             new[name] = whole_transcription((before or {}) | value)
         elif isinstance(value, dict) and isinstance(before, dict) and name not in _WHOLE:
             new[name] = merged(before, value)
@@ -71,6 +56,7 @@ def merged(old: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
 
 def _detection(before: dict[str, Any] | None, change: dict[str, Any]) -> dict[str, Any]:
     """Turn detection merged: another type starts from its own defaults, and has its own keys."""
-    known = DETECTION[change["type"]]
-    start = before if before is not None and before["type"] == change["type"] else known
+    kind = change.get("type") or (before or DETECTION["server_vad"])["type"]
+    known = DETECTION[kind]
+    start = before if before is not None and before["type"] == kind else known
     return start | {key: given for key, given in change.items() if key in known}

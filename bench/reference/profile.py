@@ -85,14 +85,15 @@ class ResponseProfile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 class ToolsProfile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Tool calls, where a session has tools: shares of the first responses after a user's turn.
 
-    `one` call, two in `parallel`, or `mixed`: a message and a call; what is left speaks.
+    `one` call, two in `parallel`, or `mixed`: a message and a call; what is left speaks. Where a
+    call is wanted (`tool_choice`) nothing is left: they keep their shares of each other.
     `first_ms` counts as `first_delta_ms` does, to the first arguments; each further output begins
     `stagger_ms` after the one before; `letters` of arguments come every `delta_ms`.
     """
 
-    one: Share = 0.5
-    parallel: Share = 0.25
-    mixed: Share = 0.25
+    one: Share = 0.25
+    parallel: Share = 0.125
+    mixed: Share = 0.125
     first_ms: Spread = Lognormal(median_ms=250.0, sigma=0.25)
     stagger_ms: Ms = 40.0
     delta_ms: Ms = 10.0

@@ -8,6 +8,7 @@ from bench.protocol.codec import UnknownMessage, message_table
 from bench.protocol.objects import ErrorDetail
 from bench.protocol.server import ErrorMessage
 from bench.reference.manners import Manners
+from bench.reference.requests import NOT_JSON
 from bench.reference.rules import Invalid
 
 LONGEST_EVENT_ID: Final = 512
@@ -16,6 +17,7 @@ _CLIENT_TYPES: Final = frozenset(
     entry.type for entry in message_table() if entry.direction == "client"
 )
 _PLACE: Final = re.compile(r" - at `\$\.?(?P<path>[^`]*)`")
+_UNKNOWN: Final = re.compile(r"Unknown parameter: '(?P<path>[^']*)'")
 _MISSING: Final = re.compile(r"missing required field `(?P<field>[^`]*)`")
 
 
@@ -35,13 +37,30 @@ def error(
 
 
 def refusal(message: UnknownMessage, manners: Manners) -> ErrorMessage:
-    """What is wrong with something that is no message: no type, an unknown one, or misshapen."""
+    """What is wrong with what is no message: no JSON, no type, an unknown type, a field of it."""
+    if message.type == NOT_JSON:
+        return error(message, Invalid("", message.reason), manners.not_json)
     if message.type in _CLIENT_TYPES:
-        place, missing = _PLACE.search(message.reason), _MISSING.search(message.reason)
-        path = [place["path"] if place else "", missing["field"] if missing else ""]
-        param = ".".join(filter(None, path))
-        return error(message, Invalid(param, f"Invalid {message.type}: {message.reason}"))
+        return error(message, _misshapen(message, strict=manners.strict))
     if message.type.startswith(("(no type)", "errorType:")):
         return error(message, Invalid("type", message.reason), "invalid_event")
     code, param = manners.unknown_type
-    return error(message, Invalid(param, f"Unknown event type {message.type!r}."), code)
+    supported = ", ".join(f"'{name}'" for name in sorted(_CLIENT_TYPES))
+    text = f"Invalid value: '{message.type}'. Supported values are: {supported}."
+    return error(message, Invalid(param, text), code)
+
+
+def _misshapen(message: UnknownMessage, *, strict: bool) -> Invalid:
+    """What is wrong with a message of a known type; `strict`: in OpenAI's codes and words."""
+    if unknown := _UNKNOWN.match(message.reason):
+        return Invalid(unknown["path"], message.reason, "unknown_parameter")
+    place, missing = _PLACE.search(message.reason), _MISSING.search(message.reason)
+    path = [place["path"] if place else "", missing["field"] if missing else ""]
+    param = ".".join(filter(None, path))
+    if not strict:
+        return Invalid(param, f"Invalid {message.type}: {message.reason}")
+    if missing:
+        text = f"Missing required parameter: '{param}'."
+        return Invalid(param, text, "missing_required_parameter")
+    reason = _PLACE.sub("", message.reason)
+    return Invalid(param, f"Invalid type for '{param}': {reason}.", "invalid_type")

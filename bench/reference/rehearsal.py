@@ -7,7 +7,7 @@ server plays, and what one says the other hears at that instant, through the cod
 There is no socket and nobody waits: half a minute of talk takes as long as computing it does.
 """
 
-from bench.protocol.codec import UnknownMessage, decode_client, decode_server, encode
+from bench.protocol.codec import UnknownMessage, decode_server, encode
 from bench.protocol.server import ServerMessage
 from bench.reference.behaviour import Behaviour
 from bench.reference.schedule import Close, Raw
@@ -57,7 +57,7 @@ class Rehearsal:
         for said in self._caller.poll(now_ns):
             self.happened.append(said)
             if isinstance(said, Outgoing):
-                self._server.receive(decode_client(said.payload), now_ns)
+                self._server.hear(said.payload.decode(), now_ns)
         self._over = self._caller.outcome is not None
         for due in self._server.poll(now_ns):
             if not self._over:

@@ -83,12 +83,11 @@ class Responding:
         """
         params = ResponseParams()
         if message is not None and isinstance(message.response, ResponseParams):
-            params = message.response
-            invalid = check_response(params, self._settings.manners.rates)
-            invalid = invalid or self._check_input(params) or self._check_choice(params)
-            if invalid is not None:
-                self._say(error(message, invalid))
+            checked = self._checked(message.response)
+            if isinstance(checked, Invalid):
+                self._say(error(message, checked))
                 return None
+            params = checked
         if self.active is not None and params.conversation != "none":
             text = (
                 f"Conversation already has an active response in progress: {self.active.id}. "
@@ -154,6 +153,13 @@ class Responding:
     def _go_on(self) -> None:
         if self.active is None and not self._interrupted:
             self.begin(None)
+
+    def _checked(self, params: ResponseParams) -> ResponseParams | Invalid:
+        """What a client wants of a response, less what is overlooked; or what is wrong with it."""
+        checked = check_response(params, self._settings.manners)
+        if isinstance(checked, Invalid):
+            return checked
+        return self._check_input(checked) or self._check_choice(checked) or checked
 
     def _check_input(self, params: ResponseParams) -> Invalid | None:
         """Items that a response refers to must be there."""

@@ -4,7 +4,11 @@ Theory of operation
 -------------------
 A rule looks at one value and answers with a complaint or with nothing. Only paths that are present
 are looked at, in the order of the table; the first complaint is the answer, with the path as the
-`param` that real servers name. Ranges and enumerations are those of `protocol.md` section 2.
+`param` and the code that OpenAI gives. Ranges and enumerations are those of `protocol.md`,
+section 2.
+
+A service that is not strict overlooks a word that it does not know, as if it had not been said, and
+has one code for all the rest.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,6 +18,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from bench.protocol.objects import ResponseParams
+from bench.reference.manners import Manners
 from bench.voice.audio import FORMATS
 
 MAX_TOKENS: Final = 4096
@@ -27,90 +32,123 @@ class Invalid(NamedTuple):
     code: str = "invalid_value"
 
 
-Rule = Callable[[Any], str | None]
+class Complaint(NamedTuple):
+    """What a rule has against a value. `at`: the field in it that is meant.
+
+    `word`: it is a word that the service does not know, which not every service minds.
+    """
+
+    text: str
+    code: str = "invalid_value"
+    at: str = ""
+    word: bool = False
+
+
+Rule = Callable[[Any], Complaint | None]
 
 
 def one_of(*words: str) -> Rule:
     """One of these words."""
     listed = ", ".join(repr(word) for word in words)
-    return lambda value: None if value in words else f"{value!r} is none of {listed}."
+    unknown = f"Supported values are: {listed}."
+    return lambda value: None if value in words else Complaint(f"{value!r}. {unknown}", word=True)
 
 
 def between(low: float, high: float) -> Rule:
     """A number from `low` to `high`, both included."""
-    return lambda value: (
-        None if low <= value <= high else f"{value} is not between {low:g} and {high:g}."
-    )
+
+    def rule(value: Any) -> Complaint | None:
+        kind = "integer" if isinstance(low, int) else "decimal"
+        if value < low:
+            text = (
+                f"{kind} below minimum value. Expected a value >= {low}, but got {value} instead."
+            )
+            return Complaint(text, f"{kind}_below_min_value")
+        if value > high:
+            text = (
+                f"{kind} above maximum value. Expected a value <= {high}, but got {value} instead."
+            )
+            return Complaint(text, f"{kind}_above_max_value")
+        return None
+
+    return rule
 
 
 def each(*words: str) -> Rule:
     """A list in which every entry is one of these words, at least one, none twice."""
 
-    def rule(value: Any) -> str | None:
+    def rule(value: Any) -> Complaint | None:
         if value and len(set(value)) == len(value) and set(value) <= set(words):
             return None
-        return f"{value!r} is no list of {' and '.join(words)}."
+        return Complaint(f"{value!r} is no list of {' and '.join(words)}.", word=True)
 
     return rule
 
 
-def tokens(value: Any) -> str | None:
+def tokens(value: Any) -> Complaint | None:
     """A limit on output tokens."""
-    fits = value is None or value == "inf" or (isinstance(value, int) and 1 <= value <= MAX_TOKENS)
-    return None if fits else f"{value!r} is neither 'inf' nor from 1 to {MAX_TOKENS}."
+    if isinstance(value, int):
+        return between(1, MAX_TOKENS)(value)
+    return one_of("inf")(value)
 
 
-def format_of(rates: tuple[int, ...], value: Any) -> str | None:
+def format_of(rates: tuple[int, ...], value: Any) -> Complaint | None:
     """An audio format, as an object or a word."""
     kind, rate = (value, None) if isinstance(value, str) else (value["type"], value.get("rate"))
     named = FORMATS.get(kind)
     if named is None:
-        return f"{kind!r} is none of 'audio/pcm', 'audio/pcmu', 'audio/pcma'."
+        return one_of("audio/pcm", "audio/pcmu", "audio/pcma")(kind)
     if named.type != "audio/pcm":
-        return None if rate in {None, 8_000} else f"{kind} has 8000 samples a second, not {rate}."
-    return None if (rate or 24_000) in rates else f"Rate {rate} is none of {rates}."
+        wrong = f"{kind} has 8000 samples a second, not {rate}."
+        return None if rate in {None, 8_000} else Complaint(wrong, at="rate")
+    if (rate or 24_000) in rates:
+        return None
+    outside = between(min(rates), max(rates))(rate or 24_000)
+    complaint = outside or Complaint(f"{rate} is none of {', '.join(map(str, rates))}.")
+    return complaint._replace(at="rate")
 
 
-def tools(value: Any) -> str | None:
+def tools(value: Any) -> Complaint | None:
     """A list of tools; a function has a name, and parameters are a schema."""
     for number, tool in enumerate(value):
         if not isinstance(tool.get("type"), str):
-            return f"tool {number} has no type."
+            return Complaint(f"tool {number} has no type.")
         named = isinstance(tool.get("name"), str) and tool["name"]
         if tool["type"] == "function" and not named:
-            return f"tool {number} is a function without a name."
+            return Complaint(f"tool {number} is a function without a name.")
         if not isinstance(tool.get("parameters"), dict | None):
-            return f"tool {number} has parameters that are no object."
+            return Complaint(f"tool {number} has parameters that are no object.")
     return None
 
 
-def tool_choice(value: Any) -> str | None:
+def tool_choice(value: Any) -> Complaint | None:
     """When to call tools, or which."""
     if isinstance(value, dict):
         if value.get("type") == "function" and not isinstance(value.get("name"), str):
-            return "a function to call needs a name."
+            return Complaint("a function to call needs a name.")
         return one_of("function", "mcp")(value.get("type"))
     return one_of("auto", "none", "required")(value)
 
 
-def truncation(value: Any) -> str | None:
+def truncation(value: Any) -> Complaint | None:
     """What to do when the conversation outgrows the model."""
     if isinstance(value, str):
         return one_of("auto", "disabled")(value)
     ratio = value.get("retention_ratio")
     if value.get("type") != "retention_ratio" or not isinstance(ratio, int | float):
-        return "an object must be {type: retention_ratio, retention_ratio: 0…1}."
-    return between(0, 1)(ratio)
+        return Complaint("an object must be {type: retention_ratio, retention_ratio: 0…1}.")
+    outside = between(0.0, 1.0)(ratio)
+    return None if outside is None else outside._replace(at="retention_ratio")
 
 
-def transcription(models: frozenset[str], value: Any) -> str | None:
-    """A model that can transcribe."""
+def transcription(models: frozenset[str], value: Any) -> Complaint | None:
+    """A model that can transcribe: the one unknown word that no service overlooks."""
     listed = ", ".join(sorted(models))
     known = isinstance(value, str) and value in models
-    return None if known else f"Unknown transcription model {value!r}; known: {listed}."
+    return None if known else Complaint(f"Unknown model {value!r}; known: {listed}.")
 
 
-def noise_reduction(value: Any) -> str | None:
+def noise_reduction(value: Any) -> Complaint | None:
     """Where the microphone is."""
     return one_of("near_field", "far_field")(value.get("type"))
 
@@ -120,47 +158,40 @@ _TURN: Final = f"{_INPUT}.turn_detection"
 _RULES: Final[tuple[tuple[str, Rule], ...]] = (
     ("session.type", one_of("realtime")),
     ("session.output_modalities", each("text", "audio")),
-    ("session.temperature", between(0, 2)),
+    ("session.temperature", between(0.0, 2.0)),
     ("session.max_output_tokens", tokens),
     ("session.tools", tools),
     ("session.tool_choice", tool_choice),
     ("session.truncation", truncation),
     (f"{_INPUT}.noise_reduction", noise_reduction),
     (f"{_TURN}.type", one_of("server_vad", "semantic_vad")),
-    (f"{_TURN}.threshold", between(0, 1)),
+    (f"{_TURN}.threshold", between(0.0, 1.0)),
     (f"{_TURN}.prefix_padding_ms", between(0, 60_000)),
     (f"{_TURN}.silence_duration_ms", between(0, 60_000)),
     (f"{_TURN}.idle_timeout_ms", between(5_000, 30_000)),
     (f"{_TURN}.eagerness", one_of("low", "medium", "high", "auto")),
+    ("session.reasoning.effort", one_of("minimal", "low", "medium", "high", "xhigh")),
     ("session.audio.output.speed", between(0.25, 1.5)),
 )
 
 
-def check(
-    change: dict[str, Any], rates: tuple[int, ...], stt_models: frozenset[str]
-) -> Invalid | None:
-    """The first thing wrong with a `session.update`, or None. A null is never wrong here."""
-    formats = partial(format_of, rates)
+def check(change: dict[str, Any], manners: Manners) -> Invalid | None:
+    """The first thing wrong with a `session.update`, or None. A null is never wrong here.
+
+    Takes out of `change` what a service of these manners overlooks.
+    """
+    formats = partial(format_of, manners.rates)
     rules: tuple[tuple[str, Rule], ...] = (
         *_RULES,
         (f"{_INPUT}.format", formats),
-        (f"{_INPUT}.transcription.model", partial(transcription, stt_models)),
+        (f"{_INPUT}.transcription.model", partial(transcription, manners.stt_models)),
         ("session.audio.output.format", formats),
     )
-    return next(_broken({"session": change}, rules), None)
+    return next(_broken({"session": change}, rules, strict=manners.strict), None)
 
 
-def _broken(whole: dict[str, Any], rules: tuple[tuple[str, Rule], ...]) -> Iterator[Invalid]:
-    for path, rule in rules:
-        value: Any = whole
-        for name in path.split("."):
-            value = value.get(name) if isinstance(value, dict) else None
-        if value is not None and (complaint := rule(value)) is not None:
-            yield Invalid(path, f"Invalid value for {path}: {complaint}")
-
-
-def check_response(params: ResponseParams, rates: tuple[int, ...]) -> Invalid | None:
-    """The first thing wrong with the body of a `response.create`, or None."""
+def check_response(params: ResponseParams, manners: Manners) -> ResponseParams | Invalid:
+    """The body of a `response.create` without what is overlooked, or the first thing wrong."""
     change: dict[str, Any] = msgspec.to_builtins(params)
     rules: tuple[tuple[str, Rule], ...] = (
         ("response.conversation", one_of("auto", "none")),
@@ -170,25 +201,48 @@ def check_response(params: ResponseParams, rates: tuple[int, ...]) -> Invalid | 
         ("response.tool_choice", tool_choice),
         ("response.metadata", metadata),
         ("response.audio", audio),
-        ("response.audio.output.format", partial(format_of, rates)),
+        ("response.audio.output.format", partial(format_of, manners.rates)),
     )
-    return next(_broken({"response": change}, rules), None)
+    invalid = next(_broken({"response": change}, rules, strict=manners.strict), None)
+    return invalid or msgspec.convert(change, ResponseParams)
 
 
-def metadata(value: dict[str, str]) -> str | None:
+def _broken(
+    whole: dict[str, Any], rules: tuple[tuple[str, Rule], ...], *, strict: bool
+) -> Iterator[Invalid]:
+    """What is wrong, rule by rule; where not `strict`, unknown words are taken out instead."""
+    for path, rule in rules:
+        *tables, name = path.split(".")
+        place: Any = whole
+        for table in tables:
+            place = place.get(table) if isinstance(place, dict) else None
+        value = place.get(name) if isinstance(place, dict) else None
+        if value is None or (complaint := rule(value)) is None:
+            continue
+        if complaint.word and not strict:
+            del place[name]
+            continue
+        param = ".".join(filter(None, (path, complaint.at)))
+        what = "Invalid value" if complaint.word else f"Invalid '{param}'"
+        code = complaint.code if strict else "invalid_value"
+        yield Invalid(param, f"{what}: {complaint.text}", code)
+
+
+def metadata(value: dict[str, str]) -> Complaint | None:
     """At most 16 pairs, keys up to 64 and values up to 512 characters."""
     fits = len(value) <= 16 and all(len(k) <= 64 and len(v) <= 512 for k, v in value.items())
-    return None if fits else "at most 16 pairs, keys of 64 and values of 512 characters."
+    text = "at most 16 pairs, keys of 64 and values of 512 characters."
+    return None if fits else Complaint(text)
 
 
-def audio(value: dict[str, Any]) -> str | None:
+def audio(value: dict[str, Any]) -> Complaint | None:
     """`{output: {format, voice}}`; format as an object or a word."""
     output = value.get("output", {})
     if not isinstance(output, dict):
-        return "audio.output must be an object."
+        return Complaint("audio.output must be an object.")
     wire = output.get("format")
     if wire is None or isinstance(wire, str):
         return None
     shaped = isinstance(wire, dict) and isinstance(wire.get("type"), str)
     whole = shaped and isinstance(wire.get("rate"), int | None)
-    return None if whole else "audio.output.format must be a word or {type, rate}."
+    return None if whole else Complaint("audio.output.format must be a word or {type, rate}.")

@@ -7,6 +7,11 @@ until a signal or the end of its parent. Two clocks tick beside the sessions: a 
 deadlines every 20 ms, whose lateness is the loop's lag, and once a second the truth log is
 written, CPU is read and the parent is looked for.
 
+A browser, which can set no header, names the protocol `realtime` and its key as subprotocols: the
+first is chosen, the second counts as a credential. Of others that a client offers none is chosen,
+and the session goes on without: so it is for OpenAI, as far as is known. HTTP that asks for no
+WebSocket is answered at the door (`bench.reference.doorway`).
+
 It listens on loopback unless told otherwise, compresses nothing (a codec inside a codec costs CPU
 and hides sizes), and sends no pings of its own.
 """
@@ -15,6 +20,7 @@ import asyncio
 import gc
 import os
 import signal
+import ssl
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import monotonic_ns, process_time_ns
@@ -25,14 +31,16 @@ import msgspec
 from websockets.asyncio.server import Server, ServerConnection
 from websockets.asyncio.server import serve as listen
 from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
 
 from bench.corpus.decode import load_utterances
 from bench.corpus.manifest import find_corpus, load_corpus
 from bench.errors import UsageError
 from bench.reference.account import Account
-from bench.reference.admission import INWORLD_PATH, Admitted, Refused, admit
+from bench.reference.admission import INWORLD_PATH, SUBPROTOCOL, Admitted, Refused, admit
 from bench.reference.board import Board
 from bench.reference.call import Call
+from bench.reference.doorway import Doorway
 from bench.reference.fitness import Fitness, Summary
 from bench.reference.profile import Profile
 from bench.reference.repertoire import Repertoire
@@ -68,6 +76,7 @@ class _Reference:
             request.path,
             request.headers.get("Authorization"),
             self._profile,
+            offered=_subprotocols(request),
             number=self._number,
             open_sessions=self._open,
         )
@@ -129,21 +138,23 @@ def serve(
     summary: Path | None = None,
     parent: int | None = None,
     formats: Sequence[AudioFormat] = (),
+    tls: ssl.SSLContext | None = None,
     on_ready: Callable[[str], None],
 ) -> Summary:
     """Serve until SIGINT, SIGTERM or, with `parent`, the end of that process, its parent.
 
     `corpus` is a name or a folder; `port` 0 picks one; `on_ready` is told the URL of the Inworld
     path once sessions are welcome. `truth` and `summary` are files to write. `formats` are made
-    ready beside the profile's rates. UsageError if the corpus, a file or the port cannot be had;
-    nothing was started then.
+    ready beside the profile's rates. With `tls` nothing else is spoken. UsageError if the corpus, a
+    file or the port cannot be had; nothing was started then.
     """
     repertoire = prepare(profile, corpus, formats)
     log = TruthLog(truth)
     if summary is not None:
         _write(summary, b"")
+    serving = _serve(profile, repertoire, log, host, port, on_ready, parent=parent, tls=tls)
     try:
-        result = asyncio.run(_serve(profile, repertoire, log, host, port, on_ready, parent=parent))
+        result = asyncio.run(serving)
     finally:
         log.close()
     if summary is not None:
@@ -173,6 +184,7 @@ async def _serve(
     on_ready: Callable[[str], None],
     *,
     parent: int | None,
+    tls: ssl.SSLContext | None,
 ) -> Summary:
     reference = _Reference(profile, repertoire, truth)
     stop = asyncio.Event()
@@ -185,6 +197,9 @@ async def _serve(
             host,
             port,
             process_request=reference.upgrade,
+            create_connection=Doorway,
+            select_subprotocol=_chosen,
+            ssl=tls,
             compression=None,
             ping_interval=None,
             max_size=MOST_RECEIVED,
@@ -200,12 +215,24 @@ async def _serve(
         beside.append(loop.create_task(_outlive(parent, stop)))
     bound = server.sockets[0].getsockname()
     name = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
-    on_ready(f"ws://{name}:{bound[1]}{INWORLD_PATH}")
+    scheme = "ws" if tls is None else "wss"
+    on_ready(f"{scheme}://{name}:{bound[1]}{INWORLD_PATH}")
     await stop.wait()
     for task in beside:
         task.cancel()
     await _say_goodbye(server)
     return reference.fitness.summary()
+
+
+def _subprotocols(request: Request) -> list[str]:
+    """What the client offers, in its order."""
+    headers = request.headers.get_all("Sec-WebSocket-Protocol")
+    return [name.strip() for header in headers for name in header.split(",")]
+
+
+def _chosen(_: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    """The subprotocol of the session; None where none that is offered is spoken here."""
+    return Subprotocol(SUBPROTOCOL) if SUBPROTOCOL in offered else None
 
 
 async def _outlive(parent: int, stop: asyncio.Event) -> None:

@@ -50,25 +50,6 @@ class Detection(NamedTuple):
     idle_timeout_ms: int | None = None
 
 
-def _strange(change: dict[str, Any]) -> Invalid | None:
-    """What OpenAI misses in an update, or does not know in it."""
-    if "type" not in change:
-        text = "Missing required parameter: 'session.type'."
-        return Invalid("session.type", text, "missing_required_parameter")
-    for path in _INWORLD_ALONE:
-        place: Any = change
-        for name in path.split("."):
-            place = place.get(name) if isinstance(place, dict) else None
-        if place is not None:
-            param = f"session.{path}"
-            return Invalid(param, f"Unknown parameter: '{param}'.", "unknown_parameter")
-    return None
-
-
-_INWORLD_ALONE: Final = ("providerData", "temperature", "audio.output.model")
-"""What OpenAI refuses as unknown (`protocol.md` section 2)."""
-
-
 class Settings:
     """The effective session of one session. Reading gives values; `update` is all or nothing.
 
@@ -135,8 +116,8 @@ class Settings:
 
     @property
     def max_output_tokens(self) -> int | str:
-        limit: int | str | None = self._session["max_output_tokens"]
-        return "inf" if limit is None else limit
+        limit: int | str = self._session["max_output_tokens"]
+        return limit
 
     @property
     def voice(self) -> Any:
@@ -196,8 +177,7 @@ class Settings:
     def update(self, asked: Session, *, spoken: bool = False) -> Invalid | None:
         """Apply `asked` whole, or nothing and say why. `spoken`: the agent has made a sound."""
         change: dict[str, Any] = msgspec.to_builtins(asked)
-        invalid = check(change, self.manners.rates, self.manners.stt_models)
-        invalid = invalid or self._refused(change, spoken=spoken)
+        invalid = check(change, self.manners) or self._refused(change, spoken=spoken)
         if invalid is not None:
             return invalid
         for name in ("object", "id", "expires_at"):
@@ -219,8 +199,9 @@ class Settings:
         """What is well formed and yet not to be had of OpenAI; Inworld takes it all."""
         if self.manners.model_changes:
             return None
-        if (strange := _strange(change)) is not None:
-            return strange
+        if "type" not in change:
+            text = "Missing required parameter: 'session.type'."
+            return Invalid("session.type", text, "missing_required_parameter")
         return self._fixed(change, spoken=spoken)
 
     def _fixed(self, change: dict[str, Any], *, spoken: bool) -> Invalid | None:

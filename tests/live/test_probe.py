@@ -190,7 +190,7 @@ def test_a_probe_costs_no_more_than_was_said(results):
 
 def test_another_dialect_refuses_what_it_does_not_have(results):
     result = results["openai"]
-    assert result.group("input formats")["PCM16 8 kHz"].state == "refused (invalid_value)"
+    assert result.group("input formats")["PCM16 8 kHz"].state == "refused (integer_below_min_value)"
     assert result.group("modalities")["audio and text"].state == "refused (invalid_value)"
     assert result.group("changes in mid-session")["model"].state == "refused (invalid_value)"
     assert seen_quirks(result) == set()

@@ -341,7 +341,7 @@ def test_an_error_names_what_was_wrong_and_the_session_goes_on(base):
 
     error, session, response = held(refused, base)
     assert (error.code, error.param, error.event_id) == (
-        "invalid_value",
+        "decimal_above_max_value",
         "session.audio.output.speed",
         "mine",
     )

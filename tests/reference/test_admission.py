@@ -9,9 +9,11 @@ GOOD = f"{INWORLD_PATH}?key=k1&protocol=realtime"
 
 
 def verdict(
-    path, *, profile=Profile(), authorization="Basic abc", number=0, open_sessions=0
+    path, *, profile=Profile(), authorization="Basic abc", number=0, open_sessions=0, offered=()
 ):  # frozen
-    return admit(path, authorization, profile, number=number, open_sessions=open_sessions)
+    return admit(
+        path, authorization, profile, number=number, open_sessions=open_sessions, offered=offered
+    )
 
 
 def test_each_path_speaks_its_dialect():
@@ -41,6 +43,18 @@ def test_a_credential_is_wanted_only_where_the_profile_says_so(given):
     assert verdict(GOOD, authorization=given, profile=strict).status == 401
     for good in ("Basic abc", "bearer abc"):
         assert isinstance(verdict(GOOD, authorization=good, profile=strict), Admitted)
+
+
+@pytest.mark.parametrize("path", [GOOD, f"{OPENAI_PATH}?model=gpt-x"])
+def test_a_key_among_the_subprotocols_is_a_credential(path):
+    strict = msgspec.structs.replace(Profile(), authorization="required")
+
+    def tried(*offered):
+        return verdict(path, profile=strict, authorization=None, offered=offered)
+
+    assert isinstance(tried("realtime", "openai-insecure-api-key.sk-x"), Admitted)
+    for none in ((), ("realtime",), ("openai-insecure-api-key.",), ("realtime", "sk-x")):
+        assert tried(*none).status == 401, none
 
 
 @pytest.mark.parametrize("status", REFUSALS)

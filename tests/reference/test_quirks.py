@@ -446,4 +446,4 @@ def test_an_answer_to_an_error_survives_every_habit(habit):
     caller = Caller(odd(**{habit: 1.0}))
     caller.wait(3000)
     (answer,) = caller.ask(decode_client('{"type":"nonsense"}'))
-    assert answer.message.text.startswith("Unknown event type")
+    assert answer.message.text.startswith("Invalid value: 'nonsense'.")

@@ -103,63 +103,108 @@ def test_identity_and_expiry_are_the_servers():
     assert (settings.effective.id, settings.effective.expires_at) == ("sess_1", 3700)
 
 
-@pytest.mark.parametrize(
-    ("session", "param"),
-    [
-        ({"type": "transcription"}, "session.type"),
-        ({"output_modalities": ["video"]}, "session.output_modalities"),
-        ({"output_modalities": []}, "session.output_modalities"),
-        ({"temperature": 3}, "session.temperature"),
-        ({"max_output_tokens": 0}, "session.max_output_tokens"),
-        ({"max_output_tokens": 4097}, "session.max_output_tokens"),
-        ({"max_output_tokens": "many"}, "session.max_output_tokens"),
-        ({"tool_choice": "maybe"}, "session.tool_choice"),
-        ({"tool_choice": {"type": "hammer"}}, "session.tool_choice"),
-        ({"tool_choice": {"type": "function"}}, "session.tool_choice"),
-        ({"tools": [{"name": "f"}]}, "session.tools"),
-        ({"tools": [{"type": "function"}]}, "session.tools"),
-        ({"tools": [{"type": "function", "name": "f", "parameters": 3}]}, "session.tools"),
-        ({"truncation": {"type": "retention_ratio", "retention_ratio": 2}}, "session.truncation"),
-        ({"audio": {"input": {"format": "opus"}}}, "session.audio.input.format"),
-        (
-            {"audio": {"output": {"format": {"type": "audio/pcm", "rate": 7}}}},
-            "session.audio.output.format",
-        ),
-        ({"audio": {"output": {"speed": 2}}}, "session.audio.output.speed"),
-        (
-            {"audio": {"input": {"noise_reduction": {"type": "no_field"}}}},
-            "session.audio.input.noise_reduction",
-        ),
-        (
-            {"audio": {"input": {"transcription": {"model": "whisper-1"}}}},
-            "session.audio.input.transcription.model",
-        ),
-        *[
-            (
-                {"audio": {"input": {"turn_detection": {"type": "server_vad", **wrong}}}},
-                f"session.audio.input.turn_detection.{next(iter(wrong))}",
-            )
-            for wrong in (
-                {"threshold": 1.1},
-                {"prefix_padding_ms": -1},
-                {"silence_duration_ms": -1},
-                {"idle_timeout_ms": 4999},
-                {"type": "magic"},
-            )
-        ],
-        (
-            {"audio": {"input": {"turn_detection": {"type": "semantic_vad", "eagerness": "wild"}}}},
-            "session.audio.input.turn_detection.eagerness",
-        ),
+NUMBERS = [
+    ({"temperature": 3}, "session.temperature", "decimal_above_max_value"),
+    ({"max_output_tokens": 0}, "session.max_output_tokens", "integer_below_min_value"),
+    ({"max_output_tokens": 4097}, "session.max_output_tokens", "integer_above_max_value"),
+    ({"truncation": {"type": "retention_ratio", "retention_ratio": 2}},
+     "session.truncation.retention_ratio", "decimal_above_max_value"),
+    ({"audio": {"output": {"format": {"type": "audio/pcm", "rate": 7}}}},
+     "session.audio.output.format.rate", "integer_below_min_value"),
+    ({"audio": {"input": {"format": {"type": "audio/pcm", "rate": 96_000}}}},
+     "session.audio.input.format.rate", "integer_above_max_value"),
+    ({"audio": {"input": {"format": {"type": "audio/pcmu", "rate": 16_000}}}},
+     "session.audio.input.format.rate", "invalid_value"),
+    ({"audio": {"output": {"speed": 2}}}, "session.audio.output.speed",
+     "decimal_above_max_value"),
+    *[
+        ({"audio": {"input": {"turn_detection": {"type": "server_vad", name: value}}}},
+         f"session.audio.input.turn_detection.{name}", code)
+        for name, value, code in (
+            ("threshold", 1.1, "decimal_above_max_value"),
+            ("prefix_padding_ms", -1, "integer_below_min_value"),
+            ("silence_duration_ms", -1, "integer_below_min_value"),
+            ("idle_timeout_ms", 4999, "integer_below_min_value"),
+        )
     ],
-)
-def test_a_value_out_of_range_is_refused_by_its_path_and_nothing_is_applied(session, param):
-    settings = fresh()
+]  # fmt: skip
+WORDS = [
+    ({"type": "transcription"}, "session.type"),
+    ({"output_modalities": ["video"]}, "session.output_modalities"),
+    ({"output_modalities": []}, "session.output_modalities"),
+    ({"max_output_tokens": "many"}, "session.max_output_tokens"),
+    ({"tool_choice": "maybe"}, "session.tool_choice"),
+    ({"tool_choice": {"type": "hammer"}}, "session.tool_choice"),
+    ({"truncation": "sometimes"}, "session.truncation"),
+    ({"reasoning": {"effort": "heroic"}}, "session.reasoning.effort"),
+    ({"audio": {"input": {"format": "opus"}}}, "session.audio.input.format"),
+    ({"audio": {"output": {"format": {"type": "opus"}}}}, "session.audio.output.format"),
+    ({"audio": {"input": {"noise_reduction": {"type": "no_field"}}}},
+     "session.audio.input.noise_reduction"),
+    ({"audio": {"input": {"turn_detection": {"type": "magic"}}}},
+     "session.audio.input.turn_detection.type"),
+    ({"audio": {"input": {"turn_detection": {"type": "semantic_vad", "eagerness": "wild"}}}},
+     "session.audio.input.turn_detection.eagerness"),
+]  # fmt: skip
+OBJECTS = [
+    ({"tool_choice": {"type": "function"}}, "session.tool_choice"),
+    ({"tools": [{"name": "f"}]}, "session.tools"),
+    ({"tools": [{"type": "function"}]}, "session.tools"),
+    ({"tools": [{"type": "function", "name": "f", "parameters": 3}]}, "session.tools"),
+    ({"audio": {"input": {"transcription": {"model": "whisper-0"}}}},
+     "session.audio.input.transcription.model"),
+]  # fmt: skip
+
+
+def refused(dialect, session):
+    """What an update is refused for; nothing of it is applied then."""
+    settings = fresh(dialect)
     before = wire(settings)
-    invalid = ask(settings, instructions="changed", **session)
+    invalid = ask(settings, **{"type": "realtime", "instructions": "changed", **session})
     assert invalid is not None
-    assert invalid.param == param
     assert wire(settings) == before
+    return invalid.param, invalid.code
+
+
+@pytest.mark.parametrize("dialect", ["inworld", "openai"])
+@pytest.mark.parametrize(("session", "param", "code"), NUMBERS)
+def test_a_number_out_of_range_is_refused_by_its_path_and_nothing_is_applied(
+    dialect, session, param, code
+):
+    assert refused(dialect, session) == (param, code if dialect == "openai" else "invalid_value")
+
+
+@pytest.mark.parametrize("dialect", ["inworld", "openai"])
+@pytest.mark.parametrize(("session", "param"), OBJECTS)
+def test_what_is_not_whole_is_refused_by_both_services(dialect, session, param):
+    assert refused(dialect, session) == (param, "invalid_value")
+
+
+@pytest.mark.parametrize(("session", "param"), WORDS)
+def test_openai_refuses_a_word_that_it_does_not_know(session, param):
+    assert refused("openai", session) == (param, "invalid_value")
+
+
+@pytest.mark.parametrize(("session", "param"), WORDS)
+def test_inworld_overlooks_it_and_takes_the_rest(session, param):
+    settings = fresh()
+    path = param.split(".")[1:]
+    before = wire(settings)
+    assert ask(settings, instructions="changed", **session) is None
+    after = wire(settings)
+    assert after.pop("instructions") == "changed"
+    if path[-1] == "eagerness":  # the detector that was named is there, with its own default
+        assert settings.detection.eagerness == "medium"
+        return
+    before.pop("instructions")
+    assert {**after, "reasoning": {}} == {**before, "reasoning": {}}
+
+
+def test_the_only_rate_of_openai_is_24000():
+    rate = {"audio": {"input": {"format": {"type": "audio/pcm", "rate": 16_000}}}}
+    place = "session.audio.input.format.rate"
+    assert refused("openai", rate) == (place, "integer_below_min_value")
+    assert ask(fresh(), **rate) is None
 
 
 def test_openai_fixes_the_model_one_modality_and_after_speech_the_voice():
@@ -173,19 +218,10 @@ def test_openai_fixes_the_model_one_modality_and_after_speech_the_voice():
     assert settings.update(voice) is None
 
 
-@pytest.mark.parametrize(
-    ("change", "param", "code"),
-    [
-        ({"instructions": "x"}, "session.type", "missing_required_parameter"),
-        ({"type": "realtime", "temperature": 0.5}, "session.temperature", "unknown_parameter"),
-        ({"type": "realtime", "providerData": {}}, "session.providerData", "unknown_parameter"),
-        ({"type": "realtime", "audio": {"output": {"model": "tts"}}}, "session.audio.output.model",
-         "unknown_parameter"),
-    ],
-)  # fmt: skip
-def test_openai_refuses_an_update_without_a_type_and_what_only_inworld_has(change, param, code):
+def test_openai_refuses_an_update_without_a_type():
+    change = {"instructions": "x"}
     invalid = ask(fresh("openai"), **change)
-    assert (invalid.param, invalid.code) == (param, code)
+    assert (invalid.param, invalid.code) == ("session.type", "missing_required_parameter")
     assert ask(fresh(), **change) is None
 
 

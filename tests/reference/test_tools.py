@@ -181,6 +181,26 @@ def test_the_choice_of_session_and_response_is_honoured(session, response, expec
     assert expected in {item.type, item.name}
 
 
+def test_tools_left_to_auto_speak_in_half_of_the_turns_and_each_session_in_turns_of_its_own():
+    def calls(number, **session):
+        caller = Caller(msgspec.structs.replace(ROUND, tools=ToolsProfile()), number=number)
+        caller.update(tools=[TOOL], **session)
+        for _ in range(20):
+            caller.typed_turn()
+            for item in caller.last(say.ResponseDone).response.output:
+                if item.type == "function_call":
+                    caller.ask(tool_output(item.call_id))
+        done = [due.message.response.output for due in caller.every(say.ResponseDone)]
+        return [any(item.type == "function_call" for item in output) for output in done]
+
+    some = [calls(number) for number in range(10)]
+    assert 80 <= sum(map(sum, some)) <= 120  # of 200
+    assert len(set(map(tuple, some))) == 10
+    assert calls(3, tool_choice="auto") == some[3]
+    assert not any(calls(3, tool_choice="none"))
+    assert all(calls(3, tool_choice="required"))
+
+
 def test_required_calls_even_where_nothing_was_said():
     caller = calling(tool_choice="required", kind="mixed")
     caller.ask(ask.ResponseCreate())

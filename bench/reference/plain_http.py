@@ -1,0 +1,117 @@
+"""What is answered to HTTP that asks for no WebSocket: a status, and one sentence in JSON.
+
+Theory of operation
+-------------------
+A pure function from the head of a request to an answer, or to None where the request is an upgrade
+and so belongs to the WebSocket library, which knows no other kind. Clients that look for OpenAI's
+other addresses (POST of a client secret, of a call) and people with a browser read what this
+server is and where. The error has the shape of OpenAI's.
+"""
+
+import json
+from http import HTTPStatus
+from typing import Final, NamedTuple
+
+from bench.reference.admission import INWORLD_PATH, OPENAI_PATH
+
+MOST_HEAD: Final = 64 * 2**10
+"""Bytes of a request line and its headers."""
+LONGEST_LINE: Final = 8 * 2**10
+
+_END: Final = b"\r\n\r\n"
+_WHERE: Final = (
+    "This server speaks WebSocket only: connect to "
+    f"{INWORLD_PATH}?key=<session id>&protocol=realtime (Inworld) or "
+    f"{OPENAI_PATH}?model=<model> (OpenAI)."
+)
+
+
+class Answer(NamedTuple):
+    """A whole HTTP response, and how many bytes of the request's body are to be read past.
+
+    `body_bytes` is None where only the end of the stream says how long the body is.
+    """
+
+    response: bytes
+    body_bytes: int | None = 0
+
+
+class Head(NamedTuple):
+    """The head of a request; header names in lower case, the last of several wins."""
+
+    method: str
+    path: str
+    version: str
+    headers: dict[str, str]
+
+
+def head_end(received: bytes | bytearray) -> int | None:
+    """Where the body begins; None as long as the head is not whole."""
+    at = received.find(_END)
+    return None if at < 0 else at + len(_END)
+
+
+def early_answer(received: bytes | bytearray) -> Answer | None:
+    """What can be said before the head is whole: it is no HTTP, or it is too long."""
+    if received and not received[:1].isalpha():
+        return _error(HTTPStatus.BAD_REQUEST, "This is no HTTP; a wss:// URL needs serve --tls.")
+    if b"\n" not in received[: LONGEST_LINE + 1] and len(received) > LONGEST_LINE:
+        return _error(HTTPStatus.REQUEST_URI_TOO_LONG, "The request line is over 8 KiB.")
+    if len(received) > MOST_HEAD:
+        text = "The headers are over 64 KiB."
+        return _error(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, text)
+    return None
+
+
+def plain_answer(head: bytes) -> Answer | None:
+    """The answer to a whole head; None where it asks for a WebSocket."""
+    request = _read(head)
+    if request is None:
+        return _error(HTTPStatus.BAD_REQUEST, "The request cannot be read as HTTP.")
+    if not request.version.startswith("HTTP/1."):
+        return _error(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "HTTP/1.1 is spoken here.")
+    body = _body_bytes(request)
+    upgrade = request.headers.get("upgrade", "").lower() == "websocket"
+    if request.method == "GET" and upgrade and request.version == "HTTP/1.1" and body == 0:
+        return None
+    text = f"{request.method} {request.path.partition('?')[0]}: {_WHERE}"
+    if request.path.partition("?")[0] not in {INWORLD_PATH, OPENAI_PATH}:
+        answer = _error(HTTPStatus.NOT_FOUND, text)
+    elif request.method in {"GET", "HEAD"}:
+        answer = _error(HTTPStatus.UPGRADE_REQUIRED, text, "Upgrade: websocket")
+    else:
+        answer = _error(HTTPStatus.METHOD_NOT_ALLOWED, text, "Allow: GET")
+    if request.method == "HEAD":
+        answer = Answer(answer.response[: head_end(answer.response)])
+    return answer._replace(body_bytes=body)
+
+
+def _read(head: bytes) -> Head | None:
+    line, *fields = head.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
+    if line.count(" ") != 2 or not line.isascii():
+        return None
+    method, path, version = line.split(" ")
+    headers = dict(field.partition(":")[::2] for field in fields)
+    named = {name.lower(): value.strip() for name, value in headers.items()}
+    return Head(method, path, version, named)
+
+
+def _body_bytes(request: Head) -> int | None:
+    """How long the body is; None where that cannot be told from the head."""
+    length = request.headers.get("content-length", "0")
+    if "transfer-encoding" in request.headers or not length.isdecimal():
+        return None
+    return int(length)
+
+
+def _error(status: HTTPStatus, text: str, header: str = "") -> Answer:
+    told = {"message": text, "type": "invalid_request_error", "param": None, "code": None}
+    body = json.dumps({"error": told}).encode() + b"\n"
+    lines = [
+        f"HTTP/1.1 {status.value} {status.phrase}",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+        "Connection: " + ("close, upgrade" if header.startswith("Upgrade") else "close"),
+        *([header] if header else []),
+    ]
+    return Answer("\r\n".join(lines).encode() + _END + body)
