@@ -24,6 +24,7 @@ from bench.corpus.manifest import load_corpus
 from bench.load.casting import Casting
 from bench.load.session import Start
 from bench.plan.arrivals import arrivals
+from bench.plan.backoff import backoff_ns
 from bench.plan.gates import parse_gate
 from bench.protocol.dialects import session_url
 from bench.reference.admission import INWORLD_PATH
@@ -34,7 +35,6 @@ from bench.voice.audio import NS_PER_MS, NS_PER_S, PCM16_24K
 from bench.voice.microphone import record
 from tests.world import Call, World
 
-AFTER_FAILURE_NS = NS_PER_S
 """Pause of a slot whose session failed, as in `bench.load.users`."""
 
 
@@ -94,6 +94,7 @@ class Load:
         self._started = [0] * workers
         self._handshake_ns = [-NS_PER_S] * workers
         self._laps = {}
+        self._failures = {}
         self._schedule = arrivals(job.scenario.load, job.scenario.seeds.arrivals)
         self._casting = Casting(job, _utterances(corpus, PCM16_24K), folder.path.name)
         self._end_ns = job.scenario.load.warmup + job.scenario.load.duration
@@ -155,7 +156,8 @@ class Load:
             self.world.time.end()
         elif self._job.scenario.load.sessions is not None:
             failed = call.tally.outcome not in {"finished", "drained"}
-            at_ns = self.world.now_ns + (AFTER_FAILURE_NS if failed else 0)
+            failures = self._failures[slot] = self._failures.get(slot, 0) + 1 if failed else 0
+            at_ns = self.world.now_ns + (backoff_ns(failures, slot) if failures else 0)
             self.world.time.later(at_ns, self._start, slot, at_ns)
 
     def _record(self, said, fmt):
@@ -165,7 +167,8 @@ class Load:
     def _held(self, worker, at_ns):
         """How many sessions the worker should hold at an instant, and how many it does."""
         mine = [call for call in self.world.calls if call.start.worker == worker and call.ended_ns]
-        held = sum(call.began_ns <= at_ns < call.ended_ns for call in mine)
+        held = sum(call.ready_ns is not None and call.ready_ns <= at_ns < call.ended_ns
+                   for call in mine)  # fmt: skip
         due = sum(at <= at_ns for at in self._schedule[worker :: self._workers])
         closed = self._job.scenario.load.sessions is not None and at_ns < self._end_ns
         return (due if closed else held), held

@@ -87,7 +87,7 @@ class Tally:
     def turn(self, latency_ms, nbytes, failure):
         pass
 
-    def ended(self, outcome):
+    def ended(self, outcome, _reason):
         self.outcome = outcome
 
 
@@ -174,6 +174,11 @@ class Call:
             start, self._link, conversation, self.rows, self.levels, Watch(), self.tally,
             self._finish,
         )  # fmt: skip
+
+    @property
+    def ready_ns(self):
+        """When the microphone opened; None: never."""
+        return next((row.at_ns for row in self.rows if row.type == "bench.microphone"), None)
 
     @property
     def caller(self):

@@ -13,7 +13,7 @@ from typing import Any, Final
 import pandas as pd
 
 from bench.analysis.baseline import other_lengths, read_yardstick, refusal, unlike
-from bench.analysis.cause import MOST, Cause, causes
+from bench.analysis.cause import MOST, causes
 from bench.analysis.comparing.fitting import asked_of_turns, facts_of, measured_alike
 from bench.analysis.enough import Ran
 from bench.analysis.evidence import Check, Evidence
@@ -30,6 +30,7 @@ from bench.analysis.validity import check_run, remarks, shortfall
 from bench.errors import RunFolderError, UsageError
 from bench.plan.gates import Gate
 from bench.plan.metrics import VERSION
+from bench.runs.failure import Cause
 from bench.runs.folder import RunFolder
 from bench.voice.audio import NS_PER_S
 from bench.voice.scripts import SCRIPTS

@@ -6,8 +6,10 @@ from typing import Any, Self
 
 from rich.console import Console
 from rich.live import Live as RichLive
+from rich.markup import escape
 from rich.table import Table
 
+from bench.runs.failure import session_cause
 from bench.runs.job import Job
 from bench.voice.audio import NS_PER_S
 
@@ -64,6 +66,10 @@ class Live:
         if self._live is None and time.monotonic() - self._last_log >= LOG_EVERY_S:
             self._last_log = time.monotonic()
             self._talk.print(self._line(), highlight=False, soft_wrap=True)
+            if cause := self._cause():
+                self._talk.print(
+                    f"failing   {cause}", highlight=False, markup=False, soft_wrap=True
+                )
         self._refresh()
 
     def _refresh(self) -> None:
@@ -83,7 +89,7 @@ class Live:
         cells = [
             ("phase", self._note),
             ("left", f"{max(0, word['end_ns'] - word['now_ns']) / NS_PER_S:.0f} s"),
-            ("sessions", str(sum(worker["open"] for worker in workers))),
+            ("sessions", _sessions(workers)),
             ("turns", str(sum(worker["turns"] for worker in workers))),
             ("failed", str(sum(worker["failed"] for worker in workers))),
         ]
@@ -94,13 +100,31 @@ class Live:
             cells.append(("loop lag", f"{max(w['hub_lag_ms'] for w in workers):.1f} ms"))
         return cells
 
+    def _cause(self) -> str:
+        """The commonest reason of sessions that failed so far; "" where none did."""
+        told: dict[tuple[str, str], int] = {}
+        workers = self._word["workers"] if self._word else []
+        for worker in workers:
+            for outcome, reason, met in worker["failures"]:
+                told[outcome, reason] = told.get((outcome, reason), 0) + met
+        cause = session_cause(told, sum(worker["started"] for worker in workers))
+        return "" if cause is None else " ".join(cause.text.split())
+
     def _table(self) -> Table:
-        table = Table(title=f"{self._job.name} against {self._job.target.name}", expand=False)
+        title = f"{self._job.name} against {self._job.target.name}"
+        table = Table(title=title, expand=False, caption=escape(self._cause()) or None)
         cells = self._cells()
         for name, _ in cells:
             table.add_column(name, justify="right" if name != "phase" else "left", no_wrap=True)
         table.add_row(*(value for _, value in cells))
         return table
+
+
+def _sessions(workers: list[dict[str, Any]]) -> str:
+    """Sessions that are ready; those that wait to be let in beside them."""
+    waiting = sum(worker["waiting"] for worker in workers)
+    held = str(sum(worker["open"] for worker in workers))
+    return held + (f" ({waiting} waiting)" if waiting else "")
 
 
 _PHASES = ("warm-up", "measuring", "draining")

@@ -39,7 +39,7 @@ class Tally(Protocol):
     def turn(self, latency_ms: float | None, nbytes: int, failure: str | None) -> None:
         """A turn is over: latency to first audio (None: no answer)."""
 
-    def ended(self, outcome: str) -> None:
+    def ended(self, outcome: str, reason: str) -> None:
         """The session is over."""
 
 
@@ -374,7 +374,7 @@ class Session:
             "quirks": self._quirks,
         }
         self._log.append(note_row(self._number, Note("bench.end", ended.at_ns, detail=detail)))
-        self._tally.ended(outcome)
+        self._tally.ended(outcome, reason)
         self._on_over()
 
 

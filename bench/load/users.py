@@ -22,10 +22,8 @@ import gevent
 from locust import User, events, task
 
 from bench.load.conductor import join
+from bench.plan.backoff import backoff_ns
 from bench.voice.audio import NS_PER_S
-
-AFTER_FAILURE_S = 1.0
-"""Pause of a slot whose session failed: a server that refuses is not to be stormed."""
 
 
 class RealtimeUser(User):  # type: ignore[misc]  # Locust is untyped here
@@ -44,7 +42,7 @@ class RealtimeUser(User):  # type: ignore[misc]  # Locust is untyped here
         """Hold sessions until the run ends; then wait for Locust to stop this user."""
         worker = self.environment.bench.worker
         worker.go.wait()
-        slot, lap = worker.slot(), 0
+        slot, lap, failures = worker.slot(), 0, 0
         due_ns = worker.first_ns(slot)
         while due_ns is not None and not worker.draining:
             wait = due_ns - monotonic_ns()
@@ -55,8 +53,9 @@ class RealtimeUser(User):  # type: ignore[misc]  # Locust is untyped here
             except Exception as error:  # noqa: BLE001 - Locust would begin this task again and again
                 worker.fail(error)
                 break
-            if outcome not in {"finished", "drained"}:
-                gevent.sleep(AFTER_FAILURE_S)
+            failures = 0 if outcome in {"finished", "drained"} else failures + 1
+            if failures:
+                gevent.sleep(backoff_ns(failures, slot) / NS_PER_S)
             lap += 1
             due_ns = worker.next_ns()
         while True:

@@ -92,6 +92,7 @@ class Worker:
         self._digest: str | None = None
         self._last_handshake_ns = 0
         self.outcomes: Counter[str] = Counter()
+        self.failures: Counter[tuple[str, str]] = Counter()
         self.turns = self.failed = 0
         self.recent: deque[float] = deque(maxlen=RECENT)
         gc.collect()
@@ -304,6 +305,7 @@ class Worker:
             "turns": self.turns,
             "failed": self.failed,
             "outcomes": dict(self.outcomes),
+            "failures": [[*key, met] for key, met in self.failures.most_common(MOST_FAULTS)],
             "recent": list(self.recent),
             "hub_lag_ms": self._health.hub_lag_ns / NS_PER_MS,
         }
@@ -325,7 +327,10 @@ class _Tally:
         self.outcome = ""
         self.turn = worker.turn
         self._outcomes = worker.outcomes
+        self._failures = worker.failures
 
-    def ended(self, outcome: str) -> None:
+    def ended(self, outcome: str, reason: str) -> None:
         self.outcome = outcome
+        if outcome not in {"finished", "drained"}:
+            self._failures[outcome, reason] += 1
         self._outcomes[outcome] += 1

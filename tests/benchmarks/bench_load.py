@@ -126,7 +126,7 @@ class Tally:
     def turn(self, *_):
         pass
 
-    def ended(self, _):
+    def ended(self, *_):
         pass
 
 
