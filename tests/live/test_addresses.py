@@ -9,6 +9,7 @@ import pytest
 from bench.load.wire import resolve
 from bench.load.worker import Worker
 from bench.protocol.dialects import DIALECTS
+from bench.runs.job import Target
 
 pytestmark = pytest.mark.live
 
@@ -52,7 +53,7 @@ def test_sessions_take_the_addresses_in_turn_whichever_worker_holds_them(named, 
     for index in range(workers):
         worker = Worker.__new__(Worker)
         worker._addresses, worker._headers, worker._context = resolve(url), [], None
-        worker._job = SimpleNamespace(target=SimpleNamespace(url=url, dialect=DIALECTS["openai"]))
+        worker._job = SimpleNamespace(target=Target("many", url, DIALECTS["openai"]))
         for started in range(12 // workers):
             wire = worker._wire(started * workers + index, "")
             told.append(wire._address.label)
