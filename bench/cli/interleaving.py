@@ -16,11 +16,11 @@ from typing import Final, NamedTuple
 import typer
 from rich.console import Console
 
-from bench.cli.processes import reach
 from bench.cli.run import EXIT_INTERRUPTED, Options, described, job_of, new_folder, run
 from bench.cli.settle import settle
 from bench.cli.spending import cap_of, check_cap, session_minutes
 from bench.errors import UsageError
+from bench.load.preflight import need_target
 from bench.plan.metrics import VERSION
 from bench.plan.scenario import gates_of
 from bench.reference.profile import load_profile
@@ -174,5 +174,5 @@ def _check(plan: Interleaved) -> dict[str, Job]:
         )
     for job in jobs.values():
         if job.target.url:
-            reach(job.target.url)
+            need_target(job)
     return jobs

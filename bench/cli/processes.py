@@ -16,13 +16,12 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
 import bench
 from bench.cli.cores import Cores
-from bench.errors import BenchError, TargetError, UsageError
+from bench.errors import BenchError, UsageError
 from bench.runs.folder import RunFolder
 from bench.voice.audio import AudioFormat
 
@@ -230,27 +229,3 @@ def need_port(host: str, port: int, option: str) -> None:
             f"cannot listen on {host} port {port}: {error.strerror or error}; give another with "
             f"{option}"
         ) from None
-
-
-def reach(url: str, seconds: float = 12.0) -> None:
-    """Open and close one TCP connection, to whatever address takes it. TargetError says why not."""
-    parts = urlsplit(url)
-    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "wss" else 80)
-    deadline, why = time.monotonic() + seconds, "no address"
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        found, why = [], f"the name cannot be resolved ({error})"
-    for family, _, _, _, where in found:
-        try:
-            with socket.socket(family, socket.SOCK_STREAM) as probe:
-                probe.settimeout(max(0.1, deadline - time.monotonic()))
-                probe.connect(where)
-                return
-        except TimeoutError:
-            why = f"no answer within {seconds:.0f} s"
-        except OSError as error:
-            why = error.strerror or str(error)
-    raise TargetError(
-        f"target {host} port {port} cannot be reached: {why}; is it up, and the URL right?"
-    )

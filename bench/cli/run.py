@@ -19,9 +19,10 @@ from bench.cli.live import Live
 from bench.cli.neighbours import Neighbours
 from bench.cli.outlook import outlook
 from bench.cli.probe import probe_for_run
-from bench.cli.processes import Crew, Reference, need_port, reach
+from bench.cli.processes import Crew, Reference, need_port
 from bench.cli.spending import Meter, cap_of, check_cap, session_minutes
 from bench.errors import BenchError, UsageError
+from bench.load.preflight import Preflight, preflight
 from bench.plan.arrivals import arrivals
 from bench.plan.metrics import VERSION
 from bench.plan.scenario import gates_of
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 
 EXIT_INTERRUPTED = 130
 END_MARGIN_S = 45.0
+_WAYS = ("output", "input")
 SHORT_NS = NS_PER_S // 2
 """So much less than was planned may be measured: the end is looked for twice a second."""
 
@@ -105,8 +107,6 @@ def run(options: Options, talk: Console) -> tuple[RunFolder, bool]:
     if not job.target.loopback:
         _foretell(foretold, talk)
         _warn(job, options, talk)
-    if job.target.url:
-        reach(job.target.url)
     if options.web is not None:
         need_port("127.0.0.1", options.web, "--web-port")
     folder = RunFolder.create(place)
@@ -146,6 +146,13 @@ def _start(
                 folder, str(job.corpus.folder), job.scenario.reference.profile, formats
             )
             folder.update(target={**folder.read()["target"], "url": reference.url})
+        else:
+            flight = preflight(job)
+            folder.update(preflight=flight.told())
+            talk.print(_flight_line(flight), highlight=False, markup=False, soft_wrap=True)
+            if flight.final:
+                folder.update(faults=[*folder.read()["faults"], _refused(flight)])
+                return False
         if options.probe:
             target = job.target._replace(url=folder.read()["target"]["url"])
             probe_for_run(folder, target, str(job.corpus.folder), talk)
@@ -153,6 +160,23 @@ def _start(
     finally:
         if reference is not None:
             folder.update(reference=reference.stop())
+
+
+def _flight_line(flight: Preflight) -> str:
+    """What the session before the load came to, in a line."""
+    if flight.cause is not None:
+        return f"preflight {flight.cause.text}"
+    held = flight.settings
+    formats = " out, ".join(f"{held[way]['type']} {held[way]['rate']}" for way in _WAYS)
+    odd = f"; {', '.join(flight.notes)}" if flight.notes else ""
+    return f"preflight ready in {flight.stages['ready_ms']:.0f} ms: {formats} in{odd}"
+
+
+def _refused(flight: Preflight) -> dict[str, Any]:
+    """The fault of a run whose target takes nobody."""
+    assert flight.cause is not None  # noqa: S101 - final is only what failed
+    remedy = flight.cause.remedy or "mend that, and run again"
+    return fault("preflight", f"before the load, {flight.cause.text}", remedy)
 
 
 def job_of(options: Options) -> Job:

@@ -58,7 +58,8 @@ def print_result(folder: RunFolder, verdict: dict[str, Any], out: Console) -> No
     run = folder.read()
     rows = {(row["metric"], row["statistic"]): row for row in summary["rows"] if not row["filter"]}
     out.print(_measures(rows, run))
-    lines = list(trust_lines(run, rows))
+    started = summary["sessions"]["started"]
+    lines = list(trust_lines(run, rows)) if started else []
     where = calibrated_at(run)
     for said in [*lines, *([where] if where else [])]:
         out.print(f"error     {said}", highlight=False, markup=False, soft_wrap=True)

@@ -60,6 +60,7 @@ from bench.voice.conversation import Outgoing
 MAX_MESSAGE = 16 << 20
 """Bytes of the largest message accepted: append payloads are capped at 15 MiB (OpenAI SDK), and a
 retrieved item carries its audio."""
+_NOT_FOUND = 404
 _READ_SIZE = 1 << 18
 _TIMESTAMPNS = getattr(socket, "SO_TIMESTAMPNS", 35)
 _TIMESPEC = struct.Struct("qq")
@@ -450,7 +451,8 @@ class Wire:
                 self._redirected(status, leads_to(self._url, location))
                 return
             body = bytes(response.body or b"")[:200].decode("utf-8", "replace").strip()
-            words = f"HTTP {status}" + (f": {body}" if body else "")
+            where = f" at {urlsplit(self._url).path or '/'}" if status == _NOT_FOUND else ""
+            words = f"HTTP {status}{where}" + (f": {body}" if body else "")
             asked = " ".join((words, *response.headers))
             self._end("refused", words + remedy(self._offer, asked))
         elif isinstance(error, NegotiationError):

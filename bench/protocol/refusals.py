@@ -2,7 +2,8 @@
 
 A refusal is known by its words: those of the HTTP answer to the upgrade, of an `error` message, of
 a close frame, of TLS or of the socket (`live.md` 1, 2, 7, 8, 13; RFC 9110, section 15). The table
-goes from the special to the general; the first line that matches counts.
+goes from the special to the general; the first line that matches counts. Redirects and subprotocols
+say their remedy themselves (`bench.protocol.upgrade`).
 
 *Final* is a refusal that another try cannot mend: every session would meet it. What is left may be
 a limit or an accident, and is worth another try.
@@ -41,14 +42,6 @@ _TABLE: Final = (
     _refusal(
         r"\bTLS\b|\bSSL\b|WRONG_VERSION_NUMBER",
         "the target does not speak TLS there: try ws:// in place of wss://, and check the port",
-    ),
-    _refusal(
-        r"HTTP 30[1-8]",
-        "the target redirects: use the URL that it names, or --follow-redirects",
-    ),
-    _refusal(
-        r"subprotocol",
-        "the target wants a WebSocket subprotocol: give --subprotocol realtime",
     ),
     _refusal(
         r"credit|quota|billing|payment|HTTP 402",

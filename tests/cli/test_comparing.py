@@ -211,7 +211,7 @@ def test_unlike_sides_are_refused_before_the_first_run(bench, tmp_path, monkeypa
     words = ("ab", DEMO, "--out", tmp_path / "ab", "--yes", "--b", "ws://127.0.0.1:9/v1/realtime")
     code, _, err = bench(*words)
     assert (code, (tmp_path / "ab").exists()) == (3, False)
-    assert "127.0.0.1 port 9 cannot be reached" in err
+    assert "127.0.0.1:9: Connection refused" in err
     monkeypatch.setenv("OPENAI_API_KEY", "x")
     words = ("ab", DEMO, "--out", tmp_path / "ab", "--b", "openai")
     code, _, err = bench(*words)

@@ -150,7 +150,7 @@ def test_a_gate_on_eight_sessions_is_never_passed_by_one(fresh):
         assert among["verdict"] == "fail"
         assert broken == ["sessions"], f"one caller at a time, and eight {verdict['verdict']}"
         [held] = [rule["text"] for rule in among["validity"] if rule["rule"] == "sessions"]
-        assert held.startswith("8.0 of 8 sessions were open")
+        assert held.startswith("8.0 of 8 sessions were ready")
 
     caught(check, put_in(RULES, without("_sessions_held")), "one caller at a time, and eight pass")
 

@@ -1,0 +1,174 @@
+"""One session before the load: does the target take callers at all, and with which settings?
+
+It is a session like those of the load, on the same wire and with the same first session.update, in
+this process and with nothing to say. A target that refuses it for a reason that every session
+would meet is not asked a thousand times more (`Preflight.final`); one that is full, slow or broken
+may be the very thing that a run is to show.
+"""
+
+import os
+import select
+import ssl
+from collections.abc import Callable
+from time import monotonic_ns, time_ns
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from bench.errors import TargetError
+from bench.load.health import Watch
+from bench.load.levels import Levels
+from bench.load.session import Session, Start
+from bench.load.wire import Address, Wire, resolve
+from bench.plan.session import first_session
+from bench.protocol.dialects import session_url
+from bench.protocol.refusals import refusal_of
+from bench.runs.failure import Cause, session_cause
+from bench.runs.job import Job, credential
+from bench.runs.rows import Row
+from bench.voice.audio import NS_PER_MS, NS_PER_S
+from bench.voice.conversation import Conversation
+from bench.voice.directions import Pause
+
+_STAGES: Final = {
+    "bench.connected": "connected_ms",
+    "bench.upgraded": "upgraded_ms",
+    "session.created": "created_ms",
+    "bench.microphone": "ready_ms",
+}
+_NO_TARGET: Final = ("refused", "malformed", "binary", "too_big")
+"""Outcomes before readiness that a target which takes sessions has not, whatever its load."""
+
+
+class Preflight(NamedTuple):
+    """What became of it: instants in ms since its start, the settings in force, what was odd.
+
+    `final`: every session would meet the same.
+    """
+
+    outcome: str
+    reason: str
+    final: bool
+    stages: dict[str, float] = {}
+    settings: dict[str, Any] = {}
+    notes: tuple[str, ...] = ()
+
+    @property
+    def cause(self) -> Cause | None:
+        """Why the session did not become ready; None: it did."""
+        if self.outcome == "finished":
+            return None
+        return session_cause({(self.outcome, self.reason): 1}, 1)
+
+    def told(self) -> dict[str, Any]:
+        """As run.json has it."""
+        return self._asdict()
+
+
+class _Rows(list[Row]):
+    """The log of one session, in memory."""
+
+    before_flush: Callable[[], None] | None = None
+
+    def reserve(self) -> int:
+        self.append(None)  # type: ignore[arg-type]
+        return len(self) - 1
+
+    def fill(self, place: int, row: Row) -> None:
+        self[place] = row
+
+
+class _Tally:
+    """What a session tells of itself: how it ended."""
+
+    outcome = reason = ""
+
+    def turn(self, latency_ms: float | None, nbytes: int, failure: str | None) -> None:
+        """There are none."""
+
+    def ended(self, outcome: str, reason: str) -> None:
+        self.outcome, self.reason = outcome, reason
+
+
+def preflight(job: Job) -> Preflight:
+    """Hold one session without a word. Takes as long as a session may take to become ready."""
+    try:
+        addresses = resolve(job.target.url)
+    except TargetError as error:
+        return Preflight("unreachable", str(error), final=True)
+    found = _held(job, addresses[0])
+    for address in addresses[1:]:
+        if found.outcome != "unreachable":
+            break
+        found = _held(job, address)
+    return found
+
+
+def need_target(job: Job) -> None:
+    """TargetError where the target takes no session of this job, whatever its load."""
+    found = preflight(job)
+    if found.final and found.cause is not None:
+        raise TargetError(f"target {job.target.name}: {found.cause.text}")
+
+
+def _held(job: Job, address: Address) -> Preflight:
+    rows, tally = _Rows(), _Tally()
+    target, scenario = job.target, job.scenario
+    session = {**scenario.settings[0].session, **scenario.kinds[0].session}
+    asked, model = first_session(session, target.dialect), str(session.get("model", ""))
+    key = f"bench-preflight-{os.getpid()}-{time_ns() // NS_PER_MS}"
+    url = session_url(target.dialect, target.url, key=key, model=model)
+    context = ssl.create_default_context() if address.secure else None
+    wire = Wire(address, url, credential(target), context, target.offer)
+    conversation = Conversation(iter((Pause(0),)), asked, _nothing_is_said, name="preflight")
+    held = Session(
+        Start(0, monotonic_ns(), 0, "preflight", 0, 0), wire, conversation,
+        rows, Levels(rows), Watch(), tally, lambda: None,  # type: ignore[arg-type]
+    )  # fmt: skip
+    _play(held)
+    return _found(rows, tally, address)
+
+
+def _play(session: Session) -> None:
+    """The loop of a single session."""
+    session.begin()
+    while not session.over:
+        wait_ns = NS_PER_S if session.due_ns is None else session.due_ns - monotonic_ns()
+        writes = [session.wire] if session.wire.wants_write else []
+        wait = min(1.0, max(0.0, wait_ns / NS_PER_S))
+        readable, writable, _ = select.select([session.wire], writes, [], wait)
+        if readable or writable:
+            session.ready(readable=bool(readable), writable=bool(writable))
+        if session.left is not None:  # redirected
+            session.left.shut()
+            session.left = None
+        if not session.over and session.due_ns is not None and session.due_ns <= monotonic_ns():
+            session.woken(monotonic_ns())
+    session.wire.shut()
+
+
+def _found(rows: list[Row], tally: _Tally, address: Address) -> Preflight:
+    stages: dict[str, float] = {}
+    settings: dict[str, Any] = {}
+    notes = []
+    for row in rows:
+        stage = _STAGES.get(row.type)
+        if stage and row.direction != "out":
+            stages.setdefault(stage, round((row.at_ns - rows[0].at_ns) / NS_PER_MS, 3))
+        if row.type == "bench.microphone":
+            settings = msgspec.json.decode(row.detail or "{}")
+        elif row.type == "bench.quirk":
+            told = msgspec.json.decode(row.detail or "{}")
+            notes.append(f"{told['quirk']}: {told['example']}")
+    outcome, reason = tally.outcome, tally.reason
+    if outcome == "unreachable":
+        reason = f"{address.label}: {reason}"
+    known = refusal_of(reason)
+    final = outcome == "unreachable" or (
+        outcome != "finished" and (known.final if known else outcome in _NO_TARGET)
+    )
+    return Preflight(outcome, reason, final, stages, settings, tuple(notes))
+
+
+def _nothing_is_said(*_: object) -> Any:
+    raise AssertionError
