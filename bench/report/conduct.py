@@ -271,5 +271,5 @@ def _quirks(run: Run) -> Table | None:
     if not rows:
         return None
     return Table(
-        "Quirks: legal, and worth knowing", ("quirk", "times"), rows, numeric=frozenset({1})
+        "Quirks: no breach, and worth knowing", ("quirk", "times"), rows, numeric=frozenset({1})
     )
