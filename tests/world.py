@@ -197,7 +197,7 @@ class Call:
 
     def asked(self, payload):
         """A message has come up the link."""
-        self.server.hear(bytes(payload).decode(), self._world.now_ns)
+        self.server.receive(self.server.read(bytes(payload).decode()), self._world.now_ns)
         self._world.time.wake(self)
 
     def hear(self, frame):

@@ -222,6 +222,13 @@ def remarks(evidence: Evidence) -> list[str]:
             f"the reference server did not keep its own schedule: {said}, {bound:g} ms may be, at "
             f"{busy:.0f} % of a core; its latency has that in it"
         )
+    longest = reference.get("loop_lag_max_ms") or 0.0
+    if (stalls := reference.get("stalls")) and longest > bound:
+        times = "once" if stalls == 1 else f"{stalls} times"
+        found.append(
+            f"the reference server stood still {times}, for up to {longest:.0f} ms: what was due "
+            "just then came so much later, whatever its quantiles say"
+        )
     if ended := evidence.run.get("ended_by"):
         found.append(f"the run ended early: {ended['text']}")
     if reset := evidence.run.get("page_reset"):

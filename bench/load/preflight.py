@@ -9,8 +9,9 @@ may be the very thing that a run is to show.
 import os
 import select
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import monotonic_ns, time_ns
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -49,8 +50,8 @@ class Preflight(NamedTuple):
     outcome: str
     reason: str
     final: bool
-    stages: dict[str, float] = {}
-    settings: dict[str, Any] = {}
+    stages: Mapping[str, float] = MappingProxyType({})
+    settings: Mapping[str, Any] = MappingProxyType({})
     notes: tuple[str, ...] = ()
 
     @property
@@ -62,7 +63,7 @@ class Preflight(NamedTuple):
 
     def told(self) -> dict[str, Any]:
         """As run.json has it."""
-        return self._asdict()
+        return {**self._asdict(), "stages": dict(self.stages), "settings": dict(self.settings)}
 
 
 class _Rows(list[Row]):
@@ -148,8 +149,8 @@ def _play(session: Session) -> None:
 
 
 def _found(rows: list[Row], tally: _Tally, address: Address) -> Preflight:
-    stages: dict[str, float] = {}
-    settings: dict[str, Any] = {}
+    stages: Mapping[str, float] = MappingProxyType({})
+    settings: Mapping[str, Any] = MappingProxyType({})
     notes = []
     for row in rows:
         stage = _STAGES.get(row.type)

@@ -385,8 +385,10 @@ class OutputAudioBufferCleared(Tolerated, tag="output_audio_buffer.cleared", kw_
     response_id: str = ""
 
 
-class ConversationCreated(Tolerated, tag="conversation.created"):
+class ConversationCreated(Tolerated, tag="conversation.created", kw_only=True):
     """Older servers and xAI: the conversation exists."""
+
+    conversation: dict[str, Any] | UnsetType = UNSET
 
 
 class ConversationItemCreated(Tolerated, tag="conversation.item.created", kw_only=True):

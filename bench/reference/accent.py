@@ -76,6 +76,12 @@ def _flat(one: say.ErrorMessage) -> tuple[ServerMessage, ...]:
     return (say.ErrorMessage(message=one.text),)
 
 
+def _with_conversation(one: say.SessionCreated) -> tuple[ServerMessage, ...]:
+    name = str(one.session.id).removeprefix("sess_")
+    conversation = {"id": f"conv_{name}", "object": "realtime.conversation"}
+    return one, say.ConversationCreated(conversation=conversation)
+
+
 def _agents_previous_null(one: say.ConversationItemDone) -> tuple[ServerMessage, ...]:
     agents = one.item.role == "assistant" or one.item.type == "function_call"
     return (msgspec.structs.replace(one, previous_item_id=None) if agents else one,)
@@ -164,7 +170,7 @@ _SPELLINGS: Final[dict[str, Spelling | Callable[[], Spelling]]] = {
         say.InputAudioBufferSpeechStarted: _without(audio_start_ms=UNSET),
         say.InputAudioBufferSpeechStopped: _without(audio_end_ms=UNSET),
     },
-    "conversation_created": {say.SessionCreated: lambda one: (one, say.ConversationCreated())},
+    "conversation_created": {say.SessionCreated: _with_conversation},
     "flat_error": {say.ErrorMessage: _flat},
     "previous_null": {say.ConversationItemDone: _agents_previous_null},
     "no_session_updated": {say.SessionUpdated: lambda _: ()},

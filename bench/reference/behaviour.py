@@ -2,7 +2,7 @@
 
 Theory of operation
 -------------------
-`open`, then `hear` for every frame (or `receive` for a message), and `poll` whenever `next_due` has
+`open`, then `receive` for every message (`read` in a frame), and `poll` whenever `next_due` has
 come. Nothing here waits, reads a clock or touches a socket; time is whatever the caller says, in
 ns, and never goes back. What a client asks is answered at the instant of its arrival; what the
 server decides is due at that instant plus the delays of the profile, exactly.
@@ -15,6 +15,7 @@ What it does not do: memory, MCP and server-side tools, another voice. Their set
 and echoed.
 """
 
+from collections.abc import Iterable
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
@@ -40,7 +41,7 @@ from bench.reference.manners import MANNERS
 from bench.reference.misbehaviour import HABITS
 from bench.reference.profile import Profile
 from bench.reference.refusing import LONGEST_EVENT_ID, error, refusal
-from bench.reference.repertoire import Repertoire
+from bench.reference.repertoire import Repertoire, Sound
 from bench.reference.requests import read
 from bench.reference.responding import EXHAUSTED, HALF_AN_OBJECT, Responding
 from bench.reference.rules import Invalid
@@ -192,9 +193,17 @@ class Behaviour:
     def _greet(self) -> None:
         self._schedule.say(say.SessionCreated(session=self._settings.effective), "open")
 
-    def hear(self, frame: str | bytes, at_ns: int) -> None:
-        """A frame arrived."""
-        self.receive(read(frame, strict=self._manners.strict), at_ns)
+    def read(self, frame: str | bytes) -> ClientMessage | UnknownMessage:
+        """What a frame says, as this service reads it."""
+        return read(frame, strict=self._manners.strict)
+
+    def needs(self, message: ClientMessage | UnknownMessage) -> Iterable[Sound]:
+        """The sounds that a message asks for: best there before it is received."""
+        if isinstance(message, ask.SessionUpdate):
+            return self._settings.sounds_after(message.session)
+        if isinstance(message, ask.ResponseCreate):
+            return self._responding.sounds_for(message)
+        return ()
 
     def receive(self, message: ClientMessage | UnknownMessage, at_ns: int) -> None:
         """A message arrived."""

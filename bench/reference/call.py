@@ -2,7 +2,8 @@
 
 Theory of operation
 -------------------
-One task reads; whatever arrives is stamped and given to the behaviour. One timer stands
+One task reads; whatever arrives is stamped and given to the behaviour, once the sounds that it asks
+for are there (`bench.reference.preparation`). One timer stands
 at the behaviour's next instant. After either, everything due is sent at once, synchronously, by
 websockets' `broadcast` to one: there is no queue between a due message and the kernel, and the
 stamps of the truth log are those of the line before and the line after.
@@ -25,8 +26,8 @@ from bench.reference.admission import Admitted
 from bench.reference.behaviour import Behaviour
 from bench.reference.board import Board
 from bench.reference.fitness import Fitness
+from bench.reference.preparation import Preparation
 from bench.reference.profile import Profile
-from bench.reference.repertoire import Repertoire
 from bench.reference.schedule import Close, Due
 from bench.reference.truth import Ended, Sent, TruthLog
 
@@ -41,13 +42,14 @@ class Call:
         connection: ServerConnection,
         admitted: Admitted,
         profile: Profile,
-        repertoire: Repertoire,
+        preparation: Preparation,
         truth: TruthLog,
         fitness: Fitness,
         board: Board,
         account: Account,
     ) -> None:
         self._connection = connection
+        self._preparation = preparation
         self._admitted = admitted
         self._truth = truth
         self._fitness = fitness
@@ -58,7 +60,7 @@ class Call:
         self._opened_ns = 0
         self._behaviour = Behaviour(
             profile,
-            repertoire,
+            preparation.repertoire,
             number=admitted.number,
             dialect=admitted.dialect,
             model=admitted.model,
@@ -77,7 +79,9 @@ class Call:
         try:
             while True:
                 frame = await self._connection.recv()
-                self._behaviour.hear(frame, monotonic_ns())
+                message = self._behaviour.read(frame)
+                await self._preparation.ready(self._behaviour.needs(message))
+                self._behaviour.receive(message, monotonic_ns())
                 self._send()
         except ConnectionClosed:
             pass

@@ -5,7 +5,9 @@ Theory of operation
 An event's lateness is `before - due`; the loop's lag is how late a timer of absolute deadlines
 fires; CPU is the process's share of one core, second by second, over seconds with a session. If
 any passes its bound, figures of a run against this server measure the server's scheduling, not its
-profile: it was the bottleneck, and says so.
+profile: it was the bottleneck, and says so. A single moment in which the loop stood still is in no
+quantile of a long run, and yet in whatever was measured just then: such stalls are counted one by
+one while sessions are open, and one is enough.
 
 Durations are counted in bins of 10 µs up to 1 s, so an hour costs no more memory than a minute; a
 quantile is the upper edge of its bin, the maximum is exact.
@@ -23,6 +25,8 @@ _BINS: Final = 100_000
 LATE_P99_MS: Final = 10.0
 # Twice that: a loop which is so late for its own timer is busy, not unlucky.
 LAG_P99_MS: Final = 20.0
+# Half of a 100 ms chunk: the loop stood still, whatever its quantiles say.
+STALL_MS: Final = 50.0
 # One thread serves all sessions; above this share of a core queueing grows without bound.
 CPU_SHARE: Final = 0.9
 
@@ -64,6 +68,8 @@ class Summary(Struct):
     late_p99_ms: float
     late_max_ms: float
     loop_lag_p99_ms: float
+    loop_lag_max_ms: float
+    stalls: int
     cpu_share: float
     bottleneck: bool
     reason: str
@@ -88,8 +94,17 @@ class Fitness:
         self.sessions = 0
         self.peak_sessions = 0
         self.refused = 0
+        self.stalls = 0
+        self._longest_ns = 0
         self._busy_ns = 0
         self._watched_ns = 0
+
+    def lagged(self, ns: int, *, open_sessions: int) -> None:
+        """A timer of the loop fired so late."""
+        self.lag.add(ns)
+        if open_sessions:
+            self.stalls += ns > STALL_MS * 1e6
+            self._longest_ns = max(self._longest_ns, ns)
 
     def watch(self, cpu_ns: int, wall_ns: int, *, open_sessions: int) -> None:
         """A span of wall time and the CPU time in it."""
@@ -110,6 +125,12 @@ class Fitness:
             )
             if value > bound
         ]
+        longest = self._longest_ns / 1e6
+        if self.stalls:
+            times = "once" if self.stalls == 1 else f"{self.stalls} times"
+            reasons.append(
+                f"it stood still {times}, for up to {longest:.0f} ms, and {STALL_MS:g} ms may be"
+            )
         return Summary(
             events=self.late.count,
             sessions=self.sessions,
@@ -119,6 +140,8 @@ class Fitness:
             late_p99_ms=late,
             late_max_ms=self.late.max_ns / 1e6,
             loop_lag_p99_ms=lag,
+            loop_lag_max_ms=longest,
+            stalls=self.stalls,
             cpu_share=round(cpu, 4),
             bottleneck=bool(reasons),
             reason="; ".join(reasons),

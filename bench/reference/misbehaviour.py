@@ -2,8 +2,10 @@
 
 Theory of operation
 -------------------
-A *quirk* is legal: some server is known to do it (`protocol.md` sections 5, 12 and 13), and a
-client must bear it. A *failure* is a server in trouble, or a wrong one, and a client must notice.
+A *quirk* is what some server is known to do (`protocol.md` sections 5, 12 and 13), and a client
+must bear it. Most are legal: every message still fits the typed models of OpenAI's own clients;
+those that are not are named in `BEYOND`. A *failure* is a server in trouble, or a wrong one, and a
+client must notice.
 Each value is a rate (`bench.reference.spread`): the share of sessions, responses, turns or pauses
 that it befalls. What befell whom is in the truth log among the draws of the session, under the
 key's name.
@@ -55,6 +57,17 @@ HABITS: Final = (
     "greeting",
 )
 """Quirks that a session has from its first message to its last, or never."""
+BEYOND: Final = (
+    "missing_usage",
+    "missing_name",
+    "missing_ms",
+    "ping",
+    "beta_names",
+    "flat_error",
+    "turn_suggestion",
+    "backchannel_skipped",
+)
+"""Quirks that no model of OpenAI's holds: a message or a spelling of others, a field left out."""
 
 
 class Quirks(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

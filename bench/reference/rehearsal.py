@@ -57,7 +57,7 @@ class Rehearsal:
         for said in self._caller.poll(now_ns):
             self.happened.append(said)
             if isinstance(said, Outgoing):
-                self._server.hear(said.payload.decode(), now_ns)
+                self._server.receive(self._server.read(said.payload.decode()), now_ns)
         self._over = self._caller.outcome is not None
         for due in self._server.poll(now_ns):
             if not self._over:

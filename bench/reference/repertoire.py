@@ -6,14 +6,16 @@ Replies are the utterances tagged `reply`; a corpus without any lends its speech
 A reply starts at its first audible window (`bench.corpus.energy`), so that the silence before the
 voice is the silence that the profile drew and nothing else.
 
-A format is loaded on first use and kept, shared by all sessions. First use stops the whole server
-for as long as the conversion takes (a second or so for the shipped corpus); the profile's `rates`
-are made ready before the server says that it is. A reply at another speed is made on its first use,
-some ms each, and the last 256 are kept; its pitch follows its speed, as on a tape.
+A format is loaded on first use and kept, shared by all sessions; so is a reply at another speed,
+whose pitch follows its speed, as on a tape, and of which the last 256 are kept. That takes some
+tenths of a second for a format of the shipped corpus, so whoever may not wait asks first (`has`)
+and has it made beside (`make`), in another thread if need be: what is made is put in its place
+whole.
 """
 
 from collections.abc import Callable
-from typing import Final, Self
+from threading import Lock
+from typing import Final, NamedTuple, Self
 
 from bench.corpus.codec import decode, encode
 from bench.corpus.decode import resample
@@ -27,6 +29,13 @@ from bench.voice.utterance import Utterance
 _MOST_PACED: Final = 256
 
 
+class Sound(NamedTuple):
+    """What a session hears and speaks in: a format, and how fast it is spoken."""
+
+    format: AudioFormat
+    speed: float = 1.0
+
+
 class Repertoire:
     """Replies and known speech by format. `load` gives the whole corpus in one format."""
 
@@ -36,6 +45,7 @@ class Repertoire:
         self._replies: dict[AudioFormat, tuple[Reply, ...]] = {}
         self._recognisers: dict[AudioFormat, Recogniser] = {}
         self._paced: dict[tuple[AudioFormat, int, float], Reply] = {}
+        self._pacing = Lock()
 
     @classmethod
     def of(cls, *utterances: Utterance) -> Self:
@@ -58,17 +68,37 @@ class Repertoire:
         if speed == 1.0:
             return reply
         key = (fmt, number, speed)
-        if key not in self._paced:
-            if len(self._paced) >= _MOST_PACED:
-                del self._paced[next(iter(self._paced))]
-            self._paced[key] = reply._replace(audio=_at_speed(reply.audio, fmt, speed))
-        return self._paced[key]
+        paced = self._paced.get(key)
+        if paced is None:
+            paced = reply._replace(audio=_at_speed(reply.audio, fmt, speed))
+            with self._pacing:  # for as long as the dict takes, and no longer
+                if len(self._paced) >= _MOST_PACED:
+                    del self._paced[next(iter(self._paced))]
+                self._paced[key] = paced
+        return paced
 
     def recogniser(self, fmt: AudioFormat) -> Recogniser:
         """What knows the corpus by ear in this format."""
         if fmt not in self._recognisers:
             self._recognisers[fmt] = Recogniser(self._corpus(fmt))
         return self._recognisers[fmt]
+
+    def has(self, sound: Sound) -> bool:
+        """Whether all that a session needs in this sound is there."""
+        fmt, speed = sound
+        if fmt not in self._replies or fmt not in self._recognisers:
+            return False
+        return speed == 1.0 or all((fmt, n, speed) in self._paced for n in self._numbers(fmt))
+
+    def make(self, sound: Sound) -> None:
+        """Make all of that, where it is not there: the work of tenths of a second."""
+        self.recogniser(sound.format)
+        for number in self._numbers(sound.format):
+            self.reply(sound.format, number, sound.speed)
+
+    def _numbers(self, fmt: AudioFormat) -> range:
+        """The replies that are kept at another speed: of a large corpus not all."""
+        return range(min(len(self.replies(fmt)), _MOST_PACED // 4))
 
     def _corpus(self, fmt: AudioFormat) -> tuple[Utterance, ...]:
         if fmt not in self._utterances:

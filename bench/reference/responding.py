@@ -26,9 +26,11 @@ from bench.protocol.objects import ResponseParams
 from bench.reference.answer import Answer, Output
 from bench.reference.calling import functions
 from bench.reference.composing import Composing
+from bench.reference.formats import audio_format
 from bench.reference.history import History
 from bench.reference.idling import Idling
 from bench.reference.refusing import error
+from bench.reference.repertoire import Sound
 from bench.reference.rules import Invalid, check_response
 from bench.reference.schedule import Close, Raw, Schedule
 from bench.reference.settings import Settings
@@ -108,6 +110,15 @@ class Responding:
             self._schedule.at(script.announced_ns, answer.id, announce)
             self._schedule.at(script.deltas[0].due_ns, answer.id, step)
         return answer
+
+    def sounds_for(self, message: ResponseCreate) -> tuple[Sound, ...]:
+        """What a response that a client asks for would be spoken in; nothing if it is refused."""
+        params = message.response if isinstance(message.response, ResponseParams) else None
+        checked = ResponseParams() if params is None else self._checked(params)
+        if isinstance(checked, Invalid):
+            return ()
+        fmt = audio_format(wanted_by(checked, self._settings).format)
+        return (Sound(fmt, self._settings.speed),)
 
     def cancel(self, message: ResponseCancel) -> None:
         """Cut the response that is named, else the active one."""

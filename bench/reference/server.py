@@ -42,8 +42,9 @@ from bench.reference.board import Board
 from bench.reference.call import Call
 from bench.reference.doorway import Doorway
 from bench.reference.fitness import Fitness, Summary
+from bench.reference.preparation import Preparation
 from bench.reference.profile import Profile
-from bench.reference.repertoire import Repertoire
+from bench.reference.repertoire import Repertoire, Sound
 from bench.reference.truth import TruthLog, TurnedAway
 from bench.voice.audio import AudioFormat
 
@@ -61,7 +62,7 @@ class _Reference:
 
     def __init__(self, profile: Profile, repertoire: Repertoire, truth: TruthLog) -> None:
         self._profile = profile
-        self._repertoire = repertoire
+        self._preparation = Preparation(repertoire)
         self._truth = truth
         self.fitness = Fitness()
         self._board = Board()
@@ -98,7 +99,7 @@ class _Reference:
                 connection,
                 self._admitted.pop(connection),
                 self._profile,
-                self._repertoire,
+                self._preparation,
                 self._truth,
                 self.fitness,
                 self._board,
@@ -106,6 +107,10 @@ class _Reference:
             ).run()
         finally:
             self._open -= 1
+
+    def close(self) -> None:
+        """Begin nothing new."""
+        self._preparation.close()
 
     async def probe(self) -> None:
         """Fire at absolute deadlines and note how late."""
@@ -115,7 +120,8 @@ class _Reference:
             # After a stall the missed deadlines are one lag, not many.
             deadline = max(deadline + _PROBE_S, loop.time())
             await asyncio.sleep(deadline - loop.time())
-            self.fitness.lag.add(round((loop.time() - deadline) * 1e9))
+            lag_ns = round((loop.time() - deadline) * 1e9)
+            self.fitness.lagged(lag_ns, open_sessions=self._open)
 
     async def tick(self) -> None:
         """Write the log and read the CPU clock, once a second."""
@@ -167,8 +173,7 @@ def prepare(profile: Profile, corpus: str, formats: Sequence[AudioFormat] = ()) 
     found = load_corpus(find_corpus(corpus))
     repertoire = Repertoire(lambda fmt: load_utterances(found, found.entries, fmt))
     for fmt in (*(AudioFormat("audio/pcm", rate) for rate in profile.rates), *formats):
-        repertoire.replies(fmt)
-        repertoire.recogniser(fmt)
+        repertoire.make(Sound(fmt))
     # What is here now stays: the collector need never look at it again.
     gc.collect()
     gc.freeze()
@@ -220,6 +225,7 @@ async def _serve(
     await stop.wait()
     for task in beside:
         task.cancel()
+    reference.close()
     await _say_goodbye(server)
     return reference.fitness.summary()
 

@@ -15,7 +15,7 @@ word; `prompt`, `tracing`, `truncation` and most of `providerData` (`bench.refer
 nothing at all. Prefix and silence have no documented limits; up to a minute is taken.
 """
 
-from copy import deepcopy
+from copy import copy, deepcopy
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -24,6 +24,7 @@ from bench.protocol.objects import Session
 from bench.reference.formats import audio_format
 from bench.reference.manners import Manners
 from bench.reference.merging import DETECTION, merged, whole_transcription
+from bench.reference.repertoire import Sound
 from bench.reference.rules import Invalid, check
 from bench.voice.audio import AudioFormat
 
@@ -184,6 +185,13 @@ class Settings:
             change.pop(name, None)
         self._session = merged(self._session, self._normal(change))
         return None
+
+    def sounds_after(self, asked: Session) -> tuple[Sound, ...]:
+        """What this session would hear and speak in after an update; nothing if it is refused."""
+        after = copy(self)  # an update replaces what it changes
+        if after.update(asked) is not None:
+            return ()
+        return Sound(after.input_format), Sound(after.output_format, after.speed)
 
     def _normal(self, change: dict[str, Any]) -> dict[str, Any]:
         """A checked change in the words that servers echo: formats as objects."""

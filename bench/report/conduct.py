@@ -273,7 +273,7 @@ def _quirks(run: Run) -> Table | None:
     if not rows:
         return None
     return Table(
-        "Quirks: borne, and worth knowing",
+        "Quirks: no breach, and worth knowing",
         ("quirk", "times", "the first"),
         rows,
         numeric=frozenset({1}),

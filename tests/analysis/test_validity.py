@@ -203,6 +203,15 @@ def test_a_reference_that_was_late_is_a_slow_target_and_no_unfit_generator(tmp_p
     assert remarks(tmp_path / "b", reference={"late_p99_ms": 9}) == ("pass", [])
 
 
+def test_a_single_stall_of_the_reference_is_remarked_though_its_quantiles_are_good(tmp_path):
+    stalled = {"late_p99_ms": 0.4, "stalls": 1, "loop_lag_max_ms": 212.4}
+    verdict, [said] = remarks(tmp_path, reference=stalled)
+    assert verdict == "pass"
+    assert said.startswith("the reference server stood still once, for up to 212 ms")
+    calm = {"late_p99_ms": 0.4, "stalls": 0, "loop_lag_max_ms": 31.0}
+    assert remarks(tmp_path / "b", reference=calm) == ("pass", [])
+
+
 def test_stamps_that_the_kernel_did_not_give_are_said_to_be_the_programs_own(tmp_path):
     story = conversation(0, 3)
     end = json.loads(story.rows[-1].detail) | {"reads": 40, "stamped": 30}

@@ -143,10 +143,7 @@ class Caller:
 
     def send(self, frame):
         """Send a frame now; what is due at once is the answer."""
-        before = len(self.heard)
-        self.behaviour.hear(frame, self.now_ns)
-        self._collect(self.now_ns)
-        return self.heard[before:]
+        return self.ask(self.behaviour.read(frame))
 
     def update(self, **session):
         return self.tell("session.update", session=session)

@@ -31,6 +31,35 @@ def test_a_server_that_kept_up_says_so():
     assert "kept up" in summary.line
 
 
+def kept_up(fitness):
+    """A minute of a loop that kept up, probed every 20 ms."""
+    for _ in range(3000):
+        fitness.lagged(200_000, open_sessions=5)
+
+
+def test_a_single_stall_that_no_quantile_shows_is_noticed_and_its_length_said():
+    fitness = Fitness()
+    kept_up(fitness)
+    assert not fitness.summary().bottleneck
+    fitness.lagged(200_000_000, open_sessions=5)
+    summary = fitness.summary()
+    assert summary.loop_lag_p99_ms < 1
+    assert (summary.stalls, summary.loop_lag_max_ms) == (1, 200.0)
+    assert summary.bottleneck
+    assert "it stood still once, for up to 200 ms, and 50 ms may be" in summary.line
+    fitness.lagged(90_000_000, open_sessions=5)
+    assert "stood still 2 times, for up to 200 ms" in fitness.summary().reason
+
+
+def test_what_no_session_could_feel_and_what_is_short_is_no_stall():
+    fitness = Fitness()
+    kept_up(fitness)
+    fitness.lagged(900_000_000, open_sessions=0)
+    fitness.lagged(50_000_000, open_sessions=1)
+    assert (fitness.summary().stalls, fitness.summary().loop_lag_max_ms) == (0, 50.0)
+    assert not fitness.summary().bottleneck
+
+
 @pytest.mark.parametrize(
     ("strain", "word"),
     [

@@ -4,15 +4,19 @@
 rest: tools, idle timeouts, limits, quirks that OpenAI has itself, failures.
 """
 
+import re
+from importlib import resources
+
 import msgspec
 import pytest
 from openai.types.realtime import RealtimeServerEvent
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from bench.protocol import client as ask
 from bench.protocol import server as say
 from bench.protocol.codec import encode, message_table, type_of
 from bench.protocol.server import ServerMessage
+from bench.reference.misbehaviour import BEYOND, Quirks
 from bench.reference.profile import Limits
 from tests.reference.stage import LINES, ROUND, Caller, failing, odd, tool_output, user_text
 from tests.reference.test_tools import TOOL
@@ -120,6 +124,65 @@ def test_every_message_fits_the_typed_models(name):
     for due in CONVERSATIONS[name]().heard:
         if isinstance(due.message, ServerMessage):
             SERVER.validate_json(encode(due.message))
+
+
+LEGAL = [name for name in Quirks.__struct_fields__ if name not in BEYOND]
+
+
+def met(*quirks, dialect):
+    """Strangers to OpenAI's models among all that a server with these quirks says, by type."""
+    caller = Caller(odd(**dict.fromkeys(quirks, 1.0)), dialect=dialect)
+    model = {"openai": "whisper-1", "inworld": "inworld/inworld-stt-1"}[dialect]
+    caller.update(type="realtime", audio={"input": {"transcription": {"model": model}}})
+    if dialect == "inworld":
+        extras = {"responsiveness": {"enabled": True}}
+        if "backchannel_skipped" in quirks:
+            extras["backchannel"] = {"enabled": True, "min_speech_ms": 100}
+        caller.update(providerData=extras, output_modalities=["audio", "text"])
+    caller.spoken_turn()
+    caller.spoken_turn(reply_ms=400)
+    caller.spoken_turn()  # which cuts the reply before it
+    caller.update(type="realtime", tools=[TOOL], tool_choice="required")
+    caller.typed_turn()
+    caller.tell("nonsense")
+    narrow = {"format": {"type": "audio/pcmu"}}
+    caller.update(
+        type="realtime", tools=[], tool_choice="auto", audio={"input": narrow, "output": narrow}
+    )
+    caller.typed_turn()
+    item_id = caller.last(say.ResponseDone).response.output[0].id
+    caller.ask(ask.ConversationItemTruncate(item_id=item_id, audio_end_ms=100))
+    return {type_of(due.message) for due in caller.heard if not _fits(due.message)}
+
+
+def _fits(message):
+    try:
+        SERVER.validate_json(encode(message), strict=True)
+    except ValidationError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("dialect", ["inworld", "openai"])
+@pytest.mark.parametrize("quirk", LEGAL)
+def test_every_message_under_a_legal_quirk_fits_the_typed_models(quirk, dialect):
+    assert met(quirk, dialect=dialect) == set()
+
+
+@pytest.mark.parametrize("dialect", ["inworld", "openai"])
+def test_so_do_all_legal_quirks_at_once(dialect):
+    assert met(*LEGAL, dialect=dialect) == set()
+
+
+@pytest.mark.parametrize("quirk", BEYOND)
+def test_a_quirk_that_is_not_legal_says_what_the_models_cannot_hold(quirk):
+    assert met(quirk, dialect="inworld")
+
+
+def test_the_shipped_profile_marks_the_quirks_that_are_not_legal():
+    text = (resources.files("bench.reference") / "default.toml").read_text()
+    table = text.partition("[quirks]")[2].partition("[failures]")[0]
+    assert tuple(re.findall(r"^(\w+) = .*# \* ", table, re.MULTILINE)) == BEYOND
 
 
 def test_together_they_say_all_of_the_seed():

@@ -77,7 +77,7 @@ def test_a_race_is_called_a_race(runs):
 
 
 def test_quirks_that_were_seen_are_listed(runs):
-    assert tables(conduct(runs["rich"]))["Quirks: borne, and worth knowing"].rows == [
+    assert tables(conduct(runs["rich"]))["Quirks: no breach, and worth knowing"].rows == [
         ["late transcription", "3", "session 4: item_1"]
     ]
 
