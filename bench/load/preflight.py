@@ -149,8 +149,8 @@ def _play(session: Session) -> None:
 
 
 def _found(rows: list[Row], tally: _Tally, address: Address) -> Preflight:
-    stages: Mapping[str, float] = MappingProxyType({})
-    settings: Mapping[str, Any] = MappingProxyType({})
+    stages: dict[str, float] = {}
+    settings: dict[str, Any] = {}
     notes = []
     for row in rows:
         stage = _STAGES.get(row.type)

@@ -23,6 +23,7 @@ This is the only file that imports websockets' client.
 
 import contextlib
 import errno
+import os
 import secrets
 import select
 import socket
@@ -195,7 +196,7 @@ class Wire:
         """Begin to connect."""
         code = self._socket.connect_ex(self._address.sockaddr)
         if code not in {0, errno.EINPROGRESS}:
-            self._end("unreachable", OSError(code, errno.errorcode.get(code, "")).strerror or "")
+            self._end("unreachable", os.strerror(code))
         return self._take()
 
     def onward(self, url: str) -> "Wire":
@@ -263,7 +264,7 @@ class Wire:
     def _connected(self) -> None:
         code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
-            self._end("unreachable", OSError(code, "").strerror or errno.errorcode.get(code, ""))
+            self._end("unreachable", os.strerror(code))
             return
         self._reach("connected")
         self._drained_ns = monotonic_ns()  # nothing can have come yet

@@ -39,6 +39,27 @@ def refused(bench, tmp_path):
 
 
 @pytest.fixture
+def turned_away(bench, tmp_path):
+    """Run `bench run` against a target that takes nobody: no load, and the cause in every place."""
+
+    def run(scenario, *arguments, words):
+        folder = tmp_path / f"turned-away-{len(list(tmp_path.iterdir()))}"
+        code, out, err = bench("run", scenario, "--out", folder, *arguments)
+        assert code == 3, err
+        assert "Traceback" not in err
+        verdict = json.loads((folder / "verdict.json").read_text())
+        assert verdict["verdict"] == "invalid"
+        places = (
+            " ".join(out.split()), err, verdict["reasons"][0],
+            (folder / "summary.md").read_text(), (folder / "junit.xml").read_text(),
+        )  # fmt: skip
+        for word in words:
+            assert all(word in place for place in places), (word, places)
+
+    return run
+
+
+@pytest.fixture
 def scenario(tmp_path):
     def write(text):
         path = tmp_path / "mine.toml"
@@ -176,10 +197,10 @@ def test_a_malformed_target_is_refused(target, refused):
     refused(DEMO, "--target", target, words=["--target"])
 
 
-def test_a_name_that_cannot_be_resolved_exits_3(refused, monkeypatch):
+def test_a_name_that_cannot_be_resolved_exits_3(turned_away, monkeypatch):
     monkeypatch.setenv("INWORLD_RUNTIME_BASE64_CREDENTIAL", "a2V5")
     url = "wss://no-such-host.invalid/v1/realtime"
-    refused(DEMO, "--target", url, "--yes", code=3, words=["no-such-host.invalid", "resolved"])
+    turned_away(DEMO, "--target", url, "--yes", words=["no-such-host.invalid", "resolved"])
 
 
 def test_an_unknown_dialect_names_the_valid_ones(refused):
@@ -255,7 +276,9 @@ def test_a_missing_baseline_is_refused(refused):
     refused(DEMO, "--baseline", "nowhere/run", words=["nowhere/run"])
 
 
-def test_a_baseline_of_another_kind_of_run_is_refused_before_anything_starts(refused, tmp_path):
+def test_a_baseline_of_another_kind_of_run_is_refused_before_anything_starts(
+    refused, turned_away, tmp_path
+):
     old = tmp_path / "old"
     old.mkdir()
     job = make_job(ROOT / DEMO, read_target("reference", None), assignments=("load.sessions=3",))
@@ -268,7 +291,9 @@ def test_a_baseline_of_another_kind_of_run_is_refused_before_anything_starts(ref
     # What is next is refused for another reason: as to the baseline all is well.
     free = ("--target", "ws://127.0.0.1:9/", "--dialect", "inworld")
     for fits in (("--sessions", 3), ("--allow",)):
-        refused(DEMO, "--baseline", old, *fits, *free, words=["127.0.0.1"], code=3)
+        turned_away(
+            DEMO, "--baseline", old, *fits, *free, words=["127.0.0.1:9: Connection refused"]
+        )
 
 
 @pytest.fixture

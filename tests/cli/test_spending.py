@@ -20,8 +20,8 @@ S = 1_000_000_000
 
 def word(second, *opened, start=100):
     """A progress line of the master `second` after the start."""
-    workers = [{"open": held, "turns": 0, "failed": 0, "recent": [], "hub_lag_ms": 0.0}
-               for held in opened]  # fmt: skip
+    workers = [{"open": held, "waiting": 0, "started": held, "turns": 0, "failed": 0,
+                "failures": [], "recent": [], "hub_lag_ms": 0.0} for held in opened]  # fmt: skip
     return {
         "start_ns": start * S, "now_ns": (start + second) * S, "measured_ns": start * S,
         "end_ns": (start + 600) * S, "workers": workers,

@@ -61,7 +61,7 @@ def test_a_script_at_fault_ends_the_run_at_once(name, bench, scenario, tmp_path,
     assert (code, out) == (2, "")
     told = f"script '{module}:once' ({tmp_path / module}.py, line {line}): {what}"
     assert told in err
-    assert len(err.splitlines()) == 1
+    assert sum(line.startswith("bench: ") for line in err.splitlines()) == 1
     folder = RunFolder(tmp_path / "run")
     run = folder.read()
     assert [one["rule"] for one in run["faults"]] == [SCRIPT]
