@@ -152,12 +152,13 @@ def met(*quirks, dialect):
     caller.typed_turn()
     item_id = caller.last(say.ResponseDone).response.output[0].id
     caller.ask(ask.ConversationItemTruncate(item_id=item_id, audio_end_ms=100))
-    return {type_of(due.message) for due in caller.heard if not _fits(due.message)}
+    frame = caller.behaviour.frame
+    return {type_of(due.message) for due in caller.heard if not _fits(frame(due.message))}
 
 
-def _fits(message):
+def _fits(frame):
     try:
-        SERVER.validate_json(encode(message), strict=True)
+        SERVER.validate_json(frame, strict=True)
     except ValidationError:
         return False
     return True
