@@ -1,12 +1,12 @@
-"""What the server said each session is, and when: its own word, never what was asked for.
+"""What the server said each session is, and when: its own word, else what was asked for.
 
 Theory of operation
 -------------------
 `session.created` and `session.updated` carry the whole session; where one leaves a thing out, what
 was last said of it holds. What matters at a row is the last word before it. A session of which
 nothing is known is taken for the usual one: the server listens (VAD), answers by itself, and may
-speak. Of extensions that a word of the server leaves out (providerData) the last session.update
-before it is believed: not every server that has them says so.
+speak. What session.updated leaves out is as the last session.update before it asked: not every
+server says what it has taken.
 
 Flat keys of the beta (`turn_detection`, `modalities` at the top) are read too.
 """
@@ -71,11 +71,15 @@ class Effective:
         self.bodies = bodies(rows)
         self.states: list[State] = []
         known: dict[tuple[str, State], State] = {}
-        asked = _responsiveness(events, self.session, self.row)
+        asked = _asked(events, self.session, self.row)
         for index, body in enumerate(self.bodies):
             new = index == 0 or self.session[index] != self.session[index - 1]
             before = USUAL if new else self.states[-1]
-            self.states.append(_state(body, asked[index], before, known))
+            if self.updated[index]:
+                before = _state({**asked[index], "providerData": None}, before, known)
+            if "providerData" not in body:
+                body = {**body, "providerData": asked[index].get("providerData", {})}  # noqa: PLW2901
+            self.states.append(_state(body, before, known))
 
     def find(self, session: Ints, row: Ints) -> Ints:
         """Which word is in force at each row; -1: nothing was said before it."""
@@ -90,28 +94,22 @@ class Effective:
         return table.take(self.find(session, row)).reset_index(drop=True)
 
 
-def _responsiveness(events: pd.DataFrame, session: Ints, row: Ints) -> list[Any]:
-    """What the caller last asked of responsiveness before each word of the server; `MISSING`."""
-    rows = of_type(events, "session.update", direction="out")
-    said = [dig(body, "session", *_RESPONSIVE) for body in bodies(rows)]
-    asks = rows[np.fromiter((one is not MISSING for one in said), bool, len(said))]
+def _asked(events: pd.DataFrame, session: Ints, row: Ints) -> list[dict[str, Any]]:
+    """The session that the caller last asked for before each word of the server; {}: none."""
+    asks = of_type(events, "session.update", direction="out")
     asks = asks[~refused(events, asks)]
     last = latest(session, 2 * row, asks["session"].to_numpy(), places(events, asks))
-    told = [*(dig(body, "session", *_RESPONSIVE) for body in bodies(asks)), MISSING]
-    return [told[index] for index in last]
+    told = [dig(body, "session") for body in bodies(asks)]
+    told = [one if isinstance(one, dict) else {} for one in told]
+    return [told[index] if index >= 0 else {} for index in last]
 
 
-def _state(
-    body: dict[str, Any], asked: Any, before: State, known: dict[tuple[str, State], State]
-) -> State:
-    """`before`, with what `body` says, and what was `asked` of responsiveness where it is silent.
-
-    What many sessions are told alike is read once.
-    """
+def _state(body: dict[str, Any], before: State, known: dict[tuple[str, State], State]) -> State:
+    """`before`, with what `body` says. What many sessions are told alike is read once."""
     parts = [
         _first(body, ("audio", "input", "turn_detection"), ("turn_detection",)),
         _first(body, ("output_modalities",), ("modalities",)),
-        dig(body, *_RESPONSIVE) if "providerData" in body else asked,
+        dig(body, *_RESPONSIVE),
     ]
     key = (json.dumps([part if part is not MISSING else "…" for part in parts]), before)
     if key not in known:

@@ -52,6 +52,10 @@ _ABOUT: Final = {
     "error_string": "errors that are a string",
     "integer_code": "errors whose code is a number",
     "untyped_error": "errors without a type",
+    "odd_deltas": "audio deltas that tear a sample: the rest of it is in the next",
+    "wav_header": "audio deltas that begin with a WAV header, which is taken off",
+    "two_channels": "replies in two channels, of which one is taken",
+    "other_format": "replies in another format than the session states, which they say themselves",
     "no_subprotocol": "sessions whose server took no subprotocol, though one was offered",
     "redirects": "sessions that were sent elsewhere before they began",
 }

@@ -59,7 +59,7 @@ _ORDER: Final = [
     "scheduled_ns", "started_ns", "connected_ns", "secured_ns", "upgraded_ns", "created_ns",
     "update_sent_ns", "ready_ns", "opened_ns", "ended_ns", "planned_turns", "input_format",
     "output_format", "prefix_padding_ns", "jitter_ns", "reads", "stamped", "measured", "awaited",
-    "in_vain",
+    "in_vain", "assumed",
 ]  # fmt: skip
 
 
@@ -97,10 +97,11 @@ def sessions_table(events: pd.DataFrame, plan: dict[str, Any]) -> pd.DataFrame:
 
     microphone = parsed(
         _first(notes, "bench.microphone", "note"),
-        "input", "output", "jitter_buffer_ms", "prefix_padding_ms",
+        "input", "output", "jitter_buffer_ms", "prefix_padding_ms", "assumed",
     )  # fmt: skip
     table["input_format"] = microphone["input"].map(_format).astype("str")
     table["output_format"] = microphone["output"].map(_format).astype("str")
+    table["assumed"] = microphone["assumed"].map(_joined).astype("str")
     jitter = microphone["jitter_buffer_ms"].fillna(0).astype(float).mul(1e6).round()
     table["jitter_ns"] = jitter.astype("Int64").fillna(0)
     padding = [milliseconds(said) for said in microphone["prefix_padding_ms"]]
@@ -144,6 +145,11 @@ def _first(events: pd.DataFrame, kind: str, direction: str) -> pd.DataFrame:
     """The first row of a type in each session, by session."""
     rows = of_type(events, kind, direction=direction)
     return rows.drop_duplicates("session").set_index("session")
+
+
+def _joined(value: Any) -> str:
+    """A list of words as one text."""
+    return " and ".join(map(str, value)) if isinstance(value, list) else ""
 
 
 def _format(value: Any) -> str:

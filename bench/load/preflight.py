@@ -10,7 +10,7 @@ import os
 import select
 import ssl
 from collections.abc import Callable, Mapping
-from time import monotonic_ns, time_ns
+from time import monotonic_ns
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -117,7 +117,7 @@ def _held(job: Job, address: Address) -> Preflight:
     target, scenario = job.target, job.scenario
     session = {**scenario.settings[0].session, **scenario.kinds[0].session}
     asked, model = first_session(session, target.dialect), str(session.get("model", ""))
-    key = f"bench-preflight-{os.getpid()}-{time_ns() // NS_PER_MS}"
+    key = f"bench-preflight-{os.getpid()}-{monotonic_ns()}"
     url = session_url(target.dialect, target.url, key=key, model=model)
     context = ssl.create_default_context() if address.secure else None
     wire = Wire(address, url, credential(target), context, target.offer)

@@ -21,9 +21,8 @@ from bench.protocol.repair import Oddity
 from bench.protocol.upgrade import shown
 from bench.runs.facts import audio_row, backchannel_row, in_row, note_row, out_row
 from bench.runs.log import Log
-from bench.voice.audio import NS_PER_MS, NS_PER_S, AudioFormat
+from bench.voice.audio import NS_PER_MS, NS_PER_S
 from bench.voice.conversation import Conversation, Note, Outgoing
-from bench.voice.effective import format_of
 
 CONNECT_TIMEOUT_NS = 15 * NS_PER_S
 CLOSE_TIMEOUT_NS = NS_PER_S
@@ -94,7 +93,6 @@ class Session:
         self._closing_since: int | None = None
         self._blocked_since: int | None = None
         self._bytes_sent = 0
-        self._output = AudioFormat()
         self._types: set[type] = set()
         self._odd: list[Oddity] = []
         self._quirks: dict[str, int] = {}
@@ -259,8 +257,6 @@ class Session:
                 self._note(Note("bench.unknown_fields", text.at_ns, detail=detail))
         if isinstance(message, server.ResponseOutputTextDelta):
             self._answered(text.at_ns, len(message.delta))
-        elif isinstance(message, server.SessionUpdated):
-            self._output = _output_format(message, self._output)
 
     def _bear(self, at_ns: int) -> None:
         """What was odd of a message is counted, a thing at most once; the first is written down."""
@@ -272,7 +268,9 @@ class Session:
             self._quirks[quirk] = self._quirks.get(quirk, 0) + 1
 
     def _record_audio(self, message: server.ResponseOutputAudioDelta, text: Text) -> None:
-        audio, output = message.delta, self._output
+        output_audio = self._conversation.output_audio
+        audio = message.delta = output_audio.take(message.item_id, message.delta, self._odd)
+        output = output_audio.format
         length_ns = output.duration_ns(len(audio))
         row = audio_row(self._number, message, length_ns, text.at_ns, text.at_err_ns, text.read_ns)
         self._levels.append(row, audio, output)
@@ -376,9 +374,3 @@ class Session:
         self._log.append(note_row(self._number, Note("bench.end", ended.at_ns, detail=detail)))
         self._tally.ended(outcome, reason)
         self._on_over()
-
-
-def _output_format(message: server.SessionUpdated, otherwise: AudioFormat) -> AudioFormat:
-    audio = message.session.audio
-    output = getattr(audio, "output", None)
-    return format_of(getattr(output, "format", None), otherwise)

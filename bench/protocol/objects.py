@@ -15,7 +15,7 @@ strings) both are accepted and neither is preferred.
 
 from typing import Annotated, Any
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
 Ms = Annotated[int, Meta(ge=-(2**40), le=2**40)]
 Count = Annotated[int, Meta(ge=-(2**53), le=2**53)]
@@ -93,6 +93,19 @@ class Session(Struct, kw_only=True, rename={"provider_data": "providerData"}):
     reasoning: dict[str, Any] | UnsetType | None = UNSET
     parallel_tool_calls: bool | UnsetType | None = UNSET
     provider_data: dict[str, Any] | UnsetType | None = UNSET
+
+
+class ServerSession(Session, kw_only=True):
+    """The session as a server tells it: some say it in the flat words of the beta."""
+
+    input_audio_format: WireFormat | str | UnsetType | None = UNSET
+    output_audio_format: WireFormat | str | UnsetType | None = UNSET
+    turn_detection: TurnDetection | UnsetType | None = UNSET
+
+    @classmethod
+    def of(cls, session: Session) -> "ServerSession":
+        """The same session, told in the words of today."""
+        return cls(**structs.asdict(session))
 
 
 class Part(Struct, kw_only=True):

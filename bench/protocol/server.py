@@ -8,9 +8,9 @@ leaves out has a default, so that leaving it out is data and not an error. Beta 
 
 from typing import Annotated, Any, ClassVar
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from bench.protocol.objects import ErrorDetail, Item, Part, Response, Session
+from bench.protocol.objects import ErrorDetail, Item, Part, Response, ServerSession
 
 Index = Annotated[int, Meta(ge=0, le=1_000_000)]
 Ms = Annotated[int, Meta(ge=-(2**40), le=2**40)]
@@ -27,13 +27,13 @@ class ServerMessage(Struct, tag_field="type", kw_only=True):
 class SessionCreated(ServerMessage, tag="session.created", kw_only=True):
     """Delivered at once after connection, with the default configuration."""
 
-    session: Session
+    session: ServerSession = field(default_factory=ServerSession)
 
 
 class SessionUpdated(ServerMessage, tag="session.updated", kw_only=True):
     """Acknowledges a configuration change with the whole effective session."""
 
-    session: Session
+    session: ServerSession = field(default_factory=ServerSession)
 
 
 class ConversationItemAdded(ServerMessage, tag="conversation.item.added", kw_only=True):

@@ -24,7 +24,7 @@ from bench.protocol import client as ask
 from bench.protocol import server as say
 from bench.protocol.client import ClientMessage
 from bench.protocol.codec import UnknownMessage
-from bench.protocol.objects import ErrorDetail
+from bench.protocol.objects import ErrorDetail, ServerSession
 from bench.reference.accent import accent_of
 from bench.reference.account import Account
 from bench.reference.board import Board
@@ -191,7 +191,9 @@ class Behaviour:
             )
 
     def _greet(self) -> None:
-        self._schedule.say(say.SessionCreated(session=self._settings.effective), "open")
+        self._schedule.say(
+            say.SessionCreated(session=ServerSession.of(self._settings.effective)), "open"
+        )
 
     def read(self, frame: str | bytes) -> ClientMessage | UnknownMessage:
         """What a frame says, as this service reads it."""
@@ -235,7 +237,9 @@ class Behaviour:
             self._schedule.say(error(message, invalid), "client")
             return
         self._listening.configure()
-        self._schedule.say(say.SessionUpdated(session=self._settings.effective), "client")
+        self._schedule.say(
+            say.SessionUpdated(session=ServerSession.of(self._settings.effective)), "client"
+        )
         if self._greets:
             self._greets = False
             self._responding.begin(None)

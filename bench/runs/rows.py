@@ -14,8 +14,8 @@ bench.redirected      the server is elsewhere, and the next two come again; deta
 bench.upgraded        WebSocket established
 bench.microphone      the microphone opens: at_ns is media position 0; detail: input and output
                       format as {type, rate}, chunk_ms, jitter_buffer_ms, prefix_padding_ms
-                      (null: the server did not say), answer (to session.update: the message, or
-                      "nothing")
+                      (null: the server did not say), assumed (whose format it never said:
+                      input, output), answer (to session.update: the message, or "nothing")
 bench.greeted         the caller has heard out what the agent said first; its script begins
 bench.ungreeted       the caller stopped waiting for that; its script begins
 bench.say             an utterance was placed: media_ns is where it starts, due_ns its instant;

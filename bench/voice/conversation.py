@@ -19,7 +19,8 @@ answer with session.created once more, or with nothing: then it begins with that
 `outcome` says which.
 
 What the other side is doing is kept in `bench.voice.agent`, what holds in the session in
-`bench.voice.effective`: what `session.updated` says, never what was asked for.
+`bench.voice.effective`: what `session.updated` says, else what was asked for; what its audio really
+is in `bench.voice.output_audio`, which the driver asks before it passes a delta on.
 
 The script's directions are conditions over instants. Some instants are known as soon as the
 direction begins (the end of a pause), some only after messages arrive (the end of a reply), and
@@ -64,6 +65,7 @@ from bench.voice.directions import (
 )
 from bench.voice.effective import Effective
 from bench.voice.microphone import APPEND, Microphone, Recording
+from bench.voice.output_audio import OutputAudio
 from bench.voice.play import Play
 from bench.voice.playout import Playout
 from bench.voice.utterance import Utterance
@@ -165,6 +167,9 @@ class Conversation:
         self._spoken_ns: int | None = None
         # talking
         self._effective = Effective()
+        self._pending: Session | None = None
+        self._pending_id = ""
+        self.output_audio = OutputAudio()
         self._microphone: Microphone | None = None
         self._playout = Playout(manners.jitter_buffer_ns)
         self._agent = Agent()
@@ -251,7 +256,7 @@ class Conversation:
         if self._spoken_ns is None:
             self._end("silent", "nothing was received within 10 s", ends)
         else:
-            self._effective.obey(self._asked)
+            self._obey(Session())
             self._begin(ends, "nothing")
             self._talk(now_ns)
 
@@ -276,24 +281,30 @@ class Conversation:
             self._early = False
             self._send_update(at_ns)
         else:
-            self._effective.obey(self._asked)
-            self._effective.obey(message.session)
+            self._obey(message.session)
             self._begin(at_ns, "session.created")
 
     def _on_updated(self, message: server.SessionUpdated, at_ns: int) -> None:
-        effective = self._effective
-        effective.obey(message.session)
-        self._agent.answers = effective.answers
+        self._obey(message.session)
         self._acknowledges = True
         if self._microphone is not None:
-            self._microphone.switch(effective.input)
+            self._microphone.switch(self._effective.input)
         elif self._updated_ns is not None:
             self._begin(at_ns, "session.updated")
+
+    def _obey(self, told: Session) -> None:
+        """What the server told of the session holds, and else what it was asked for last."""
+        effective, pending = self._effective, self._pending
+        self._pending = None
+        if pending is not None:
+            effective.grant(pending)
+        effective.obey(told)
+        self._agent.answers = effective.answers
+        self.output_audio.state(effective.output)
 
     def _begin(self, at_ns: int, answer: str) -> None:
         """Open the microphone; `answer` is what the server said to session.update."""
         effective = self._effective
-        self._agent.answers = effective.answers
         self._microphone = Microphone(at_ns, self._manners.chunk_ns, effective.input)
         self._began_ns = self._ends_ns = at_ns
         self._agent.progress_ns = at_ns
@@ -558,13 +569,16 @@ class Conversation:
 
     def _on_audio(self, message: server.ResponseOutputAudioDelta, at_ns: int) -> None:
         if self._agent.audible(message):
-            length_ns = self._effective.output.duration_ns(len(message.delta))
+            length_ns = self.output_audio.format.duration_ns(len(message.delta))
             self._playout.feed(message.item_id, at_ns, length_ns)
 
     def _on_error(self, message: server.ErrorMessage, at_ns: int) -> None:
         if self._microphone is None:
             self._end("refused", f"{message.code}: {message.text}", at_ns)
-        elif message.code == ALREADY_ACTIVE or (message.about and message.about == self._create_id):
+            return
+        if message.about in {"", self._pending_id}:
+            self._pending = None  # it may have been the update that was refused
+        if message.code == ALREADY_ACTIVE or (message.about and message.about == self._create_id):
             # What the server itself could not begin names no message of ours.
             self._agent.refused()
 
@@ -574,8 +588,10 @@ class Conversation:
         self._sent += 1
         if message.event_id is UNSET:
             message.event_id = f"{self._name}-{self._sent}{PROVOKED if provokes else ''}"
-        if isinstance(message, client.SessionUpdate) and message.session.type is UNSET:
-            message.session.type = self._asked.type  # some servers want it every time
+        if isinstance(message, client.SessionUpdate):
+            if message.session.type is UNSET:
+                message.session.type = self._asked.type  # some servers want it every time
+            self._pending, self._pending_id = message.session, str(message.event_id)
         self._sent_id = str(message.event_id)
         payload = encode(message)
         item = getattr(message, "item", None)

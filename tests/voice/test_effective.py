@@ -18,9 +18,10 @@ def told(**session):
     ("wire", "found"),
     [
         (WireFormat(type="audio/pcm", rate=16_000), AudioFormat("audio/pcm", 16_000)),
-        (WireFormat(type="audio/pcm"), PCM16_24K),
-        (WireFormat(type="audio/pcm", rate=0), PCM16_24K),
-        (WireFormat(type="audio/pcm", rate=2**60), PCM16_24K),
+        (WireFormat(type="audio/pcm"), AudioFormat("audio/pcm", 48_000)),
+        ("pcm16", AudioFormat("audio/pcm", 48_000)),
+        (WireFormat(type="audio/pcm", rate=0), AudioFormat("audio/pcm", 48_000)),
+        (WireFormat(type="audio/pcm", rate=2**60), AudioFormat("audio/pcm", 48_000)),
         (WireFormat(type="audio/pcmu"), AudioFormat("audio/pcmu", 8_000)),
         ("g711_alaw", AudioFormat("audio/pcma", 8_000)),
         ("audio/opus", AudioFormat("audio/pcm", 48_000)),

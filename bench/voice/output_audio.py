@@ -1,0 +1,115 @@
+"""What the audio of replies really is, whatever was stated: samples of one channel, whole ones.
+
+Some servers put a WAV header before it, send two channels, or tear samples between two deltas. Here
+a delta becomes PCM16 or G.711 of one channel in `format`, and what had to be borne is an oddity of
+its message. Without a header two channels are known by being alike: nothing else that is heard has
+every sample twice.
+"""
+
+import struct
+from array import array
+from typing import Final, NamedTuple
+
+from bench.protocol.repair import Oddity
+from bench.voice.audio import AudioFormat
+
+_RIFF: Final = b"RIFF"
+_LONGEST_HEADER: Final = 4096
+_CODECS: Final = {1: "audio/pcm", 6: "audio/pcma", 7: "audio/pcmu"}
+"""By the format tag of a WAV header (RFC 2361)."""
+_PCM_BITS: Final = 16
+_AUDIBLE: Final = 200
+"""A sample above this is no silence, in which every channel is like any other."""
+_ENOUGH: Final = 480
+"""Samples that are looked at before one channel is believed."""
+
+
+class Header(NamedTuple):
+    """A WAV header: what follows it, in how many channels, and where that begins."""
+
+    format: AudioFormat
+    channels: int
+    offset: int
+
+
+class OutputAudio:
+    """The audio of one session's replies, delta by delta. `format` is what it is in."""
+
+    def __init__(self) -> None:
+        self.format = AudioFormat()
+        self._stated = self.format
+        self._channels = 1
+        self._unsure = True
+        self._rest = b""
+        self._item_id = ""
+
+    def state(self, stated: AudioFormat) -> None:
+        """The server says that it is in this format."""
+        if stated != self._stated:
+            self._stated = self.format = stated
+            self._channels, self._unsure, self._rest = 1, True, b""
+
+    def take(self, item_id: str, delta: bytes, odd: list[Oddity]) -> bytes:
+        """The samples of a delta, one channel of them; what was odd is added to `odd`."""
+        if item_id != self._item_id:
+            self._item_id, self._rest = item_id, b""
+        if self._rest:
+            delta, self._rest = self._rest + delta, b""
+        if delta.startswith(_RIFF):
+            delta = self._unwrapped(delta, odd)
+        if torn := len(delta) % (self.format.bytes_per_sample * self._channels):
+            odd.append(Oddity("odd_deltas", f"{len(delta)} bytes"))
+            self._rest, delta = delta[-torn:], delta[:-torn]
+        if self.format.type != "audio/pcm":
+            return delta
+        if self._unsure:
+            delta = self._looked_at(delta, odd)
+        return array("h", delta)[:: self._channels].tobytes() if self._channels > 1 else delta
+
+    def _unwrapped(self, delta: bytes, odd: list[Oddity]) -> bytes:
+        header = read_header(delta)
+        if header is None:  # the rest of it is still to come, or it is none
+            if len(delta) < _LONGEST_HEADER:
+                self._rest = delta
+                return b""
+            return delta
+        self.format, self._channels, self._unsure = header.format, header.channels, False
+        said = f"{header.format.type} {header.format.rate}, {header.channels} channels"
+        odd.append(Oddity("wav_header", said))
+        if header.format != self._stated:
+            stated = f"{self._stated.type} {self._stated.rate}"
+            odd.append(Oddity("other_format", f"{said} in place of {stated}"))
+        return delta[header.offset :]
+
+    def _looked_at(self, delta: bytes, odd: list[Oddity]) -> bytes:
+        """Find out from the first audible delta whether it has two channels."""
+        samples = array("h", delta)
+        if len(samples) < _ENOUGH or max(samples) < _AUDIBLE:
+            return delta
+        self._unsure = False
+        if samples[0 : len(samples) // 2 * 2 : 2] == samples[1::2]:
+            self._channels = 2
+            odd.append(Oddity("two_channels", f"{len(delta)} bytes, every sample twice"))
+            torn = len(delta) % 4
+            self._rest, delta = delta[len(delta) - torn :], delta[: len(delta) - torn]
+        return delta
+
+
+def read_header(audio: bytes) -> Header | None:
+    """The WAV header that `audio` begins with; None: it is not whole, or of no codec of the API."""
+    if audio[8:12] != b"WAVE":
+        return None
+    at, found = 12, None
+    while at + 8 <= len(audio):
+        name, size = audio[at : at + 4], int.from_bytes(audio[at + 4 : at + 8], "little")
+        at += 8
+        if name == b"data":
+            return found and found._replace(offset=at)
+        if name == b"fmt " and at + 16 <= len(audio):
+            tag, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", audio, at)
+            codec = _CODECS.get(tag)
+            if codec is None or not channels or not rate or (tag == 1 and bits != _PCM_BITS):
+                return None
+            found = Header(AudioFormat(codec, rate), channels, 0)
+        at += size + size % 2
+    return None
