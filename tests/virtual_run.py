@@ -24,7 +24,6 @@ from bench.corpus.manifest import load_corpus
 from bench.load.casting import Casting
 from bench.load.session import Start
 from bench.plan.arrivals import arrivals
-from bench.plan.backoff import backoff_ns
 from bench.plan.gates import parse_gate
 from bench.protocol.dialects import session_url
 from bench.reference.admission import INWORLD_PATH
@@ -32,6 +31,7 @@ from bench.reference.profile import load_profile
 from bench.reference.repertoire import Repertoire
 from bench.runs.folder import RunFolder, script_fault
 from bench.voice.audio import NS_PER_MS, NS_PER_S, PCM16_24K
+from bench.voice.backoff import backoff_ns
 from bench.voice.microphone import record
 from tests.world import Call, World
 

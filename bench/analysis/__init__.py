@@ -34,6 +34,7 @@ improved without running again. The way of the data, one module a step::
     measure     instants ▶ intervals in ms, shares (drift: over a session)
     quantile    the estimator, its intervals (bootstrap: sessions drawn again)
     words, grammar, leaks, honoured, messages, quirks, greetings   was all of it right
+    assumptions what was assumed, repaired or missing
     summary     summary.json (counts: what is counted and not timed)
     validity    was the generator honest: all rules, and remarks
     ruling      one gate against one statistic

@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.tables import Flags, is_type, parsed
+from bench.protocol.codec import BARE
 from bench.voice.conversation import BENIGN, PROVOKED
 
-_BARE: Final = "errorType:"
 _NAMELESS: Final = "(no code)"
 PROVOKED_MARK: Final = " (provoked)"
 """What stands behind the code of a provoked error."""
@@ -37,7 +37,7 @@ def _provoked(said: pd.DataFrame) -> Flags:
 
 def is_error(events: pd.DataFrame) -> Flags:
     """Which events are errors that the server said, of either shape."""
-    bare = [kind for kind in events["type"].cat.categories if kind.startswith(_BARE)]
+    bare = [kind for kind in events["type"].cat.categories if kind.startswith(BARE)]
     return is_type(events, "error", *bare)
 
 
@@ -45,7 +45,7 @@ def errors_of(events: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The errors among `events`, and `code`, `message` and `event_id` of each."""
     errors = events[is_error(events)]
     said, kind = parsed(errors, "code", "message", "event_id"), errors["type"].astype("object")
-    return errors, said.assign(code=said["code"].where(~kind.str.startswith(_BARE), kind))
+    return errors, said.assign(code=said["code"].where(~kind.str.startswith(BARE), kind))
 
 
 def count_errors(events: pd.DataFrame) -> int:

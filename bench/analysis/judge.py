@@ -26,7 +26,7 @@ from bench.analysis.ruling import Row, Rows, Ruling, rule_gate
 from bench.analysis.summary import FORMAT
 from bench.analysis.tables import read_events, read_health, read_table
 from bench.analysis.trouble import lives
-from bench.analysis.validity import check_run, remarks, shortfall
+from bench.analysis.validity import check_run, shortfall
 from bench.errors import RunFolderError, UsageError
 from bench.plan.gates import Gate
 from bench.plan.metrics import VERSION
@@ -89,6 +89,8 @@ def weigh_run(
     if any(gate.metric == "good_turns" for gate in gates):
         rows["good_turns", "share"] = _good(read_table(place.turns, None), gates)
     accepted, missing, said = _baseline(baseline, place.read(), summary, gates, allow=allow)
+    known = [*said, *summary["remarks"]]
+    rows["remarks", "count"] = {**rows["remarks", "count"], "value": len(known)}
     few = [bool(gate.where) or (gate in within and of_turns(gate)) for gate in gates]
     narrow = _narrow(place, summary, within) if any(few) else lambda _: rows
     ran = _ran(place.read(), summary)
@@ -104,7 +106,7 @@ def weigh_run(
         summary,
     )
     rulings = [_as_ended(ruling, evidence.run.get("ended_by") or {}) for ruling in rulings]
-    checks, known = check_run(evidence), [*said, *remarks(evidence)]
+    checks = check_run(evidence)
     return conclude(
         rulings, checks, _unmeasured(summary), known, causes=_causes(evidence, place),
         short=shortfall(evidence),

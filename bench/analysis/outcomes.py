@@ -4,6 +4,8 @@
 rejected   the session never came to talk (refused, unreachable, silent, malformed …, or it waited
            in vain until the run ended): its first turn
 dropped    the connection ended, broke or went mad in mid-turn, or before the next planned turn
+overloaded the response failed, or an error message came instead of an answer, with words that the
+           service is full (`bench.protocol.refusals`): its capacity signal
 error      the response failed or is incomplete, nothing audible was in it, or an error message
            came instead of an answer
 cut        the run ended the session in mid-turn, or the caller stopped the reply before anything
@@ -31,16 +33,14 @@ from bench.analysis.errors import errors_of, faults
 from bench.analysis.sessions import IN_ORDER
 from bench.analysis.speech import owner
 from bench.analysis.tables import Ints, bodies, integers, nullable, of_type, parsed, texts
+from bench.protocol.refusals import is_overload
+from bench.voice.agent import UNFINISHED
+from bench.voice.conversation import ASIDE
 
-OUTCOMES: Final = ("ok", "late", "missed", "cut", "timeout", "rejected", "error", "dropped")
-FAILED: Final = tuple(outcome for outcome in OUTCOMES if outcome not in {"ok", "cut"})
-
-ASIDE: Final = (
-    "session.update", "conversation.item.retrieve", "conversation.item.delete",
-    "conversation.item.truncate", "input_audio_buffer.clear", "response.cancel",
+OUTCOMES: Final = (
+    "ok", "late", "missed", "cut", "timeout", "rejected", "overloaded", "error", "dropped",
 )  # fmt: skip
-"""Messages of the caller whose refusal is no reason for a turn to go unanswered."""
-_UNFINISHED: Final = ("failed", "incomplete")
+FAILED: Final = tuple(outcome for outcome in OUTCOMES if outcome not in {"ok", "cut"})
 
 
 class Case(NamedTuple):
@@ -131,8 +131,7 @@ def judge_turns(turns: pd.DataFrame, session: pd.DataFrame) -> pd.DataFrame:
     in_time = audible & (came <= gave_up).fillna(value=True).to_numpy(bool)
     lived = audible & (came <= session["ended_ns"]).fillna(value=True).to_numpy(bool)
     whole = lived & (turns["status"] == "completed").to_numpy()
-    broken = turns["status"].isin(_UNFINISHED).to_numpy()
-    complained = (turns["error"] != "").to_numpy()
+    broken = turns["status"].isin(UNFINISHED).to_numpy()
     responded = turns["response_id"].notna().to_numpy()
     deaf = (turns["speech_started_ns"].isna() & turns["listened"]).to_numpy(bool)
     waited = gave_up.notna().to_numpy()
@@ -144,6 +143,8 @@ def judge_turns(turns: pd.DataFrame, session: pd.DataFrame) -> pd.DataFrame:
     late_ms = (came - gave_up).astype(float) / 1e6
     late = [f"answered {late:.0f} ms after the caller gave up" for late in late_ms]
 
+    complained = (turns["error"] != "").to_numpy() & (~some | unanswered)
+
     status = texts(turns["status"])
     why = texts(turns["status_reason"])
     response = "response " + status + why.where(why == "", ": " + why)
@@ -154,8 +155,10 @@ def judge_turns(turns: pd.DataFrame, session: pd.DataFrame) -> pd.DataFrame:
     without_reply = "tools were called, and nothing answered their outputs"
     cases = (
         Case("dropped", is_open & ~in_order, "session " + _session_words(session)),
+        Case("overloaded", broken & _full(why), response),
         Case("error", broken, response),
-        Case("error", complained & (~some | unanswered), turns["error"]),
+        Case("overloaded", complained & _full(turns["error"]), turns["error"]),
+        Case("error", complained, turns["error"]),
         Case("timeout", unanswered, without_reply),
         Case("cut", is_open & ~whole, "the run ended first"),
         Case("ok", in_time, ""),
@@ -172,6 +175,11 @@ def judge_turns(turns: pd.DataFrame, session: pd.DataFrame) -> pd.DataFrame:
         Case("timeout", np.ones(len(turns), bool), _missing(wanted, "what was said next")),
     )
     return _first_match(cases, turns.index)
+
+
+def _full(words: pd.Series) -> NDArray[np.bool_]:
+    """By turn: whether these words say that the service is full."""
+    return words.map(is_overload).to_numpy(bool)
 
 
 def _missing(wanted: NDArray[Any], before: str) -> pd.Series:

@@ -8,16 +8,18 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bench.analysis.assumptions import assumptions
 from bench.analysis.bars import in_order
 from bench.analysis.evidence import Evidence
 from bench.analysis.measure import identity_breaches, measure_sessions, measure_turns
 from bench.analysis.outcomes import unreached
 from bench.analysis.sessions import sessions_table
 from bench.analysis.slowness import slowed
-from bench.analysis.summary import Measured, summarise
+from bench.analysis.summary import Measured, remark_rows, summarise
 from bench.analysis.tables import read_events, read_health
 from bench.analysis.trouble import set_aside
 from bench.analysis.turns import turns_table
+from bench.analysis.validity import remarks
 from bench.analysis.words import word_errors
 from bench.plan.gates import parse_gate
 from bench.runs.folder import RunFolder, replace_file
@@ -46,6 +48,10 @@ def analyse(folder: Path) -> None:
     measured = measure_sessions(sessions, turns)
     told = told._replace(turns=turns)
     summary = summarise(run, events, health, Measured(told, measured, breaches, aside))
+    evidence = Evidence(run, events, health, measured, summary)
+    said = [*remarks(evidence), *assumptions(measured, summary["quirks"])]
+    summary["remarks"] = said
+    summary["rows"] += remark_rows(len(said), len(measured))
     write_table(measured, place.sessions)
     write_table(turns, place.turns)
     write_json(summary, place.summary)

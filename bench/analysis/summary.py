@@ -336,6 +336,13 @@ def _counts(found: Iterator[tuple[str, int, float, int]]) -> Iterator[dict[str, 
         )
 
 
+def remark_rows(count: int, sessions: int) -> list[dict[str, Any]]:
+    """The rows of the count of remarks."""
+    metric = METRICS["remarks"]
+    rate = figure_row(metric, "rate", Estimate(None, n=sessions), unit="/s")
+    return [figure_row(metric, "count", Estimate(count, n=sessions)), rate]
+
+
 def _statistics(
     metric: Metric, found: dict[str, Estimate], only: str = "", width: Floats | None = None
 ) -> Iterator[dict[str, Any]]:

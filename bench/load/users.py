@@ -22,8 +22,8 @@ import gevent
 from locust import User, events, task
 
 from bench.load.conductor import join
-from bench.plan.backoff import backoff_ns
 from bench.voice.audio import NS_PER_S
+from bench.voice.backoff import backoff_ns
 
 
 class RealtimeUser(User):  # type: ignore[misc]  # Locust is untyped here

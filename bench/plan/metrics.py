@@ -448,6 +448,14 @@ _ALL = (
         "Messages of the API that never crossed the wire (rate_limits.updated apart).",
         needs="tour",
     ),
+    Metric(
+        "remarks",
+        "count",
+        "session",
+        "1",
+        "lower",
+        "Remarks on the figures: what was assumed, repaired, missing or odd and can touch one.",
+    ),
     Metric("backchannels", "count", "event", "1", "higher", "Interjections of the agent."),
     # ── was the generator honest ──
     _value("send_lateness", "ms", "Send of a chunk minus its due instant.", of="event"),

@@ -36,6 +36,9 @@ from bench.protocol.repair import (
 )
 from bench.protocol.server import AnyServerMessage, ServerMessage
 
+BARE = "errorType:"
+"""How the type is named of an error that has no type but an `errorType`."""
+
 
 class UnknownMessage(Struct, kw_only=True):
     """A JSON object that is no known message: an unknown type, no type, or beyond mending.
@@ -207,7 +210,7 @@ def _unknown(text: bytes | str, whole: dict[str, Any], error: Exception) -> Unkn
     event_id = whole.get("event_id")
     if not isinstance(kind, str):
         code = whole.get("errorType")
-        kind = f"errorType:{code}" if isinstance(code, str) else "(no type)"
+        kind = f"{BARE}{code}" if isinstance(code, str) else "(no type)"
     return UnknownMessage(
         type=kind,
         event_id=event_id if isinstance(event_id, str) else "",

@@ -167,15 +167,16 @@ class Response(Struct, kw_only=True):
 
     @property
     def reason(self) -> str:
-        """Why it ended as it did (`turn_detected`, an error code …), or "" where nothing says."""
+        """Why it ended as it did (`turn_detected`, `code: message` of an error …); "": unsaid."""
         details = self.status_details
         if isinstance(details, str):
             return details
         if not isinstance(details, dict):
             return ""
         error = details.get("error")
-        code = error.get("code") if isinstance(error, dict) else None
-        return str(details.get("reason") or code or "")
+        error = error if isinstance(error, dict) else {}
+        said = (error.get("code") or error.get("type"), error.get("message"))
+        return str(details.get("reason") or ": ".join(str(part) for part in said if part))
 
 
 class ResponseParams(Struct, kw_only=True):

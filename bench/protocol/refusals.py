@@ -26,7 +26,7 @@ def _refusal(words: str, remedy: str, *, final: bool = True) -> Refusal:
 
 
 OVERLOAD: Final = re.compile(
-    r"at capacity|resource_?\s?exhausted|temporarily|overloaded|server is busy|"
+    r"at capacity|resources?[_ ]?(?:are )?exhausted|temporarily|overloaded|server is busy|"
     r"too many (?:concurrent )?(?:sessions|connections|requests)|rate.?limit|try again later|"
     r"insufficient capacity|no capacity|throttl",
     re.IGNORECASE,

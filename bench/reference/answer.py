@@ -23,7 +23,7 @@ TOKEN_NS: Final = ms(50)
 TOKEN_LETTERS: Final = 4
 """Letters of arguments that one output token stands for."""
 
-Fate = Literal["reply", "failed", "errortype", "close", "stall", "malformed_mid_turn"]
+Fate = Literal["reply", "failed", "errortype", "overloaded", "close", "stall", "malformed_mid_turn"]
 Wrong = Literal["", "late_delta", "late_part"]
 
 

@@ -43,7 +43,7 @@ from bench.reference.profile import Profile
 from bench.reference.refusing import LONGEST_EVENT_ID, error, refusal
 from bench.reference.repertoire import Repertoire, Sound
 from bench.reference.requests import read
-from bench.reference.responding import EXHAUSTED, HALF_AN_OBJECT, Responding
+from bench.reference.responding import EXHAUSTED, HALF_AN_OBJECT, Responding, overload
 from bench.reference.rules import Invalid
 from bench.reference.schedule import Close, Due, Raw, Schedule
 from bench.reference.settings import LIFETIME_S, Settings
@@ -169,18 +169,15 @@ class Behaviour:
             schedule.say(Close(TRY_AGAIN_LATER, "Too many sessions are open."), "limits")
         if self.draws.happens("close_at_once", failures.close_at_once):
             schedule.say(Close(failures.close_code), "failure")
+        if self.draws.happens("overloaded_at_once", failures.overloaded_at_once):
+            schedule.say(overload(), "failure")
+            schedule.say(Close(TRY_AGAIN_LATER, "The service is at capacity."), "failure")
         if "late_session_created" in self._habits:
             self._hears_from_ns = now_ns + _LATE_NS
             schedule.at(self._hears_from_ns, "open", self._greet)
         else:
             self._greet()
-        if self.draws.happens("malformed", failures.malformed):
-            schedule.say(HALF_AN_OBJECT, "failure")
-        if self.draws.happens("binary", failures.binary):
-            schedule.say(Raw(b"\x00\x01\x02\x03"), "failure")
-        if self.draws.happens("huge", failures.huge):
-            padding = "x" * HUGE_BYTES
-            schedule.say(Raw(f'{{"type":"session.updated","padding":"{padding}"}}'), "failure")
+        self._say_none()
         if schedule.closed:
             return
         if self._limits.session_s:
@@ -189,6 +186,17 @@ class Behaviour:
             schedule.at(
                 now_ns + _FIRST_PING_NS, "ping", partial(self._ping, now_ns + _FIRST_PING_NS)
             )
+
+    def _say_none(self) -> None:
+        """What is no message, after session.created, where such a failure was drawn."""
+        schedule, failures = self._schedule, self._failures
+        if self.draws.happens("malformed", failures.malformed):
+            schedule.say(HALF_AN_OBJECT, "failure")
+        if self.draws.happens("binary", failures.binary):
+            schedule.say(Raw(b"\x00\x01\x02\x03"), "failure")
+        if self.draws.happens("huge", failures.huge):
+            padding = "x" * HUGE_BYTES
+            schedule.say(Raw(f'{{"type":"session.updated","padding":"{padding}"}}'), "failure")
 
     def _greet(self) -> None:
         self._schedule.say(

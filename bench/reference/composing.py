@@ -205,6 +205,7 @@ class Composing:
         rates: tuple[tuple[Fate, Rate], ...] = (
             ("failed", failures.response_failed),
             ("errortype", failures.errortype),
+            ("overloaded", failures.overloaded),
             ("close", failures.close_mid_turn),
             ("stall", failures.stall),
             ("malformed_mid_turn", failures.malformed_mid_turn),

@@ -180,9 +180,11 @@ class Failures(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     malformed: Rate = 0.0
     binary: Rate = 0.0
     huge: Rate = 0.0
+    overloaded_at_once: Rate = 0.0
 
     response_failed: Rate = 0.0
     errortype: Rate = 0.0
+    overloaded: Rate = 0.0
     close_mid_turn: Rate = 0.0
     close_code: int = 1011
     stall: Rate = 0.0

@@ -8,9 +8,9 @@ first closes all that is open, in the usual order (`protocol.md` 7.5 and 7.6), a
 `response.created` is created and cancelled in one instant.
 
 A response ends when its last output does; an output that the limit on tokens cuts short ends all of
-it as `incomplete`. A fate other than "reply" comes from the profile's failures: `failed` or
-`errortype` in place of it, `close`, `stall` or `malformed_mid_turn` after half of the first
-output's deltas.
+it as `incomplete`. A fate other than "reply" comes from the profile's failures: `failed`,
+`errortype` or `overloaded` in place of it, `close`, `stall` or `malformed_mid_turn` after half of
+the first output's deltas.
 
 Tool calls are pending from their own end until the client gives what they returned. An output given
 while its response is still under way waits for the end of that (`protocol.md` 7.4).
@@ -22,7 +22,7 @@ from typing import Any, Final, Literal
 
 from bench.protocol import server as say
 from bench.protocol.client import ResponseCancel, ResponseCreate
-from bench.protocol.objects import ResponseParams
+from bench.protocol.objects import ErrorDetail, ResponseParams
 from bench.reference.answer import Answer, Output
 from bench.reference.calling import functions
 from bench.reference.composing import Composing
@@ -45,6 +45,19 @@ EXHAUSTED: Final = Raw(
     '{"errorType":"SESSION_RESOURCES_EXHAUSTED","message":"Resources are exhausted."}'
 )
 _STRAGGLERS: Final = 3
+
+
+def overload() -> say.ErrorMessage:
+    """What a full service says: an ordinary error, whose words alone tell (`live.md` 7)."""
+    text = "The model is at capacity, temporarily unavailable."
+    return say.ErrorMessage(error=ErrorDetail(type="server_error", message=text))
+
+
+_IN_PLACE: Final[dict[str, Callable[[], Raw | say.ServerMessage]]] = {
+    "errortype": lambda: EXHAUSTED,
+    "overloaded": overload,
+}
+"""What is said in place of a response of that fate."""
 
 
 class Responding:
@@ -192,8 +205,8 @@ class Responding:
         return Invalid("response.tool_choice", f"Tool choice {name!r} not found in 'tools'.")
 
     def _create(self, answer: Answer) -> None:
-        if answer.fate == "errortype":
-            self._schedule.say(EXHAUSTED, "failure")
+        if answer.fate in _IN_PLACE:
+            self._schedule.say(_IN_PLACE[answer.fate](), "failure")
             self._forget(answer)
             return
         answer.state = "created"

@@ -20,6 +20,7 @@ _ABOUT: Final = {
     "cut": "ended by the run itself: no fault, in no share",
     "timeout": "heard, but never answered",
     "rejected": "the session never became ready",
+    "overloaded": "the service said that it is full, in place of an answer",
     "error": "the response failed, or an error came instead",
     "dropped": "the connection was lost",
 }

@@ -1,19 +1,16 @@
 """Figure on time passing: whether answers stayed as quick while sessions were held."""
 
-from typing import Final
-
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from bench.analysis.outcomes import FAILED
 from bench.report.marks import METRIC_WORDS, TURN_HOVER, remarks, sampled, thin, turn_ids
 from bench.report.panel import Panel
 from bench.report.run import Run, numbers, said_ns, texts
 from bench.report.theme import TEMPLATE, colour, metric_colour
 from bench.report.words import NO_DATA, count, quantity, seconds
-
-_FAILED: Final = ("late", "missed", "timeout", "error", "rejected", "dropped")
 
 
 def holding(run: Run) -> Panel:
@@ -90,7 +87,7 @@ def _rolling(figure: go.Figure, turns: pd.DataFrame, wait: str) -> None:
 def _failures(figure: go.Figure, turns: pd.DataFrame, wait: str) -> str:
     """A cross above the answers for every turn without one; what thinning did."""
     top = float(numbers(turns, wait).max())
-    failed = turns[texts(turns, "outcome").isin(_FAILED)]
+    failed = turns[texts(turns, "outcome").isin(FAILED)]
     failed = failed[numbers(failed, wait).isna()]
     failed, note = thin(failed)
     if failed.empty:

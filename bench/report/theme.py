@@ -93,6 +93,7 @@ OUTCOME_COLOURS: Final = {
     "late": "ear",
     "missed": "thinking",
     "timeout": "limit",
+    "overloaded": "doubt",
     "error": "limit",
     "rejected": "commit",
     "dropped": "caller",

@@ -30,6 +30,7 @@ _TURNS: Final = {
     "missed": "not heard",
     "timeout": "not answered",
     "rejected": "turned away with their session",
+    "overloaded": "turned away by a target that is full",
     "error": "failed with an error",
     "dropped": "lost with their session",
 }

@@ -27,6 +27,9 @@ bench.flush           the caller emptied its player; detail: heard_ms of the ite
                       (it heard an interruption) or "caller" (who stopped the agent)
 bench.gave_up         the caller stopped waiting for an answer; detail: turn
 bench.heard_out       the caller has heard the answer to the end; detail: turn
+bench.backoff         the caller was told that the server is full, and waits until due_ns before it
+                      says its next line or ends; detail: turn (the one that was turned away),
+                      overloads (turns in a row), pause_ms
 bench.odd_calls       the reply that was heard out calls tools in a way that is none; detail: turn,
                       nameless (how many have no name), idless (no call_id: never answered)
 bench.unknown         a message of an unknown type came; detail: type, reason
@@ -39,10 +42,11 @@ bench.end             the session's last row; detail: outcome, reason, close_cod
 ====================  ===========================================================================
 
 A session's outcome: `finished` (the script ran to its end), `drained` (the run ended it),
-`refused` (the upgrade was refused), `unreachable`, `silent` (connected, and nothing came),
-`malformed`, `binary`, `too_big` (what came was no message; JSON in binary frames is one), `closed`
-(the server closed), `broken` (the connection died), `stalled` (writes made no progress), `crashed`
-(the script raised, or this program failed, which is also a fault of the run).
+`refused` (the upgrade was refused, or an error came before the session was ready), `overloaded`
+(such an error says that the service is full), `unreachable`, `silent` (connected, and nothing
+came), `malformed`, `binary`, `too_big` (what came was no message; JSON in binary frames is one),
+`closed` (the server closed), `broken` (the connection died), `stalled` (writes made no progress),
+`crashed` (the script raised, or this program failed, which is also a fault of the run).
 """
 
 from typing import NamedTuple

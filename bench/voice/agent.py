@@ -12,6 +12,8 @@ A speech_started that nothing follows must not be waited for. It is of the calle
 while that may still be unanswered: not after a response that began when all had been said has
 ended, not for an item that was taken before, and not `HEARS_NS` after the last word.
 
+A server that is full says so in place of an answer: `turned_away_ns` is when, until another try.
+
 `progress_ns` is the last instant that gave hope of an answer: patience is counted from there.
 
 What it refuses to know: what was heard of it (`bench.voice.playout`), and what the caller does.
@@ -23,11 +25,15 @@ from typing import Any
 from bench.protocol import server
 from bench.protocol.codec import inherited
 from bench.protocol.objects import Item, Response
+from bench.protocol.refusals import is_overload
 from bench.voice.audio import NS_PER_S
 from bench.voice.directions import Call
 
 HEARS_NS = 3 * NS_PER_S
 """So long after the caller's last word a slow detector, far away, may still say that it began."""
+
+UNFINISHED = ("failed", "incomplete")
+"""Statuses of a response that its server did not bring to its end."""
 
 
 class Agent:
@@ -42,6 +48,7 @@ class Agent:
         self.fed = ""
         """The response whose audio came last."""
         self.progress_ns = 0
+        self.turned_away_ns: int | None = None
         self._begun: set[str] = set()
         self._began_ns = 0
         self._hearing: set[str] = set()
@@ -58,17 +65,26 @@ class Agent:
         """Something is being said, until `offset_ns`; a turn wants an answer of its own."""
         if opens_turn:
             self.replies = []
+            self.turned_away_ns = None
             self._calls.clear()
         self._offset_ns = self.progress_ns = offset_ns
 
     def asked(self, at_ns: int) -> None:
         """The caller wants an answer now (or the server itself will give one)."""
         self._owed = True
+        self.turned_away_ns = None
         self.progress_ns = max(self.progress_ns, at_ns)
 
     def refused(self) -> None:
         """What the caller asked for will not come: the server said so."""
         self._owed = False
+
+    def turn_away(self, at_ns: int) -> None:
+        """The server is too full to answer. That is not about a reply that has begun."""
+        waited_for = not self.replies and at_ns >= self._offset_ns
+        if not self._hearing and (self._owed or waited_for):
+            self._owed = False
+            self.turned_away_ns = at_ns
 
     def touched(self, at_ns: int) -> None:
         """The caller did something that the server may react to."""
@@ -140,6 +156,7 @@ class Agent:
         if message.item_id in self._hearing:
             self._hearing.discard(message.item_id)
             self._owed = self.answers
+            self.turned_away_ns = None
 
     def _on_created(self, message: server.ResponseCreated, at_ns: int) -> None:
         self._begins(message.response.id, at_ns)
@@ -151,6 +168,7 @@ class Agent:
         self._begun.add(response_id)
         self._began_ns = at_ns
         self._owed = False
+        self.turned_away_ns = None
         if at_ns >= self._offset_ns:
             self._hearing.clear()  # the caller has finished, so this answers all that was said
         self.open = {response_id}  # one response at a time writes to the conversation
@@ -165,6 +183,8 @@ class Agent:
             return
         self._finished.add(response.id)
         self.touched(at_ns)
+        if response.status in UNFINISHED and is_overload(response.reason):
+            self.turned_away_ns = at_ns
         if self._is_whole(response):
             self._hearing.clear()
         for index, item in enumerate(response.output if isinstance(response.output, list) else ()):

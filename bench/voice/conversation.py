@@ -29,6 +29,10 @@ that cannot be known. Its answer is kept in `_ends_ns` and asked for again only 
 begins or a message comes that it may depend on. Everything happens at the instant at which it
 became true, not at the instant of the poll that noticed, so a late poll delays nothing after it.
 
+A server that is full is not stormed: a caller that was turned away waits before it says its next
+line, or ends, as long as `bench.voice.backoff` says: 1 s, doubling to `OVERLOADED_MOST_NS`, until a
+turn is answered. The pause belongs here and not into the scripts, so that every script has it.
+
 What it refuses to know: how long anything took. It records facts; `bench.analysis` infers.
 """
 
@@ -40,6 +44,7 @@ from msgspec import UNSET
 from bench.errors import ScriptError
 from bench.protocol import client, server
 from bench.protocol.codec import (
+    BARE,
     UnknownMessage,
     encode,
     inherited,
@@ -48,8 +53,10 @@ from bench.protocol.codec import (
     type_of,
 )
 from bench.protocol.objects import Item, Part, Session
+from bench.protocol.refusals import is_overload
 from bench.voice.agent import Agent
 from bench.voice.audio import NS_PER_MS, NS_PER_S, AudioFormat
+from bench.voice.backoff import backoff_ns
 from bench.voice.directions import (
     Await,
     Commit,
@@ -83,6 +90,13 @@ BENIGN = ("response_cancel_not_active",)
 """Error codes that are a race and no failure: the reply ended before the cancel arrived."""
 PROVOKED = "-provoked"
 """How the event_id of a message ends that is wrong on purpose."""
+ASIDE = (
+    "session.update", "conversation.item.retrieve", "conversation.item.delete",
+    "conversation.item.truncate", "input_audio_buffer.clear", "response.cancel",
+)  # fmt: skip
+"""Messages of the caller whose refusal is no reason for a turn to go unanswered."""
+OVERLOADED_MOST_NS = 8 * NS_PER_S
+"""The longest that a caller waits after it was turned away."""
 
 
 class Outgoing(NamedTuple):
@@ -128,6 +142,13 @@ class _Greeting(NamedTuple):
     """What the caller does before its script, if so told: the agent speaks first, and is heard."""
 
 
+class _Backoff(NamedTuple):
+    """The server was too full to answer: the caller waits, and then does `then` (None: ends)."""
+
+    duration_ns: int
+    then: Direction | None
+
+
 class Conversation:
     """One caller's side of one session.
 
@@ -158,6 +179,8 @@ class Conversation:
         self._sent = 0
         self._sent_id = ""
         self._create_id = ""
+        self._aside_ids: set[str] = set()
+        self._overloads = 0
         self._winding_down = False
         # greeting
         self._opened_ns: int | None = None
@@ -173,7 +196,7 @@ class Conversation:
         self._microphone: Microphone | None = None
         self._playout = Playout(manners.jitter_buffer_ns)
         self._agent = Agent()
-        self._direction: Direction | _Greeting | None = None
+        self._direction: Direction | _Greeting | _Backoff | None = None
         self._began_ns = 0
         self._ends_ns: int | None = None
         self._gives: Any = None
@@ -235,8 +258,10 @@ class Conversation:
     @property
     def doing(self) -> tuple[Direction | None, int]:
         """The direction of the script that is under way, and since when; None before the first."""
-        direction = None if isinstance(self._direction, _Greeting) else self._direction
-        return direction, self._began_ns
+        direction = self._direction
+        if isinstance(direction, _Backoff):
+            direction = direction.then
+        return None if isinstance(direction, _Greeting) else direction, self._began_ns
 
     def wind_down(self) -> None:
         """Begin nothing new: what is being said and answered is finished, then it is over."""
@@ -351,17 +376,27 @@ class Conversation:
             self._ends_ns = None if self.outcome is not None else self._ends()
 
     def _next(self, at_ns: int) -> None:
+        if isinstance(self._direction, _Backoff):
+            self._follow(self._direction.then, at_ns)
+            return
         given, self._gives = self._gives, None
         try:
             direction = self._script.resume(given, at_ns)
         except ScriptError as error:
             self._blame(error, at_ns)
             return
+        self._follow(direction, at_ns)
+
+    def _follow(self, direction: Direction | None, at_ns: int) -> None:
+        """Begin what the script says next; None: it has ended."""
+        if direction is None or isinstance(direction, Say | Write):
+            if self._winding_down:
+                self._end("drained", "", at_ns)
+                return
+            if self._backs_off(direction, at_ns):
+                return
         if direction is None:
-            self._end("drained" if self._winding_down else "finished", "", at_ns)
-            return
-        if self._winding_down and isinstance(direction, Say | Write):
-            self._end("drained", "", at_ns)
+            self._end("finished", "", at_ns)
             return
         self._direction, self._began_ns, self._awaited_ns = direction, at_ns, None
         match direction:
@@ -375,6 +410,27 @@ class Conversation:
                 self._stop(direction, at_ns)
             case _:
                 pass
+
+    def _backs_off(self, then: Direction | None, at_ns: int) -> bool:
+        """Whether the caller must wait before it does `then`; if so it waits from now on."""
+        agent = self._agent
+        away_ns, agent.turned_away_ns = agent.turned_away_ns, None
+        if away_ns is None:
+            if agent.replies:
+                self._overloads = 0
+            return False
+        self._overloads += 1
+        until_ns = away_ns + backoff_ns(self._overloads, self._name, OVERLOADED_MOST_NS)
+        if until_ns <= at_ns:
+            return False
+        self._direction, self._began_ns = _Backoff(until_ns - at_ns, then), at_ns
+        detail = {
+            "turn": self._turn,
+            "overloads": self._overloads,
+            "pause_ms": _ms(until_ns - at_ns),
+        }
+        self._note("bench.backoff", at_ns, due_ns=until_ns, detail=detail)
+        return True
 
     def _blame(self, error: ScriptError, at_ns: int) -> None:
         """The script is at fault: what it still wanted sent is not."""
@@ -472,7 +528,7 @@ class Conversation:
             case Commit():
                 # Just after the last chunk of it, which is sent at that very instant.
                 return max(began, self._sent_until_ns + 1)
-            case Pause(duration_ns):
+            case Pause(duration_ns) | _Backoff(duration_ns):
                 return began + duration_ns
             case Hear() | HearOut() | _Greeting() as listening:
                 return self._hears(getattr(listening, "duration_ns", None))
@@ -492,6 +548,8 @@ class Conversation:
                 return max(reached, self._began_ns)
         if agent.answered:
             return max(self._playout.ends_ns, agent.progress_ns, self._began_ns)
+        if agent.turned_away_ns is not None:
+            return max(agent.turned_away_ns, self._began_ns)
         return self._patience_ns()
 
     def _patience_ns(self) -> int:
@@ -573,14 +631,26 @@ class Conversation:
             self._playout.feed(message.item_id, at_ns, length_ns)
 
     def _on_error(self, message: server.ErrorMessage, at_ns: int) -> None:
+        words = f"{message.code}: {message.text}"
         if self._microphone is None:
-            self._end("refused", f"{message.code}: {message.text}", at_ns)
+            self._end("overloaded" if is_overload(words) else "refused", words, at_ns)
             return
         if message.about in {"", self._pending_id}:
             self._pending = None  # it may have been the update that was refused
-        if message.code == ALREADY_ACTIVE or (message.about and message.about == self._create_id):
+        if is_overload(words) and message.about not in self._aside_ids:
+            self._agent.turn_away(at_ns)
+        elif message.code == ALREADY_ACTIVE or (message.about and message.about == self._create_id):
             # What the server itself could not begin names no message of ours.
             self._agent.refused()
+
+    def _on_unknown(self, message: UnknownMessage, at_ns: int) -> None:
+        """An error without a type (`errorType:…`) may say that the server is full, too."""
+        if not (message.type.startswith(BARE) and is_overload(message.type)):
+            return
+        if self._microphone is None:
+            self._end("overloaded", message.type, at_ns)
+        else:
+            self._agent.turn_away(at_ns)
 
     # ── small things ─────────────────────────────────────────────────────────────────────────
 
@@ -593,6 +663,8 @@ class Conversation:
                 message.session.type = self._asked.type  # some servers want it every time
             self._pending, self._pending_id = message.session, str(message.event_id)
         self._sent_id = str(message.event_id)
+        if type_of(message) in ASIDE:
+            self._aside_ids.add(self._sent_id)
         payload = encode(message)
         item = getattr(message, "item", None)
         self._out.append(
@@ -638,5 +710,6 @@ _REACTIONS: dict[type, Callable[[Conversation, Any, int], None] | None] = {
     server.InputAudioBufferSpeechStarted: Conversation._on_speech_started,  # noqa: SLF001
     server.ResponseOutputAudioDelta: Conversation._on_audio,  # noqa: SLF001
     server.ErrorMessage: Conversation._on_error,  # noqa: SLF001
+    UnknownMessage: Conversation._on_unknown,  # noqa: SLF001
 }
 """What the conversation does about a message, once its agent knows. Other types change nothing."""

@@ -60,20 +60,52 @@ def test_a_response_that_failed_is_an_error_even_where_some_of_it_was_heard(tmp_
 def test_an_error_message_instead_of_audio_is_an_error(tmp_path):
     story = Story().begin().microphone().say(0)
     at = story.ear()
-    story.hear(at + 5, "error", detail={"code": "rate_limit_exceeded", "message": "slow down"})
+    story.hear(at + 5, "error", detail={"code": "server_error", "message": "went wrong"})
     turn, rows, _ = only(tmp_path, story.gave_up(11200).finish())
-    assert (turn["outcome"], turn["reason"]) == ("error", "rate_limit_exceeded: slow down")
+    assert (turn["outcome"], turn["reason"]) == ("error", "server_error: went wrong")
     assert rows["errors", "count"]["value"] == 1
 
 
 def test_an_error_that_has_no_type_is_one_of_its_turn_too(tmp_path):
-    """Inworld's way of saying that resources are exhausted, in place of a response."""
     story = Story().begin().microphone().say(0)
     at = story.ear()
-    story.hear(at + 5, "errorType:SESSION_RESOURCES_EXHAUSTED")
+    story.hear(at + 5, "errorType:SESSION_GONE")
     turn, rows, _ = only(tmp_path, story.gave_up(11200).finish())
-    assert (turn["outcome"], turn["reason"]) == ("error", "errorType:SESSION_RESOURCES_EXHAUSTED")
+    assert (turn["outcome"], turn["reason"]) == ("error", "errorType:SESSION_GONE")
     assert rows["errors", "count"]["value"] == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "detail"),
+    [
+        ("error", {"code": "server_error", "message": "The model is at capacity."}),
+        ("error", {"code": "ResourceExhausted", "message": ""}),
+        ("error", {"code": "error", "message": "temporarily unavailable", "flat": True}),
+        ("errorType:SESSION_RESOURCES_EXHAUSTED", {}),
+    ],
+)
+def test_an_error_that_says_that_the_service_is_full_is_an_outcome_of_its_own(
+    tmp_path, kind, detail
+):
+    story = Story().begin().microphone().say(0)
+    at = story.ear()
+    story.hear(at + 5, kind, detail=detail)
+    turn, rows, _ = only(tmp_path, story.gave_up(at + 5).finish())
+    assert turn["outcome"] == "overloaded"
+    assert rows["failed_turns", "count"]["value"] == 1
+
+
+def test_a_response_that_failed_for_want_of_capacity_is_overloaded_and_no_other(tmp_path):
+    reason = "server_error: no capacity left"
+    turn, _, _ = only(tmp_path, conversation(0, 1, Answer(status="failed", reason=reason)))
+    assert (turn["outcome"], turn["reason"]) == ("overloaded", f"response failed: {reason}")
+
+
+def test_words_of_overload_in_a_turn_that_was_answered_change_nothing(tmp_path):
+    story = Story().begin().microphone().say(200).answered()
+    story.hear(2000, "error", detail={"code": "", "message": "temporarily unavailable"})
+    turn, _, _ = only(tmp_path, story.finish())
+    assert turn["outcome"] == "ok"
 
 
 def test_a_cancel_that_came_too_late_is_no_failure(tmp_path):

@@ -7,6 +7,7 @@ import pytest
 from bench.protocol import client as ask
 from bench.protocol import server as say
 from bench.protocol.codec import decode_server, encode, type_of
+from bench.protocol.refusals import is_overload
 from bench.reference.board import MOST_KEPT, Board
 from bench.reference.schedule import Raw
 from tests.reference.stage import LINES, ROUND, Caller, failing, user_text
@@ -27,6 +28,21 @@ def test_resources_exhausted_stand_in_place_of_the_response():
     assert frame.type == "errorType:SESSION_RESOURCES_EXHAUSTED"
     caller.ask(ask.ResponseCreate())
     assert not caller.every(say.ErrorMessage)  # nothing is under way
+
+
+def test_a_full_server_says_so_in_an_ordinary_error_in_place_of_the_response():
+    caller = Caller(failing(overloaded=1.0))
+    caller.ask(ask.ResponseCreate())
+    caller.wait(4000)
+    assert [type(due.message) for due in caller.heard] == [say.SessionCreated, say.ErrorMessage]
+    assert is_overload(caller.heard[-1].message.text)
+
+
+def test_a_full_server_takes_no_session_and_says_so_in_an_ordinary_error():
+    caller = Caller(failing(overloaded_at_once=1.0))
+    error, close = (due.message for due in caller.heard)
+    assert is_overload(error.text)
+    assert (error.code, close.code) == ("server_error", 1013)
 
 
 def test_a_response_that_would_have_exhausted_resources_can_be_cancelled_before():
@@ -156,6 +172,7 @@ def failed(caller):
 SIGNS = {
     "response_failed": lambda caller: len(failed(caller)),
     "errortype": lambda caller: len(caller.every(Raw)),
+    "overloaded": lambda caller: len(caller.every(say.ErrorMessage)),
     "malformed_mid_turn": lambda caller: len(caller.every(Raw)),
     "duplicate_done": lambda caller: (
         len(caller.every(say.ResponseDone)) - len(caller.every(say.ResponseCreated))

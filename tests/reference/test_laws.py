@@ -310,6 +310,7 @@ def check_laws(caller):
 WRONG = failing(
     response_failed=0.2,
     errortype=0.2,
+    overloaded=0.2,
     malformed_mid_turn=0.3,
     leak=0.5,
     order_violation=0.5,

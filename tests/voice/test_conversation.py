@@ -1,15 +1,19 @@
 """The conversation machine against messages written by hand, at instants written by hand."""
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.protocol import client, server
-from bench.protocol.codec import UnknownMessage, decode_client
+from bench.protocol.codec import UnknownMessage, decode_client, decode_server
 from bench.protocol.objects import ErrorDetail, Item, Response, Session
+from bench.protocol.refusals import is_overload
 from bench.voice.audio import PCM16_24K, AudioFormat, ms
+from bench.voice.backoff import backoff_ns
 from bench.voice.conversation import (
     ALREADY_ACTIVE,
+    OVERLOADED_MOST_NS,
     UNANSWERED_NS,
     Conversation,
     Manners,
@@ -103,6 +107,121 @@ def test_an_error_before_the_session_is_ready_refuses_it_by_its_code():
     error = msgspec.convert({"type": "error", "error": detail}, server.ErrorMessage)
     talk.receive(error, ms(5))
     assert (talk.outcome, talk.reason) == ("refused", "invalid_value: no")
+
+
+FULL = [
+    {"type": "error", "error": {"code": "x", "message": "The model is AT CAPACITY."}},
+    {"type": "error", "error": {"type": "ResourceExhausted"}},
+    {"type": "error", "message": "temporarily unavailable"},
+    {"error": {"code": 8, "message": "resources exhausted"}},
+    {"errorType": "SESSION_RESOURCES_EXHAUSTED"},
+]
+"""What full servers say, in every shape of an error."""
+
+
+def full(wire):
+    return decode_server(msgspec.json.encode(wire))
+
+
+@pytest.mark.parametrize("wire", FULL)
+def test_words_of_overload_before_the_session_is_ready_are_an_outcome_of_their_own(wire):
+    talk = conversation(turn_taking(Part((utterance(),))))
+    talk.open(0)
+    talk.receive(full(wire), ms(5))
+    assert talk.outcome == "overloaded"
+    assert is_overload(talk.reason)
+
+
+def backoffs(said):
+    return [note for note in said if isinstance(note, Note) and note.type == "bench.backoff"]
+
+
+def turned_away(talk, wire, at):
+    """The caller's line is heard, and the server says that it is full; until the next line."""
+    talk.receive(server.InputAudioBufferCommitted(item_id="i"), at - 1)
+    talk.receive(full(wire), at)
+    said = talk.poll(at)
+    while "bench.say" not in notes(said) and talk.outcome is None:
+        said += talk.poll(talk.next_due())
+    return said
+
+
+@pytest.mark.parametrize("wire", FULL)
+def test_a_caller_that_was_turned_away_waits_longer_each_time_and_says_why(wire):
+    talk = opened(turn_taking(Part((utterance(),) * 6, gap_ns=ms(300))))
+    at, pauses = ms(1000), []
+    run_until(talk, at - 1)
+    for turn in range(1, 7):
+        said = turned_away(talk, wire, at)
+        assert notes(said)[0] == "bench.gave_up"  # at once: nothing will come
+        [note] = backoffs(said)
+        last = turn == 6
+        # The script's own pause is part of it; before the end there is none.
+        assert (note.at_ns, note.detail["turn"]) == (at if last else at + ms(300), turn)
+        assert note.due_ns == at + backoff_ns(turn, "s0", OVERLOADED_MOST_NS)
+        assert note.detail["pause_ms"] == (note.due_ns - note.at_ns) / 1e6
+        pauses.append((note.due_ns - at) / 1e9)
+        if last:
+            assert (talk.outcome, talk.over_ns) == ("finished", note.due_ns)
+        else:
+            [line] = [one for one in said if one.type == "bench.say"]
+            assert 0 <= line.at_ns - note.due_ns <= ms(100)  # at its place in the microphone
+            at = line.at_ns + ms(1000)
+            run_until(talk, at - 1)
+    expected = [1, 2, 4, 8, 8, 8]
+    assert all(0.75 * n <= pause <= 1.25 * n for n, pause in zip(expected, pauses, strict=True))
+
+
+def test_a_turn_that_is_answered_ends_the_waiting():
+    talk = opened(turn_taking(Part((utterance(),) * 4)))
+    run_until(talk, ms(999))
+    first = turned_away(talk, FULL[0], ms(1000))
+    at = first[-1].at_ns + ms(1000)
+    run_until(talk, at - 1)
+    reply(talk, at)
+    done(talk, at + ms(10))
+    assert not backoffs(run_until(talk, at + ms(3000)))
+    [note] = backoffs(turned_away(talk, FULL[0], at + ms(3001)))
+    assert note.detail["overloads"] == 1
+
+
+def test_a_response_that_failed_for_want_of_capacity_makes_the_caller_wait_too():
+    talk = opened(turn_taking(Part((utterance(), utterance()))))
+    run_until(talk, ms(999))
+    talk.receive(server.InputAudioBufferCommitted(item_id="i"), ms(1000))
+    error = {"code": "server_error", "message": "No capacity left, try again later."}
+    failed = Response(id="r", status="failed", status_details={"type": "failed", "error": error})
+    talk.receive(server.ResponseDone(response=failed), ms(1100))
+    said = run_until(talk, ms(1600))
+    assert notes(said)[-2:] == ["bench.heard_out", "bench.backoff"]
+
+
+def test_words_of_overload_about_what_no_answer_hangs_on_turn_nobody_away():
+    def script(part):
+        yield Say(part.lines[0])
+        yield Send(server_told)
+        yield HearOut()
+
+    server_told = client.ConversationItemDelete(item_id="old")
+    talk = opened(script(Part((utterance(),))))
+    said = run_until(talk, ms(999))
+    talk.receive(server.InputAudioBufferCommitted(item_id="i"), ms(1000))
+    told = ErrorDetail(message="temporarily unavailable", event_id=server_told.event_id)
+    talk.receive(server.ErrorMessage(error=told), ms(1010))
+    reply(talk, ms(1500))
+    done(talk, ms(1510))
+    said += run_until(talk, ms(3000))
+    assert notes(said)[-1] == "bench.heard_out"
+
+
+def test_words_of_overload_do_not_end_a_reply_that_has_begun():
+    talk = opened(turn_taking(Part((utterance(),))))
+    said = run_until(talk, ms(999))
+    reply(talk, ms(1000))
+    talk.receive(full(FULL[0]), ms(1010))
+    done(talk, ms(1020))
+    said += run_until(talk, ms(3000))
+    assert notes(said)[-1] == "bench.heard_out"
 
 
 def test_silence_is_streamed_without_a_gap_between_and_after_turns():

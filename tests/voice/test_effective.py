@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from bench.protocol.objects import Session, WireFormat
-from bench.voice.audio import PCM16_24K, AudioFormat
+from bench.voice.audio import AudioFormat
 from bench.voice.effective import Effective, format_of
 
 
