@@ -96,7 +96,10 @@ def _root(
 def run(
     scenario: Annotated[Path, typer.Argument(help="A scenario file (TOML).")],
     target: Annotated[
-        str, typer.Option(help="reference, inworld, openai, or a ws:// or wss:// URL.")
+        str,
+        typer.Option(
+            help="reference, inworld (-eu, -in: its regions), openai, or a ws:// or wss:// URL."
+        ),
     ] = "reference",
     dialect: Annotated[str | None, typer.Option(help="inworld or openai, for a URL.")] = None,
     sessions: Annotated[int | None, typer.Option(help="Sessions held (closed load).")] = None,
@@ -119,6 +122,14 @@ def run(
     ] = False,
     price_per_minute: Annotated[
         float | None, typer.Option(help="Price of a session-minute, for the estimate.")
+    ] = None,
+    account_sessions: Annotated[
+        int | None,
+        typer.Option(min=1, help="Sessions that your plan allows at once (Inworld: 20)."),
+    ] = None,
+    account_packets: Annotated[
+        int | None,
+        typer.Option(min=1, help="Messages a second that your plan allows (Inworld: 1000)."),
     ] = None,
     max_minutes: Annotated[
         float | None,
@@ -151,7 +162,8 @@ def run(
         scenario, target, dialect, sessions, duration, workers, tuple(gate or ()), gates, baseline,
         allow, tuple(set_ or ()), out_, web_port if web else None, yes, price_per_minute,
         probe_first, pin, max_minutes, max_cost, abort_on_fail, abort_window, subprotocol,
-        follow_redirects, foretold=True,
+        follow_redirects, foretold=True, account_sessions=account_sessions,
+        account_packets=account_packets,
     )  # fmt: skip
     folder, interrupted = run_scenario(options, talk)
     code = _settle(folder, as_json=as_json)
@@ -300,7 +312,7 @@ def calibrate(
 
 @app.command(epilog="Example: bench probe ws://127.0.0.1:8765/v1/realtime --dialect openai")
 def probe(
-    target: Annotated[str, typer.Argument(help="reference, inworld, openai, or a URL.")],
+    target: Annotated[str, typer.Argument(help="reference, inworld (-eu, -in), openai, or a URL.")],
     dialect: Annotated[str | None, typer.Option(help="inworld or openai, for a URL.")] = None,
     corpus: Annotated[str, typer.Option(help="Where the words it says come from.")] = "everyday",
     profile: Annotated[

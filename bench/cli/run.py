@@ -3,7 +3,7 @@
 import resource
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, nullcontext
 from datetime import datetime
 from functools import partial
@@ -81,6 +81,8 @@ class Options(NamedTuple):
     subprotocol: str = ""
     follow_redirects: bool = False
     foretold: bool = False
+    account_sessions: int | None = None
+    account_packets: int | None = None
 
 
 class Limits(NamedTuple):
@@ -291,10 +293,24 @@ def _warn(job: Job, options: Options, talk: Console) -> None:
         f"(chunks of {job.scenario.chunk_ms} ms)\ncost      {cost}",
         highlight=False,
     )
-    if job.target.dialect.name == "inworld" and (sessions > 20 or packets > 1000):
-        talk.print("note      an Inworld account allows 20 sessions and 1000 packets a second")
+    for note in _beyond_account(job, options, sessions, packets):
+        talk.print(f"note      {note}", highlight=False, soft_wrap=True)
     if not options.yes:
         raise UsageError("this is no loopback target: add --yes to start")
+
+
+def _beyond_account(job: Job, options: Options, sessions: int, packets: float) -> Iterator[str]:
+    """What the account's plan does not allow, where anybody says what it does."""
+    dialect = job.target.dialect
+    for what, asked, most, option in (
+        ("sessions", sessions, options.account_sessions or dialect.most_sessions, "sessions"),
+        ("packets a second", packets, options.account_packets or dialect.most_packets, "packets"),
+    ):
+        if most is not None and asked > most:
+            yield (
+                f"{asked:.0f} {what} asked, {most} allowed by the account: expect refusals and "
+                f"slowness; ask for fewer, or say your plan's limit with --account-{option}"
+            )
 
 
 def new_folder(name: str) -> Path:

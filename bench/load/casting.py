@@ -14,7 +14,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from bench.plan.scenario import Ingredient, Scenario
-from bench.plan.session import first_session, session_object, suited
+from bench.plan.session import changed_sessions, first_session
 from bench.plan.sweep import Setting
 from bench.protocol.objects import Session
 from bench.runs.job import Job, find_script, line_ids, tagged_ids
@@ -80,16 +80,17 @@ class Casting:
     def role(self, number: int, slot: int, lap: int) -> Role:
         """The role of session `number`, which is the `lap`-th of its slot."""
         setting = self._settings[(slot + lap) % len(self._settings)]
-        return self._cast(self._kind(slot, lap), setting, self._part(slot, lap), number)
+        return self._cast(self._kind(slot, lap), setting, slot, lap, number)
 
     def every(self) -> Iterator[Role]:
         """A role for each kind of conversation and each setting."""
         for number, (kind, setting) in enumerate(product(self._kinds, self._settings)):
-            yield self._cast(kind, setting, self._part(number, 0), number)
+            yield self._cast(kind, setting, number, 0, number)
 
-    def _cast(self, kind: Ingredient, setting: Setting, part: Part, number: int) -> Role:
-        turns = SCRIPTS[kind.script].turns(part) if kind.script in SCRIPTS else len(part.lines)
+    def _cast(self, kind: Ingredient, setting: Setting, slot: int, lap: int, number: int) -> Role:
         session = {**setting.session, **kind.session}
+        part = self._part(slot, lap, session)
+        turns = SCRIPTS[kind.script].turns(part) if kind.script in SCRIPTS else len(part.lines)
         return Role(
             kind,
             setting,
@@ -115,7 +116,7 @@ class Casting:
         letters = "".join(random.choices("bdfgklmnprstvz", k=6))
         return f"{letters}{number}"
 
-    def _part(self, slot: int, lap: int) -> Part:
+    def _part(self, slot: int, lap: int, session: dict[str, Any]) -> Part:
         """What the caller says: drawn from the slot's own stream, whatever else is running."""
         scenario, caller = self._scenario, self._scenario.caller
         random = Random(f"{scenario.seeds.utterances}/{slot}/{lap}")
@@ -126,14 +127,9 @@ class Casting:
             caller.gap,
             caller.hear,
             caller.tool_time,
-            self._sessions(caller.changes),
-            self._sessions(caller.refused_changes),
+            changed_sessions(caller.changes, session, self._dialect),
+            changed_sessions(caller.refused_changes, session, self._dialect),
         )
-
-    def _sessions(self, changes: tuple[dict[str, Any], ...]) -> tuple[Session, ...]:
-        """Those of the changes that this service has at all."""
-        mine = [suited(change, self._dialect) for change in changes]
-        return tuple(session_object(change) for change in mine if change)
 
     def _said_into(self, random: Random, count: int) -> Iterator[Utterance]:
         """What is said into `count` replies: the tags of `into` take turns."""

@@ -3,6 +3,10 @@
 Sources: `protocol.md` section 1. Inworld wants a `key` that is unique per session and the word
 `protocol=realtime`, and takes the portal's credential verbatim (it is base64 already; encoding it
 again is a bug). OpenAI wants the model in the URL and a bearer token.
+
+Inworld has regional hosts (`live.md` 15; not seen on the realtime endpoint yet), each a target of
+its own name. How much an account may have at once depends on its plan (`live.md` 13): what stands
+here is the plan that the reference page names, and a command line may say another.
 """
 
 from typing import NamedTuple
@@ -27,6 +31,26 @@ class Dialect(NamedTuple):
     """Whether the session has Inworld's own keys; elsewhere an unknown key is refused."""
     transcriber: str | None
     """What to transcribe the caller with where the scenario does not say; None: it does anyway."""
+    regions: tuple[str, ...] = ()
+    """Words after `api.` in the hosts of regions."""
+    most_sessions: int | None = None
+    """How many sessions an account may hold at once; None: nobody says."""
+    most_packets: int | None = None
+    """How many messages a second it may send; None: nobody says."""
+
+    @property
+    def targets(self) -> dict[str, str]:
+        """The service's URLs by the names of targets: its own, then one for each region."""
+        hosts = {self.name: self.url}
+        for region in self.regions:
+            hosts[f"{self.name}-{region}"] = self.url.replace("//api.", f"//api.{region}.", 1)
+        return hosts
+
+    @property
+    def domain(self) -> str:
+        """What the names of its hosts end in."""
+        host = urlsplit(self.url).hostname or ""
+        return host.partition(".")[2]
 
 
 INWORLD = Dialect(
@@ -41,6 +65,9 @@ INWORLD = Dialect(
     session_type="realtime",
     provider_data=True,
     transcriber=None,
+    regions=("eu", "in"),
+    most_sessions=20,
+    most_packets=1000,
 )
 OPENAI = Dialect(
     name="openai",
@@ -56,6 +83,16 @@ OPENAI = Dialect(
     transcriber="gpt-4o-mini-transcribe",
 )
 DIALECTS = {dialect.name: dialect for dialect in (INWORLD, OPENAI)}
+TARGETS = {
+    name: (url, dialect) for dialect in DIALECTS.values() for name, url in dialect.targets.items()
+}
+"""Services by the names that a command line may give: the URL and the dialect of each."""
+
+
+def dialect_of(host: str) -> Dialect:
+    """The dialect of the service whose host that is, in whatever region; else Inworld's."""
+    named = f".{host.lower()}"
+    return next((one for one in DIALECTS.values() if named.endswith(f".{one.domain}")), INWORLD)
 
 
 def session_url(dialect: Dialect, base: str, *, key: str, model: str = "") -> str:

@@ -108,6 +108,7 @@ class Behaviour:
             opened_s=opened_s,
             lifetime_s=round(profile.limits.session_s) or LIFETIME_S,
             refuses_g711="refuse_g711" in habits,
+            mutes_shorthand="mute_shorthand" in habits,
         )
         numbers = count(1)
 
@@ -118,7 +119,7 @@ class Behaviour:
         idling = Idling(schedule, settings)
         self._responding = responding = Responding(
             Composing(name, number, profile, repertoire, draws, settings, history, habits, board),
-            Telling(schedule, history),
+            Telling(schedule, history, settings),
             schedule,
             settings,
             history,

@@ -33,6 +33,7 @@ HABITS: Final = (
     "flat_error",
     "previous_null",
     "refuse_g711",
+    "mute_shorthand",
     "g711_truncate_thirds",
     "binary_frames",
     "lone_surrogates",
@@ -107,6 +108,8 @@ class Quirks(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """previous_item_id is null in the item.done of what the agent says."""
     refuse_g711: Rate = 0.0
     """A request for G.711 is silently turned into PCM16 at 24 kHz."""
+    mute_shorthand: Rate = 0.0
+    """A format object in old words ({type: pcm16}) is taken, and no audio ever comes."""
     g711_truncate_thirds: Rate = 0.0
     """Truncation of G.711 counts 24 bytes a ms: its bound is a third of the true length."""
     binary_frames: Rate = 0.0

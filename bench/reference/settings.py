@@ -54,7 +54,8 @@ class Detection(NamedTuple):
 class Settings:
     """The effective session of one session. Reading gives values; `update` is all or nothing.
 
-    `refuses_g711`: asked for G.711 it silently takes PCM16 at 24 kHz.
+    `refuses_g711`: asked for G.711 it silently takes PCM16 at 24 kHz. `mutes_shorthand`: asked for
+    a format object in old words it takes it, and is `voiceless` from then on.
     """
 
     def __init__(
@@ -66,9 +67,12 @@ class Settings:
         opened_s: int,
         lifetime_s: int = LIFETIME_S,
         refuses_g711: bool = False,
+        mutes_shorthand: bool = False,
     ) -> None:
         self.manners = manners
+        self.voiceless = False
         self._refuses_g711 = refuses_g711
+        self._mutes_shorthand = mutes_shorthand
         stt = manners.transcription
         self._session: dict[str, Any] = {
             "type": "realtime",
@@ -198,7 +202,9 @@ class Settings:
         change = deepcopy(change)
         for side in change.get("audio", {}).values():
             if "format" in side:
-                fmt = audio_format(side["format"])
+                asked, fmt = side["format"], audio_format(side["format"])
+                in_old_words = isinstance(asked, dict) and asked["type"] != fmt.type
+                self.voiceless |= self._mutes_shorthand and in_old_words
                 refused = self._refuses_g711 and fmt.type != "audio/pcm"
                 side["format"] = (AudioFormat() if refused else fmt).wire
         return change

@@ -14,6 +14,7 @@ from bench.protocol import server as say
 from bench.reference.answer import Answer, Output
 from bench.reference.history import History
 from bench.reference.schedule import Schedule
+from bench.reference.settings import Settings
 from bench.reference.wording import item_of, part_of
 from bench.voice.audio import ms
 
@@ -23,8 +24,9 @@ _LATE_NS: Final = ms(10)
 class Telling:
     """What one session's responses say."""
 
-    def __init__(self, schedule: Schedule, history: History) -> None:
+    def __init__(self, schedule: Schedule, history: History, settings: Settings) -> None:
         self._schedule = schedule
+        self._settings = settings
         self._history = history
         self.has_spoken = False
 
@@ -103,6 +105,8 @@ class Telling:
     def _tell_audio(
         self, answer: Answer, output: Output, ids: dict[str, Any], audio: bytes
     ) -> None:
+        if self._settings.voiceless:
+            return
         self.has_spoken = True
         if answer.audible_ns is None:
             answer.audible_ns = self._schedule.now_ns

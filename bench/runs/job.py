@@ -22,7 +22,7 @@ from bench.plan.gates import check_filters, nearest
 from bench.plan.reading import check_scenario, override, read_document
 from bench.plan.scenario import Scenario, gates_of, is_stock, known_of
 from bench.plan.session import session_object
-from bench.protocol.dialects import DIALECTS, Dialect, authorization
+from bench.protocol.dialects import DIALECTS, TARGETS, Dialect, authorization, dialect_of
 from bench.protocol.upgrade import KNOWN_PARAMETERS, Offer
 from bench.runs.folder import RunFolder, provenance
 from bench.voice.audio import PCM16_24K, AudioFormat
@@ -64,16 +64,18 @@ class Job(NamedTuple):
 
 
 def read_target(word: str, dialect: str | None) -> Target:
-    """The target that a command line names: reference, inworld, openai, or a ws:// or wss:// URL.
+    """The target that a command line names: reference, one of `TARGETS`, or a ws:// or wss:// URL.
 
-    UsageError for anything else, and for a dialect that does not exist.
+    The dialect is the one that is named, else that of the service. UsageError for anything else,
+    and for a dialect that does not exist.
     """
     if dialect is not None and dialect not in DIALECTS:
         raise UsageError(f"--dialect {dialect!r}: {nearest(dialect, DIALECTS)}")
     if word == REFERENCE:
         return Target(word, "", DIALECTS[dialect or "inworld"])
-    if word in DIALECTS:
-        return Target(word, DIALECTS[word].url, DIALECTS[dialect or word])
+    if word in TARGETS:
+        url, its_own = TARGETS[word]
+        return Target(word, url, DIALECTS[dialect or its_own.name])
     try:
         parts = urlsplit(word)
         valid = parts.scheme in {"ws", "wss"} and parts.hostname and (parts.port or 1) > 0
@@ -81,7 +83,7 @@ def read_target(word: str, dialect: str | None) -> Target:
         valid = False
     if not valid:
         raise UsageError(
-            f"--target {word!r}: give reference, {', '.join(DIALECTS)}, or a URL as in "
+            f"--target {word!r}: give reference, {', '.join(TARGETS)}, or a URL as in "
             "ws://127.0.0.1:8765/v1/realtime"
         )
     if parts.username or parts.password:
@@ -91,9 +93,9 @@ def read_target(word: str, dialect: str | None) -> Target:
             f"--target: the query may hold key, protocol and model, not {', '.join(strange)}: what "
             "a run was made against is written down, and credentials belong in the environment"
         )
-    return Target(
-        urlunsplit(parts._replace(query="", fragment="")), word, DIALECTS[dialect or "inworld"]
-    )
+    its_own = dialect_of(parts.hostname or "")
+    name = urlunsplit(parts._replace(query="", fragment=""))
+    return Target(name, word, DIALECTS[dialect or its_own.name])
 
 
 def credential(target: Target) -> list[tuple[str, str]]:

@@ -182,6 +182,49 @@ def test_a_run_off_loopback_needs_a_yes_and_says_what_it_would_take(bench, monke
 
 
 @pytest.mark.parametrize(
+    ("target", "options", "notes"),
+    [
+        ("inworld", ("--sessions", "20"), []),
+        ("inworld", ("--sessions", "21"), ["21 sessions asked, 20 allowed"]),
+        ("inworld-eu", ("--sessions", "21"), ["21 sessions asked, 20 allowed"]),
+        (
+            "inworld",
+            ("--sessions", "101"),
+            ["101 sessions asked, 20 allowed", "1010 packets a second asked, 1000 allowed"],
+        ),
+        (
+            "inworld",
+            ("--sessions", "101", "--account-sessions", "200", "--account-packets", "5000"),
+            [],
+        ),
+        (
+            "inworld",
+            ("--sessions", "9", "--account-sessions", "8", "--account-packets", "80"),
+            ["9 sessions asked, 8 allowed", "90 packets a second asked, 80 allowed"],
+        ),
+        ("openai", ("--sessions", "500"), []),
+        (
+            "openai",
+            ("--sessions", "500", "--account-sessions", "100"),
+            ["500 sessions asked, 100 allowed"],
+        ),
+    ],
+)
+def test_a_load_beyond_the_accounts_plan_is_noted_and_the_plan_can_be_said(
+    bench, monkeypatch, tmp_path, target, options, notes
+):
+    monkeypatch.setenv("INWORLD_RUNTIME_BASE64_CREDENTIAL", "a2V5")
+    monkeypatch.setenv("OPENAI_API_KEY", "a2V5")
+    code, _, err = bench("run", DEMO, "--target", target, *options, "--out", tmp_path / "run")
+    assert code == 2
+    found = [line for line in err.splitlines() if line.startswith("note ")]
+    assert len(found) == len(notes), err
+    for line, words in zip(found, notes, strict=True):
+        assert words in line
+        assert "--account-" in line
+
+
+@pytest.mark.parametrize(
     "target",
     [
         "inwrold",
@@ -357,7 +400,7 @@ def test_an_unknown_option_and_an_unknown_verb_are_one_line(bench):
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (("nonsense",), 2, "give reference, inworld, openai, or a URL"),
+        (("nonsense",), 2, "give reference, inworld, inworld-eu, inworld-in, openai, or a URL"),
         (("inworld",), 2, "INWORLD_RUNTIME_BASE64_CREDENTIAL"),
         (("ws://127.0.0.1:9/v1", "--profile", "x.toml"), 2, "--profile is for the reference"),
         (("reference", "--profile", "nowhere.toml"), 2, "nowhere.toml: cannot read this profile"),

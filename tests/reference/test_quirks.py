@@ -184,6 +184,26 @@ def test_cumulative_deltas_each_hold_all_words_so_far():
     assert others == [(at, w) for at, w in plain if not w["type"].endswith("transcription.delta")]
 
 
+@pytest.mark.parametrize("side", ["input", "output"])
+def test_a_format_object_in_old_words_is_taken_and_no_audio_ever_comes(side):
+    def heard(quirks, asked):
+        caller = Caller(odd(**quirks))
+        caller.update(audio={side: {"format": asked}})
+        assert caller.every(say.SessionUpdated)
+        caller.ask(ask.ResponseCreate())
+        caller.wait(4000)
+        assert caller.every(say.ResponseDone)
+        assert caller.every(say.ResponseOutputAudioTranscriptDone)
+        return bool(caller.every(say.ResponseOutputAudioDelta))
+
+    mute = {"mute_shorthand": 1.0}
+    assert not heard(mute, {"type": "pcm16"})
+    assert not heard(mute, {"type": "g711_ulaw"})
+    assert heard(mute, {"type": "audio/pcm", "rate": 24_000})
+    assert heard(mute, "pcm16")
+    assert heard({}, {"type": "pcm16"})
+
+
 def test_g711_is_silently_turned_into_pcm():
     caller = Caller(odd(refuse_g711=1.0))
     (answer,) = caller.update(
