@@ -39,16 +39,16 @@ from tests.world import Call, World
 
 
 @contextmanager
-def virtual_time(*, up_ns=0, down_ns=0):
+def virtual_time(*, up_ns=0, down_ns=0, slots=None):
     """In here `bench run`, `calibrate` and `ab` play against the embedded server in no time.
 
-    Links take `up_ns` to the server and `down_ns` back.
+    Links take `up_ns` to the server and `down_ns` back; with `slots` it lets so many in at once.
     """
 
     def start(options, job, folder, _crew, _limits, _talk):
         assert not job.target.url, "virtual time has the embedded server alone"
         assert not options.probe, "a probe needs a socket"
-        Load(job, options.workers, folder, up_ns, down_ns).play()
+        Load(job, options.workers, folder, up_ns, down_ns, slots).play()
         return False
 
     with mock.patch("bench.cli.run._start", start):
@@ -63,14 +63,14 @@ class Outcome(NamedTuple):
     code: int
 
 
-def virtual_run(scenario, out, *, drawn=True, up_ns=0, down_ns=0, **options):
+def virtual_run(scenario, out, *, drawn=True, up_ns=0, down_ns=0, slots=None, **options):
     """Run a scenario file into the folder `out`; `options` are fields of `bench.cli.run.Options`.
 
     `assignments` is a mapping from key to TOML text. `drawn`: with report and digest.
     """
     assignments = options.pop("assignments", {})
     options["assignments"] = tuple(f"{key}={value}" for key, value in dict(assignments).items())
-    with virtual_time(up_ns=up_ns, down_ns=down_ns):
+    with virtual_time(up_ns=up_ns, down_ns=down_ns, slots=slots):
         folder, _ = run(Options(scenario, out=out, **options), Console(file=io.StringIO()))
         verdict = settle(folder) if drawn else _judge(folder)
     return Outcome(folder, verdict, EXIT_CODES[verdict["verdict"]])
@@ -85,12 +85,14 @@ def _judge(folder):
 class Load:
     """The workers of a run: when each session starts, and the drain at the end."""
 
-    def __init__(self, job, workers, folder, up_ns=0, down_ns=0):
+    def __init__(self, job, workers, folder, up_ns=0, down_ns=0, slots=None):
         self._job, self._workers, self._folder = job, workers, folder
         corpus = job.corpus.folder
         asked = job.scenario.reference.profile
         profile = load_profile(Path(asked) if asked else None)
-        self.world = World(profile, up_ns=up_ns, down_ns=down_ns, repertoire=_repertoire(corpus))
+        self.world = World(
+            profile, up_ns=up_ns, down_ns=down_ns, repertoire=_repertoire(corpus), slots=slots
+        )
         self._started = [0] * workers
         self._handshake_ns = [-NS_PER_S] * workers
         self._laps = {}

@@ -8,6 +8,7 @@ code as in a real run, and can be sealed into a run folder and analysed by the s
 `tests.virtual_run` plays whole scenario files here.
 """
 
+from collections import deque
 from collections.abc import Callable
 from itertools import count
 from unittest import mock
@@ -104,14 +105,24 @@ class Link:
         self.ended = False
         self._world, self._call = world, call
         self._unread = []
+        self._happened = []
 
     def start(self):
-        verdict = self._world.admit(self._call)
         at_ns = self._world.now_ns
         stages = [Reached("connected", at_ns), Reached("secured", at_ns)]
+        return [*stages, *([] if self._world.queues(self) else self._answered())]
+
+    def let_in(self):
+        """It was waiting for its upgrade, and there is room now."""
+        if not self.ended:
+            self._happened = self._answered()
+            self._call.hear()
+
+    def _answered(self):
+        verdict = self._world.admit(self._call)
         if isinstance(verdict, Refused):
-            return [*stages, *self._end("refused", f"HTTP {verdict.status}: {verdict.text}")]
-        return [*stages, Reached("upgraded", at_ns)]
+            return self._end("refused", f"HTTP {verdict.status}: {verdict.text}")
+        return [Reached("upgraded", self._world.now_ns)]
 
     def arrive(self, frame):
         """A frame has come down: text, bytes or a Close."""
@@ -119,9 +130,10 @@ class Link:
 
     def ready(self, **_):
         unread, self._unread = self._unread, []
+        happened, self._happened = self._happened, []
         self.reads += 1
         self.stamped += 1
-        return [happening for frame in unread for happening in self._read(frame)]
+        return [*happened, *(happening for frame in unread for happening in self._read(frame))]
 
     def send(self, message):
         at_ns = self._world.now_ns
@@ -200,10 +212,11 @@ class Call:
         self.server.receive(self.server.read(bytes(payload).decode()), self._world.now_ns)
         self._world.time.wake(self)
 
-    def hear(self, frame):
-        """A frame has come down the link."""
+    def hear(self, *frames):
+        """Frames have come down the link."""
         if not self.session.over:
-            self._link.arrive(frame)
+            for frame in frames:
+                self._link.arrive(frame)
             self.session.ready(readable=True, writable=False)
             self._world.time.wake(self)
 
@@ -253,9 +266,14 @@ class Call:
 
 
 class World:
-    """Links take `up_ns` to the server and `down_ns` back; every server has `profile`."""
+    """Links take `up_ns` to the server and `down_ns` back; every server has `profile`.
 
-    def __init__(self, profile=Profile(), *, up_ns=0, down_ns=0, replies=(), repertoire=None):
+    With `slots` so many sessions are let in at once: the upgrade of others waits.
+    """
+
+    def __init__(
+        self, profile=Profile(), *, up_ns=0, down_ns=0, replies=(), repertoire=None, slots=None
+    ):
         self.profile = profile
         self.repertoire = repertoire or Repertoire.of(
             *(replies or (voice("reply", 0, 1500, 0, tags=("reply",)),))
@@ -267,6 +285,7 @@ class World:
         self._board, self._account = Board(), Account(profile.limits)
         self.open = []
         self._upgrades = count()
+        self._slots, self._queue = slots, deque()
 
     @property
     def now_ns(self):
@@ -301,6 +320,16 @@ class World:
     def left(self, call):
         """A call is over."""
         self.open.remove(call)
+        if self._queue and call.server is not None:
+            self._queue.popleft().let_in()
+
+    def queues(self, link):
+        """Whether this link waits for its upgrade: until another session has left."""
+        held = sum(call.server is not None for call in self.open)
+        waits = self._slots is not None and held >= self._slots
+        if waits:
+            self._queue.append(link)
+        return waits
 
     def admit(self, call):
         """The server's verdict on an upgrade; where it goes on, the call's server side begins."""
