@@ -13,6 +13,7 @@ from typer.main import get_command
 from bench.cli import app
 from bench.plan.scenario import Caller, Health, Ingredient, Load, Reference, Scenario, Seeds
 from bench.plan.session import SESSION_SHORTHANDS
+from bench.reference.misbehaviour import HABITS
 from bench.runs.job import make_job, read_target
 from bench.voice.directions import Direction
 from bench.voice.scripts import SCRIPTS
@@ -165,3 +166,21 @@ def test_constraints_pin_every_dependency_and_name_no_address():
     wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
     for dependency in wanted:
         assert re.split(r"[>=<]", dependency)[0].lower() in pinned
+
+
+ROBUSTNESS = (ROOT / "docs" / "robustness.md").read_text()
+
+
+def test_every_kind_of_trouble_names_a_test_that_there_is():
+    named = re.findall(
+        r"^\| .+ \| .+ \| `(tests/\S+?\.py)(?:::(\w+))?` \|$", ROBUSTNESS, re.MULTILINE
+    )
+    assert len(named) == len(re.findall(r"^\| (?!kind|---)", ROBUSTNESS, re.MULTILINE)) > 30
+    for file, name in named:
+        assert (ROOT / file).exists(), file
+        assert f"\ndef {name or 'test_'}" in (ROOT / file).read_text(), (file, name)
+
+
+def test_every_quirk_of_a_session_is_named_where_trouble_is_told():
+    told = re.findall(r"`(\w+)`", ROBUSTNESS.partition("## Quirks")[2])
+    assert told == list(HABITS)

@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from bench.analysis.judge import judge_run
 from bench.cli.tables import print_result
+from bench.plan.gates import parse_gate
 from tests.small import write_scenario
 from tests.virtual_run import virtual_run
 
@@ -83,7 +85,7 @@ def test_who_waits_a_little_and_is_let_in_has_waited_for_so_long(corpus, tmp_pat
 
 def test_a_slot_that_is_refused_waits_longer_and_longer(corpus, tmp_path):
     profile = tmp_path / "full.toml"
-    profile.write_text("[failures]\nrefuse = 1.0\nrefuse_status = 503\n")
+    profile.write_text("[failures]\nrefuse = 1.0\nrefuse_status = 500\n")
     path = write_scenario(tmp_path / "s.toml", corpus, sessions=3, duration="60s")
     asked = {"reference.profile": f"'{profile}'"}
     outcome = virtual_run(path, tmp_path / "run", drawn=False, assignments=asked)
@@ -94,6 +96,17 @@ def test_a_slot_that_is_refused_waits_longer_and_longer(corpus, tmp_path):
         assert gaps.iloc[-1] > 8
         assert len(mine) <= 7
     assert outcome.verdict["causes"][0]["text"].startswith(
-        f"{len(sessions)} of {len(sessions)} sessions were refused: HTTP 503"
+        f"{len(sessions)} of {len(sessions)} sessions were refused: HTTP 500"
     )
     assert outcome.verdict["verdict"] == "fail"
+
+
+def test_remarks_can_be_gated(queued, corpus, tmp_path):
+    gate = "count(remarks) <= 0"
+    verdict = judge_run(queued.folder.path, [parse_gate(gate)], None)
+    [ruling] = verdict["gates"]
+    assert (ruling["verdict"], ruling["value"]) == ("fail", len(verdict["remarks"]))
+    path = write_scenario(tmp_path / "s.toml", corpus, gates=[gate])
+    clean = virtual_run(path, tmp_path / "run", drawn=False)
+    assert clean.verdict["remarks"] == []
+    assert clean.verdict["verdict"] == "pass"
