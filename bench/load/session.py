@@ -359,7 +359,7 @@ class Session:
             return
         self.over = True
         outcome, reason = ended.outcome, ended.reason
-        if self._closing_since is not None and self._conversation.outcome is not None:
+        if self._conversation.outcome is not None:
             outcome, reason = self._conversation.outcome, self._conversation.reason
         if outcome not in {"finished", "drained"}:
             self._turn_over(f"session {outcome}")

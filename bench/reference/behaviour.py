@@ -107,8 +107,7 @@ class Behaviour:
             model=model,
             opened_s=opened_s,
             lifetime_s=round(profile.limits.session_s) or LIFETIME_S,
-            refuses_g711="refuse_g711" in habits,
-            mutes_shorthand="mute_shorthand" in habits,
+            habits=habits,
         )
         numbers = count(1)
 

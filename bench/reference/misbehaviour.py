@@ -34,6 +34,8 @@ HABITS: Final = (
     "previous_null",
     "refuse_g711",
     "mute_shorthand",
+    "semantic_unanswered",
+    "auto_tools",
     "g711_truncate_thirds",
     "binary_frames",
     "lone_surrogates",
@@ -110,6 +112,10 @@ class Quirks(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A request for G.711 is silently turned into PCM16 at 24 kHz."""
     mute_shorthand: Rate = 0.0
     """A format object in old words ({type: pcm16}) is taken, and no audio ever comes."""
+    semantic_unanswered: Rate = 0.0
+    """semantic_vad that leaves create_response out hears the caller and never answers."""
+    auto_tools: Rate = 0.0
+    """The server goes on by itself after tools unless auto_tool_response is false."""
     g711_truncate_thirds: Rate = 0.0
     """Truncation of G.711 counts 24 bytes a ms: its bound is a third of the true length."""
     binary_frames: Rate = 0.0

@@ -35,7 +35,6 @@ from bench.reference.rules import Invalid, check_response
 from bench.reference.schedule import Close, Raw, Schedule
 from bench.reference.settings import Settings
 from bench.reference.telling import Telling
-from bench.reference.vendor import answers_tools
 from bench.reference.wording import response_of, usage_of, wanted_by
 
 Status = Literal["completed", "cancelled", "incomplete", "failed"]
@@ -171,7 +170,7 @@ class Responding:
         if call_id not in self._pending_calls:
             return
         self._pending_calls.discard(call_id)
-        if not self._pending_calls and answers_tools(self._settings.provider_data):
+        if not self._pending_calls and self._settings.answers_tools:
             self.after_active(self._go_on)
 
     def _go_on(self) -> None:

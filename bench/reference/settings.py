@@ -15,6 +15,7 @@ word; `prompt`, `tracing`, `truncation` and most of `providerData` (`bench.refer
 nothing at all. Prefix and silence have no documented limits; up to a minute is taken.
 """
 
+from collections.abc import Collection
 from copy import copy, deepcopy
 from typing import Any, Final, NamedTuple
 
@@ -26,6 +27,7 @@ from bench.reference.manners import Manners
 from bench.reference.merging import DETECTION, merged, whole_transcription
 from bench.reference.repertoire import Sound
 from bench.reference.rules import Invalid, check
+from bench.reference.vendor import auto_tool_response
 from bench.voice.audio import AudioFormat
 
 LIFETIME_S: Final = 3600
@@ -54,8 +56,8 @@ class Detection(NamedTuple):
 class Settings:
     """The effective session of one session. Reading gives values; `update` is all or nothing.
 
-    `refuses_g711`: asked for G.711 it silently takes PCM16 at 24 kHz. `mutes_shorthand`: asked for
-    a format object in old words it takes it, and is `voiceless` from then on.
+    `habits` are the quirks that the session has (`bench.reference.misbehaviour.HABITS`).
+    `voiceless`: its agent makes no sound any more.
     """
 
     def __init__(
@@ -66,13 +68,12 @@ class Settings:
         model: str,
         opened_s: int,
         lifetime_s: int = LIFETIME_S,
-        refuses_g711: bool = False,
-        mutes_shorthand: bool = False,
+        habits: Collection[str] = (),
     ) -> None:
         self.manners = manners
         self.voiceless = False
-        self._refuses_g711 = refuses_g711
-        self._mutes_shorthand = mutes_shorthand
+        self._habits = habits
+        self._unanswered = False
         stt = manners.transcription
         self._session: dict[str, Any] = {
             "type": "realtime",
@@ -146,6 +147,13 @@ class Settings:
         return self._session.get("providerData")
 
     @property
+    def answers_tools(self) -> bool:
+        """Whether the server goes on by itself once it has what its tools gave."""
+        said = auto_tool_response(self.provider_data)
+        by_itself = "auto_tools" in self._habits and self.manners.dialect == "inworld"
+        return by_itself if said is None else said
+
+    @property
     def input_format(self) -> AudioFormat:
         return audio_format(self._session["audio"]["input"]["format"])
 
@@ -163,7 +171,8 @@ class Settings:
         asked = self._session["audio"]["input"]["turn_detection"]
         if asked is None:
             return None
-        create, interrupt = asked["create_response"], asked["interrupt_response"]
+        create = asked["create_response"] and not self._unanswered
+        interrupt = asked["interrupt_response"]
         if asked["type"] == "semantic_vad":
             eagerness = "medium" if asked["eagerness"] == "auto" else asked["eagerness"]
             longest = _LONGEST_MS[eagerness]
@@ -185,6 +194,12 @@ class Settings:
         invalid = check(change, self.manners) or self._refused(change, spoken=spoken)
         if invalid is not None:
             return invalid
+        detection = change.get("audio", {}).get("input", {}).get("turn_detection")
+        if isinstance(detection, dict):
+            left_open = (
+                detection.get("type") == "semantic_vad" and "create_response" not in detection
+            )
+            self._unanswered = left_open and "semantic_unanswered" in self._habits
         for name in ("object", "id", "expires_at"):
             change.pop(name, None)
         self._session = merged(self._session, self._normal(change))
@@ -204,8 +219,8 @@ class Settings:
             if "format" in side:
                 asked, fmt = side["format"], audio_format(side["format"])
                 in_old_words = isinstance(asked, dict) and asked["type"] != fmt.type
-                self.voiceless |= self._mutes_shorthand and in_old_words
-                refused = self._refuses_g711 and fmt.type != "audio/pcm"
+                self.voiceless |= "mute_shorthand" in self._habits and in_old_words
+                refused = "refuse_g711" in self._habits and fmt.type != "audio/pcm"
                 side["format"] = (AudioFormat() if refused else fmt).wire
         return change
 

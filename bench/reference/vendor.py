@@ -54,9 +54,10 @@ def filler_wait_ms(data: Mapping[str, Any] | None) -> float | None:
     return _number(branch, "initial_wait_timeout_ms", _FILLER_WAIT_MS)
 
 
-def answers_tools(data: Mapping[str, Any] | None) -> bool:
-    """`auto_tool_response`: the server goes on by itself once it has what its tools gave."""
-    return isinstance(data, Mapping) and data.get("auto_tool_response") is True
+def auto_tool_response(data: Mapping[str, Any] | None) -> bool | None:
+    """Whether the server goes on by itself once it has what its tools gave; None: unsaid."""
+    said = data.get("auto_tool_response") if isinstance(data, Mapping) else None
+    return said if isinstance(said, bool) else None
 
 
 def _branch(data: Mapping[str, Any] | None, name: str) -> Mapping[str, Any]:

@@ -16,8 +16,8 @@ from bench.protocol.codec import decode_client, encode, type_of
 from bench.reference.misbehaviour import HABITS, Quirks
 from bench.reference.spread import Chance
 from bench.voice.audio import PCM16_24K, AudioFormat, ms
-from tests.reference.stage import LINES, ROUND, Caller, code, odd, quiet, voiced
-from tests.reference.test_tools import TOOL
+from tests.reference.stage import LINES, ROUND, Caller, code, odd, quiet, user_text, voiced
+from tests.reference.test_tools import TOOL, tool_output
 
 RESPONSIVE = {"responsiveness": {"enabled": True}}
 BACKCHANNEL = {"backchannel": {"enabled": True, "min_gap_ms": 1000}}
@@ -182,6 +182,36 @@ def test_cumulative_deltas_each_hold_all_words_so_far():
     others = [(at, w) for at, w in wires(caller) if not w["type"].endswith("transcription.delta")]
     plain = wires(conversation(ROUND))
     assert others == [(at, w) for at, w in plain if not w["type"].endswith("transcription.delta")]
+
+
+@pytest.mark.parametrize(
+    ("detection", "answered"),
+    [
+        ({"type": "semantic_vad", "eagerness": "high"}, False),
+        ({"type": "semantic_vad", "eagerness": "high", "create_response": True}, True),
+        ({"type": "server_vad"}, True),
+    ],
+)
+def test_semantic_vad_that_leaves_create_response_out_is_never_answered(detection, answered):
+    caller = Caller(odd(semantic_unanswered=1.0))
+    caller.update(audio={"input": {"turn_detection": detection}})
+    caller.spoken_turn()
+    caller.wait(5000)
+    assert caller.every(say.InputAudioBufferSpeechStarted)
+    assert bool(caller.every(say.ResponseCreated)) == answered
+
+
+@pytest.mark.parametrize(("data", "responses"), [(None, 2), ({"auto_tool_response": False}, 1)])
+def test_a_server_goes_on_after_tools_unless_it_is_told_not_to(data, responses):
+    caller = Caller(odd(auto_tools=1.0))
+    caller.update(tools=[TOOL], **({} if data is None else {"providerData": data}))
+    caller.ask(user_text("hello"))
+    caller.ask(ask.ResponseCreate())
+    caller.wait(3000)
+    call_id = caller.last(say.ResponseFunctionCallArgumentsDone).call_id
+    caller.ask(tool_output(call_id))
+    caller.wait(3000)
+    assert len(caller.every(say.ResponseCreated)) == responses
 
 
 @pytest.mark.parametrize("side", ["input", "output"])
