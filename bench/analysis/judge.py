@@ -89,8 +89,9 @@ def weigh_run(
     if any(gate.metric == "good_turns" for gate in gates):
         rows["good_turns", "share"] = _good(read_table(place.turns, None), gates)
     accepted, missing, said = _baseline(baseline, place.read(), summary, gates, allow=allow)
-    known = [*said, *summary["remarks"]]
-    rows["remarks", "count"] = {**rows["remarks", "count"], "value": len(known)}
+    known = [*said, *(summary.get("remarks") or ())]
+    if row := rows.get(("remarks", "count")):
+        rows["remarks", "count"] = {**row, "value": len(known)}
     few = [bool(gate.where) or (gate in within and of_turns(gate)) for gate in gates]
     narrow = _narrow(place, summary, within) if any(few) else lambda _: rows
     ran = _ran(place.read(), summary)
