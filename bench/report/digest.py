@@ -69,7 +69,7 @@ def write_digest(folder: Path) -> Path:
 def digest(run: Run, limit: int = LIMIT) -> str:
     """The whole of it, at most `limit` bytes of UTF-8 where the gates can be cut to that."""
     head = "\n".join(_head(run))
-    tail = "\n".join([*_figures(run), *_sparkline(run), *_validity(run), *_files()])
+    tail = "\n".join([*_figures(run), *_sparkline(run), *_validity(run), *_remarks(run), *_files()])
     room = limit - len(head.encode()) - len(tail.encode())
     gates = "\n".join(_gates(run, room))
     return f"{head}\n{gates}\n{tail}\n"
@@ -84,6 +84,11 @@ def _head(run: Run) -> Iterator[str]:
     yield ""
     yield f"**{inert(why(run))}** {_MEANS.get(verdict, '')}".rstrip()
     yield ""
+    shown = (run.verdict.get("reasons") or [""])[0]
+    for cause in run.verdict.get("causes") or ():
+        if cause["text"] != shown:
+            yield f"{inert(capital(cause['text']))}."
+            yield ""
     yield f"{inert(sessions_line(run))}."
     if ended := run.about.get("ended_by"):
         yield ""
@@ -201,6 +206,17 @@ def _validity(run: Run) -> Iterator[str]:
     if len(broken) > _MOST_RULES:
         yield f"- … and {count(len(broken) - _MOST_RULES, 'more')}; verdict.json has them all."
     if broken:
+        yield ""
+
+
+def _remarks(run: Run) -> Iterator[str]:
+    """What was assumed, repaired, missing or odd, and can touch a figure."""
+    said = [str(one) for one in run.verdict.get("remarks") or ()]
+    for one in said[:_MOST_RULES]:
+        yield f"- Remark: {inert(one)}"
+    if len(said) > _MOST_RULES:
+        yield f"- … and {count(len(said) - _MOST_RULES, 'more')}; verdict.json has them all."
+    if said:
         yield ""
 
 
