@@ -1,4 +1,4 @@
-"""Audio of replies that is not as stated: torn samples, WAV headers, two channels, other formats."""
+"""Audio of replies that is not as stated: torn samples, headers, two channels, other formats."""
 
 import struct
 from array import array
