@@ -300,12 +300,16 @@ class World:
         conversation = Conversation(
             (SCRIPTS[script].play if stock else script)(Part(*part)),
             session_object({"type": "realtime", "turn_detection": detection, **dict(session)}),
-            lambda said, _: record(said, manners.chunk_ns),
+            lambda said, fmt: record(self.spoken(said, fmt), manners.chunk_ns),
             manners,
             name=f"s{number}",
         )
         start = Start(number, start_ns, 0, script if stock else "", 1, number, setting)
         return self.add(Call(self, start, conversation), start_ns)
+
+    def spoken(self, said, _fmt):
+        """The utterance in an input format: all are PCM16 at 24 kHz, unless a test has others."""
+        return said
 
     def add(self, call, at_ns):
         """Begin a call at that instant."""

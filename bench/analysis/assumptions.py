@@ -14,6 +14,7 @@ from bench.analysis.measure import asked_early
 _REPAIRED: Final = {
     "odd_deltas": "put together with the next",
     "wav_header": "the header is taken off, and what it says of the audio believed",
+    "unread_header": "it is taken off, and the session's word believed: lengths may be wrong",
     "two_channels": "one of them is taken",
     "other_format": "the reply's own word is believed",
     "loose_base64": "read as it was meant",

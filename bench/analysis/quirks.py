@@ -54,6 +54,7 @@ _ABOUT: Final = {
     "untyped_error": "errors without a type",
     "odd_deltas": "audio deltas that tear a sample: the rest of it is in the next",
     "wav_header": "audio deltas that begin with a WAV header, which is taken off",
+    "unread_header": "audio deltas with a WAV header of a format that the API has not",
     "two_channels": "replies in two channels, of which one is taken",
     "other_format": "replies in another format than the session states, which they say themselves",
     "no_subprotocol": "sessions whose server took no subprotocol, though one was offered",

@@ -190,8 +190,7 @@ class Conversation:
         self._spoken_ns: int | None = None
         # talking
         self._effective = Effective()
-        self._pending: Session | None = None
-        self._pending_id = ""
+        self._pending: dict[str, Session] = {}  # updates by event_id, until the server has spoken
         self.output_audio = OutputAudio()
         self._microphone: Microphone | None = None
         self._playout = Playout(manners.jitter_buffer_ns)
@@ -318,11 +317,11 @@ class Conversation:
             self._begin(at_ns, "session.updated")
 
     def _obey(self, told: Session) -> None:
-        """What the server told of the session holds, and else what it was asked for last."""
-        effective, pending = self._effective, self._pending
-        self._pending = None
-        if pending is not None:
-            effective.grant(pending)
+        """What the server told of the session holds, and else what it was asked for."""
+        effective = self._effective
+        for asked in self._pending.values():
+            effective.grant(asked)
+        self._pending.clear()
         effective.obey(told)
         self._agent.answers = effective.answers
         self.output_audio.state(effective.output)
@@ -635,8 +634,10 @@ class Conversation:
         if self._microphone is None:
             self._end("overloaded" if is_overload(words) else "refused", words, at_ns)
             return
-        if message.about in {"", self._pending_id}:
-            self._pending = None  # it may have been the update that was refused
+        if message.about:
+            self._pending.pop(message.about, None)
+        else:
+            self._pending.clear()  # it may have been an update that was refused
         if is_overload(words) and message.about not in self._aside_ids:
             self._agent.turn_away(at_ns)
         elif message.code == ALREADY_ACTIVE or (message.about and message.about == self._create_id):
@@ -661,7 +662,7 @@ class Conversation:
         if isinstance(message, client.SessionUpdate):
             if message.session.type is UNSET:
                 message.session.type = self._asked.type  # some servers want it every time
-            self._pending, self._pending_id = message.session, str(message.event_id)
+            self._pending[str(message.event_id)] = message.session
         self._sent_id = str(message.event_id)
         if type_of(message) in ASIDE:
             self._aside_ids.add(self._sent_id)

@@ -12,22 +12,25 @@ from typing import Final, NamedTuple
 
 from bench.protocol.repair import Oddity
 from bench.voice.audio import AudioFormat
+from bench.voice.effective import RATES
 
 _RIFF: Final = b"RIFF"
 _LONGEST_HEADER: Final = 4096
 _CODECS: Final = {1: "audio/pcm", 6: "audio/pcma", 7: "audio/pcmu"}
 """By the format tag of a WAV header (RFC 2361)."""
-_PCM_BITS: Final = 16
-_AUDIBLE: Final = 200
-"""A sample above this is no silence, in which every channel is like any other."""
-_ENOUGH: Final = 480
-"""Samples that are looked at before one channel is believed."""
+_BITS: Final = {"audio/pcm": 16, "audio/pcma": 8, "audio/pcmu": 8}
+_ENOUGH: Final = 16
+"""Different levels that come in pairs before two channels are believed: silence has one, and a
+single pair that differs shows one channel."""
 
 
 class Header(NamedTuple):
-    """A WAV header: what follows it, in how many channels, and where that begins."""
+    """A WAV header: what follows it, in how many channels, and where that begins.
 
-    format: AudioFormat
+    `format` is None where it is none of the API's: PCM of 8 or 24 bits, floats, a compressed codec.
+    """
+
+    format: AudioFormat | None
     channels: int
     offset: int
 
@@ -40,28 +43,32 @@ class OutputAudio:
         self._stated = self.format
         self._channels = 1
         self._unsure = True
-        self._rest = b""
+        self._header = self._rest = self._half = b""
         self._item_id = ""
 
     def state(self, stated: AudioFormat) -> None:
         """The server says that it is in this format."""
         if stated != self._stated:
             self._stated = self.format = stated
-            self._channels, self._unsure, self._rest = 1, True, b""
+            self._channels, self._unsure = 1, True
+            self._header = self._rest = self._half = b""
 
     def take(self, item_id: str, delta: bytes, odd: list[Oddity]) -> bytes:
         """The samples of a delta, one channel of them; what was odd is added to `odd`."""
         if item_id != self._item_id:
-            self._item_id, self._rest = item_id, b""
-        if self._rest:
-            delta, self._rest = self._rest + delta, b""
+            self._item_id = item_id
+            self._header = self._rest = self._half = b""
+        if self._header:
+            delta, self._header = self._header + delta, b""
         if delta.startswith(_RIFF):
             delta = self._unwrapped(delta, odd)
+        if self._rest:
+            delta, self._rest = self._rest + delta, b""
         if torn := len(delta) % (self.format.bytes_per_sample * self._channels):
             odd.append(Oddity("odd_deltas", f"{len(delta)} bytes"))
             self._rest, delta = delta[-torn:], delta[:-torn]
         if self.format.type != "audio/pcm":
-            return delta
+            return delta[:: self._channels]
         if self._unsure:
             delta = self._looked_at(delta, odd)
         return array("h", delta)[:: self._channels].tobytes() if self._channels > 1 else delta
@@ -70,9 +77,13 @@ class OutputAudio:
         header = read_header(delta)
         if header is None:  # the rest of it is still to come, or it is none
             if len(delta) < _LONGEST_HEADER:
-                self._rest = delta
+                self._header = delta
                 return b""
             return delta
+        if header.format is None:
+            stated = f"{self._stated.type} {self._stated.rate}"
+            odd.append(Oddity("unread_header", f"taken for {stated}, as the session states"))
+            return delta[header.offset :]
         self.format, self._channels, self._unsure = header.format, header.channels, False
         said = f"{header.format.type} {header.format.rate}, {header.channels} channels"
         odd.append(Oddity("wav_header", said))
@@ -82,21 +93,28 @@ class OutputAudio:
         return delta[header.offset :]
 
     def _looked_at(self, delta: bytes, odd: list[Oddity]) -> bytes:
-        """Find out from the first audible delta whether it has two channels."""
-        samples = array("h", delta)
-        if len(samples) < _ENOUGH or max(samples) < _AUDIBLE:
+        """Find out from the first deltas that are no silence whether they have two channels.
+
+        What comes before that is known is taken for one. `_half` is the last sample before this
+        delta, where an odd number of samples came: it was given, and this delta has its twin.
+        """
+        half, pairs = self._half, self._half + delta
+        torn = len(pairs) % 4
+        samples = array("h", pairs[: len(pairs) - torn])
+        self._half = pairs[len(pairs) - torn :]
+        if samples[::2] != samples[1::2]:
+            self._unsure = False
             return delta
-        self._unsure = False
-        if samples[0 : len(samples) // 2 * 2 : 2] == samples[1::2]:
-            self._channels = 2
-            odd.append(Oddity("two_channels", f"{len(delta)} bytes, every sample twice"))
-            torn = len(delta) % 4
-            self._rest, delta = delta[len(delta) - torn :], delta[: len(delta) - torn]
-        return delta
+        if len(set(samples)) < _ENOUGH:
+            return delta
+        self._unsure, self._channels = False, 2
+        odd.append(Oddity("two_channels", f"{len(delta)} bytes, every sample twice"))
+        self._rest = self._half + self._rest
+        return samples[2 if half else 0 :].tobytes()
 
 
 def read_header(audio: bytes) -> Header | None:
-    """The WAV header that `audio` begins with; None: it is not whole, or of no codec of the API."""
+    """The WAV header that `audio` begins with; None: it is not whole, or there is none."""
     if audio[8:12] != b"WAVE":
         return None
     at, found = 12, None
@@ -107,9 +125,8 @@ def read_header(audio: bytes) -> Header | None:
             return found and found._replace(offset=at)
         if name == b"fmt " and at + 16 <= len(audio):
             tag, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", audio, at)
-            codec = _CODECS.get(tag)
-            if codec is None or not channels or not rate or (tag == 1 and bits != _PCM_BITS):
-                return None
-            found = Header(AudioFormat(codec, rate), channels, 0)
+            codec = _CODECS.get(tag, "")
+            known = channels and rate in RATES and bits == _BITS.get(codec)
+            found = Header(AudioFormat(codec, rate) if known else None, channels, 0)
         at += size + size % 2
     return None
