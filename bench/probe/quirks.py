@@ -287,6 +287,17 @@ _STARTED: Final = "input_audio_buffer.speech_started"
 _STOPPED: Final = "input_audio_buffer.speech_stopped"
 
 
+def greeting(tape: Tape) -> Sighting | None:
+    """The agent speaks first: a response before anybody could have asked for one."""
+    owed = (
+        f.at_ns for f in tape.frames
+        if (f.out and f.type == "response.create") or f.type == "input_audio_buffer.committed"
+    )  # fmt: skip
+    first_ns = min(owed, default=None)
+    created = tape.of("response.created")
+    return _first(f for f in created if first_ns is not None and f.at_ns < first_ns)
+
+
 def stray_speech_started(tape: Tape) -> Sighting | None:
     """speech_started of an item that nothing follows, though a response is completed after it."""
     ends = tape.of(_STOPPED, "input_audio_buffer.committed", f"{_INPUT_TRANSCRIPTION}.completed")
@@ -394,6 +405,7 @@ DETECTORS: Final[dict[str, Callable[[Tape], Sighting | None]]] = {
     "no_response_created": no_response_created,
     "repeated_response_created": repeated_response_created,
     "repeated_speech_stopped": repeated_speech_stopped,
+    "greeting": greeting,
     "stray_speech_started": stray_speech_started,
     "nameless_calls": nameless_calls,
     "idless_calls": idless_calls,

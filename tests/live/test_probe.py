@@ -17,6 +17,7 @@ from bench.errors import TargetError
 from bench.probe.line import Line
 from bench.probe.quirks import DETECTORS
 from bench.probe.run import probe
+from bench.probe.wishes import FORMATS
 from bench.protocol.codec import message_table
 from bench.protocol.dialects import DIALECTS
 from bench.protocol.upgrade import MOST_HOPS, Offer
@@ -26,7 +27,6 @@ from bench.reference.profile import Profile
 from bench.reference.server import _Reference, prepare
 from bench.reference.truth import TruthLog
 from bench.runs.job import Target
-from bench.voice.audio import AudioFormat
 
 pytestmark = pytest.mark.live
 
@@ -76,7 +76,11 @@ QUIRKS = {
     "unknown_types": "call",
     "nameless_calls": "tools",
     "idless_calls": "tools",
+    "greeting": "call",
 }
+UNMET = {"mute_shorthand", "semantic_unanswered", "auto_tools"}
+"""What only a client meets that leaves things open which this one always says: see
+tests/virtual/test_inworld_conduct.py."""
 # A server that does what it is asked to fills every wait: its quirk is not to.
 SWITCHED = dict.fromkeys(QUIRKS, 1.0) | {"filler": 0.0}
 FAILURES = {
@@ -121,7 +125,8 @@ async def probed(repertoire, behaviour, only=None, dialect="inworld", limit_s=LI
 
 
 async def all_probes():
-    repertoire = prepare(Profile(), str(CORPUS), [AudioFormat("audio/pcmu", 8_000)])
+    # Forty servers at once would each prepare the same sounds, and answer late.
+    repertoire = prepare(Profile(), str(CORPUS), FORMATS.values())
     works = {
         "plain": probed(repertoire, profile()),
         "openai": probed(repertoire, profile(), dialect="openai"),
@@ -203,7 +208,7 @@ def test_a_quirk_that_is_switched_on_is_found_and_no_other(results, quirk):
 
 
 def test_every_quirk_of_the_reference_has_a_detector_and_is_tried():
-    assert set(Quirks.__struct_fields__) == set(QUIRKS)
+    assert set(Quirks.__struct_fields__) - UNMET == set(QUIRKS)
     assert set(QUIRKS) <= set(DETECTORS)
     assert all(getattr(Quirks(), name) != value for name, value in SWITCHED.items())
 

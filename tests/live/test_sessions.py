@@ -114,7 +114,8 @@ def test_a_refused_upgrade_is_an_outcome_with_its_status_and_its_words(status, t
     with served(lambda _: None, process_request=refuse) as port:
         told = outcome(hold(port, tmp_path))
     assert told["outcome"] == "refused"
-    assert told["reason"] == f"HTTP {status}: no room here"
+    where = " at /v1/realtime" if status == 404 else ""
+    assert told["reason"] == f"HTTP {status}{where}: no room here"
 
 
 def test_nothing_listening_is_unreachable(tmp_path):
@@ -125,10 +126,12 @@ def test_nothing_listening_is_unreachable(tmp_path):
     assert "refused" in told["reason"].lower()
 
 
-def test_a_server_that_never_answers_the_upgrade_is_unreachable(tmp_path, monkeypatch):
+def test_a_server_that_never_answers_the_upgrade_lets_its_callers_wait(tmp_path, monkeypatch):
     monkeypatch.setattr(session_module, "CONNECT_TIMEOUT_NS", ms(400))
     with raw(lambda connection: connection.recv(1) and time.sleep(1.5)) as port:
-        assert outcome(hold(port, tmp_path))["outcome"] == "unreachable"
+        told = outcome(hold(port, tmp_path))
+    assert told["outcome"] == "timeout"
+    assert told["reason"].startswith("no WebSocket upgrade within")
 
 
 def test_a_server_that_is_no_websocket_refuses(tmp_path):
@@ -218,7 +221,7 @@ def test_unknown_types_fields_pings_and_untyped_frames_break_nothing_and_are_rec
     def handler(connection):
         connection.send(GREETING.replace('"session":', '"novelty":1,"session":'))
         connection.send('{"type":"brand.new.event","event_id":"e1"}')
-        connection.send('{"errorType":"SESSION_RESOURCES_EXHAUSTED"}')
+        connection.send('{"errorType":"SESSION_NOTICE"}')
         connection.send('{"type":"ping","timestamp":12}')
         connection.ping("are you there")
         converse(connection)
@@ -228,7 +231,7 @@ def test_unknown_types_fields_pings_and_untyped_frames_break_nothing_and_are_rec
     types = [row.type for row in rows]
     assert outcome(rows)["outcome"] == "finished"
     assert "brand.new.event" in types
-    assert "errorType:SESSION_RESOURCES_EXHAUSTED" in types
+    assert "errorType:SESSION_NOTICE" in types
     assert "ping" in types
     assert [row.detail for row in rows if row.type == "bench.unknown_fields"] == [
         '{"type":"session.created","fields":["novelty"]}'

@@ -456,7 +456,7 @@ def test_a_response_told_to_fail_says_so_in_place_of_its_reply():
     assert caller.types() == ["session.created", "response.created", "response.done"]
     done = caller.only(say.ResponseDone)
     assert (done.due_ns, done.message.response.status) == (ms(300), "failed")
-    assert done.message.response.reason == "server_error"
+    assert done.message.response.reason == "server_error: Told to fail."
 
 
 def test_a_session_told_to_close_in_mid_turn_says_nothing_more():
