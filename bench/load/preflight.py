@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import msgspec
+from msgspec import UNSET
 
 from bench.errors import TargetError
 from bench.load.health import Watch
@@ -23,6 +24,8 @@ from bench.load.session import Session, Start
 from bench.load.wire import Address, Wire, resolve
 from bench.plan.session import first_session
 from bench.protocol.dialects import session_url
+from bench.protocol.objects import AudioInput, SessionAudio, TurnDetection
+from bench.protocol.objects import Session as Wanted
 from bench.protocol.refusals import refusal_of
 from bench.runs.failure import Cause, session_cause
 from bench.runs.job import Job, credential
@@ -127,7 +130,7 @@ def _held(job: Job, address: Address) -> Preflight:
         rows, Levels(rows), Watch(), tally, lambda: None,  # type: ignore[arg-type]
     )  # fmt: skip
     _play(held)
-    return _found(rows, tally, address)
+    return _found(rows, tally, address, asked)
 
 
 def _play(session: Session) -> None:
@@ -148,7 +151,7 @@ def _play(session: Session) -> None:
     session.wire.shut()
 
 
-def _found(rows: list[Row], tally: _Tally, address: Address) -> Preflight:
+def _found(rows: list[Row], tally: _Tally, address: Address, asked: Wanted) -> Preflight:
     stages: dict[str, float] = {}
     settings: dict[str, Any] = {}
     notes = []
@@ -158,6 +161,8 @@ def _found(rows: list[Row], tally: _Tally, address: Address) -> Preflight:
             stages.setdefault(stage, round((row.at_ns - rows[0].at_ns) / NS_PER_MS, 3))
         if row.type == "bench.microphone":
             settings = msgspec.json.decode(row.detail or "{}")
+        elif row.type == "session.updated":
+            notes += lacking(asked, msgspec.json.decode(row.detail or "{}"))
         elif row.type == "bench.quirk":
             told = msgspec.json.decode(row.detail or "{}")
             notes.append(f"{told['quirk']}: {told['example']}")
@@ -169,6 +174,27 @@ def _found(rows: list[Row], tally: _Tally, address: Address) -> Preflight:
         outcome != "finished" and (known.final if known else outcome in _NO_TARGET)
     )
     return Preflight(outcome, reason, final, stages, settings, tuple(notes))
+
+
+def lacking(asked: Wanted, told: dict[str, Any]) -> list[str]:
+    """What the load needs of a session and was told that it does not have: VAD, tools, audio out.
+
+    What the server does not say is not held against it.
+    """
+    found = []
+    heard = (told.get("audio") or {}).get("input") or {}
+    audio = asked.audio.input if isinstance(asked.audio, SessionAudio) else UNSET
+    wanted = audio.turn_detection if isinstance(audio, AudioInput) else UNSET
+    if "turn_detection" in heard and isinstance(wanted, TurnDetection):
+        given = (heard["turn_detection"] or {}).get("type")
+        if given != wanted.type:
+            found.append(f"turn detection is {given or 'off'}, {wanted.type} was asked")
+    if isinstance(asked.tools, list) and asked.tools and told.get("tools", asked.tools) == []:
+        found.append(f"it has no tools, {len(asked.tools)} were given")
+    ways, had = asked.output_modalities, told.get("output_modalities")
+    if isinstance(had, list) and isinstance(ways, list) and not set(ways) & set(had):
+        found.append(f"it answers in {' and '.join(map(str, had))}, {' and '.join(ways)} was asked")
+    return found
 
 
 def _nothing_is_said(*_: object) -> Any:

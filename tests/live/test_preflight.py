@@ -10,7 +10,8 @@ import pytest
 from websockets.sync.server import serve
 
 from bench.cli.run import Options, job_of
-from bench.load.preflight import preflight
+from bench.load.preflight import lacking, preflight
+from bench.plan.session import session_object
 from bench.reference.certificate import tls_context
 
 pytestmark = pytest.mark.live
@@ -212,6 +213,37 @@ def test_a_target_that_takes_sessions_says_with_which_formats(fly):
     assert [*stages, found.stages["ready_ms"]] == sorted(found.stages.values())
     assert found.settings["input"] == {"type": "audio/pcm", "rate": 16_000}
     assert found.settings["assumed"] == []
+
+
+def test_what_the_load_needs_and_the_session_has_not_is_named(fly):
+    def unwilling(connection):
+        connection.send(json.dumps(CREATED))
+        connection.recv()
+        told = {"audio": {"input": {"turn_detection": None}}, "output_modalities": ["text"]}
+        connection.send(json.dumps({"type": "session.updated", "session": told}))
+        for _ in connection:
+            pass
+
+    with speaking(unwilling) as service:
+        found = fly(service.url)
+    assert found.outcome == "finished"
+    assert found.notes == ("turn detection is off, server_vad was asked",)
+    assert found.settings["assumed"] == ["input", "output"]
+
+
+def test_sessions_lack_what_they_were_told_not_to_have_and_no_more():
+    asked = session_object({
+        "turn_detection": {"type": "server_vad"}, "output_modalities": ["audio"],
+        "tools": [{"type": "function", "name": "look"}],
+    })  # fmt: skip
+    told = {"audio": {"input": {"turn_detection": {"type": "semantic_vad"}}}, "tools": [],
+            "output_modalities": ["text"]}  # fmt: skip
+    assert lacking(asked, told) == [
+        "turn detection is semantic_vad, server_vad was asked",
+        "it has no tools, 1 were given",
+        "it answers in text, audio was asked",
+    ]
+    assert lacking(asked, {}) == []
 
 
 @pytest.mark.parametrize("name", ["no such path", "bad key"])
