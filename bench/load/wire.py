@@ -62,6 +62,8 @@ MAX_MESSAGE = 16 << 20
 """Bytes of the largest message accepted: append payloads are capped at 15 MiB (OpenAI SDK), and a
 retrieved item carries its audio."""
 _NOT_FOUND = 404
+_OWN_CODES = 3000
+"""From here on a close code is the service's own, and says what its words may not."""
 _READ_SIZE = 1 << 18
 _TIMESTAMPNS = getattr(socket, "SO_TIMESTAMPNS", 35)
 _TIMESPEC = struct.Struct("qq")
@@ -486,6 +488,8 @@ class Wire:
         else:
             code = int(received.code)
             reason = received.reason or f"close code {code}"
+            if received.reason and code >= _OWN_CODES:
+                reason += f" (close code {code})"
             if not self._spoken_to:
                 reason += remedy(self._offer, reason, code)
             self._end("closed", reason, code)

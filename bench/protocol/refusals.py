@@ -2,8 +2,10 @@
 
 A refusal is known by its words: those of the HTTP answer to the upgrade, of an `error` message, of
 a close frame, of TLS or of the socket (`live.md` 1, 2, 7, 8, 13; RFC 9110, section 15). The table
-goes from the special to the general; the first line that matches counts. Redirects and subprotocols
-say their remedy themselves (`bench.protocol.upgrade`).
+goes from the special to the general; the first line that matches counts. What is no more than a
+limit or a failure of the moment comes early, for the words of a proxy or of a full service may name
+certificates, models and credentials as well. Redirects and subprotocols say their remedy themselves
+(`bench.protocol.upgrade`): theirs here is empty.
 
 *Final* is a refusal that another try cannot mend: every session would meet it. What is left may be
 a limit or an accident, and is worth another try.
@@ -34,6 +36,20 @@ OVERLOAD: Final = re.compile(
 """Words by which services say that they are full, in an ordinary error as well."""
 
 _TABLE: Final = (
+    _refusal(r"^HTTP 30\d to ", ""),
+    _refusal(
+        OVERLOAD.pattern
+        + r"|HTTP 429(?!.*(?:insufficient_quota|credit|billing))|HTTP 503|close code 1013",
+        "the target holds no more sessions for this account or address: lower --sessions, or have "
+        "its limit raised",
+        final=False,
+    ),
+    _refusal(
+        r"HTTP 5\d\d",
+        "the target, or a proxy before it, failed: look at its log, and try again",
+        final=False,
+    ),
+    _refusal(r"it may want a subprotocol: ", ""),
     _refusal(
         r"certificate|CERTIFICATE_VERIFY|self.signed|hostname mismatch|unknown ca",
         "the target's certificate is not trusted: name its CA in SSL_CERT_FILE, and the host in "
@@ -52,28 +68,17 @@ _TABLE: Final = (
         r"(?:unknown|invalid|unsupported|no such)[ _]model|model_not_found|close code 4000",
         "check the model: session.model of the scenario, or model= in the URL",
     ),
+    _refusal(r"HTTP 404", "check the path of the URL, and that --dialect is the target's"),
     _refusal(
         r"HTTP 40[13]|unauthori[sz]ed|forbidden|invalid_api_key|api key|credential|"
         r"authenticat|permission|close code 3000",
         "check the credential in the environment, and that --dialect is the target's",
     ),
-    _refusal(r"HTTP 404", "check the path of the URL, and that --dialect is the target's"),
     _refusal(
         r"HTTP (?:400|405|406|410|415|426)",
         "the target does not take a WebSocket of this kind there: check URL, query and --dialect",
     ),
     _refusal(r"HTTP 407", "a proxy on the way wants a credential of its own: go round it"),
-    _refusal(
-        OVERLOAD.pattern + r"|HTTP 429|HTTP 503",
-        "the target holds no more sessions for this account or address: lower --sessions, or have "
-        "its limit raised",
-        final=False,
-    ),
-    _refusal(
-        r"HTTP 5\d\d",
-        "the target, or a proxy before it, failed: look at its log, and try again",
-        final=False,
-    ),
     _refusal(
         r"HTTP 200|invalid (?:Upgrade|Connection|Sec-WebSocket)|did not receive a valid HTTP",
         "what answers there is no WebSocket server: check host, port and path",
@@ -93,12 +98,6 @@ _TABLE: Final = (
 def refusal_of(reason: str) -> Refusal | None:
     """What is known of a refusal by its words; None: nothing."""
     return next((one for one in _TABLE if one.words.search(reason)), None)
-
-
-def remedy_of(reason: str) -> str:
-    """What to do about a refusal, in a clause; "" where nothing is known of it."""
-    known = refusal_of(reason)
-    return "" if known is None else known.remedy
 
 
 def is_overload(text: str) -> bool:
