@@ -45,7 +45,7 @@ _TABLE: Final = (
         final=False,
     ),
     _refusal(
-        r"HTTP 5\d\d",
+        r"HTTP (?:408|5\d\d)",
         "the target, or a proxy before it, failed: look at its log, and try again",
         final=False,
     ),
@@ -79,6 +79,12 @@ _TABLE: Final = (
         "the target does not take a WebSocket of this kind there: check URL, query and --dialect",
     ),
     _refusal(r"HTTP 407", "a proxy on the way wants a credential of its own: go round it"),
+    _refusal(
+        r"connection closed while reading HTTP status line",
+        "what takes connections there ends them unanswered: look at its log, and check host and "
+        "port",
+        final=False,
+    ),
     _refusal(
         r"HTTP 200|invalid (?:Upgrade|Connection|Sec-WebSocket)|did not receive a valid HTTP",
         "what answers there is no WebSocket server: check host, port and path",

@@ -53,11 +53,13 @@ class Door:
                 self.calls += 1
                 connection.settimeout(3)
                 with suppress(OSError):  # TLS that fails, a caller that is gone
-                    self._hold(connection)
+                    if self._context is None:
+                        self._hold(connection)
+                    else:
+                        with self._context.wrap_socket(connection, server_side=True) as secured:
+                            self._hold(secured)
 
     def _hold(self, connection):
-        if self._context is not None:
-            connection = self._context.wrap_socket(connection, server_side=True)
         request = b""
         while b"\r\n\r\n" not in request:
             piece = connection.recv(4096)
@@ -155,6 +157,7 @@ UPDATED = text({
 })  # fmt: skip
 BAD_KEY = error("invalid_api_key", "Incorrect API key provided.")
 NO_MODEL = error("model_not_found", "The model 'gpt-none' does not exist.")
+OTHER_KEY = b"GET / HTTP/1.1\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
 DENIED = text({"error": {"code": 7, "message": "PERMISSION_DENIED: invalid credential"}})
 
 
@@ -234,6 +237,10 @@ REFUSING = {
                                         ("7", "PERMISSION_DENIED", "check the credential")),
     "quota": (upgraded(error("insufficient_quota", "You exceeded your current quota.")),
               ("insufficient_quota", "billing")),
+    "quota, at the upgrade": (http("429 Too Many Requests", body="insufficient_quota"),
+                              ("HTTP 429", "insufficient_quota", "billing")),
+    "another's accept": (lambda connection, _: upgrade(connection, OTHER_KEY),
+                         ("invalid Sec-WebSocket-Accept", "no WebSocket server")),
     "settings refused": (upgraded(CREATED, Heard(), error("zebra_crossing", "No zebras here.")),
                          ("zebra_crossing", "No zebras here.")),
     "400, a subprotocol is wanted": (http("400 Bad Request", body="subprotocol realtime required"),
@@ -265,6 +272,13 @@ LOADED = {
     "503": (http("503 Service Unavailable"), "HTTP 503"),
     "503, words": (http("503 Service Unavailable", body="upstream: TLS error: CERTIFICATE_VERIFY"),
                    "HTTP 503"),
+    "408": (http("408 Request Timeout"), "HTTP 408"),
+    "no answer to the upgrade": (lambda connection, _: connection.shutdown(socket.SHUT_WR),
+                                 "connection closed"),
+    "exhausted, without a type": (
+        upgraded(text({"error": {"code": 8, "message": "RESOURCE_EXHAUSTED: try later"}})),
+        "RESOURCE_EXHAUSTED",
+    ),
     "at capacity": (upgraded(error("server_error", "We are at capacity.")), "at capacity"),
     "at capacity, of a model": (
         upgraded(error("server_error", "This model is not supported now: at capacity.")),
@@ -290,10 +304,29 @@ def test_what_a_run_may_be_about_is_not_final(play, word, door, job):
     need_target(job(server.port))
 
 
-def test_a_certificate_that_nobody_trusts(door, job):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
-    server = door(http("200 OK"), context)
+@pytest.fixture
+def signed(tmp_path, monkeypatch):
+    """TLS for a host, signed by an authority that is trusted, or not."""
+
+    def made(host, *, trusted):
+        authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert(host).configure_cert(context)
+        if trusted:
+            authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+            monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+        return context
+
+    return made
+
+
+def test_a_certificate_that_is_trusted_is_none_to_stop_at(door, job, signed):
+    server = door(upgraded(CREATED, Heard(), UPDATED), signed("127.0.0.1", trusted=True))
+    assert preflight(job(server.port, "wss")).outcome == "finished"
+
+
+@pytest.mark.parametrize(("host", "trusted"), [("127.0.0.1", False), ("other.example", True)])
+def test_a_certificate_that_is_not_trusted_or_of_another_host(host, trusted, door, job, signed):
+    server = door(http("200 OK"), signed(host, trusted=trusted))
     is_final(
         preflight(job(server.port, "wss")),
         f"127.0.0.1:{server.port}",
