@@ -31,7 +31,7 @@ from bench.probe.run import estimate
 from bench.probe.sittings import sittings_for
 from bench.protocol.upgrade import make_offer
 from bench.reference.profile import load_profile
-from bench.runs.folder import RunFolder, fault
+from bench.runs.folder import PREFLIGHT, RunFolder, fault
 from bench.runs.job import (
     Job,
     credential,
@@ -177,8 +177,7 @@ def _flight_line(flight: Preflight) -> str:
 def _refused(flight: Preflight) -> dict[str, Any]:
     """The fault of a run whose target takes nobody."""
     assert flight.cause is not None  # noqa: S101 - final is only what failed
-    remedy = flight.cause.remedy or "mend that, and run again"
-    return fault("preflight", f"before the load, {flight.cause.text}", remedy)
+    return fault(PREFLIGHT, f"before the load, {flight.cause.text}", "mend that, and run again")
 
 
 def job_of(options: Options) -> Job:

@@ -38,7 +38,7 @@ from bench.probe.tape import (
 )
 from bench.protocol.client import ClientMessage, SessionUpdate
 from bench.protocol.codec import encode
-from bench.protocol.refusals import remedy_of
+from bench.protocol.refusals import refusal_of
 from bench.protocol.upgrade import Offer, remedy
 from bench.voice.audio import PCM16_24K, AudioFormat, ms
 from bench.voice.microphone import Microphone, Recording
@@ -136,8 +136,8 @@ class Line:
             self._url, self._headers, compress=compress, offer=self._offer
         )
         if self.link.status != UPGRADED:
-            known = remedy_of(self.link.status)
-            todo = f"; {known}" if known else ""
+            known = refusal_of(self.link.status)
+            todo = f"; {known.remedy}" if known and known.remedy else ""
             raise Gone(f"the upgrade was refused: {self.link.status}{todo}")
         self._tasks.append(asyncio.create_task(self._read()))
 

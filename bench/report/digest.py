@@ -33,6 +33,7 @@ from bench.report.tables import (
     why,
 )
 from bench.report.words import capital, count, plain, quantity, seconds
+from bench.runs.folder import PREFLIGHT
 
 FILE_NAME: Final = "summary.md"
 LIMIT: Final = 1_000_000
@@ -47,6 +48,7 @@ _MEANS: Final = {
     "invalid": "The figures gate nothing: the runner was unfit, not the target. It is safe to run "
     "this again, perhaps elsewhere.",
 }
+_TURNED_AWAY: Final = "No load was put on it. Running it again as it is will not mend that."
 _BLOCKS: Final = "▁▂▃▄▅▆▇█"
 _GAP: Final = "·"
 _MOST_RULES: Final = 50
@@ -78,11 +80,13 @@ def digest(run: Run, limit: int = LIMIT) -> str:
 def _head(run: Run) -> Iterator[str]:
     verdict = str(run.verdict.get("verdict") or "inconclusive")
     target = (run.about.get("target") or {}).get("name") or "an unnamed target"
-    mark = _MARKS.get(verdict, "")
+    mark, means = _MARKS.get(verdict, ""), _MEANS.get(verdict, "")
+    if any(rule["rule"] == PREFLIGHT for rule in broken_rules(run)):
+        means = _TURNED_AWAY
     name = run.about.get("name") or run.name
     yield f"## {mark} {verdict.upper()}: {inert(name)} against {inert(target)}"
     yield ""
-    yield f"**{inert(why(run))}** {_MEANS.get(verdict, '')}".rstrip()
+    yield f"**{inert(why(run))}** {means}".rstrip()
     yield ""
     shown = (run.verdict.get("reasons") or [""])[0]
     for cause in run.verdict.get("causes") or ():

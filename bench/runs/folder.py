@@ -33,6 +33,8 @@ from bench.runs.machine import read_quota
 FORMAT = 1
 SCRIPT = "script"
 """The rule of the fault that is the user's own."""
+PREFLIGHT = "preflight"
+"""The rule of the fault that is the target's: it takes no session, whatever the load."""
 _VERSIONS_OF = ("locust", "gevent", "websockets", "msgspec", "numpy", "pandas", "pyarrow")
 
 

@@ -122,6 +122,7 @@ CASES = {
     "no_response_created": [created(), output_item("r2")],
     "repeated_response_created": [created(), created("r2"), created()],
     "repeated_speech_stopped": [STARTED, STOPPED, STOPPED],
+    "greeting": [created("r0"), {"type": "input_audio_buffer.committed"}, created("r2")],
     "stray_speech_started": [STARTED, STOPPED, started("u2"), done()],
     "nameless_calls": [created(), output_item(type="function_call", call_id="c1"), unnamed(CALL)],
     "idless_calls": [created(), output_item(type="function_call", name="get_weather")],
