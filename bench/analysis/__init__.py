@@ -25,7 +25,7 @@ improved without running again. The way of the data, one module a step::
     peers       turns that nobody came to, told by those that were lived
     stages      what the wait is made of, one after the other
     turns       all of it as one row per attempted turn, a column per instant
-    readiness   who was let in, who waited in vain, the load that was held
+    readiness   waits of those who were not let in, and how many were on their way
     evidence    a run as rules see it
     pace        rules on time: what every worker did in every second
     trouble     turns that a bad second touched, set aside

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.quantile import Sample
-from bench.analysis.sessions import ALLOWANCE_NS, IMPATIENT, span
+from bench.analysis.sessions import ALLOWANCE_NS, IMPATIENT, IN_ORDER, span
 from bench.analysis.tables import ALWAYS, NEVER, Ints, integers
 from bench.plan.metrics import Metric
 
@@ -38,7 +38,7 @@ def session_sample(metric: Metric, sessions: pd.DataFrame) -> Sample:
         waits = missing.to_numpy(bool) & (begin != NEVER)
         waits &= ~sessions["outcome"].isin(_OURS).to_numpy()
         ended = integers(sessions["ended_ns"], NEVER)
-        turned_away = ~sessions["outcome"].isin(IMPATIENT).to_numpy()
+        turned_away = ~sessions["outcome"].isin([*IMPATIENT, *IN_ORDER]).to_numpy()
         values[waits] = np.where(turned_away, np.inf, (ended - begin) / 1e6)[waits]
     known = ~np.isnan(values)
     return Sample(values[known], waits[known], np.arange(int(known.sum())))

@@ -29,8 +29,8 @@ IN_ORDER: Final = ("finished", "drained", "lost")
 """Outcomes after which turns not yet attempted are no attempts: the run itself ended there."""
 WHOLE: Final = ("finished", "drained")
 """Outcomes of sessions whose end was seen: what is missing in them did not come."""
-IMPATIENT: Final = ("timeout", "silent", *IN_ORDER)
-"""Outcomes of sessions that the target did not end: they waited, and the wait came to no end."""
+IMPATIENT: Final = ("timeout", "silent")
+"""Outcomes of sessions that gave up before they were ready: their wait came to no end."""
 ALLOWANCE_NS: Final = 1_000_000_000
 """How long any session may take to become ready without being called slow."""
 
@@ -129,10 +129,8 @@ def _waits_in_vain(sessions: pd.DataFrame) -> tuple[NDArray[np.object_], Flags]:
     until = integers(sessions["opened_ns"].fillna(sessions["ended_ns"]), ALWAYS)
     wait = np.where((begin == NEVER) | (until == ALWAYS), 0, until - begin)
     longest = max(ALLOWANCE_NS, int(wait[ready].max(initial=0)))
-    outcome = sessions["outcome"]
-    gave_up = outcome.isin(IMPATIENT) & ~outcome.isin(IN_ORDER)
-    cut = outcome.isin(IN_ORDER).to_numpy() & (wait > longest)
-    return awaited, ~ready & (gave_up.to_numpy(bool) | cut)
+    gave_up, ended = (sessions["outcome"].isin(few).to_numpy() for few in (IMPATIENT, IN_ORDER))
+    return awaited, ~ready & (gave_up | (ended & (wait > longest)))
 
 
 def span(plan: dict[str, Any]) -> tuple[int, int]:

@@ -83,8 +83,8 @@ class Meter:
         self._at_ns: int | None = None
 
     def read(self, word: dict[str, Any]) -> None:
-        """Take in one progress line: `start_ns`, `now_ns`, and `open` of each of `workers`."""
-        now, held = word["now_ns"], sum(w["open"] + w.get("waiting", 0) for w in word["workers"])
+        """Take in one progress line: `start_ns`, `now_ns`; of each worker `open`, `waiting`."""
+        now, held = word["now_ns"], sum(w["open"] + w["waiting"] for w in word["workers"])
         since = word["start_ns"] if self._at_ns is None else self._at_ns
         self.minutes += max(held, self._open) * max(0, now - since) / _NS_PER_MINUTE
         self._open, self._at_ns = held, now

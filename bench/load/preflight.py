@@ -9,9 +9,8 @@ may be the very thing that a run is to show.
 import os
 import select
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from time import monotonic_ns
-from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -53,9 +52,9 @@ class Preflight(NamedTuple):
     outcome: str
     reason: str
     final: bool
-    stages: Mapping[str, float] = MappingProxyType({})
-    settings: Mapping[str, Any] = MappingProxyType({})
-    notes: tuple[str, ...] = ()
+    stages: dict[str, float]
+    settings: dict[str, Any]
+    notes: tuple[str, ...]
 
     @property
     def cause(self) -> Cause | None:
@@ -66,7 +65,7 @@ class Preflight(NamedTuple):
 
     def told(self) -> dict[str, Any]:
         """As run.json has it."""
-        return {**self._asdict(), "stages": dict(self.stages), "settings": dict(self.settings)}
+        return self._asdict()
 
 
 class _Rows(list[Row]):
@@ -99,7 +98,7 @@ def preflight(job: Job) -> Preflight:
     try:
         addresses = resolve(job.target.url)
     except TargetError as error:
-        return Preflight("unreachable", str(error), final=True)
+        return Preflight("unreachable", str(error), final=True, stages={}, settings={}, notes=())
     found = _held(job, addresses[0])
     for address in addresses[1:]:
         if found.outcome != "unreachable":

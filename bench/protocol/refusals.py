@@ -35,6 +35,11 @@ OVERLOAD: Final = re.compile(
 )
 """Words by which services say that they are full, in an ordinary error as well."""
 
+CALLERS_WAIT: Final = (
+    "the target lets callers wait: lower --sessions, or raise how many it holds at once"
+)
+"""What to do about a target that turns nobody away and lets not everybody in."""
+
 _TABLE: Final = (
     _refusal(r"^HTTP 30\d to ", ""),
     _refusal(
@@ -95,7 +100,7 @@ _TABLE: Final = (
     ),
     _refusal(
         r"^no (?:TCP|TLS|WebSocket)",
-        "the target lets callers wait: lower --sessions, or raise how many it holds at once",
+        CALLERS_WAIT,
         final=False,
     ),
 )

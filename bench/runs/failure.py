@@ -8,7 +8,7 @@ before the load.
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from bench.protocol.refusals import refusal_of
+from bench.protocol.refusals import CALLERS_WAIT, refusal_of
 
 _SESSIONS: Final = {
     "refused": "refused",
@@ -37,13 +37,14 @@ _TURNS: Final = {
 _REMEDIES: Final = {
     "refused": "compare what it says with [session] of the scenario, and with --dialect",
     "silent": "is this the right service, and does it take session.update?",
-    "timeout": "the target lets callers wait: lower --sessions, or raise how many it holds at once",
-    "waiting": "the target lets callers wait: lower --sessions, or raise how many it holds at once",
+    "timeout": CALLERS_WAIT,
+    "waiting": CALLERS_WAIT,
     "closed": "look at the target's own log for why it closed",
     "broken": "look at the target's own log, and for a proxy that ends long connections",
-    "malformed": "is this the right service? if so, look at its log for what it sent",
-    "binary": "is this the right service? if so, look at its log for what it sent",
-    "too_big": "is this the right service? if so, look at its log for what it sent",
+    **dict.fromkeys(
+        ("malformed", "binary", "too_big"),
+        "is this the right service? if so, look at its log for what it sent",
+    ),
     "stalled": "the target stopped reading: look at its load",
     "missed": "look at the VAD's threshold, and at how loud the corpus is",
     "late": "the target is too slow at this load, or caller.answer_timeout too short",
