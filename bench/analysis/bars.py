@@ -93,9 +93,9 @@ def _answered(
     """The event of each turn's effect; of several with its stamp the last, which none precedes."""
     has = (turns[f"{cause}_ns"].notna() & turns[f"{effect}_ns"].notna()).to_numpy(bool)
     asked = turns[has & ~_before(turns, cause, effect).to_numpy(bool)]
-    rows = events[is_type(events, kind)]
+    rows = is_type(events, kind)
     stamps = pd.DataFrame(
-        {"session": rows["session"], "at_ns": rows["at_ns"], "row": rows["row"]}
+        {name: events[name].to_numpy()[rows] for name in ("session", "at_ns", "row")}
     ).drop_duplicates(["session", "at_ns"], keep="last")
     effects = pd.DataFrame(
         {

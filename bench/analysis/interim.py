@@ -36,7 +36,7 @@ from bench.analysis.filtered import of_turns
 from bench.analysis.judge import weigh_run
 from bench.analysis.pipeline import analyse
 from bench.analysis.ruling import Ruling
-from bench.analysis.tables import NEVER, read_table
+from bench.analysis.tables import NEVER, plain_strings, read_table
 from bench.analysis.trouble import lives
 from bench.plan.gates import Gate, parse_gate
 from bench.plan.metrics import METRICS
@@ -78,6 +78,7 @@ def is_final(gate: Gate) -> bool:
     return gate.statistic == ("max" if upper(gate) else "min")
 
 
+@plain_strings
 def look_at(folder: Path, window_ns: int, now_ns: int, scratch: Path) -> Look:
     """Judge the run in `folder` as it is known at `now_ns`.
 

@@ -24,7 +24,7 @@ from bench.analysis.pipeline import write_json
 from bench.analysis.quantile import proportion
 from bench.analysis.ruling import Row, Rows, Ruling, rule_gate
 from bench.analysis.summary import FORMAT
-from bench.analysis.tables import read_events, read_health, read_table
+from bench.analysis.tables import plain_strings, read_events, read_health, read_table
 from bench.analysis.trouble import lives
 from bench.analysis.validity import check_run, shortfall
 from bench.errors import RunFolderError, UsageError
@@ -48,6 +48,7 @@ _OTHER_LENGTH: Final[Row] = {
 }
 
 
+@plain_strings
 def judge_run(
     folder: Path, gates: Sequence[Gate], baseline: Path | None, *, allow: bool = False
 ) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from bench.analysis.outcomes import unreached
 from bench.analysis.sessions import sessions_table
 from bench.analysis.slowness import slowed
 from bench.analysis.summary import Measured, remark_rows, summarise
-from bench.analysis.tables import read_events, read_health
+from bench.analysis.tables import plain_strings, read_events, read_health
 from bench.analysis.trouble import set_aside
 from bench.analysis.turns import turns_table
 from bench.analysis.validity import remarks
@@ -25,6 +25,7 @@ from bench.plan.gates import parse_gate
 from bench.runs.folder import RunFolder, replace_file
 
 
+@plain_strings
 def analyse(folder: Path) -> None:
     """Write sessions.parquet, turns.parquet and summary.json of the run in `folder`.
 

@@ -29,6 +29,7 @@ exact binomial on the effective number too.
 between sessions of the share of samples below the quantile: as cheap as sorting once.
 """
 
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -149,13 +150,28 @@ def _widened(
     if interval[0] is None or interval[1] is None:
         return interval
     count = max(1, int(effective + 1e-9))
-    # The smallest rank that is at or beyond the quantile with 95 %, and its mirror image below.
-    above = int(stats.binom.ppf(CONFIDENCE, count, q)) + 1
-    below = count - int(stats.binom.ppf(CONFIDENCE, count, 1 - q))
+    below, above = _ranks(count, q)
     n = len(values)
     high = np.inf if above > count else float(values[min(n, -(-above * n // count)) - 1])
     low = -np.inf if below < 1 else float(values[max(1, below * n // count) - 1])
     return min(interval[0], low), max(interval[1], high)
+
+
+@cache
+def _ranks(count: int, q: float) -> tuple[int, int]:
+    """The smallest rank that is at or beyond the quantile with 95 %, after its mirror image."""
+    below = count - int(stats.binom.ppf(CONFIDENCE, count, 1 - q))
+    return below, int(stats.binom.ppf(CONFIDENCE, count, q)) + 1
+
+
+@cache
+def _tail(sessions: int) -> float:
+    """Which share of values drawn from so many sessions lies beyond either end of the middle 95 %.
+
+    Less than 2.5 %, as Student's distribution is: the draws know no more than the sessions do.
+    """
+    reach = np.sqrt(sessions / (sessions - 1)) * stats.t.ppf(0.5 + CONFIDENCE / 2, sessions - 1)
+    return float(stats.norm.cdf(-reach))
 
 
 def _interval(drawn: Floats, sessions: int) -> tuple[float | None, float | None]:
@@ -163,8 +179,7 @@ def _interval(drawn: Floats, sessions: int) -> tuple[float | None, float | None]
     drawn = np.sort(drawn)
     if not len(drawn):
         return None, None
-    reach = np.sqrt(sessions / (sessions - 1)) * stats.t.ppf(0.5 + CONFIDENCE / 2, sessions - 1)
-    edge = float(stats.norm.cdf(-reach)) * (len(drawn) - 1)
+    edge = _tail(sessions) * (len(drawn) - 1)
     return float(drawn[int(np.floor(edge))]), float(drawn[int(np.ceil(len(drawn) - 1 - edge))])
 
 

@@ -136,8 +136,10 @@ def turns_table(events: pd.DataFrame, sessions: pd.DataFrame, run: dict[str, Any
     turns["as_of_ns"] = turns["begin_ns"]
     # Typed before they meet: a missing instant would turn a column of them into floats.
     scenario = (run.get("scenario") or {}).get("effective") or {}
-    missing = like_their_peers(next_turns(sessions, turns), turns, scenario)
-    table = pd.concat([_tidy(turns, plan), _tidy(missing, plan)])
+    table, missing = _tidy(turns, plan), next_turns(sessions, turns)
+    if len(missing):
+        missing = like_their_peers(missing, turns, scenario)
+        table = pd.concat([table, _tidy(missing, plan)])
     return Told(
         table.sort_values(["session", "turn"], kind="stable", ignore_index=True),
         disturbances(events, aside, said, ear, replies, deltas, spans),

@@ -20,6 +20,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
 from bench import __version__
+from bench.analysis.tables import plain_strings
 from bench.errors import RunFolderError
 from bench.report import provenance, tables
 from bench.report.ageing import ageing
@@ -57,6 +58,7 @@ QUESTIONS: Final = (
 )  # fmt: skip
 
 
+@plain_strings
 def write_report(folder: Path) -> Path:
     """Write `report.html` into the run folder and return its path.
 

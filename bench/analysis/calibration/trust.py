@@ -31,7 +31,7 @@ from bench.analysis.calibration.truth import (
 )
 from bench.analysis.pipeline import write_json
 from bench.analysis.sessions import sessions_table
-from bench.analysis.tables import EVENTS, read_events, read_health
+from bench.analysis.tables import EVENTS, plain_strings, read_events, read_health
 from bench.errors import RunFolderError
 from bench.runs.folder import RunFolder
 
@@ -67,6 +67,7 @@ class HarnessError(NamedTuple):
     metrics: dict[str, MetricError]
 
 
+@plain_strings
 def calibrate_run(folder: Path, verdict: dict[str, Any], *, sessions: int, truth: str) -> Result:
     """The result of a sealed and judged run against the embedded reference server.
 
