@@ -45,16 +45,25 @@ class OutputAudio:
         self._unsure = True
         self._header = self._rest = self._half = b""
         self._item_id = ""
+        self._plain = False
 
     def state(self, stated: AudioFormat) -> None:
         """The server says that it is in this format."""
         if stated != self._stated:
             self._stated = self.format = stated
-            self._channels, self._unsure = 1, True
+            self._channels, self._unsure, self._plain = 1, True, False
             self._header = self._rest = self._half = b""
 
     def take(self, item_id: str, delta: bytes, odd: list[Oddity]) -> bytes:
         """The samples of a delta, one channel of them; what was odd is added to `odd`."""
+        if self._plain and item_id == self._item_id and not len(delta) & 1 and delta[:4] != _RIFF:
+            return delta  # as nearly all are; none waits for the rest of another
+        delta = self._mended(item_id, delta, odd)
+        sure = not (self._unsure or self._header or self._rest)
+        self._plain = sure and self._channels == 1 and self.format.type == "audio/pcm"
+        return delta
+
+    def _mended(self, item_id: str, delta: bytes, odd: list[Oddity]) -> bytes:
         if item_id != self._item_id:
             self._item_id = item_id
             self._header = self._rest = self._half = b""
