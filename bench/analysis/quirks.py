@@ -52,6 +52,7 @@ _ABOUT: Final = {
     "error_string": "errors that are a string",
     "integer_code": "errors whose code is a number",
     "untyped_error": "errors without a type",
+    "missing_ids": "messages of a response that do not say which",
     "odd_deltas": "audio deltas that tear a sample: the rest of it is in the next",
     "wav_header": "audio deltas that begin with a WAV header, which is taken off",
     "unread_header": "audio deltas with a WAV header of a format that the API has not",

@@ -229,6 +229,8 @@ class Session:
             return
         if text.binary:
             self._odd.append(Oddity("binary_frames", type_of(message)))
+        if self._odd and isinstance(message, server.OutputMessage):
+            self._conversation.place(message)
         self._record(message, text)
         if self._odd:
             self._bear(text.at_ns)

@@ -32,6 +32,7 @@ from bench.probe.tape import (
     error_code,
     format_at,
     ga,
+    placed,
     read_frame,
     refused,
     table,
@@ -185,7 +186,7 @@ class Line:
             self._news.set()
 
     def _note(self, at_ns: int, text: str | bytes) -> None:
-        self.frames.append(read_frame(at_ns, text))
+        self.frames.append(placed(read_frame(at_ns, text), self.frames))
         self._deaf = 0
         self._news.set()
 

@@ -422,6 +422,7 @@ DETECTORS: Final[dict[str, Callable[[Tape], Sighting | None]]] = {
             "error_string",
             "integer_code",
             "untyped_error",
+            "missing_ids",
         )
     },
 }

@@ -10,7 +10,7 @@ computed from tapes, so what a set of recorded frames says can be proved without
 What it refuses to know: sockets, clocks, and what a finding is called.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple, get_args
 
 import msgspec
@@ -152,6 +152,21 @@ def read_frame(at_ns: int, data: str | bytes) -> Frame:
     if binary:
         odd.append(Oddity("binary_frames", kind))
     return Frame(at_ns, out=False, type=kind, body=body, nbytes=len(data), odd=tuple(odd))
+
+
+def placed(frame: Frame, before: Sequence[Frame]) -> Frame:
+    """A frame of a response that does not say which, with the names of the last that began."""
+    if all(one.quirk != "missing_ids" for one in frame.odd):
+        return frame
+    named: dict[str, Any] = {}
+    for earlier in before:
+        response = table(earlier.body, "response").get("id") or earlier.body.get("response_id")
+        item = table(earlier.body, "item").get("id")
+        if response and response != named.get("response_id"):
+            named = {"response_id": response}
+        if item and "response_id" in earlier.body:
+            named["item_id"] = item
+    return frame._replace(body={**named, **frame.body})
 
 
 def table(value: Any, *names: str) -> dict[str, Any]:

@@ -168,6 +168,7 @@ def _drop_nulls(table: dict[str, Any], prefix: str) -> None:
 
 
 _MENDINGS = 16
+_UNNAMED = re.compile(r"missing required field `(?P<name>response_id|item_id)`$")
 _PLACE = re.compile(r" - at `\$\.(?P<path>[^`\[]+)")
 
 
@@ -180,6 +181,12 @@ def _mended(text: bytes | str, odd: list[Oddity]) -> ServerMessage | UnknownMess
             return _server.decode(encode(whole))  # `convert` would read all types anew
         except (msgspec.ValidationError, RecursionError) as error:
             refusal = error
+        if unnamed := _UNNAMED.search(str(refusal)):
+            if not whole["type"].startswith("response."):
+                break
+            whole[unnamed["name"]] = ""  # the session knows which is under way
+            odd.append(Oddity("missing_ids", whole["type"]))
+            continue
         place = _PLACE.search(str(refusal))
         if place is None or place["path"] == "type":
             break

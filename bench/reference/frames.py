@@ -79,12 +79,19 @@ def _untype_error(whole: dict[str, Any]) -> None:
         del whole["type"]
 
 
+def _drop_ids(whole: dict[str, Any]) -> None:
+    if whole["type"].startswith("response."):
+        whole.pop("response_id", None)
+        whole.pop("item_id", None)
+
+
 _GRPC_INVALID: Final = 3
 _CHANGES: Final[dict[str, Callable[[dict[str, Any]], None]]] = {
     "loose_base64": _loosen,
     "float_positions": _unround,
     "error_string": _say_error,
     "integer_code": _number_code,
+    "missing_ids": _drop_ids,
     # The last: the others look at the type.
     "untyped_error": _untype_error,
 }

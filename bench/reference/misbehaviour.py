@@ -47,6 +47,7 @@ HABITS: Final = (
     "error_string",
     "integer_code",
     "untyped_error",
+    "missing_ids",
     "no_session_updated",
     "updated_as_created",
     "late_session_created",
@@ -74,6 +75,7 @@ BEYOND: Final = (
     "error_string",
     "integer_code",
     "untyped_error",
+    "missing_ids",
     "unknown_types",
     "nameless_calls",
     "idless_calls",
@@ -138,6 +140,8 @@ class Quirks(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The code of an error is a number."""
     untyped_error: Rate = 0.0
     """An error has no `type`."""
+    missing_ids: Rate = 0.0
+    """What is part of a response names neither the response nor its item."""
     no_session_updated: Rate = 0.0
     """session.update changes the session and is never acknowledged."""
     updated_as_created: Rate = 0.0

@@ -6,7 +6,8 @@ An agent is told what its server said, and when; it answers whether what the cal
 been answered whole. The answer is *owed* from the end of a turn (or from the caller's own asking)
 until a response begins, *open* until that response ends. Servers may leave out any of the messages
 of the input buffer, so none of them is needed: the first that comes counts. A response begins with
-the first message that names it, be that response.created or not, and once.
+the first message that names it, be that response.created or not, and once. What names none is of
+the one that began last.
 
 A speech_started that nothing follows must not be waited for. It is of the caller's speech only
 while that may still be unanswered: not after a response that began when all had been said has
@@ -32,6 +33,11 @@ from bench.voice.directions import Call
 HEARS_NS = 3 * NS_PER_S
 """So long after the caller's last word a slow detector, far away, may still say that it began."""
 
+_OF_ITEM = (
+    server.PartMessage,
+    server.ResponseFunctionCallArgumentsDelta,
+    server.ResponseFunctionCallArgumentsDone,
+)
 UNFINISHED = ("failed", "incomplete")
 """Statuses of a response that its server did not bring to its end."""
 
@@ -50,6 +56,8 @@ class Agent:
         self.progress_ns = 0
         self.turned_away_ns: int | None = None
         self._begun: set[str] = set()
+        self._latest = ""
+        self._items: dict[str, str] = {}  # by response, the last that was announced
         self._began_ns = 0
         self._hearing: set[str] = set()
         self._taken: set[str] = set()
@@ -130,6 +138,12 @@ class Agent:
         """Whether this audio is to be heard at all."""
         return bool(message.delta) and message.response_id not in self._silenced
 
+    def place(self, message: server.OutputMessage) -> None:
+        """Name the response and the item of a message that names none: the last that began."""
+        message.response_id = message.response_id or self._latest
+        if isinstance(message, _OF_ITEM) and not message.item_id:
+            message.item_id = self._items.get(message.response_id) or f"of {message.response_id}"
+
     # ── what its server says ─────────────────────────────────────────────────────────────────
 
     def receive(self, message: Any, at_ns: int) -> None:
@@ -166,6 +180,7 @@ class Agent:
         if response_id in self._begun:
             return
         self._begun.add(response_id)
+        self._latest = response_id
         self._began_ns = at_ns
         self._owed = False
         self.turned_away_ns = None
@@ -210,6 +225,8 @@ class Agent:
         self, message: server.ResponseOutputItemAdded | server.ResponseOutputItemDone, at_ns: int
     ) -> None:
         self._on_output(message, at_ns)
+        if isinstance(message.item.id, str):
+            self._items[message.response_id] = message.item.id
         self._called(message.response_id, message.item, message.output_index)
 
     def _on_arguments(self, message: server.ResponseFunctionCallArgumentsDone, at_ns: int) -> None:

@@ -233,6 +233,10 @@ class Conversation:
             self._ends_ns = self._ends()
         self._play(at_ns)
 
+    def place(self, message: server.OutputMessage) -> None:
+        """Name the response of a message that names none. Call it before `receive`."""
+        self._agent.place(message)
+
     def poll(self, now_ns: int) -> list[Outgoing | Note]:
         """All that is due at or before `now_ns`, in order; due instants never run backwards."""
         if self.outcome is None:

@@ -66,6 +66,7 @@ QUIRKS = {
     "error_string": "settings",
     "integer_code": "settings",
     "untyped_error": "settings",
+    "missing_ids": "call",
     "no_session_updated": "call",
     "updated_as_created": "call",
     "late_session_created": "call",

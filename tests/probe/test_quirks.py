@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bench.probe.quirks import DETECTORS, quirk_rows
 from bench.probe.replies import replies
-from bench.probe.tape import BINARY, NOT_JSON, Frame, Link, Tape, read_frame
+from bench.probe.tape import BINARY, NOT_JSON, Frame, Link, Tape, placed, read_frame
 from bench.protocol.codec import message_table
 from bench.voice.conversation import UNGREETED_NS
 from tests.probe.tapes import (
@@ -138,6 +138,7 @@ WIRES = {
     "error_string": '{"type":"error","error":"No."}',
     "integer_code": '{"type":"error","error":{"code":7,"message":"No."}}',
     "untyped_error": '{"error":{"code":"c","message":"No."}}',
+    "missing_ids": '{"type":"response.output_text.delta","delta":"hm"}',
 }
 ASKED = {
     "refuse_g711": [mu_law(PCM)],
@@ -308,3 +309,19 @@ def test_any_frames_at_all_have_rows(recorded):
     rows = list(quirk_rows([Tape("call", frames)]))
     assert [row.name for row in rows] == list(DETECTORS)
     assert {row.state for row in rows} <= {"seen", "not seen"}
+
+
+def test_what_names_no_response_is_of_the_last_that_began():
+    frames = []
+    for at, body in enumerate((
+        {"type": "response.created", "response": {"id": "r1"}},
+        {"type": "response.created", "response": {"id": "r2"}},
+        {"type": "response.output_item.added", "item": {"id": "i2", "type": "message"}},
+        {"type": "response.output_text.delta", "delta": "hm"},
+    )):  # fmt: skip
+        frames.append(placed(read_frame(at, json.dumps(body)), frames))
+    assert [frame.body.get("response_id") for frame in frames] == [None, None, "r2", "r2"]
+    assert frames[-1].body["item_id"] == "i2"
+    named = read_frame(9, json.dumps({"type": "response.output_item.added", "response_id": "r1",
+                                      "item": {"id": "i1"}}))  # fmt: skip
+    assert placed(named, frames) is named

@@ -353,3 +353,14 @@ def test_any_bytes_leave_oddities_total(data):
             continue
         if not isinstance(message, UnknownMessage):
             assert isinstance(oddities(wire, message, []), list)
+
+
+def test_what_is_part_of_a_response_may_leave_its_names_out_and_nothing_else_may():
+    odd = []
+    message = decode_server('{"type":"response.output_audio.delta","delta":"AAAA"}', odd)
+    assert (message.response_id, message.item_id, message.delta) == ("", "", b"\0\0\0")
+    assert {one.quirk for one in odd} == {"missing_ids"}
+    kind = "conversation.item.input_audio_transcription.completed"
+    unknown = decode_server(f'{{"type":"{kind}","transcript":"hello"}}', [])
+    assert isinstance(unknown, UnknownMessage)
+    assert "item_id" in unknown.reason

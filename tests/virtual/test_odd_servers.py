@@ -99,6 +99,13 @@ def test_ten_turns_with_an_odd_server_have_the_figures_of_the_clean_one(told, qu
     pd.testing.assert_frame_equal(turns[kept], expected[kept], check_exact=True)
 
 
+def test_calls_that_do_not_say_whose_they_are_are_answered_and_timed_all_the_same(told):
+    clean, odd = told("tool_call"), told("tool_call", "missing_ids")
+    expected, turns = since_opened(*clean[:2]), since_opened(*odd[:2])
+    assert turns["tool_answer_latency"].notna().all()
+    pd.testing.assert_frame_equal(turns, expected, check_exact=True)
+
+
 @pytest.mark.parametrize("quirk", ODD)
 def test_the_run_names_the_quirk_with_count_and_example_and_no_other(told, quirk):
     script = SCRIPTS.get(quirk, "turn_taking")
