@@ -157,6 +157,45 @@ class Conversation:
     did, once that has ended the session.
     """
 
+    # CPython reads the attributes of an object more slowly once it has more than thirty.
+    __slots__ = (
+        "_acknowledges",
+        "_agent",
+        "_aside_ids",
+        "_asked",
+        "_awaited_ns",
+        "_began_ns",
+        "_create_id",
+        "_direction",
+        "_early",
+        "_effective",
+        "_ends_ns",
+        "_gives",
+        "_manners",
+        "_microphone",
+        "_name",
+        "_opened_ns",
+        "_out",
+        "_overloads",
+        "_pending",
+        "_playout",
+        "_record",
+        "_said_until_ns",
+        "_script",
+        "_sent",
+        "_sent_id",
+        "_sent_until_ns",
+        "_spoken_ns",
+        "_turn",
+        "_updated_ns",
+        "_winding_down",
+        "fault",
+        "outcome",
+        "output_audio",
+        "over_ns",
+        "reason",
+    )
+
     def __init__(
         self,
         script: Play | Iterator[Direction],
