@@ -21,6 +21,7 @@ _REPAIRED: Final = {
     "garbage_base64": "taken for empty: their audio is in no figure",
     "float_positions": "rounded",
     "invalid_utf8": "what is no letter is replaced",
+    "missing_ids": "they are taken to be of the response that began last",
     "no_session_updated": "when the session was ready is not known, and no figure",
     "updated_as_created": "when the session was ready is not known, and no figure",
     "no_response_created": "figures that begin or end with it are absent",

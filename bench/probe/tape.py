@@ -158,15 +158,13 @@ def placed(frame: Frame, before: Sequence[Frame]) -> Frame:
     """A frame of a response that does not say which, with the names of the last that began."""
     if all(one.quirk != "missing_ids" for one in frame.odd):
         return frame
-    named: dict[str, Any] = {}
-    for earlier in before:
-        response = table(earlier.body, "response").get("id") or earlier.body.get("response_id")
-        item = table(earlier.body, "item").get("id")
-        if response and response != named.get("response_id"):
-            named = {"response_id": response}
-        if item and "response_id" in earlier.body:
-            named["item_id"] = item
-    return frame._replace(body={**named, **frame.body})
+    for earlier in reversed(before):
+        began = table(earlier.body, "response").get("id")
+        if response := began or earlier.body.get("response_id"):
+            item = earlier.body.get("item_id") or table(earlier.body, "item").get("id")
+            named = {"response_id": response, **({"item_id": item} if item else {})}
+            return frame._replace(body={**named, **frame.body})
+    return frame
 
 
 def table(value: Any, *names: str) -> dict[str, Any]:

@@ -103,6 +103,7 @@ def test_calls_that_do_not_say_whose_they_are_are_answered_and_timed_all_the_sam
     clean, odd = told("tool_call"), told("tool_call", "missing_ids")
     expected, turns = since_opened(*clean[:2]), since_opened(*odd[:2])
     assert turns["tool_answer_latency"].notna().all()
+    assert any("of the response that began last" in one for one in odd[2]["remarks"])
     pd.testing.assert_frame_equal(turns, expected, check_exact=True)
 
 
