@@ -30,6 +30,7 @@ from bench.reference.admission import INWORLD_PATH, Refused, admit
 from bench.reference.behaviour import Behaviour
 from bench.reference.board import Board
 from bench.reference.call import ids_of
+from bench.reference.capacity import Capacity
 from bench.reference.profile import Profile
 from bench.reference.repertoire import Repertoire
 from bench.reference.schedule import Close
@@ -283,6 +284,7 @@ class World:
         self.time = VirtualTime()
         self.refusals = []  # lines of the truth log
         self._board, self._account = Board(), Account(profile.limits)
+        self.capacity = Capacity(profile.capacity)
         self.open = []
         self._upgrades = count()
         self._slots, self._queue = slots, deque()
@@ -324,12 +326,14 @@ class World:
     def left(self, call):
         """A call is over."""
         self.open.remove(call)
+        if call.server is not None:
+            self.capacity.leave()
         if self._queue and call.server is not None:
             self._queue.popleft().let_in()
 
     def queues(self, link):
         """Whether this link waits for its upgrade: until another session has left."""
-        held = sum(call.server is not None for call in self.open)
+        held = self.capacity.open_sessions
         waits = self._slots is not None and held >= self._slots
         if waits:
             self._queue.append(link)
@@ -338,7 +342,7 @@ class World:
     def admit(self, call):
         """The server's verdict on an upgrade; where it goes on, the call's server side begins."""
         number = next(self._upgrades)
-        others = sum(one.server is not None for one in self.open)
+        others = self.capacity.open_sessions
         verdict = admit(call.path, None, self.profile, number=number, open_sessions=others)
         if isinstance(verdict, Refused):
             self.refusals.append(truth.TurnedAway(number, self.now_ns, verdict.status))
@@ -346,8 +350,9 @@ class World:
         call.server = Behaviour(
             self.profile, self.repertoire, number=number, dialect=verdict.dialect,
             model=verdict.model, board=self._board, account=self._account,
-            over_limit=verdict.over_limit,
+            capacity=self.capacity, over_limit=verdict.over_limit,
         )  # fmt: skip
+        self.capacity.enter()
         call.server.open(self.now_ns)
         return verdict
 

@@ -28,6 +28,7 @@ from bench.protocol.objects import ErrorDetail, ServerSession
 from bench.reference.accent import accent_of
 from bench.reference.account import Account
 from bench.reference.board import Board
+from bench.reference.capacity import Capacity
 from bench.reference.composing import Composing
 from bench.reference.conversing import Conversing
 from bench.reference.draws import Draws
@@ -67,8 +68,9 @@ class Behaviour:
     """The server side of session number `number`; the number and the seed decide every draw.
 
     `dialect` is `inworld` or `openai`; `model` is what the URL asked for, if it did; `opened_s` is
-    the wall clock in epoch seconds, for `expires_at` and pings. `board` and `account` are what the
-    sessions of one server share; `over_limit`: it is one session too many, let in to be told so.
+    the wall clock in epoch seconds, for `expires_at` and pings. `board`, `account` and `capacity`
+    are what the sessions of one server share; `over_limit`: it is one session too many, let in to
+    be told so.
     `frame` makes of a message what goes over the wire: text, or bytes for a binary frame.
     """
 
@@ -83,6 +85,7 @@ class Behaviour:
         opened_s: int = 0,
         board: Board | None = None,
         account: Account | None = None,
+        capacity: Capacity | None = None,
         over_limit: bool = False,
     ) -> None:
         name = f"{profile.seed}x{number}"
@@ -95,6 +98,7 @@ class Behaviour:
         self._opened_s, self._opened_ns = opened_s, 0
         self._hears_from_ns = 0
         board = board or Board()
+        capacity = capacity or Capacity(profile.capacity)
         self._habits = habits = frozenset(
             habit for habit in HABITS if draws.happens(habit, getattr(profile.quirks, habit))
         )
@@ -117,7 +121,9 @@ class Behaviour:
         history = History(thirds="g711_truncate_thirds" in habits)
         idling = Idling(schedule, settings)
         self._responding = responding = Responding(
-            Composing(name, number, profile, repertoire, draws, settings, history, habits, board),
+            Composing(
+                name, number, profile, repertoire, draws, settings, history, habits, board, capacity
+            ),
             Telling(schedule, history, settings),
             schedule,
             settings,
@@ -270,7 +276,9 @@ class Behaviour:
     ) -> None:
         """Too much of something, shown as the profile says."""
         how = self._limits.breach
-        if how == "close":
+        if how == "at_capacity":
+            self._schedule.say(overload(), "limits")
+        elif how == "close":
             self._schedule.say(Close(TRY_AGAIN_LATER, text), "limits")
         elif how == "errortype":
             self._schedule.say(EXHAUSTED, "limits")

@@ -25,6 +25,7 @@ from bench.reference.account import Account
 from bench.reference.admission import Admitted
 from bench.reference.behaviour import Behaviour
 from bench.reference.board import Board
+from bench.reference.capacity import Capacity
 from bench.reference.fitness import Fitness
 from bench.reference.preparation import Preparation
 from bench.reference.profile import Profile
@@ -47,6 +48,7 @@ class Call:
         fitness: Fitness,
         board: Board,
         account: Account,
+        capacity: Capacity,
     ) -> None:
         self._connection = connection
         self._preparation = preparation
@@ -67,6 +69,7 @@ class Call:
             opened_s=int(time()),
             board=board,
             account=account,
+            capacity=capacity,
             over_limit=admitted.over_limit,
         )
         self._key = admitted.key or self._behaviour.session_id

@@ -5,7 +5,8 @@ Theory of operation
 With t0 the instant of its cause (the commit, or `response.create`):
 
 * `response.created` at t0 + created;
-* the first delta at t0 + first delta (+ history · items), never before `response.created`;
+* the first delta at t0 + first delta (+ history · items), never before `response.created`; where
+  the server's capacity has slots (`bench.reference.capacity`), counted from when it has one;
 * a tool call's arguments at t0 + their own first, likewise;
 * further outputs begin a stagger after the one before them, so that their deltas interleave;
 * an output ends with its last delta, and the response with its last output.
@@ -26,6 +27,7 @@ from bench.reference.answer import (
 )
 from bench.reference.board import Board
 from bench.reference.calling import calls_of
+from bench.reference.capacity import Capacity
 from bench.reference.draws import Draws
 from bench.reference.formats import audio_format
 from bench.reference.history import History
@@ -46,7 +48,7 @@ from bench.reference.wording import Wanted, wanted_by
 from bench.voice.audio import NS_PER_MS, AudioFormat, ms
 
 if TYPE_CHECKING:
-    from bench.reference.spread import Rate
+    from bench.reference.spread import Rate, Spread
 
 _FILLER_MS: Final = 400
 _PADDING_NS: Final = ms(10)
@@ -66,6 +68,7 @@ class Composing:
         history: History,
         habits: frozenset[str],
         board: Board,
+        capacity: Capacity,
     ) -> None:
         self._ids = ids
         self._session = number
@@ -76,6 +79,7 @@ class Composing:
         self._history = history
         self._habits = habits
         self._board = board
+        self._capacity = capacity
         self._number = 0
 
     def compose(self, params: ResponseParams, now_ns: int, *, to_speech: bool) -> Answer:
@@ -135,13 +139,14 @@ class Composing:
             fresh=self._history.is_users_turn,
         )
         scripts: list[Script] = []
+        begin_ns = self._begin_ns(n, now_ns)
         if called.speaks:
-            first = self._draws.ns("first_delta_ms", profile.response.first_delta_ms, n)
-            opening = opening_of(created_ns, now_ns + first + self._burden_ns)
+            first = self._think_ns("first_delta_ms", profile.response.first_delta_ms, n)
+            opening = opening_of(created_ns, begin_ns + first + self._burden_ns)
             scripts.append(self._message(n, wanted, fmt, now_ns, created_ns, opening, limit, leak))
         else:
-            first = self._draws.ns("tool_first_ms", profile.tools.first_ms, n)
-            opening = opening_of(created_ns, now_ns + first + self._burden_ns)
+            first = self._think_ns("tool_first_ms", profile.tools.first_ms, n)
+            opening = opening_of(created_ns, begin_ns + first + self._burden_ns)
         for number, call in enumerate(called.calls):
             if number or called.speaks:
                 opening = opening_of(
@@ -149,6 +154,17 @@ class Composing:
                 )
             scripts.append(call_script(profile.tools, opening, call, limit))
         return scripts
+
+    def _begin_ns(self, n: int, now_ns: int) -> int:
+        """When the work on response `n` begins: once it has a slot, and later by the wear."""
+        service_ns = 0
+        if self._profile.capacity.slots:
+            service_ns = self._think_ns("service_ms", self._profile.capacity.service_ms, n)
+        return self._capacity.begin(now_ns, service_ns) + self._capacity.wear_ns(now_ns)
+
+    def _think_ns(self, name: str, spread: "Spread", n: int) -> int:
+        """A time that the work takes, by the state that the server is in."""
+        return round(self._draws.ns(name, spread, n) * self._capacity.slowdown)
 
     @property
     def _burden_ns(self) -> int:
@@ -181,7 +197,10 @@ class Composing:
             filler=hum(fmt, _FILLER_MS) if filler_ns is not None else b"",
             padding_ns=_PADDING_NS if padded else 0,
         )
-        return spoken_script(self._profile.response, self._draws, n, opening, spoken, filler_ns)
+        response, capacity = self._profile.response, self._capacity
+        length_ns = spoken.format.duration_ns(spoken.nbytes)
+        pace = capacity.pace(opening.first_ns, response.pace, length_ns) / capacity.slowdown
+        return spoken_script(response, self._draws, n, opening, spoken, filler_ns, pace)
 
     def _filler_ns(self, n: int, now_ns: int, created_ns: int, opening: Opening) -> int | None:
         """When to say "hmm", if the answer is not there by then."""

@@ -116,7 +116,33 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     session_s: Annotated[float, Meta(ge=0, le=86_400)] = 0.0
     sessions: Annotated[int, Meta(ge=0)] = 0
     packets_per_second: Annotated[int, Meta(ge=0)] = 0
-    breach: Literal["429", "error", "errortype", "close"] = "429"
+    breach: Literal["429", "error", "errortype", "close", "at_capacity"] = "429"
+
+
+class CapacityProfile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the server can carry; 0 is without limit. How many sessions it takes is in `Limits`.
+
+    slots:             responses generated at once; others wait, in order
+    service_ms:        how long a response holds its slot
+    pace_slots:        replies spoken at once at full pace; more of them share it
+    wear_ms:           what every response adds to the delay of each later one
+    wear_heals_s:      and the time constant with which that fades; 0: never
+    collapse_sessions: with more of them open the service collapses: all that it does takes
+                       `collapse_factor` times as long, until no more than `recover_sessions` are
+    """
+
+    slots: Annotated[int, Meta(ge=0, le=100_000)] = 0
+    service_ms: Spread = 1_000.0
+    pace_slots: Annotated[int, Meta(ge=0, le=100_000)] = 0
+    wear_ms: Ms = 0.0
+    wear_heals_s: Annotated[float, Meta(ge=0, le=86_400)] = 0.0
+    collapse_sessions: Annotated[int, Meta(ge=0)] = 0
+    recover_sessions: Annotated[int, Meta(ge=0)] = 0
+    collapse_factor: Annotated[float, Meta(ge=1, le=1000)] = 4.0
+
+    def __post_init__(self) -> None:
+        if self.recover_sessions > self.collapse_sessions:
+            raise ValueError("recover_sessions is above collapse_sessions")
 
 
 class Profile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -131,6 +157,7 @@ class Profile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     tools: ToolsProfile = ToolsProfile()
     transcription: TranscriptionProfile = TranscriptionProfile()
     limits: Limits = Limits()
+    capacity: CapacityProfile = CapacityProfile()
     quirks: Quirks = Quirks()
     failures: Failures = Failures()
 

@@ -37,15 +37,16 @@ def spoken_script(
     opening: Opening,
     spoken: Speech,
     filler_ns: int | None,
+    pace: float,
 ) -> Script:
-    """Speech `n` in deltas of the set size, its words spread evenly over them."""
+    """Speech `n` in deltas of the set size at a pace, its words spread evenly over them."""
     filler, voice = len(spoken.filler), spoken.silence + len(spoken.reply.audio)
     said = min(spoken.nbytes - filler, voice)
     text = words(spoken.reply.text)
     kept = text[: len(text) * said // voice]
     size = spoken.format.nbytes(ms(profile.delta_ms))
     steps = -(-said // size)
-    due = _audio_instants(profile, draws, n, opening.first_ns, steps)
+    due = _audio_instants(profile, draws, n, opening.first_ns, steps, pace)
     deltas = [
         Delta(due[k], _share(kept, k, steps), filler + min((k + 1) * size, said))
         for k in range(steps)
@@ -96,10 +97,10 @@ def _share(text: tuple[str, ...], step: int, steps: int) -> tuple[str, ...]:
 
 
 def _audio_instants(
-    profile: ResponseProfile, draws: Draws, n: int, first_ns: int, count: int
+    profile: ResponseProfile, draws: Draws, n: int, first_ns: int, count: int, pace: float
 ) -> tuple[int, ...]:
     """When each of `count` audio deltas is due."""
-    spacing = ms(profile.delta_ms) / profile.pace
+    spacing = ms(profile.delta_ms) / pace
     jitter = draws.generator("jitter_ms", n)
     due, latest = [first_ns], first_ns
     for k in range(1, count):

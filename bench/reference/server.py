@@ -40,6 +40,7 @@ from bench.reference.account import Account
 from bench.reference.admission import INWORLD_PATH, SUBPROTOCOL, Admitted, Refused, admit
 from bench.reference.board import Board
 from bench.reference.call import Call
+from bench.reference.capacity import Capacity
 from bench.reference.doorway import Doorway
 from bench.reference.fitness import Fitness, Summary
 from bench.reference.preparation import Preparation
@@ -68,7 +69,7 @@ class _Reference:
         self._board = Board()
         self._account = Account(profile.limits)
         self._admitted: WeakKeyDictionary[ServerConnection, Admitted] = WeakKeyDictionary()
-        self._open = 0
+        self._capacity = Capacity(profile.capacity)
         self._number = 0
 
     def upgrade(self, connection: ServerConnection, request: Request) -> Response | None:
@@ -79,7 +80,7 @@ class _Reference:
             self._profile,
             offered=_subprotocols(request),
             number=self._number,
-            open_sessions=self._open,
+            open_sessions=self._capacity.open_sessions,
         )
         self._number += 1
         if isinstance(verdict, Refused):
@@ -91,9 +92,10 @@ class _Reference:
 
     async def session(self, connection: ServerConnection) -> None:
         """One session from upgrade to end."""
-        self._open += 1
+        self._capacity.enter()
         self.fitness.sessions += 1
-        self.fitness.peak_sessions = max(self.fitness.peak_sessions, self._open)
+        opened = self._capacity.open_sessions
+        self.fitness.peak_sessions = max(self.fitness.peak_sessions, opened)
         try:
             await Call(
                 connection,
@@ -104,9 +106,10 @@ class _Reference:
                 self.fitness,
                 self._board,
                 self._account,
+                self._capacity,
             ).run()
         finally:
-            self._open -= 1
+            self._capacity.leave()
 
     def close(self) -> None:
         """Begin nothing new."""
@@ -121,7 +124,7 @@ class _Reference:
             deadline = max(deadline + _PROBE_S, loop.time())
             await asyncio.sleep(deadline - loop.time())
             lag_ns = round((loop.time() - deadline) * 1e9)
-            self.fitness.lagged(lag_ns, open_sessions=self._open)
+            self.fitness.lagged(lag_ns, open_sessions=self._capacity.open_sessions)
 
     async def tick(self) -> None:
         """Write the log and read the CPU clock, once a second."""
@@ -129,7 +132,8 @@ class _Reference:
         while True:
             await asyncio.sleep(_TICK_S)
             wall_now, cpu_now = monotonic_ns(), process_time_ns()
-            self.fitness.watch(cpu_now - cpu, wall_now - wall, open_sessions=self._open)
+            opened = self._capacity.open_sessions
+            self.fitness.watch(cpu_now - cpu, wall_now - wall, open_sessions=opened)
             wall, cpu = wall_now, cpu_now
             self._truth.flush()
 

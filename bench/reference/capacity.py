@@ -1,0 +1,98 @@
+"""The capacity that the sessions of one server share: generation slots, and what load does to it.
+
+Theory of operation
+-------------------
+*Slots*: responses wait for one of `slots` in the order in which they were asked for, and hold it
+for their service time: the queue M/G/c, where callers ask as in M. When one begins is settled as
+soon as it is asked for, from the service times of those before it; so one that is cut keeps its
+slot, as a batch under way does. *Pace*: with more than `pace_slots` replies being spoken, the next
+one is spoken so much more slowly. *Wear*: every response makes later ones slower, and time heals
+that. *Collapse*: with too many sessions open the service becomes slow, and stays so until far fewer
+are (a metastable failure).
+
+Pure: told the time, which never goes back by more than the order of messages within one instant.
+"""
+
+import heapq
+from collections import deque
+from math import exp
+
+from bench.reference.profile import CapacityProfile
+from bench.voice.audio import NS_PER_MS, NS_PER_S
+
+
+class Capacity:
+    """The capacity of one server. `open_sessions` are those that are let in."""
+
+    def __init__(self, profile: CapacityProfile) -> None:
+        self.open_sessions = 0
+        self.collapsed = False
+        self._profile = profile
+        self._free_ns = [0] * profile.slots
+        self._starts_ns: deque[int] = deque()
+        self._spoken_ns: list[int] = []
+        self._wear = 0.0
+        self._worn_ns = 0
+
+    def enter(self) -> None:
+        """One more session is open."""
+        self._hold(self.open_sessions + 1)
+
+    def leave(self) -> None:
+        """One session less is open."""
+        self._hold(self.open_sessions - 1)
+
+    def _hold(self, sessions: int) -> None:
+        profile, self.open_sessions = self._profile, sessions
+        if profile.collapse_sessions and sessions > profile.collapse_sessions:
+            self.collapsed = True
+        elif sessions <= profile.recover_sessions:
+            self.collapsed = False
+
+    @property
+    def slowdown(self) -> float:
+        """By how much every service time and think time is longer now."""
+        return self._profile.collapse_factor if self.collapsed else 1.0
+
+    def begin(self, now_ns: int, service_ns: int) -> int:
+        """When the response that is asked for now gets its slot, to hold it for `service_ns`."""
+        if not self._free_ns:
+            return now_ns
+        start_ns = max(now_ns, self._free_ns[0])
+        heapq.heapreplace(self._free_ns, start_ns + service_ns)
+        self._starts_ns.append(start_ns)
+        return start_ns
+
+    def wear_ns(self, now_ns: int) -> int:
+        """What the responses before have added to the delay of this one."""
+        profile = self._profile
+        if not profile.wear_ms:
+            return 0
+        if profile.wear_heals_s:
+            since = max(0, now_ns - self._worn_ns) / NS_PER_S
+            self._wear *= exp(-since / profile.wear_heals_s)
+        self._worn_ns, before = now_ns, self._wear
+        self._wear += 1.0
+        return round(before * profile.wear_ms * NS_PER_MS)
+
+    def pace(self, first_ns: int, pace: float, speech_ns: int) -> float:
+        """The pace of a reply of so much speech whose first audio is due then, `pace` at the most.
+
+        Those that are being spoken at that instant share the pace, as far as `pace_slots` carry.
+        """
+        if not self._profile.pace_slots:
+            return pace
+        self._spoken_ns = [end_ns for end_ns in self._spoken_ns if end_ns > first_ns]
+        shared = pace * min(1.0, self._profile.pace_slots / (len(self._spoken_ns) + 1))
+        self._spoken_ns.append(first_ns + round(speech_ns / shared))
+        return shared
+
+    def running(self, now_ns: int) -> int:
+        """Responses that hold a slot."""
+        return sum(free_ns > now_ns for free_ns in self._free_ns)
+
+    def waiting(self, now_ns: int) -> int:
+        """Responses that wait for one."""
+        while self._starts_ns and self._starts_ns[0] <= now_ns:
+            self._starts_ns.popleft()
+        return len(self._starts_ns)
