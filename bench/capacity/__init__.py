@@ -1,0 +1,1 @@
+"""How many sessions a target holds: the document that says so, and what is planned from it."""

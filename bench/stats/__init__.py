@@ -1,0 +1,1 @@
+"""Models and estimators on arrays: numpy and scipy, no pandas; arrays in, intervals out."""
