@@ -15,13 +15,17 @@ are not JSON and are refused when written.
 import math
 import os
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
 from bench.errors import UsageError
 from bench.runs.folder import replace_file
+
+if TYPE_CHECKING:  # numpy and scipy are slow to import, and no reader needs them
+    from bench.stats.interval import Interval
+    from bench.stats.scalability import Scalability
 
 FORMAT: Final = 1
 NAME: Final = "capacity.json"
@@ -308,6 +312,24 @@ def write_capacity(path: Path, result: CapacityResult) -> None:
     except UsageError as error:
         raise ValueError(str(error)) from None
     replace_file(path, text)
+
+
+def bounds_of(interval: "Interval") -> Bounds:
+    """An interval as the document has it: an end that is infinite is null."""
+    value, low, high = (end if math.isfinite(end) else None for end in interval)
+    return Bounds(value=value, low=low, high=high)
+
+
+def scalability_facts(fitted: "Scalability") -> ScalabilityFacts:
+    """A fitted scalability law as the document has it."""
+    return ScalabilityFacts(
+        rate=bounds_of(fitted.rate),
+        contention=bounds_of(fitted.contention),
+        coherency=bounds_of(fitted.coherency),
+        peak=None if fitted.peak is None else bounds_of(fitted.peak),
+        refusal=fitted.refusal,
+        loads=fitted.loads,
+    )
 
 
 def _checked(document: Any, name: str) -> CapacityResult:

@@ -10,9 +10,11 @@ from bench.capacity.document import (
     Bounds,
     CapacityResult,
     read_capacity,
+    scalability_facts,
     write_capacity,
 )
 from bench.errors import UsageError
+from bench.stats.scalability import fit_scalability
 from tests.capacity.found import capacity_result, plain, probe, tier
 
 
@@ -154,3 +156,23 @@ def test_bounds_hold_whole_numbers_and_fractions(file):
     document["workload"]["session_s"] = {"value": 190, "low": 180, "high": 200.5}
     found = read_capacity(written(file, document)).workload.session_s
     assert found == Bounds(value=190.0, low=180.0, high=200.5)
+
+
+def test_a_fitted_law_is_kept_with_its_peak_or_with_why_there_is_none(file):
+    loads = [1.0, 4, 8, 16, 24, 32, 48, 64]
+    for last, seen in ((8, True), (5, False)):
+        rates = [0.1 * n / (1 + 0.01 * (n - 1) + 0.0008 * n * (n - 1)) for n in loads[:last]]
+        fitted = fit_scalability(loads[:last], rates)
+        write_capacity(file, capacity_result(scalability=scalability_facts(fitted)))
+        kept = read_capacity(file).scalability
+        assert (kept.peak is not None) == seen
+        assert (kept.refusal == "") == seen
+        assert kept.contention.value == pytest.approx(0.01)
+        assert kept.loads == last
+
+
+def test_an_end_without_a_number_is_null(file):
+    fitted = fit_scalability([1.0, 2, 3, 4], [0.1, 0.14, 0.31, 0.2])
+    assert fitted.contention.high == math.inf
+    write_capacity(file, capacity_result(scalability=scalability_facts(fitted)))
+    assert read_capacity(file).scalability.contention.high is None
