@@ -23,7 +23,7 @@ from bench.corpus.decode import load_utterances
 from bench.corpus.manifest import load_corpus
 from bench.load.casting import Casting
 from bench.load.session import Start
-from bench.plan.arrivals import arrivals
+from bench.plan.arrivals import arrivals, departures
 from bench.plan.gates import parse_gate
 from bench.protocol.dialects import session_url
 from bench.reference.admission import INWORLD_PATH
@@ -101,12 +101,17 @@ class Load:
         self._casting = Casting(job, _utterances(corpus, PCM16_24K), folder.path.name)
         self._end_ns = job.scenario.load.warmup + job.scenario.load.duration
         self._faults = []
+        steps = job.scenario.load.steps
+        self._departures = departures(job.scenario.load) if steps else []
+        self._held_by_slot = {}
 
     def play(self):
         """Play the schedule and the drain; write what workers and server write."""
         world, load = self.world, self._job.scenario.load
         for slot, at_ns in enumerate(self._schedule):
             world.time.later(at_ns, self._start, slot, at_ns)
+        for slot, at_ns in enumerate(self._departures):
+            world.time.later(at_ns, self._depart, slot)
         world.run(self._end_ns)
         if not self._faults:
             world.time.later(self._end_ns, self._drain)
@@ -125,19 +130,28 @@ class Load:
         for call in tuple(self.world.open):
             call.wind_down()
 
+    def _depart(self, slot):
+        """The steps of the load have no place for this slot any more."""
+        call = self._held_by_slot.get(slot)
+        if call in self.world.open:
+            call.wind_down()
+
+    def _gone(self, slot):
+        return bool(self._departures) and self.world.now_ns >= self._departures[slot]
+
     def _start(self, slot, scheduled_ns):
         """The next session of a slot; handshakes of a worker keep their distance."""
         now_ns, worker = self.world.now_ns, slot % self._workers
         scenario = self._job.scenario
         at_ns = max(now_ns, self._handshake_ns[worker] + round(NS_PER_S / scenario.load.connects))
         self._handshake_ns[worker] = at_ns
-        if at_ns >= self._end_ns:
+        if at_ns >= self._end_ns or self._gone(slot):
             return
         number = self._started[worker] * self._workers + worker
         self._started[worker] += 1
         lap = self._laps[slot] = self._laps.get(slot, -1) + 1
         role, dialect = self._casting.role(number, slot, lap), self._job.target.dialect
-        self.world.add(
+        self._held_by_slot[slot] = self.world.add(
             Call(
                 self.world,
                 Start(
@@ -171,7 +185,12 @@ class Load:
         mine = [call for call in self.world.calls if call.start.worker == worker and call.ended_ns]
         held = sum(call.ready_ns is not None and call.ready_ns <= at_ns < call.ended_ns
                    for call in mine)  # fmt: skip
-        due = sum(at <= at_ns for at in self._schedule[worker :: self._workers])
+        slots = range(worker, len(self._schedule), self._workers)
+        due = sum(
+            self._schedule[slot] <= at_ns
+            and not (self._departures and self._departures[slot] <= at_ns)
+            for slot in slots
+        )
         closed = self._job.scenario.load.sessions is not None and at_ns < self._end_ns
         return (due if closed else held), held
 

@@ -206,7 +206,7 @@ class Conductor:
         folder.update(
             processes=self._processes,
             plan={
-                "sessions": load.sessions if self._owned else None,
+                "sessions": load.sessions if self._owned and not load.steps else None,
                 "scheduled": None,
                 "start_ns": start_ns,
                 "measured_from_ns": measured_ns if self._owned else start_ns,

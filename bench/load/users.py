@@ -57,7 +57,7 @@ class RealtimeUser(User):  # type: ignore[misc]  # Locust is untyped here
             if failures:
                 gevent.sleep(backoff_ns(failures, slot) / NS_PER_S)
             lap += 1
-            due_ns = worker.next_ns()
+            due_ns = worker.next_ns(slot)
         while True:
             gevent.sleep(3600)
 

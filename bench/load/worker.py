@@ -27,7 +27,7 @@ from bench.load.levels import Levels
 from bench.load.loop import Loop
 from bench.load.session import Session, Start
 from bench.load.wire import Address, Stamping, Wire, resolve
-from bench.plan.arrivals import arrivals
+from bench.plan.arrivals import arrivals, departures
 from bench.protocol.dialects import session_url
 from bench.runs.folder import RunFolder, fault, script_fault
 from bench.runs.job import Job, credential, input_formats
@@ -82,6 +82,8 @@ class Worker:
             self._formats[fmt] = self._load(fmt)
         self._casting = Casting(job, self._utterances, folder.path.name)
         self._schedule = arrivals(job.scenario.load, job.scenario.seeds.arrivals)
+        self._departures = departures(job.scenario.load) if job.scenario.load.steps else []
+        self._held: dict[int, Session] = {}
         self._log = Log(folder.logs / f"worker-{index}.log")
         self._levels = Levels(self._log)
         self._health = Health(index, read_quota())
@@ -121,9 +123,15 @@ class Worker:
             return self._start_ns + self._schedule[slot]
         return None
 
-    def next_ns(self) -> int | None:
+    def next_ns(self, slot: int) -> int | None:
         """When the next session of a slot is due, the last having ended now; None: never."""
-        return None if self.open_load else monotonic_ns()
+        return None if self.open_load or self._gone(slot) else monotonic_ns()
+
+    def _gone(self, slot: int) -> bool:
+        """Whether the steps of the load have no place for this slot any more."""
+        if not self._departures:
+            return False
+        return monotonic_ns() >= self._start_ns + self._departures[slot]
 
     @property
     def open_load(self) -> bool:
@@ -137,8 +145,11 @@ class Worker:
             return 0
         if not self._owned:
             return self._slots
-        mine = self._schedule[self.index :: self.workers]
-        due = sum(self._start_ns + at <= monotonic_ns() for at in mine)
+        mine = range(self.index, len(self._schedule), self.workers)
+        due = sum(
+            self._start_ns + self._schedule[slot] <= monotonic_ns() and not self._gone(slot)
+            for slot in mine
+        )
         return due if not self.open_load else self.open_sessions
 
     @property
@@ -179,6 +190,7 @@ class Worker:
             partial(self._over, conversation, over),
         )
         self._loop.add(session)
+        self._held[slot] = session
         try:
             over.wait()
         except gevent.GreenletExit:
@@ -254,6 +266,11 @@ class Worker:
     # ── every second, and the end ────────────────────────────────────────────────────────────
 
     def _each_second(self, hub_lag_ns: int) -> None:
+        for slot in [slot for slot in self._held if self._gone(slot)]:
+            leaving = self._held.pop(slot)
+            if not leaving.over:
+                leaving.wind_down()
+                self._loop.wake(leaving)
         self._log.health(
             self._health.second(hub_lag_ns, self.intended, self.open_sessions, self._log.rows)
         )

@@ -17,6 +17,7 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from bench.errors import GateError, ScenarioError, UsageError
+from bench.plan.arrivals import wrong_steps
 from bench.plan.duration import Duration, Rate
 from bench.plan.gates import check_gates, nearest, parse_gate
 from bench.plan.scenario import (
@@ -28,6 +29,7 @@ from bench.plan.scenario import (
     Reference,
     Scenario,
     Seeds,
+    Step,
     yields_of,
 )
 from bench.plan.session import WORDS, session_object, unknown_keys
@@ -60,7 +62,8 @@ def check_scenario(
     _check_values(scenario, text, name)
     _check_session(scenario, text, name)
     chosen = (*scenario.gates.get(scenario.gate_profile, ()), *gates)
-    every = (*(gate for profile in scenario.gates.values() for gate in profile), *gates)
+    profiles = (*scenario.gates.values(), *scenario.slo.values())
+    every = (*(gate for profile in profiles for gate in profile), *gates)
     yields = yields_of(scenario)
     try:
         parsed = [parse_gate(gate) for gate in every]
@@ -80,6 +83,7 @@ _STRUCTS: dict[str, type[Struct]] = {
     "$": Scenario,
     "$.caller": Caller,
     "$.load": Load,
+    "$.load.steps": Step,
     "$.seeds": Seeds,
     "$.health": Health,
     "$.reference": Reference,
@@ -181,6 +185,7 @@ def _rules(scenario: Scenario) -> list[tuple[str, bool, str]]:
             f"{load.sessions} sessions; give 1 or more",
         ),
         ("load.duration", load.duration <= 0, "must be above zero"),
+        ("load.steps", bool(wrong_steps(load)), wrong_steps(load)),
         ("caller.answer_timeout", scenario.caller.answer_timeout <= 0, "must be above zero"),
         (
             "caller.greeting",

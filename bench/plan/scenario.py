@@ -18,7 +18,7 @@ NO_PROFILE = "default"
 """The gate profile of a scenario that names none."""
 LENGTHS = ("warmup", "duration", "drain")
 """Keys of `load` that change how much is known, and not what is measured."""
-_JUDGES = ("about", "gates", "gate_profile", "health")
+_JUDGES = ("about", "gates", "gate_profile", "health", "slo")
 """Keys of a scenario that change who judges a run, and not what it measures."""
 
 
@@ -58,6 +58,13 @@ class Caller(Struct, frozen=True, forbid_unknown_fields=True):
     truncate: bool = False
 
 
+class Step(Struct, frozen=True, forbid_unknown_fields=True):
+    """So many sessions for so long."""
+
+    sessions: int
+    length: Duration
+
+
 class Load(Struct, frozen=True, forbid_unknown_fields=True):
     """How many callers.
 
@@ -67,6 +74,7 @@ class Load(Struct, frozen=True, forbid_unknown_fields=True):
     duration:  how long turns are started and measured after the warm-up
     drain:     how long a turn under way may take to finish after that
     connects:  handshakes a second and worker at most
+    steps:     closed load that rises and then falls; `sessions` is its most, `duration` its whole
     """
 
     sessions: int | None = None
@@ -76,6 +84,7 @@ class Load(Struct, frozen=True, forbid_unknown_fields=True):
     duration: Duration = Duration.parse("30s")
     drain: Duration = Duration.parse("15s")
     connects: Rate = Rate.parse("50/s")
+    steps: tuple[Step, ...] = ()
 
 
 class Seeds(Struct, frozen=True, forbid_unknown_fields=True):
@@ -128,6 +137,8 @@ class Ingredient(Struct, frozen=True, forbid_unknown_fields=True):
 class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
     """One workload. `gates` are named lists (profiles); `session` is sent as session.update.
 
+    `slo`: for `bench capacity`, the gates of each tier of service that is promised.
+
     `sweep`: values of keys of `session`; sessions take every combination in turn.
     `mixture`: kinds of conversation instead of the one `script`; each session draws one.
     """
@@ -146,6 +157,7 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
     seeds: Seeds = Seeds()
     health: Health = Health()
     gates: dict[str, list[str]] = {}
+    slo: dict[str, list[str]] = {}
     reference: Reference = Reference()
 
     @property

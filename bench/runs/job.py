@@ -277,7 +277,7 @@ def describe(job: Job, workers: int) -> dict[str, Any]:
         },
         "workers": workers,
         "plan": {
-            "sessions": scenario.load.sessions,
+            "sessions": None if scenario.load.steps else scenario.load.sessions,
             "scheduled": None,
             "start_ns": None,
             "measured_from_ns": None,

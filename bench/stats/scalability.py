@@ -130,7 +130,8 @@ def _fit(design: _Floats, each: _Floats) -> tuple[_Floats, _Floats, _Floats]:
     left = each / scale - weighted @ free
     spread = float(left @ left) / (each.size - 3)
     inverse = np.linalg.pinv(weighted)
-    return np.asarray(fitted), free, spread * inverse @ inverse.T
+    covariance = np.asarray(spread * inverse @ inverse.T, np.float64)
+    return np.asarray(fitted, np.float64), np.asarray(free, np.float64), covariance
 
 
 class _Ratios(NamedTuple):
