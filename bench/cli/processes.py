@@ -30,13 +30,23 @@ STOP_TIMEOUT_S = 5.0
 
 
 class Reference:
-    """The embedded reference server in its own process. `url` is where it listens."""
+    """The embedded reference server in its own process. `url` is where it listens.
+
+    With `truth` every event that it sends is in the truth log of `folder`.
+    """
 
     def __init__(
-        self, folder: RunFolder, corpus: str, profile: str, formats: Iterable[AudioFormat]
+        self,
+        folder: RunFolder,
+        corpus: str,
+        profile: str,
+        formats: Iterable[AudioFormat],
+        *,
+        truth: bool = True,
     ) -> None:
         command = [sys.executable, "-m", "bench.reference", "--port", "0", "--corpus", corpus]
-        command += ["--truth", str(folder.truth), "--summary", str(folder.reference)]
+        command += ["--truth", str(folder.truth)] if truth else []
+        command += ["--summary", str(folder.reference)]
         command += [f"--watch-parent={os.getpid()}"] + (["--profile", profile] if profile else [])
         for fmt in sorted(formats):
             command += ["--format", f"{fmt.type}:{fmt.rate}"]

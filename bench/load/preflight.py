@@ -68,7 +68,7 @@ class Preflight(NamedTuple):
         return self._asdict()
 
 
-class _Rows(list[Row]):
+class Rows(list[Row]):
     """The log of one session, in memory."""
 
     before_flush: Callable[[], None] | None = None
@@ -81,13 +81,17 @@ class _Rows(list[Row]):
         self[place] = row
 
 
-class _Tally:
-    """What a session tells of itself: how it ended."""
+class Tally:
+    """What a session tells of itself: how it ended, and the latency in ms of each answered turn."""
 
     outcome = reason = ""
 
-    def turn(self, latency_ms: float | None, nbytes: int, failure: str | None) -> None:
-        """There are none."""
+    def __init__(self) -> None:
+        self.latencies: list[float] = []
+
+    def turn(self, latency_ms: float | None, _nbytes: int, failure: str | None) -> None:
+        if latency_ms is not None and failure is None:
+            self.latencies.append(latency_ms)
 
     def ended(self, outcome: str, reason: str) -> None:
         self.outcome, self.reason = outcome, reason
@@ -115,21 +119,32 @@ def need_target(job: Job) -> None:
 
 
 def _held(job: Job, address: Address) -> Preflight:
-    rows, tally = _Rows(), _Tally()
     target, scenario = job.target, job.scenario
     session = {**scenario.settings[0].session, **scenario.kinds[0].session}
     asked, model = first_session(session, target.dialect), str(session.get("model", ""))
-    key = f"bench-preflight-{os.getpid()}-{monotonic_ns()}"
+    conversation = Conversation(iter((Pause(0),)), asked, _nothing_is_said, name="preflight")
+    rows, tally = hold(job, address, conversation, "preflight", model)
+    return _found(rows, tally, address, asked)
+
+
+def hold(
+    job: Job, address: Address, conversation: Conversation, name: str, model: str
+) -> tuple[Rows, Tally]:
+    """Hold one session to its end, in this process; nothing of it is kept but what is returned.
+
+    `name` says what it is for, `model` goes into the URL where the service wants it there.
+    """
+    rows, tally, target = Rows(), Tally(), job.target
+    key = f"bench-{name}-{os.getpid()}-{monotonic_ns()}"
     url = session_url(target.dialect, target.url, key=key, model=model)
     context = ssl.create_default_context() if address.secure else None
     wire = Wire(address, url, credential(target), context, target.offer)
-    conversation = Conversation(iter((Pause(0),)), asked, _nothing_is_said, name="preflight")
     held = Session(
-        Start(0, monotonic_ns(), 0, "preflight", 0, 0), wire, conversation,
+        Start(0, monotonic_ns(), 0, name, 0, 0), wire, conversation,
         rows, Levels(rows), Watch(), tally, lambda: None,  # type: ignore[arg-type]
     )  # fmt: skip
     _play(held)
-    return _found(rows, tally, address, asked)
+    return rows, tally
 
 
 def _play(session: Session) -> None:
@@ -150,7 +165,7 @@ def _play(session: Session) -> None:
     session.wire.shut()
 
 
-def _found(rows: list[Row], tally: _Tally, address: Address, asked: Wanted) -> Preflight:
+def _found(rows: list[Row], tally: Tally, address: Address, asked: Wanted) -> Preflight:
     stages: dict[str, float] = {}
     settings: dict[str, Any] = {}
     notes = []

@@ -89,6 +89,13 @@ def forecast(scenario: Scenario, starts: Sequence[int], speech: Speech) -> Forec
     return Forecast(round(turns), round(sessions))
 
 
+def session_length(scenario: Scenario, speech: Speech) -> int | None:
+    """How long a whole session takes on average, ns; None where nobody knows its scripts."""
+    if any(kind.script not in SCRIPTS for kind in scenario.kinds):
+        return None
+    return round(_mean_length(scenario, speech))
+
+
 def _mean_length(scenario: Scenario, speech: Speech) -> float:
     setting = scenario.settings[0]
     total = sum(kind.weight for kind in scenario.kinds)

@@ -1,0 +1,168 @@
+"""Beyond the limit: what a target does with half as many callers again, and when it recovers.
+
+Theory of operation
+-------------------
+One run holds the capacity for a session's length, then half as many callers again for longer, then
+the capacity again. Sessions that were fine at first and are then ended by the target are *victims*.
+Where the last step is not as good as the first, the overload has outlived its cause: a second run
+goes straight to the overload and falls in steps to a fraction of it, and the step at which turns
+are good again tells the load at which the target recovers, to within half a step.
+"""
+
+from collections.abc import Sequence
+from math import ceil, sqrt
+from pathlib import Path
+from typing import Final, Literal, NamedTuple, Self
+
+import numpy as np
+
+from bench.analysis.measure import good_turns
+from bench.analysis.tables import plain_strings, read_table
+from bench.analysis.trouble import lives
+from bench.capacity.document import BeyondLimit, BoundedFigure, Recovery
+from bench.capacity.result import Trial
+from bench.plan.duration import Duration
+from bench.plan.scenario import Step
+from bench.plan.tiers import Tier
+from bench.runs.folder import RunFolder
+from bench.voice.audio import NS_PER_MS
+
+BEYOND: Final = 1.5
+_FALL: Final = 0.75
+_LEAST: Final = 0.15
+"""The last step of a fall, as a share of its first."""
+_AS_BEFORE: Final = 15.0
+"""Points of good turns by which a step may be worse than the first and count as good."""
+_WELL_SERVED: Final = 0.95
+
+
+class _Phase(NamedTuple):
+    """The second half of a step, by turns that began in it: how many, and % of them good."""
+
+    sessions: int
+    turns: int
+    good: float
+    slow_until_s: float
+
+
+class Aftermath(NamedTuple):
+    """What came of the overload."""
+
+    beyond: BeyondLimit
+    recovery: Recovery
+
+    @property
+    def recovered(self) -> bool:
+        """Whether the target became itself again, at whatever load."""
+        return self.recovery.recovered
+
+    def with_fall(self, fall: "Aftermath | None") -> Self:
+        """The same, with what a fall in steps told of where it recovers."""
+        if fall is None:
+            return self
+        return self._replace(recovery=fall.recovery)
+
+    def healed(self) -> Self:
+        """It recovered only without any load."""
+        text = "it recovered only after all load was gone"
+        return self._replace(recovery=Recovery(seconds=None, recovered=True, load=0.0, text=text))
+
+
+def _whole_ms(seconds: float) -> Duration:
+    return Duration(round(1000 * seconds) * NS_PER_MS)
+
+
+def surge_steps(capacity: int, session_s: float) -> list[Step]:
+    """The capacity, half as much again, and the capacity."""
+    whole = _whole_ms(session_s)
+    longer = _whole_ms(1.5 * session_s)
+    return [
+        Step(capacity, whole), Step(ceil(BEYOND * capacity), longer), Step(capacity, longer),
+    ]  # fmt: skip
+
+
+def fall_steps(top: int, session_s: float) -> list[Step]:
+    """The overload, and from it down by a quarter each."""
+    longer = _whole_ms(1.5 * session_s)
+    counts, at = [top], top * _FALL
+    while at >= max(1.0, _LEAST * top):
+        counts.append(max(1, round(at)))
+        at *= _FALL
+    return [Step(count, longer) for count in dict.fromkeys(counts)]
+
+
+@plain_strings
+def aftermath(path: Path, steps: Sequence[Step], trial: Trial, tier: Tier) -> Aftermath:
+    """Read the run of a surge or of a fall: its first step is what the others are compared with.
+
+    A fall's first step is the overload; there a step counts as good where most turns are.
+    """
+    folder = RunFolder.open(path)
+    turns = read_table(folder.turns, None)
+    turns = turns[turns["measured"].astype(bool) & (turns["outcome"] != "cut")]
+    good = good_turns(turns, tier.gates).to_numpy(bool)
+    begin = lives(turns)[0]
+    at = int(folder.read()["plan"]["measured_from_ns"])
+    phases = []
+    for step in steps:
+        middle, end = at + step.length // 2, at + step.length
+        mine = (begin >= middle) & (begin < end)
+        bad = begin[(begin >= at) & (begin < end) & ~good]
+        phases.append(
+            _Phase(
+                step.sessions,
+                int(mine.sum()),
+                100 * float(np.mean(good[mine])) if mine.any() else 0.0,
+                float((bad.max() - at) / 1e9) if len(bad) else 0.0,
+            )
+        )
+        at = end
+    seen, surge = trial.observation, steps[0].sessions < max(step.sessions for step in steps)
+    top = phases[1] if surge else phases[0]
+    recovery = _recovery(phases, surge=surge)
+    behaviour = _behaviour(seen.refused, seen.victims, recovered=recovery.recovered)
+    text = (
+        f"at {top.sessions} sessions {top.good:.0f} % of turns are good"
+        + (f", {seen.refused} sessions are turned away" if seen.refused else "")
+        + (f", {seen.victims} sessions that were fine are ended" if seen.victims else "")
+    )
+    return Aftermath(
+        BeyondLimit(
+            load=float(top.sessions), run=trial.run, behaviour=behaviour, text=text,
+            victims=seen.victims, refused=seen.refused,
+            good_turns=BoundedFigure(
+                value=top.good if top.turns else None, low=None, high=None, unit="%", n=top.turns
+            ),
+        ),
+        recovery,
+    )  # fmt: skip
+
+
+def _behaviour(
+    refused: int, victims: int, *, recovered: bool
+) -> Literal["refuses", "degrades", "collapses"]:
+    if victims or not recovered:
+        return "collapses"
+    return "refuses" if refused else "degrades"
+
+
+def _recovery(phases: Sequence[_Phase], *, surge: bool) -> Recovery:
+    """When or where it was as before."""
+    usual = phases[0].good if surge else 100 * _WELL_SERVED
+    later = phases[2:] if surge else phases[1:]
+    for place, phase in enumerate(later):
+        if not phase.turns or phase.good < usual - _AS_BEFORE:
+            continue
+        if surge:
+            seconds = round(phase.slow_until_s, 1)
+            text = f"back at {phase.sessions} sessions it was as before after {seconds:g} s"
+            return Recovery(seconds=seconds, recovered=True, load=None, text=text)
+        above = phases[place].sessions
+        load = sqrt(phase.sessions * above)
+        text = (
+            f"it did not recover by itself: turns were good again at {phase.sessions} sessions, "
+            f"not yet at {above}"
+        )
+        return Recovery(seconds=None, recovered=True, load=round(load, 1), text=text)
+    text = f"it was not as before at {later[-1].sessions} sessions" if later else "nobody looked"
+    return Recovery(seconds=None, recovered=False, load=None, text=text)

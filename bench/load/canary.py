@@ -1,0 +1,55 @@
+"""One caller who looks whether the target is as fast as it was: the canary of a capacity search.
+
+It is a session like those of the load, with what they say, in this process; so it costs the target
+one call, and nothing else is running then.
+"""
+
+from typing import NamedTuple
+
+import msgspec
+
+from bench.corpus.decode import utterance
+from bench.load.casting import Casting
+from bench.load.preflight import hold
+from bench.load.wire import resolve
+from bench.runs.failure import session_cause
+from bench.runs.job import Job
+from bench.voice.audio import NS_PER_MS, PCM16_24K, AudioFormat
+from bench.voice.microphone import Recording, record
+from bench.voice.utterance import Utterance
+
+
+class Sighting(NamedTuple):
+    """What a canary met: latencies to first audio in ms by turn, or why it was not served."""
+
+    latencies: tuple[float, ...]
+    failure: str = ""
+
+
+class Canary:
+    """The canary of one job. Its utterances are decoded once."""
+
+    def __init__(self, job: Job, turns: int) -> None:
+        scenario = msgspec.structs.replace(job.scenario, turns=turns)
+        self._job = job._replace(scenario=scenario)
+        entries = [entry for entry in job.corpus.entries if "reply" not in entry.tags]
+        said = {entry.id: utterance(job.corpus, entry, PCM16_24K) for entry in entries}
+        self._casting = Casting(self._job, said, "canary")
+        self._laps = 0
+
+    def look(self) -> Sighting:
+        """Hold one session. TargetError where the target's name is unknown."""
+        address = resolve(self._job.target.url)[0]
+        role = self._casting.role(0, 0, self._laps)
+        self._laps += 1
+        conversation = role.conversation(0, self._job.scenario, self._record)
+        _, tally = hold(self._job, address, conversation, "canary", role.model)
+        if tally.outcome == "finished" and tally.latencies:
+            return Sighting(tuple(tally.latencies))
+        cause = session_cause({(tally.outcome, tally.reason): 1}, 1)
+        return Sighting((), cause.text if cause else f"{tally.outcome} without an answer")
+
+    def _record(self, said: Utterance, fmt: AudioFormat) -> Recording:
+        entry = next(one for one in self._job.corpus.entries if one.id == said.id)
+        spoken = said if fmt == PCM16_24K else utterance(self._job.corpus, entry, fmt)
+        return record(spoken, self._job.scenario.chunk_ms * NS_PER_MS)
