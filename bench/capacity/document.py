@@ -274,12 +274,17 @@ class CapacityResult(Struct, frozen=True, kw_only=True):
     remarks: list[str]
 
 
+def capacity_file(path: Path) -> Path:
+    """The document's path, where that of its folder may have been given."""
+    return path / NAME if os.path.isdir(path) else path  # noqa: PTH112 - never raises
+
+
 def read_capacity(path: Path) -> CapacityResult:
     """The document at `path`, or in the folder `path`.
 
     UsageError, naming the file, the key and the remedy, where there is none or it cannot be used.
     """
-    file = path / NAME if os.path.isdir(path) else path  # noqa: PTH112 - never raises
+    file = capacity_file(path)
     try:
         raw = file.read_bytes()
     except FileNotFoundError:

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from bench import __version__
+from bench.cli.capacity_plan import EXAMPLE, plan_capacity
 from bench.cli.comparing import EXAMPLES, ManyAgainst, ab, baseline_app, compare
 from bench.cli.history import history_app
 from bench.errors import BenchError
@@ -30,6 +31,7 @@ app.add_typer(list_app, name="list")
 app.add_typer(history_app, name="history")
 app.add_typer(baseline_app, name="baseline")
 app.command("compare", cls=ManyAgainst, epilog=EXAMPLES["compare"])(compare)
+app.command("plan-capacity", epilog=EXAMPLE)(plan_capacity)
 app.command("ab", epilog=EXAMPLES["ab"])(ab)
 
 talk = Console(stderr=True)
