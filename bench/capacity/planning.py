@@ -160,8 +160,12 @@ def node_capacity(result: CapacityResult, wanted: str | None, name: str) -> Node
             f"the target held {tier.capacity:.4g} {result.unit} and might hold more{limit}: "
             "as many nodes suffice, fewer may"
         )
-    high = None if tier.at_least else tier.high
-    holds = Bounds(value=tier.capacity, low=min(tier.low, tier.capacity), high=high)
+    open_end = tier.at_least or tier.high is None
+    holds = Bounds(
+        value=tier.capacity,
+        low=min(tier.low, tier.capacity),
+        high=None if open_end else max(tier.high or 0.0, tier.capacity),
+    )
     measured = None
     if result.load == "arrivals":
         measured = session_length(result, name, "--sessions-per-node")
@@ -216,7 +220,7 @@ def make_plan(
         ]
     except ValueError as error:
         raise UsageError(
-            f"--calls-per-hour {calls_per_hour:,g}: {error}; plan for a part of the calls"
+            f"--calls-per-hour {calls_per_hour:,.10g}: {error}; plan for a part of the calls"
         ) from None
     bare = [_nodes(count, at, Headroom()) for count, at in zip(slots, corners, strict=True)]
     full = [_nodes(count, at, headroom) for count, at in zip(slots, corners, strict=True)]
@@ -256,10 +260,10 @@ def make_plan(
 def _corners(node: NodeCapacity, length_s: Bounds) -> list[_Corner]:
     """First the case of the values, then the corners."""
     value = node.holds.value or 0.0
-    lengths = [length_s.value or 0.0, *(end or 0.0 for end in _filled(length_s))]
-    capacities = [value, node.holds.low or value]
-    capacities.append(math.inf if node.holds.high is None else node.holds.high)
-    pairs = [(lengths[0], value), *product(lengths[1:], capacities[1:])]
+    lengths = [length_s.value or 0.0, *_filled(length_s)]
+    fewest, most = _filled(node.holds)
+    most = math.inf if node.holds.high is None else most
+    pairs = [(lengths[0], value), *product(lengths[1:], (fewest, most))]
     if node.measured_s is None:
         return [_Corner(length, _whole(holds)) for length, holds in pairs]
     if node.measured_s == length_s:  # one length, in both: its error is the same
@@ -290,9 +294,9 @@ def _whole(sessions: float) -> float:
 
 def _span(figures: Sequence[float], *, open_low: bool = False) -> Bounds:
     """The first of some figures, from the least to the greatest of them; null for no end."""
-    low, high = min(figures), max(figures)
+    value, low, high = figures[0], min(figures), max(figures)
     return Bounds(
-        value=figures[0],
+        value=None if math.isinf(value) else value,
         low=None if open_low or math.isinf(low) else low,
         high=None if math.isinf(high) else high,
     )
@@ -424,7 +428,8 @@ def _sentence(plan: CapacityPlan) -> str:
         order = f"; {plan.planned.nodes.value:,.0f}{extra}{upper}"
     return (
         f"{plan.calls_per_hour:,.10g} calls an hour of {minutes(plan.session_s.value or 0)} need "
-        f"{slots.value:,.0f} slots{_interval(slots)}{promise}: {need}{order}, "
+        f"{slots.value:,.0f} {'slot' if slots.value == 1 else 'slots'}{_interval(slots)}{promise}: "
+        f"{need}{order}, "
         f"where {_share_told(plan.planned.lost)} of the calls {_fate(plan)}, and "
         f"{_share_told(plan.planned.lost_one_down)} with one node lost."
     )
@@ -442,8 +447,12 @@ def _interval(bounds: Bounds) -> str:
 
 
 def _share_told(lost: Bounds) -> str:
+    """What can be promised: the worst corner, rounded up to two digits."""
     worst = lost.high or 0.0
-    return "less than 0.01 %" if worst < 0.01 else f"at most {digits(worst)} %"
+    if worst < 0.01:
+        return "less than 0.01 %"
+    step = 10.0 ** (math.floor(math.log10(worst)) - 1)
+    return f"at most {min(math.ceil(worst / step - 1e-9) * step, 100.0):.3g} %"
 
 
 def _fate(plan: CapacityPlan) -> str:
@@ -454,4 +463,4 @@ def digits(value: float) -> str:
     """A figure with as many digits as matter; what is next to nothing is "< 0.01"."""
     if 0 < value < 0.01:
         return "< 0.01"
-    return f"{value:,.0f}" if value >= 99.5 else f"{value:.3g}" if value >= 10 else f"{value:.2g}"
+    return f"{value:,.0f}" if value >= 99.5 else f"{value:.3g}" if value >= 1 else f"{value:.2g}"

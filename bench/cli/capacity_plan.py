@@ -35,9 +35,9 @@ def plan_capacity(
         str | None, typer.Option(help='Calls that may be turned away: "1%" (Erlang B).')
     ] = None,
     wait: Annotated[
-        str | None, typer.Option(help='Calls wait instead (Erlang C): longer than this, "2s" …')
+        str | None, typer.Option(help='Calls wait instead (Erlang C), no longer than this: "2s" …')
     ] = None,
-    share: Annotated[str | None, typer.Option(help='… may no more than this share: "5%".')] = None,
+    share: Annotated[str | None, typer.Option(help='… but for this share of them: "5%".')] = None,
     tier: Annotated[str | None, typer.Option(help="Whose capacity, where it has several.")] = None,
     session_length: Annotated[
         str | None, typer.Option(help='Length of a call, as in "3m", in place of the measured.')

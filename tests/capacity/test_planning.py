@@ -1,4 +1,5 @@
 import math
+import re
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ def test_exact_figures_are_those_of_the_formulas():
     assert plan.planned.cost_per_month.value == 20 * 730
     assert plan.sentence == (
         "3,000 calls an hour of 3.2 min need 180 slots at 1 % blocking: 8 nodes of 24 sessions, "
-        "where at most 0.14 % of the calls are turned away, and at most 3.4 % with one node lost."
+        "where at most 0.15 % of the calls are turned away, and at most 3.4 % with one node lost."
     )
 
 
@@ -206,12 +207,24 @@ def test_a_session_of_unknown_length_is_refused():
             node_capacity(arriving(workload=nothing), None, "c.json")
 
 
-@pytest.mark.parametrize("holds", [bounds(0.0, 0.0, 1.0), bounds(3.0, 0.9, 4.0)])
+@pytest.mark.parametrize(
+    "holds", [bounds(0.0, 0.0, 1.0), bounds(3.0, 0.9, 4.0), bounds(3.0, 0.0, 4.0)]
+)
 def test_a_node_that_may_hold_no_session_is_refused(holds):
     with pytest.raises(UsageError, match="less than one whole session"):
         make_plan(3000, ONE_PERCENT, NodeCapacity(holds), LENGTH)
 
 
 def test_more_calls_than_can_be_computed_are_refused():
-    with pytest.raises(UsageError, match=r"--calls-per-hour 1e\+09: .* more than 1,000,000 slots"):
+    with pytest.raises(
+        UsageError, match=r"--calls-per-hour 1,000,000,000: .* more than 1,000,000 slots"
+    ):
         make_plan(1e9, ONE_PERCENT, NODE, LENGTH)
+
+
+def test_what_is_signed_is_rounded_up_and_never_beyond_the_promise():
+    for calls in range(2000, 4000, 37):
+        plan = make_plan(calls, ONE_PERCENT, NODE, LENGTH)
+        told = re.search(r"at most ([0-9.]+) % of the calls", plan.sentence)
+        worst = plan.planned.lost.high
+        assert told is None or worst <= float(told[1]) <= min(1.1 * worst, 1)

@@ -2,11 +2,16 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
 from bench.capacity.document import write_capacity
+from bench.cli import app
 from tests.capacity.found import capacity_result, tier
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -43,8 +48,8 @@ def test_the_answer_is_a_table_and_a_sentence(bench, file):
     assert re.search(r"16,425 +\[14,600, 18,250\] +18,250", rows["cost a month (730 h)"])
     assert out.strip().splitlines()[-1] == (
         "3,000 calls an hour of 3.2 min need 180 slots [173, 187] at 1 % blocking: 8 nodes [7, 9] "
-        "of 24 sessions; 10 with n+1 at the upper end, where at most 0.015 % of the calls are "
-        "turned away, and at most 0.72 % with one node lost."
+        "of 24 sessions; 10 with n+1 at the upper end, where at most 0.016 % of the calls are "
+        "turned away, and at most 0.73 % with one node lost."
     )
     assert max(len(line.rstrip()) for line in out.splitlines()[:16]) <= 80
 
@@ -160,3 +165,24 @@ def test_options_without_meaning_are_refused_in_one_line(bench, file, words, tol
 )
 def test_nothing_to_plan_with_is_refused_in_one_line(bench, words, told):
     assert told in refusal(bench, "--calls-per-hour", 3000, *BLOCKING, *words)
+
+
+def test_the_page_shows_what_the_verb_prints(bench, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_capacity(tmp_path / "capacity.json", capacity_result())
+    starts = tier(capacity=0.125, low=0.11, high=0.135)
+    write_capacity(tmp_path / "arrivals.json", capacity_result(starts, load="arrivals", unit="/s"))
+    page = (ROOT / "docs" / "capacity-planning.md").read_text("utf-8")
+    shown = re.findall(r"```console\n\$ bench (plan-capacity .+)\n((?:.*\n)+?)```", page)
+    assert len(shown) == 2
+    for command, output in shown:
+        code, out, _ = bench(*command.split())
+        assert code == 0
+        assert [line.rstrip() for line in out.splitlines()] == output.splitlines()
+
+
+def test_the_page_explains_every_option():
+    page = (ROOT / "docs" / "capacity-planning.md").read_text("utf-8")
+    command = get_command(app).commands["plan-capacity"]
+    for parameter in command.params:
+        assert any(f"{name}" in page or name == "--help" for name in parameter.opts), parameter
