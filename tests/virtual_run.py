@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 from unittest import mock
 
+import msgspec
 from rich.console import Console
 
 from bench.analysis.judge import EXIT_CODES, judge_run
@@ -39,16 +40,17 @@ from tests.world import Call, World
 
 
 @contextmanager
-def virtual_time(*, up_ns=0, down_ns=0, slots=None):
+def virtual_time(*, up_ns=0, down_ns=0, slots=None, seed=None):
     """In here `bench run`, `calibrate` and `ab` play against the embedded server in no time.
 
     Links take `up_ns` to the server and `down_ns` back; with `slots` it lets so many in at once.
+    With `seed` the server draws by that and by the seeds of the run, as one that lives on would.
     """
 
     def start(options, job, folder, _crew, _limits, _talk):
         assert not job.target.url, "virtual time has the embedded server alone"
         assert not options.probe, "a probe needs a socket"
-        Load(job, options.workers, folder, up_ns, down_ns, slots).play()
+        Load(job, options.workers, folder, up_ns, down_ns, slots, seed).play()
         return False
 
     with mock.patch("bench.cli.run._start", start):
@@ -85,11 +87,14 @@ def _judge(folder):
 class Load:
     """The workers of a run: when each session starts, and the drain at the end."""
 
-    def __init__(self, job, workers, folder, up_ns=0, down_ns=0, slots=None):
+    def __init__(self, job, workers, folder, up_ns=0, down_ns=0, slots=None, seed=None):
         self._job, self._workers, self._folder = job, workers, folder
         corpus = job.corpus.folder
         asked = job.scenario.reference.profile
         profile = load_profile(Path(asked) if asked else None)
+        if seed is not None:
+            drawn = 100_000 * seed + job.scenario.seeds.arrivals
+            profile = msgspec.structs.replace(profile, seed=drawn)
         self.world = World(
             profile, up_ns=up_ns, down_ns=down_ns, repertoire=_repertoire(corpus), slots=slots
         )
