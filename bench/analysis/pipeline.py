@@ -23,13 +23,15 @@ from bench.analysis.validity import remarks
 from bench.analysis.words import word_errors
 from bench.plan.gates import parse_gate
 from bench.runs.folder import RunFolder, replace_file
+from bench.runs.gauges import gauge_figures, read_gauges
 
 
 @plain_strings
 def analyse(folder: Path) -> None:
     """Write sessions.parquet, turns.parquet and summary.json of the run in `folder`.
 
-    Reads run.json, events.parquet and health.parquet. RunFolderError where one is unreadable.
+    Reads run.json, events.parquet, health.parquet, and gauges.parquet where there is one.
+    RunFolderError where one is unreadable.
     """
     place = RunFolder.open(folder)
     run = place.read()
@@ -49,6 +51,9 @@ def analyse(folder: Path) -> None:
     measured = measure_sessions(sessions, turns)
     told = told._replace(turns=turns)
     summary = summarise(run, events, health, Measured(told, measured, breaches, aside))
+    gauges = read_gauges(place)
+    found = [] if gauges is None else gauge_figures(gauges, run["plan"])
+    summary["gauges"] = [one._asdict() for one in found]
     evidence = Evidence(run, events, health, measured, summary)
     said = [*remarks(evidence), *assumptions(measured, summary["quirks"])]
     summary["remarks"] = said

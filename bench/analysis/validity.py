@@ -213,6 +213,7 @@ def remarks(evidence: Evidence) -> list[str]:
         found.append(
             f"the target has {len(addresses)} addresses, and sessions took them in turn: {told}"
         )
+    found += _unscraped(evidence.run.get("gauges") or {})
     reference = evidence.run.get("reference") or {}
     late, bound = reference.get("late_p99_ms"), evidence.bounds.server_lateness / 1e6
     if reference and (late is None or late > bound):
@@ -260,6 +261,18 @@ def _greeted(told: dict[str, Any]) -> Iterator[str]:
             f"(first: session {told['missing']['first']}) until caller.answer_timeout was over; "
             'set caller.greeting = "ignore" where the agent does not speak first'
         )
+
+
+def _unscraped(told: dict[str, Any]) -> Iterator[str]:
+    """What the metrics URL did not say: no figure of the run rests on it."""
+    if lost := told.get("lost"):
+        yield (
+            f"the metrics URL did not answer in {lost} of {told['scrapes']} scrapes "
+            f"(most often: it {told['why']}): the server's gauges are not known then"
+        )
+    for gauge, times in (told.get("missing") or {}).items():
+        answers = told["scrapes"] - told["lost"]
+        yield f"gauge {gauge} was not there in {times} of {answers} answers of the metrics URL"
 
 
 def _blind(looks: dict[str, Any], by: str | None, plan: dict[str, Any]) -> Iterator[str]:

@@ -146,6 +146,14 @@ def run(
     abort_window: Annotated[
         str | None, typer.Option(help='How long a look is: "30s", or a quarter of a short run.')
     ] = None,
+    metrics_url: Annotated[
+        str | None,
+        typer.Option(help="Prometheus endpoint of the target, asked once a second (http://…)."),
+    ] = None,
+    gauge: Annotated[
+        list[str] | None,
+        typer.Option(help="What to watch there, as in process_cpu_seconds_total; a usual set."),
+    ] = None,
     probe_first: Annotated[
         bool, typer.Option("--probe", help="Probe the target first, and keep that with the run.")
     ] = False,
@@ -165,7 +173,7 @@ def run(
         allow, tuple(set_ or ()), out_, web_port if web else None, yes, price_per_minute,
         probe_first, pin, max_minutes, max_cost, abort_on_fail, abort_window, subprotocol,
         follow_redirects, foretold=True, account_sessions=account_sessions,
-        account_packets=account_packets,
+        account_packets=account_packets, metrics_url=metrics_url, gauges=tuple(gauge or ()),
     )  # fmt: skip
     folder, interrupted = run_scenario(options, talk)
     code = _settle(folder, as_json=as_json)

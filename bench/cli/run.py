@@ -20,6 +20,7 @@ from bench.cli.neighbours import Neighbours
 from bench.cli.outlook import outlook
 from bench.cli.probe import probe_for_run
 from bench.cli.processes import Crew, Reference, need_port
+from bench.cli.scraper import Scraper, Watch, check_metrics_url, watch_of
 from bench.cli.spending import Meter, cap_of, check_cap, session_minutes
 from bench.errors import BenchError, UsageError
 from bench.load.preflight import Preflight, preflight
@@ -83,13 +84,20 @@ class Options(NamedTuple):
     foretold: bool = False
     account_sessions: int | None = None
     account_packets: int | None = None
+    metrics_url: str | None = None
+    gauges: tuple[str, ...] = ()
 
 
 class Limits(NamedTuple):
-    """What may end a run before its time: what it spends, and looks of so many ns (0: none)."""
+    """What is looked at while a run goes on.
+
+    What it spends and looks of so many ns (0: none) may end it before its time; the server's gauges
+    may not.
+    """
 
     meter: Meter
     window_ns: int = 0
+    watch: Watch | None = None
 
 
 def run(options: Options, talk: Console) -> tuple[RunFolder, bool]:
@@ -101,6 +109,7 @@ def run(options: Options, talk: Console) -> tuple[RunFolder, bool]:
     need_epoll()
     _need_files(-(-users // options.workers), closed=job.scenario.load.sessions is not None)
     _check_baseline(job, options)
+    check_metrics_url(options.metrics_url, options.gauges)
     if job.scenario.reference.profile:
         load_profile(Path(job.scenario.reference.profile))
     limits = Limits(_meter(job, options), _window(job, options))
@@ -111,11 +120,15 @@ def run(options: Options, talk: Console) -> tuple[RunFolder, bool]:
         _warn(job, options, talk)
     if options.web is not None:
         need_port("127.0.0.1", options.web, "--web-port")
+    if options.metrics_url is not None:
+        limits = limits._replace(watch=watch_of(options.metrics_url, options.gauges))
     folder = RunFolder.create(place)
     if job.target.loopback:  # nothing refuses it any more: a refusal is one line
         _foretell(foretold, talk)
     facts = describe(job, options.workers)
     facts["pinned"] = cores is not None
+    if limits.watch is not None:
+        facts["gauges"] = limits.watch.told()
     if options.baseline is not None:
         facts["baseline"] = str(options.baseline)
         facts["baseline_allowed"] = options.allow
@@ -361,7 +374,8 @@ def _watch(
     neighbours = Neighbours([*crew.numbers, *([reference.number] if reference else ())])
     interim = _interim(folder, limits.window_ns)
     watching = nullcontext() if interim is None else closing(interim)
-    with _Interrupts() as interrupts, Live(job, talk) as live, watching:
+    scraping = nullcontext() if limits.watch is None else Scraper(limits.watch, folder)
+    with _Interrupts() as interrupts, Live(job, talk) as live, watching, scraping:
         while crew.master.poll() is None:
             neighbours.look()
             over = over or _hear(crew, live, limits.meter, interim, folder)

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from bench.plan.metrics import METRICS
 from bench.report.harness import calibrated_at, fine, trust_lines
+from bench.report.server_gauges import gauge_lines
 from bench.report.words import clip
 from bench.runs.folder import RunFolder
 
@@ -66,6 +67,8 @@ def print_result(folder: RunFolder, verdict: dict[str, Any], out: Console) -> No
     out.print(_shares(rows, summary))
     for remark in verdict.get("remarks") or ():
         out.print(f"remark    {remark}", highlight=False, markup=False, soft_wrap=True)
+    for gauge in gauge_lines(summary, verdict):
+        out.print(f"gauge     {_inert(gauge)}", highlight=False, markup=False, soft_wrap=True)
     for finding in _findings(summary):
         out.print(finding, highlight=False, markup=False, soft_wrap=True)
     if len(summary.get("settings") or ()) > 1:

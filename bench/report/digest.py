@@ -24,6 +24,7 @@ from bench.analysis.stages import WAITS
 from bench.report.markdown import inert, row, table_head
 from bench.report.page import put
 from bench.report.run import Run, numbers, read_run, said_ns
+from bench.report.server_gauges import gauge_lines
 from bench.report.tables import (
     broken_rules,
     gate_lines,
@@ -71,7 +72,8 @@ def write_digest(folder: Path) -> Path:
 def digest(run: Run, limit: int = LIMIT) -> str:
     """The whole of it, at most `limit` bytes of UTF-8 where the gates can be cut to that."""
     head = "\n".join(_head(run))
-    tail = "\n".join([*_figures(run), *_sparkline(run), *_validity(run), *_remarks(run), *_files()])
+    parts = (_figures(run), _sparkline(run), _server(run), _validity(run), _remarks(run), _files())
+    tail = "\n".join(line for part in parts for line in part)
     room = limit - len(head.encode()) - len(tail.encode())
     gates = "\n".join(_gates(run, room))
     return f"{head}\n{gates}\n{tail}\n"
@@ -194,6 +196,14 @@ def sparkline(values: Iterable[float]) -> str:
         _GAP if np.isnan(height) else _BLOCKS[round((height - bottom) / span * top) if span else 3]
         for height in heights
     )
+
+
+def _server(run: Run) -> Iterator[str]:
+    """What the server said of itself, where it was asked."""
+    lines = gauge_lines(run.summary, run.verdict)
+    yield from (f"- Gauge: {inert(line)}" for line in lines)
+    if lines:
+        yield ""
 
 
 # ── validity, files ──────────────────────────────────────────────────────────────────────────────

@@ -39,6 +39,7 @@ from bench.report.kinds import kinds
 from bench.report.latency import stages, waiting
 from bench.report.panel import Panel
 from bench.report.run import Run, read_run
+from bench.report.server_gauges import server_gauges
 from bench.report.slowest import slowest
 from bench.report.steadiness import holding
 from bench.report.stopping import stopping
@@ -54,7 +55,8 @@ _HERE: Final = Path(__file__).parent
 # The questions in the order they are asked; one that the run never asked yields no panel.
 QUESTIONS: Final = (
     choosing, kinds, waiting, writing, stages, holding, ageing, hearing, understanding, fluency,
-    barge_in, stopping, tools, conduct, wire, breaking, slowest, blame, honesty,
+    barge_in, stopping, tools, conduct, wire, server_gauges, breaking, slowest,
+    blame, honesty,
 )  # fmt: skip
 
 

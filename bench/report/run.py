@@ -8,8 +8,8 @@ turns, the errors, how late sends were), and only the columns and sessions that 
 so a run of a million events costs little memory.
 
 `run.json`, `summary.json`, `verdict.json`, `turns.parquet` and `sessions.parquet` must be there;
-health, events and `probe.json` may be missing, and the figures that need them say so or are not
-there. So may any column or key that older folders have not: it counts as unknown.
+health, events, gauges and `probe.json` may be missing, and the figures that need them say so or are
+not there. So may any column or key that older folders have not: it counts as unknown.
 """
 
 import json
@@ -23,6 +23,8 @@ import pyarrow.parquet as pq
 from bench.analysis.speech import WRITTEN
 from bench.analysis.stages import WAITS
 from bench.errors import RunFolderError
+from bench.runs.folder import RunFolder
+from bench.runs.gauges import Gauges, read_gauges
 
 # What every event's timeline needs; the energy envelope is the one large column, and is left out.
 _EVENT_COLUMNS: Final = (
@@ -50,7 +52,7 @@ class Statistic(NamedTuple):
 
 
 class Run(NamedTuple):
-    """One run folder, read. `health`, `events_file` and `probe` are None where it has none."""
+    """One run folder, read. `health`, `events_file`, `probe`, `gauges`: None where it has none."""
 
     name: str
     about: dict[str, Any]
@@ -61,6 +63,7 @@ class Run(NamedTuple):
     health: pd.DataFrame | None
     events_file: Path | None
     probe: dict[str, Any] | None = None
+    gauges: Gauges | None = None
 
     @property
     def plan(self) -> dict[str, Any]:
@@ -163,6 +166,7 @@ def read_run(folder: Path) -> Run:
         health=_table(health, remedy) if health.exists() else None,
         events_file=events if events.exists() else None,
         probe=_document(probe, "remove it, or probe the target again") if probe.exists() else None,
+        gauges=read_gauges(RunFolder(folder)),
     )
 
 

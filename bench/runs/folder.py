@@ -13,6 +13,9 @@ ended_by  {rule, text, …}: what of the bench's own ended the load before its t
 interim   {window_s, looks, broken}: how often --abort-on-fail looked, and why no more; where asked
 page_reset how far into the run somebody pressed reset in Locust's page; only where so
 faults    [{rule, text, remedy, from_ns, to_ns}]: what went wrong with the harness itself
+gauges    {url, asked [text, …], scrapes, lost, why, missing {gauge: n}}: what --metrics-url was to
+          give, how often it was asked and did not answer (and commonly why), and in how many
+          answers a gauge was not there; only where it was asked
 gates, baseline, reference
 """
 
@@ -47,6 +50,7 @@ class RunFolder:
         self.logs = path / "logs"
         self.events = path / "events.parquet"
         self.health = path / "health.parquet"
+        self.gauges = path / "gauges.parquet"
         self.turns = path / "turns.parquet"
         self.sessions = path / "sessions.parquet"
         self.summary = path / "summary.json"
