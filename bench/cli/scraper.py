@@ -114,7 +114,7 @@ def check_metrics_url(url: str | None, gauges: Sequence[str]) -> None:
 def watch_of(url: str, gauges: Sequence[str]) -> Watch:
     """Scrape once and choose. UsageError where that yields nothing, or lacks what was asked for."""
     try:
-        samples = read_exposition(scrape(url))
+        samples = read_exposition(scrape(url, PATIENCE_S))
     except ValueError as error:
         why = f"answers with no Prometheus text ({error})"
     except ScrapeError as error:
@@ -126,7 +126,7 @@ def watch_of(url: str, gauges: Sequence[str]) -> Watch:
     )
 
 
-def scrape(url: str, within_s: float = PATIENCE_S) -> str:
+def scrape(url: str, within_s: float) -> str:
     """The text at a URL, within that many seconds whatever it does. ScrapeError says why not."""
     call = _Call(url, within_s)
     call.start()
@@ -140,7 +140,7 @@ class Scraper:
     def __init__(self, watch: Watch, folder: RunFolder) -> None:
         self._watch, self._folder = watch, folder
         self._seen: dict[Series, tuple[array[int], array[float]]] = {}
-        self._scrapes = self._answers = 0
+        self._scrapes = 0
         self._lost: Counter[str] = Counter()
         self._missing: Counter[str] = Counter()
         self._ended = Event()
@@ -167,7 +167,7 @@ class Scraper:
             "scrapes": self._scrapes,
             "lost": self._lost.total(),
             "why": commonest[0][0] if commonest else "",
-            "missing": dict(self._missing),
+            "missing": {name: times for name, times in self._missing.items() if times},
         }
 
     def _run(self) -> None:
@@ -179,7 +179,7 @@ class Scraper:
     def _scrape(self) -> None:
         self._scrapes += 1
         try:
-            text = scrape(self._watch.url)
+            text = scrape(self._watch.url, PATIENCE_S)
             at_ns = monotonic_ns()
             samples = sampled(text, self._watch.choice)
         except ScrapeError as error:
@@ -188,10 +188,12 @@ class Scraper:
         except ValueError:
             self._lost["answered with no Prometheus text"] += 1
             return
+        seen: dict[Series, float] = {}
         for selector in self._watch.choice.selectors:
-            if not any(map(selector.takes, samples)):
-                self._missing[selector.text] += 1
-        for series, value in {one.series: one.value for one in samples}.items():
+            mine = {one.series: one.value for one in samples if selector.takes(one)}
+            self._missing[selector.text] += not mine
+            seen |= mine
+        for series, value in seen.items():
             if series in self._seen or len(self._seen) < MOST_SERIES:
                 at, values = self._seen.setdefault(series, (array("q"), array("d")))
                 at.append(at_ns)

@@ -15,6 +15,7 @@ from bench.analysis.summary import turn_sample
 from bench.plan.gates import QUANTILES
 from bench.plan.metrics import METRICS
 from bench.protocol.codec import message_table
+from bench.runs.gauges import Gauges, Readings, Series
 
 MS = 1_000_000
 # By label: the silence that ends a turn, in ms, and the share of turns cut in mid-sentence.
@@ -252,3 +253,29 @@ WORST = [
     {"session": 2, "turn": 5, "said": "Please send it to my office instead.",
      "heard": "Please send it to my of is instead", "errors": 2},
 ]  # fmt: skip
+
+
+SCRAPED = {
+    "url": "http://127.0.0.1:9400/metrics", "asked": ["DCGM_FI_DEV_GPU_UTIL"], "scrapes": 42,
+    "lost": 2, "why": "did not answer within 2 s", "missing": {},
+}  # fmt: skip
+
+
+def gauges(start_ns: int, seconds: int) -> Gauges:
+    """A server with a queue whose two GPUs have time; once a second, two scrapes lost."""
+    beats = [beat for beat in range(seconds) if beat not in {20, 21}]
+    at = [start_ns + beat * 1_000_000_000 for beat in beats]
+
+    def lines(level: float, swing: float) -> Readings:
+        return Readings(at, [level + swing * (beat % 5) for beat in beats])
+
+    return Gauges(
+        {
+            Series("DCGM_FI_DEV_GPU_UTIL", 'gpu="0"'): lines(30, 2),
+            Series("DCGM_FI_DEV_GPU_UTIL", 'gpu="1"'): lines(40, 1),
+            Series("process_cpu_seconds_total"): Readings(at, [0.25 * beat for beat in beats]),
+            Series("bench_responses_waiting"): lines(3, 1),
+            Series("process_resident_memory_bytes"): lines(512e6, 1e6),
+        },
+        frozenset({"process_cpu_seconds_total"}),
+    )

@@ -20,6 +20,8 @@ from bench.analysis.quantile import Estimate, Sample, estimates
 from bench.analysis.summary import turn_sample
 from bench.plan.gates import QUANTILES
 from bench.plan.metrics import INSTANTS, METRICS
+from bench.runs.folder import RunFolder
+from bench.runs.gauges import gauge_figures, write_gauges
 from bench.runs.rows import Row
 from tests.report import riches
 
@@ -504,6 +506,10 @@ def make_run(
         riches.document(summary, turn_rows)
         documents["run"]["scenario"]["effective"]["sweep"] = {"turn_detection": []}
         (folder / "probe.json").write_text(json.dumps(riches.PROBE), "utf-8")
+        documents["run"]["gauges"] = riches.SCRAPED
+        write_gauges(RunFolder(folder), gauges := riches.gauges(START, 42))
+        found = gauge_figures(gauges, documents["run"]["plan"])
+        summary["gauges"] = [one._asdict() for one in found]
     for name, document in documents.items():
         (folder / f"{name}.json").write_text(json.dumps(document), "utf-8")
     return folder

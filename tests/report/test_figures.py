@@ -58,7 +58,9 @@ def test_every_figure_has_marks(runs, question):
 
 
 def test_a_question_that_the_run_never_asked_has_no_panel(runs):
-    rich = {"choosing", "kinds", "words", "stopping", "tools", "protocol", "wire", "blame"}
+    rich = {
+        "choosing", "kinds", "words", "stopping", "tools", "protocol", "wire", "gauges", "blame",
+    }  # fmt: skip
     plain = {panel.key for panel in panels(runs["whole"])}
     assert not plain & rich
     assert {panel.key for panel in panels(runs["rich"])} == plain | rich | {"ageing"}

@@ -103,8 +103,8 @@ def test_what_decides_stands_first_and_the_wire_late(pages):
     found = re.findall(r'<section id="([\w-]+)" class="panel">', pages["rich"])
     assert found == [
         "choosing", "kinds", "waiting", "stages", "holding", "ageing", "hearing", "words",
-        "fluency", "barge-in", "stopping", "tools", "protocol", "wire", "breaking", "slowest",
-        "blame", "honesty",
+        "fluency", "barge-in", "stopping", "tools", "protocol", "wire", "gauges", "breaking",
+        "slowest", "blame", "honesty",
     ]  # fmt: skip
     assert re.findall(r'<li><a href="#([\w-]+)">', pages["rich"]) == found
 
