@@ -32,6 +32,8 @@ _ROW: Final = 84  # px: a gauge
 _GAP: Final = 26  # px between two
 _EDGES: Final = 60  # px above and below all
 _BRIEF_S: Final = 0.2
+_LOST_S: Final = 2.5
+"""Seconds between samples beyond which a scrape between them was lost."""
 _ROLES: Final = {
     "gpu": "arrival", "cpu": "ink", "running": "heard", "waiting": "ear", "sessions": "caller",
     "memory": "thinking", "gpu memory": "thinking", "slots": "commit",
@@ -50,7 +52,10 @@ def server_gauges(run: Run) -> Panel | None:
         return None
     rows = list(run.summary.get("gauges") or ())
     figure, notes = (None, []) if gauges is None else _figure(run, gauges)
-    caption = "Each gauge as it was asked once a second (a counter: its rate); below, sessions open"
+    caption = (
+        "Each gauge as it was asked once a second (a counter: its rate); below, sessions open; "
+        "shaded is what is not measured"
+    )
     return Panel(
         "gauges",
         "What did the server say of itself?",
@@ -228,7 +233,11 @@ def _drawn(run: Run, gauges: Gauges, series: Series) -> pd.DataFrame:
     at = (np.array(shown.at_ns, np.int64) - run.origin_ns) / 1e9
     values = np.array(shown.levels, float)
     kept = (at >= 0) & np.isfinite(values)
-    return pd.DataFrame({"at": at[kept], "value": values[kept]})
+    at, values = at[kept], values[kept]
+    lost = np.flatnonzero(np.diff(at) > _LOST_S) + 1  # there the line breaks
+    if series.name not in gauges.counters:  # a rate is known over a gap as well
+        at, values = np.insert(at, lost, at[lost]), np.insert(values, lost, np.nan)
+    return pd.DataFrame({"at": at, "value": values})
 
 
 def _line(label: str, table: pd.DataFrame, unit: str, dash: str) -> go.Scatter:
