@@ -11,8 +11,10 @@ import pytest
 from bench.cli import scraper
 from bench.cli.scraper import ScrapeError, Scraper, check_metrics_url, scrape, watch_of
 from bench.errors import UsageError
+from bench.pytest_plugin import Bench
 from bench.runs.folder import RunFolder, provenance
 from bench.runs.gauges import gauge_means, read_gauges
+from tests.small import write_scenario
 
 pytestmark = pytest.mark.live
 
@@ -301,3 +303,30 @@ def test_a_run_whose_metrics_cannot_be_had_is_refused_before_it_starts(bench, se
     assert "give an http://" in refused("--metrics-url", "ws://127.0.0.1/metrics")
     assert "no credential" in refused("--metrics-url", "http://a:b@127.0.0.1/metrics")
     assert "needs --metrics-url" in refused("--gauge", "bench_slots")
+
+
+def test_a_real_run_has_the_gauges_of_its_server_though_some_scrapes_are_lost(
+    serve, corpus, tmp_path
+):
+    number = iter(range(1_000))
+
+    def play(line):
+        if (beat := next(number)) % 3 < 2:
+            line.sendall(answer(f"# TYPE bench_slots gauge\nbench_slots {4 + beat % 3}\n"))
+
+    path = write_scenario(tmp_path / "small.toml", corpus, duration="5s")
+    found = Bench(tmp_path).run(path, metrics_url=serve(play), gauge=["bench_slots"])
+    folder = RunFolder(found.folder)
+    told = folder.read()["gauges"]
+    assert told["asked"] == ["bench_slots"]
+    assert 0 < told["lost"] < told["scrapes"]
+    remark = f"the metrics URL did not answer in {told['lost']} of {told['scrapes']} scrapes"
+    assert any(said.startswith(remark) for said in found.document["remarks"])
+    assert found.verdict == "pass", found.reasons
+    means = gauge_means(found.folder)["bench_slots"]
+    assert means["max"] == 5
+    assert 4 <= means["mean"] <= 5
+    (readings,) = read_gauges(folder).series.values()
+    plan = folder.read()["plan"]
+    assert readings.at_ns[0] < plan["measured_from_ns"] < readings.at_ns[-1] <= time.monotonic_ns()
+    assert "What did the server say of itself?" in folder.report.read_text()
