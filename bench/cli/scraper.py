@@ -217,12 +217,13 @@ class _Call(Thread):
         """The text. ScrapeError where there is none, or none yet: then the connection is shut."""
         if self._text is not None:
             return self._text
-        if not self._why:
-            self._over = True
-            if (line := self._socket) is not None:
-                with contextlib.suppress(OSError):
-                    line.shutdown(socket.SHUT_RDWR)
-        raise ScrapeError(self._why or f"did not answer within {self._within_s:g} s")
+        # Taken first: once the connection is shut, the thread fails for that.
+        why = self._why or f"did not answer within {self._within_s:g} s"
+        self._over = True
+        if (line := self._socket) is not None:
+            with contextlib.suppress(OSError):
+                line.shutdown(socket.SHUT_RDWR)
+        raise ScrapeError(why)
 
     def run(self) -> None:
         host, port = str(self._parts.hostname), self._parts.port
