@@ -1,4 +1,4 @@
-# The two commands of the README, and what a developer needs beside them.
+# The three commands of the README, and what a developer needs beside them.
 PYTHON ?= python3
 BIN := .venv/bin
 SCENARIOS ?= $(wildcard scenarios/*.toml)
@@ -12,7 +12,7 @@ CALM := $(foreach bound,send_lateness client_lag hub_lag,--set 'health.$(bound)=
 # One process holds the live tests, which mostly wait; the others have a core each.
 TEST_PROCESSES ?= $(shell echo $$(($$(nproc) + 1)))
 
-.PHONY: setup dev demo tour-all test test-slow lint types imports check bench soak clean
+.PHONY: setup dev demo capacity tour-all test test-slow lint types imports check bench soak clean
 .DELETE_ON_ERROR:
 
 setup: .venv/.installed
@@ -32,6 +32,10 @@ dev: .venv/.installed-dev
 
 demo: setup
 	$(BIN)/bench run scenarios/demo.toml
+
+# How many callers does the embedded server with four generation slots hold? Takes 7 minutes.
+capacity: setup
+	$(BIN)/bench capacity scenarios/capacity.toml
 
 # Every scenario for a few seconds each, judged by what must hold whatever the machine: see "smoke"
 # in each file. Goes through all of them, and fails where one did not pass.

@@ -2,11 +2,12 @@
 
 Theory of operation
 -------------------
-One run holds the capacity for a session's length, then half as many callers again for longer, then
-the capacity again. Sessions that were fine at first and are then ended by the target are *victims*.
-Where the last step is not as good as the first, the overload has outlived its cause: a second run
-goes straight to the overload and falls in steps to a fraction of it, and the step at which turns
-are good again tells the load at which the target recovers, to within half a step.
+One run holds the capacity for a session's length, then half as many callers again, then the
+capacity again and three quarters of it. Sessions that were fine and are then ended by the target
+are *victims*. A queue that the overload left drains while the capacity is held; where hardly a turn
+is good even at the end of that, the overload has outlived its cause: it is a *collapse*. Then a
+second run goes straight to the overload and falls in steps to a fraction of it, and the step at
+which turns are good again tells the load at which the target recovers, to within half a step.
 """
 
 from collections.abc import Sequence
@@ -34,6 +35,8 @@ _LEAST: Final = 0.15
 _AS_BEFORE: Final = 15.0
 """Points of good turns by which a step may be worse than the first and count as good."""
 _WELL_SERVED: Final = 0.95
+_OUTLIVED: Final = 0.5
+"""Back at the capacity fewer good turns than this share of what there was before: a collapse."""
 
 
 class _Phase(NamedTuple):
@@ -46,10 +49,11 @@ class _Phase(NamedTuple):
 
 
 class Aftermath(NamedTuple):
-    """What came of the overload."""
+    """What came of the overload. `outlived`: its cause was gone, and it stayed."""
 
     beyond: BeyondLimit
     recovery: Recovery
+    outlived: bool
 
     @property
     def recovered(self) -> bool:
@@ -73,12 +77,14 @@ def _whole_ms(seconds: float) -> Duration:
 
 
 def surge_steps(capacity: int, session_s: float) -> list[Step]:
-    """The capacity, half as much again, and the capacity."""
-    whole = _whole_ms(session_s)
-    longer = _whole_ms(1.5 * session_s)
+    """The capacity, half as much again, the capacity, and three quarters of it."""
+    whole, longer = _whole_ms(session_s), _whole_ms(1.5 * session_s)
     return [
-        Step(capacity, whole), Step(ceil(BEYOND * capacity), longer), Step(capacity, longer),
-    ]  # fmt: skip
+        Step(capacity, whole),
+        Step(ceil(BEYOND * capacity), longer),
+        Step(capacity, longer),
+        Step(max(1, round(_FALL * capacity)), whole),
+    ]
 
 
 def fall_steps(top: int, session_s: float) -> list[Step]:
@@ -120,7 +126,11 @@ def aftermath(path: Path, steps: Sequence[Step], trial: Trial, tier: Tier) -> Af
     seen, surge = trial.observation, steps[0].sessions < max(step.sessions for step in steps)
     top = phases[1] if surge else phases[0]
     recovery = _recovery(phases, surge=surge)
-    behaviour = _behaviour(seen.refused, seen.victims, recovered=recovery.recovered)
+    outlived = surge and phases[2].good < _OUTLIVED * phases[0].good
+    behaviour: Literal["refuses", "degrades", "collapses"] = (
+        "collapses" if seen.victims or outlived or not recovery.recovered
+        else "refuses" if seen.refused else "degrades"
+    )  # fmt: skip
     text = (
         f"at {top.sessions} sessions {top.good:.0f} % of turns are good"
         + (f", {seen.refused} sessions are turned away" if seen.refused else "")
@@ -135,15 +145,8 @@ def aftermath(path: Path, steps: Sequence[Step], trial: Trial, tier: Tier) -> Af
             ),
         ),
         recovery,
+        outlived,
     )  # fmt: skip
-
-
-def _behaviour(
-    refused: int, victims: int, *, recovered: bool
-) -> Literal["refuses", "degrades", "collapses"]:
-    if victims or not recovered:
-        return "collapses"
-    return "refuses" if refused else "degrades"
 
 
 def _recovery(phases: Sequence[_Phase], *, surge: bool) -> Recovery:
@@ -153,16 +156,13 @@ def _recovery(phases: Sequence[_Phase], *, surge: bool) -> Recovery:
     for place, phase in enumerate(later):
         if not phase.turns or phase.good < usual - _AS_BEFORE:
             continue
-        if surge:
+        if surge and place == 0:
             seconds = round(phase.slow_until_s, 1)
             text = f"back at {phase.sessions} sessions it was as before after {seconds:g} s"
             return Recovery(seconds=seconds, recovered=True, load=None, text=text)
-        above = phases[place].sessions
+        above = later[place - 1].sessions if place else phases[0].sessions
         load = sqrt(phase.sessions * above)
-        text = (
-            f"it did not recover by itself: turns were good again at {phase.sessions} sessions, "
-            f"not yet at {above}"
-        )
+        text = f"turns were as good as before only at {phase.sessions} sessions, not yet at {above}"
         return Recovery(seconds=None, recovered=True, load=round(load, 1), text=text)
     text = f"it was not as before at {later[-1].sessions} sessions" if later else "nobody looked"
     return Recovery(seconds=None, recovered=False, load=None, text=text)

@@ -22,9 +22,9 @@ import pandas as pd
 
 from bench.analysis.judge import by_statistic, weigh_run
 from bench.analysis.measure import good_turns
-from bench.analysis.quantile import Estimate, proportion
+from bench.analysis.quantile import Estimate, estimates, proportion
 from bench.analysis.sessions import ALLOWANCE_NS, span
-from bench.analysis.summary import share_flags, turn_waits
+from bench.analysis.summary import share_flags, turn_sample, turn_waits
 from bench.analysis.tables import (
     ALWAYS,
     NEVER,
@@ -47,6 +47,7 @@ from bench.capacity.document import (
 )
 from bench.plan.gates import QUANTILES, Gate
 from bench.plan.metrics import METRICS
+from bench.plan.scenario import Step
 from bench.plan.tiers import Tier
 from bench.runs.folder import RunFolder
 from bench.stats.crossing import Level, Share
@@ -96,18 +97,46 @@ class Observation(NamedTuple):
     remarks: tuple[str, ...]
 
 
+def observe_steps(path: Path, tiers: Sequence[Tier], steps: Sequence[Step]) -> list[Observation]:
+    """Read the analysed run of a load with steps: the second half of each, by itself."""
+    at, found = int(RunFolder.open(path).read()["plan"]["measured_from_ns"]), []
+    for step in steps:
+        window = (at + step.length // 2, at + step.length)
+        at += step.length
+        found.append(observe(path, tiers, step.sessions, step.length / 2e9, window))
+    return found
+
+
 @plain_strings
-def observe(path: Path, tiers: Sequence[Tier], load: float, segment_s: float) -> Observation:
-    """Read the analysed run in `path`. `segment_s`: about how long a session takes."""
+def observe(
+    path: Path,
+    tiers: Sequence[Tier],
+    load: float,
+    segment_s: float,
+    window: tuple[int, int] | None = None,
+) -> Observation:
+    """Read the analysed run in `path`. `segment_s`: about how long a session takes.
+
+    `window`: [from, to) in ns; only turns that began then count, and sessions held then.
+    """
     folder = RunFolder.open(path)
-    verdicts = {tier.name: weigh_run(path, tier.gates, None) for tier in tiers}
+    verdicts = {
+        tier.name: weigh_run(
+            path, tier.gates, None, within=dict.fromkeys(tier.gates, window) if window else {}
+        )
+        for tier in tiers
+    }
     first = next(iter(verdicts.values()))
     sessions, turns = read_table(folder.sessions, None), read_table(folder.turns, None)
     plan = folder.read()["plan"]
-    begin, end = span(plan)
+    begin, end = window or span(plan)
     attempted = turns[turns["measured"].astype(bool) & (turns["outcome"] != "cut")]
+    began = lives(attempted)[0]
+    attempted = attempted[(began >= begin) & (began < end)]
     rows = by_statistic(json.loads(folder.summary.read_text("utf-8")))
-    held = _held(sessions, plan, load) if plan.get("sessions") else None
+    if window:
+        rows |= _narrowed(attempted)
+    held = _held(sessions, begin, end, load) if plan.get("sessions") or window else None
     edges = np.linspace(begin, end, max(1, round((end - begin) / 1e9 / segment_s)) + 1)
     segment = np.clip(np.searchsorted(edges, lives(attempted)[0], "right") - 1, 0, len(edges) - 2)
     evidence = {
@@ -129,7 +158,12 @@ def observe(path: Path, tiers: Sequence[Tier], load: float, segment_s: float) ->
         void=_void(first),
         measured_s=measured_s,
         turns=len(attempted),
-        session_minutes=float((ended - started).sum()) / 60e9,
+        session_minutes=float(
+            np.maximum(np.minimum(ended, end) - np.maximum(started, begin), 0).sum()
+            if window
+            else (ended - started).sum()
+        )
+        / 60e9,
         in_flight=_in_flight(sessions, begin, end),
         good_per_s=float(goods.sum()) / measured_s if measured_s > 0 else None,
         figures=ProbeFigures(
@@ -165,6 +199,19 @@ def observe(path: Path, tiers: Sequence[Tier], load: float, segment_s: float) ->
         victims=int((lost & fine).sum()),
         remarks=tuple(str(one) for one in first.get("remarks") or ()),
     )
+
+
+def _narrowed(turns: pd.DataFrame) -> dict[tuple[str, str], dict[str, Any]]:
+    """The p95 of what the answer shows, of these turns alone."""
+    found = {}
+    for name in ("first_audio_latency", *STAGES):
+        p95 = estimates(turn_sample(METRICS[name], turns), {"p95": QUANTILES["p95"]})["p95"]
+        ends = {"value": p95.value, "low": p95.low, "high": p95.high}
+        finite = {
+            key: one if one is None or np.isfinite(one) else None for key, one in ends.items()
+        }
+        found[name, "p95"] = {**finite, "n": p95.n}
+    return found
 
 
 def _void(verdict: dict[str, Any]) -> str:
@@ -324,12 +371,11 @@ def _life(sessions: pd.DataFrame) -> tuple[Ints, Ints]:
     return started, np.maximum(started, integers(sessions["ended_ns"], ALWAYS))
 
 
-def _held(sessions: pd.DataFrame, plan: dict[str, Any], load: float) -> float:
-    """Sessions held on average in the measured phase, in % of those that should be.
+def _held(sessions: pd.DataFrame, begin: int, end: int, load: float) -> float:
+    """Sessions held on average from `begin` to `end` (ns), in % of those that should be.
 
     A session that became ready within a second counts from its start: a caller who connects.
     """
-    begin, end = span(plan)
     started, ended = _life(sessions)
     opened = integers(sessions["opened_ns"], NEVER)
     first = np.where(opened - started <= ALLOWANCE_NS, started, opened)

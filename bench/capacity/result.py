@@ -1,6 +1,6 @@
 """From the tries of a search to its document: rows, answers by tier, cost, scalability."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import inf, isfinite, sqrt
 from statistics import mean, stdev
 from typing import Final, Literal, NamedTuple
@@ -49,7 +49,7 @@ class Trial(NamedTuple):
     run: str
     seconds: float
     observation: Observation
-    gauges: dict[str, tuple[float | None, float | None]]
+    gauges: Mapping[str, tuple[float | None, float | None]]
 
     @property
     def counts(self) -> bool:

@@ -25,7 +25,7 @@ Purpose = Literal["bracket", "refine", "hold"]
 
 APART: Final = 1.25
 """Bracketing ends where the load that does not hold is at most so many times the one that does."""
-REFINING: Final = 5
+REFINING: Final = 4
 """Whole tries near the crossing of each tier."""
 NEAR: Final = 0.25
 """A try is near a crossing where it is off by no more than this share of it."""

@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 import msgspec
-import typer
 from rich.console import Console
 
 from bench import __version__
@@ -40,7 +39,8 @@ from bench.capacity.document import (
     read_capacity,
     write_capacity,
 )
-from bench.capacity.observation import Observation, observe
+from bench.capacity.observation import Observation, observe, observe_steps
+from bench.capacity.ramp import ramp_steps, saturation
 from bench.capacity.result import (
     Limit,
     Trial,
@@ -66,10 +66,11 @@ from bench.plan.scenario import Step
 from bench.plan.scenario import workload_of as workload_document
 from bench.plan.tiers import Tier, read_tiers
 from bench.runs.folder import RunFolder
+from bench.runs.gauges import gauge_means
 from bench.runs.job import REFERENCE, Job, credential, input_formats, reply_formats
 from bench.voice.audio import NS_PER_MS, NS_PER_S
 
-LENGTHS: Final[dict[str, float]] = {"bracket": 1.0, "refine": 4.0, "hold": 6.0}
+LENGTHS: Final[dict[str, float]] = {"bracket": 1.0, "refine": 6.0, "hold": 8.0}
 """Measured time of a run by its purpose, in whole sessions."""
 LONGEST_HOLD: Final = 40.0
 """Whole sessions that a hold may take where its objectives need so many turns."""
@@ -108,10 +109,15 @@ class Options(NamedTuple):
     out: Path | None = None
     resume: Path | None = None
     yes: bool = False
+    metrics_url: str | None = None
+    gauges: tuple[str, ...] = ()
+    ramp: bool = False
 
 
-class Interrupted(Exception):  # noqa: N818 - what happened, and no error
+class _InterruptedError(BenchError):
     """Ctrl-C: what is known is in `capacity.json`."""
+
+    exit_code = EXIT_INTERRUPTED
 
 
 class _Fixed(NamedTuple):
@@ -143,7 +149,7 @@ class _Fixed(NamedTuple):
 def search_capacity(options: Options, talk: Console) -> tuple[Path, CapacityResult]:
     """Search; (the folder, the answer). UsageError for what cannot be done, before any run.
 
-    Interrupted on Ctrl-C; TargetError where the target takes nobody at all.
+    TargetError where the target takes nobody at all. What is known after Ctrl-C is in the folder.
     """
     fixed = _fixed(options)
     place = options.resume or options.out or new_folder(f"capacity-{options.scenario.stem}")
@@ -174,6 +180,10 @@ def _fixed(options: Options) -> _Fixed:
     _check_yield(job, tiers)
     session_s = _session_s(options, job)
     warmup_s = max(load.warmup / NS_PER_S, session_s)
+    if options.ramp and options.arrivals is not None:
+        raise UsageError("--ramp: holds sessions, and --arrivals lets them come; give one of them")
+    if options.ramp and options.resume is not None:
+        raise UsageError("--ramp is a single run, and there is nothing to resume; leave one out")
     if options.arrivals not in {None, "poisson", "uniform"}:
         raise UsageError(f"--arrivals {options.arrivals!r}: give poisson or uniform")
     open_load = options.arrivals is not None
@@ -384,8 +394,9 @@ class _Search:
         self._fixed, self._place, self._talk = fixed, place, talk
         dialect = fixed.job.target.dialect.name
         self._run_options = RunOptions(
-            fixed.options.scenario, target, dialect, workers=fixed.options.workers, yes=True
-        )
+            fixed.options.scenario, target, dialect, workers=fixed.options.workers, yes=True,
+            metrics_url=fixed.options.metrics_url, gauges=fixed.options.gauges,
+        )  # fmt: skip
         self._created = datetime.now(UTC).isoformat(timespec="seconds")
         self._trials: list[Trial] = []
         self._remarks: list[str] = []
@@ -402,6 +413,9 @@ class _Search:
     def run(self) -> CapacityResult:
         """Search to the end; the answer, which is written."""
         self._first_canary()
+        if self._fixed.options.ramp:
+            self._ramp()
+            return self._write(complete=True)
         while wanted := next_try(tried_of(self._trials, self._fixed.tiers), self._scope):
             if why := self._unaffordable(wanted):
                 self._remarks.append(why)
@@ -502,7 +516,7 @@ class _Search:
         self, number: int, purpose: Purpose | Literal["beyond", "ramp"], load: float,
         lengths: dict[str, float], steps: Sequence[Step] = (),
     ) -> Trial:  # fmt: skip
-        """One run from start to observation. Interrupted where it was."""
+        """One run from start to observation. Raises where it was interrupted."""
         name = f"{number:02d}-{purpose}-{load:g}"
         path, twin = self._place / name, 1
         while path.exists():  # of a search that was killed in this run
@@ -519,7 +533,7 @@ class _Search:
             settle(folder)
         if interrupted:
             self._write(complete=False)
-            raise Interrupted
+            raise _InterruptedError(f"interrupted; the same with --resume {self._place} goes on")
         return self._observed(number, purpose, load, path)
 
     def _assigned(
@@ -560,7 +574,8 @@ class _Search:
         begin, end = plan.get("start_ns"), plan.get("end_ns")
         seconds = (end - begin) / NS_PER_S if begin is not None and end is not None else 0.0
         self._account(seconds, seen)
-        return Trial(number, purpose, path.name, seconds, seen, {})
+        gauges = {name: (one["mean"], one["max"]) for name, one in gauge_means(path).items()}
+        return Trial(number, purpose, path.name, seconds, seen, gauges)
 
     def _account(self, seconds: float, seen: Observation) -> None:
         minutes = self._spent.session_minutes + seen.session_minutes
@@ -569,6 +584,36 @@ class _Search:
             seconds=self._spent.seconds + seconds,
             session_minutes=minutes,
             cost=None if price is None else minutes * price,
+        )
+
+    def _ramp(self) -> None:
+        """A quick look: one run that rises in steps, each of which is then a try of its own."""
+        fixed = self._fixed
+        steps = ramp_steps(fixed.first, self._scope.most, fixed.session_s)
+        top, whole_s = steps[-1].sessions, sum(step.length for step in steps) / NS_PER_S
+        self._say(
+            f"ramp: {steps[0].sessions} to {top} sessions in {len(steps)} steps, {whole_s:.0f} s"
+        )
+        lengths = {"warmup": fixed.warmup_s, "duration": whole_s}
+        whole = self._made(1, "ramp", top, lengths, steps)
+        path = self._place / whole.run
+        if whole.observation.void:
+            self._trials.append(whole)
+            self._remarks.append(f"the ramp says nothing: {whole.observation.void}")
+            return
+        seen = observe_steps(path, fixed.tiers, steps)
+        self._trials = [
+            Trial(number, "ramp", whole.run, step.length / NS_PER_S, one, {})
+            for number, (step, one) in enumerate(zip(steps, seen, strict=True), 1)
+        ]
+        flat = saturation([(one.load, one.good_per_s or 0.0) for one in seen])
+        if flat is not None:
+            self._remarks.append(
+                f"saturated from {flat:g} sessions on: more of them had no more good turns a second"
+            )
+        self._remarks.append(
+            f"a quick look: each step lasted one session ({fixed.session_s:.0f} s) and stands on "
+            "what the steps before it left; a search without --ramp is exact, this is not"
         )
 
     # ── canaries ─────────────────────────────────────────────────────────────────────────────
@@ -618,7 +663,7 @@ class _Search:
             return
         steps = surge_steps(round(found.capacity), fixed.session_s)
         after = self._surge(round(found.capacity), top, steps)
-        if after is not None and not after.recovered:
+        if after is not None and after.outlived:
             self._await_recovery()
             again = self._surge(top, top, fall_steps(top, fixed.session_s))
             after = after.with_fall(again)
@@ -712,21 +757,13 @@ class _Search:
 
 
 def _told(trial: Trial, tier: str) -> str:
-    """What a run said of a tier, in a line."""
+    """What a run said of a tier, in a line: the gate that decided it, else the first."""
     found = trial.observation.tiers[tier]
-    worst = min(found.gates, key=lambda gate: gate.margin if gate.margin is not None else inf)
+    order = ("fail", "open", "pass")
+    worst = min(found.gates, key=lambda gate: order.index(gate.verdict))
     value = "–" if worst.value is None else f"{worst.value:.4g}"
     return f"{tier}: {found.verdict}; {worst.gate}: {value}"
 
 
 def _time(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} minutes"
-
-
-def interrupted_exit(place: Path, options: Options, talk: Console) -> typer.Exit:
-    """What is said after Ctrl-C."""
-    talk.print(
-        f"bench: interrupted; go on with: bench capacity {options.scenario} --resume {place} …",
-        highlight=False, markup=False, soft_wrap=True,
-    )  # fmt: skip
-    return typer.Exit(EXIT_INTERRUPTED)

@@ -30,6 +30,8 @@ RESAMPLES: Final = 400
 _SEED: Final = 20_261_128
 _PRIOR: Final = (6.0, 2.0)
 """Before anything is known the design effect counts as this one, measured in so many segments."""
+_HALF: Final = 0.5
+"""Of a turn, on either side: where none failed, some might have (Jeffreys' prior)."""
 _CLEAR: Final = 0.2
 """Where fewer turns meet the objective nothing is learnt about the spread at its crossing."""
 
@@ -160,7 +162,8 @@ def _margins(found: Sequence[Share | Level], promised: float) -> _Margins:
     weight = np.array([one.weight for one in shares])
     share = np.array([one.share for one in shares])
     effect = design_effect(shares)
-    met, missed = share * weight / effect + 0.5, (1 - share) * weight / effect + 0.5
+    met = (share * weight + _HALF) / effect
+    missed = ((1 - share) * weight + _HALF) / effect
     return _Margins(share - promised, weight, lambda rng: rng.beta(met, missed) - promised, effect)
 
 
