@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from math import ceil, floor, inf, sqrt
 from typing import Final, Literal, NamedTuple
 
-from bench.stats.crossing import Crossing, Level, Share, crossing, first_of
+from bench.stats.crossing import Crossing, Level, Share, crossing, design_effect, first_of
 
 Purpose = Literal["bracket", "refine", "hold"]
 
@@ -192,10 +192,10 @@ def unlike_order(tried: Tried, tier: str) -> tuple[float, float] | None:
     Tries are compared one by one: a share by three standard errors with the design effect.
     """
     for one in tried.tiers[tier]:
-        if (end := one.crossing) is None:
-            continue
         known = [found for found in one.found if found is not None]
-        sure = [(found.load, _sign(found, one.promised, end.effect)) for found in known]
+        shares = [found for found in known if isinstance(found, Share)]
+        effect = design_effect(shares, between=False) if shares else 1.0
+        sure = [(found.load, _sign(found, one.promised, effect)) for found in known]
         lost = [load for load, sign in sure if sign < 0]
         held = [load for load, sign in sure if sign > 0]
         if lost and held and min(lost) < max(held):

@@ -167,8 +167,11 @@ def _margins(found: Sequence[Share | Level], promised: float) -> _Margins:
     return _Margins(share - promised, weight, lambda rng: rng.beta(met, missed) - promised, effect)
 
 
-def design_effect(found: Sequence[Share]) -> float:
-    """How many times the binomial's variance a share has, from segments and from like loads."""
+def design_effect(found: Sequence[Share], *, between: bool = True) -> float:
+    """How many times the binomial's variance a share has, from segments and from like loads.
+
+    Without `between` from segments alone: then a load that falls out of the order makes none.
+    """
     degrees, effect = _PRIOR
     squares = degrees * effect
     for one in found:
@@ -177,6 +180,8 @@ def design_effect(found: Sequence[Share]) -> float:
             left = one.met - share * one.of
             squares += float(left @ left) / float(one.of.mean()) / (share * (1 - share))
             degrees += len(one.of) - 1
+    if not between:
+        return max(1.0, squares / degrees)
     load = np.array([one.load for one in found])
     weight = np.array([one.weight for one in found])
     share_of = np.array([one.share for one in found])
