@@ -11,7 +11,7 @@ from unittest import mock
 
 from rich.console import Console
 
-from bench.cli.capacity import Options, search_capacity
+from bench.cli.capacity_search import Options, search_capacity
 from bench.load.canary import Sighting
 from tests.virtual_run import _judge, virtual_time
 
@@ -36,9 +36,9 @@ def virtual_capacity(seed):
     """In here `bench capacity` plays against the embedded server, which draws by `seed`."""
     with (
         virtual_time(seed=seed),
-        mock.patch("bench.cli.capacity.serving", _reference),
-        mock.patch("bench.cli.capacity.Canary", _Canary),
-        mock.patch("bench.cli.capacity.settle", _judge),
+        mock.patch("bench.cli.capacity_search.serving", _reference),
+        mock.patch("bench.cli.capacity_search.Canary", _Canary),
+        mock.patch("bench.cli.capacity_search.settle", _judge),
     ):
         yield
 

@@ -342,7 +342,7 @@ def capacity(
     run could be used.
     """
     from bench.capacity.document import NAME  # noqa: PLC0415
-    from bench.cli.capacity import Options, search_capacity  # noqa: PLC0415
+    from bench.cli.capacity_search import Options, search_capacity  # noqa: PLC0415
     from bench.report.capacity_page import write_capacity_page  # noqa: PLC0415
     from bench.report.capacity_tables import print_capacity, write_tables  # noqa: PLC0415
 
