@@ -22,8 +22,8 @@ Plot = tuple[str, go.Figure]
 class Table(NamedTuple):
     """A table of text. `numeric` are the columns set flush right.
 
-    `tones` mark rows (limit, culprit, quiet), `links` is where their first cells lead; both fit
-    `rows` or are empty.
+    `tones` mark rows (limit, culprit, quiet), `links` is where their first cells lead: a place of
+    the page by its id, or with a slash a file beside it. Both fit `rows` or are empty.
     """
 
     caption: str
