@@ -36,7 +36,7 @@ def test_every_shipped_scenario_is_in_order(bench, path):
     assert told["sessions"]
     for session in told["sessions"]:
         assert session["problems"] == []
-        assert session["answered"] == session["turns"] >= 2
+        assert session["answered"] == session["turns"] >= 1
         assert 2 < session["seconds"] < 200
 
 

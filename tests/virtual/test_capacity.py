@@ -62,7 +62,7 @@ def share_in_time(scenario, out, sessions):
     run = virtual_run(
         scenario, out, drawn=False, sessions=sessions, duration="400s", gates=(SLO,)
     ).folder
-    import pandas as pd  # noqa: PLC0415
+    import pandas as pd
 
     turns = pd.read_parquet(run.turns)
     latency = turns["first_audio_latency"][turns["measured"]]
@@ -137,14 +137,14 @@ def unfit_above(limit):
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_server_faster_than_the_generator_holds_at_least_so_many(tmp_path, scenario, seed):
-    with unfit_above(13), mock.patch("os.cpu_count", lambda: 2):
+    with unfit_above(13), mock.patch("os.cpu_count", return_value=2):
         found = virtual_search(scenario(ENDLESS), tmp_path / "search", seed=seed)
     tier = found.tiers[0]
     assert tier.at_least
     assert tier.limit == "generator"
     assert 8 <= tier.capacity <= 13
     assert tier.high is None
-    assert [one.void for one in found.probes if one.load > 13][0]
+    assert next(one.void for one in found.probes if one.load > 13)
     assert found.beyond is None
 
 
@@ -174,7 +174,7 @@ def test_a_search_that_was_killed_goes_on_and_loses_the_run_under_way(tmp_path, 
     def killed(folder):
         if next(runs) == 4:
             raise KeyboardInterrupt
-        from tests.virtual_run import _judge  # noqa: PLC0415
+        from tests.virtual_run import _judge
 
         return _judge(folder)
 
