@@ -79,12 +79,13 @@ class _Value(NamedTuple):
 
 
 class _Series(NamedTuple):
-    """One figure of all probes, as a figure shows it."""
+    """One figure of all probes. Where it is `sparse`, no mark stands for a probe without it."""
 
     name: str
     unit: str
     role: str
     of: Callable[[LoadProbe], _Value]
+    sparse: bool = False
 
 
 def write_capacity_page(result: CapacityResult, folder: Path) -> Path:
@@ -130,11 +131,22 @@ def context(result: CapacityResult) -> dict[str, Any]:
 
 
 def _headline(result: CapacityResult) -> str:
-    """The first tier's capacity, in large."""
-    first = next(iter(result.tiers), None)
-    if first is None or not first.capacity:
+    """The capacity, in large; of several tiers each."""
+    found = [tier for tier in result.tiers if tier.capacity]
+    if not found:
         return "No capacity was found"
-    return f"Holds {'at least ' if first.at_least else ''}{loads(first.capacity, result)}"
+    if len(result.tiers) > 1:
+        unit = "sessions" if result.load == "sessions" else "session starts a second"
+        return f"{listing(f'{tier.tier} {_least(tier)}' for tier in result.tiers)} {unit}"
+    (tier,) = found
+    return f"Holds {'at least ' if tier.at_least else ''}{loads(tier.capacity or 0.0, result)}"
+
+
+def _least(tier: TierCapacity) -> str:
+    """A capacity in short: `24`, `≥ 24`, `none`."""
+    if not tier.capacity:
+        return "none"
+    return ("≥\u00a0" if tier.at_least else "") + amount(tier.capacity)
 
 
 def _role(result: CapacityResult) -> str:
@@ -304,7 +316,7 @@ def _stages(result: CapacityResult) -> Panel:
         _Series("generation", "ms", "thinking", _figure_of("generation_p95")),
     ]
     grown = [tier for tier in result.tiers if tier.stage and tier.capacity]
-    told = listing(f"{tier.tier} breaks in {tier.stage}" for tier in grown)
+    told = listing(f"tier {tier.tier} breaks in {tier.stage}" for tier in grown)
     ranges = " ".join(_range_of(result, one) for one in series)
     return Panel(
         "stages",
@@ -327,9 +339,15 @@ def _throughput(result: CapacityResult) -> Panel:
     caption = "Good turns a second against sessions in flight"
     told = peak_line(result)
     fit = result.scalability
-    xs = [_in_flight(probe) for probe in result.probes if not probe.void]
+    xs = [
+        _in_flight(probe)
+        for probe in result.probes
+        if not probe.void and probe.purpose != "beyond" and probe.good_turns_per_s
+    ]
     if fit is not None and xs and (curve := _curve(fit, min(xs), max(xs))) is not None:
         figure.add_trace(curve)
+        head = max(figure.layout.yaxis.range[1], 1.06 * max(curve.y))
+        figure.update_yaxes(range=[-0.03 * head, head])
         _legend(figure)
         caption += ", and the universal scalability law fitted to them, as far as was measured"
         if fit.peak is not None and fit.peak.value is not None and fit.peak.value <= max(xs):
@@ -385,7 +403,7 @@ def _gauges(result: CapacityResult) -> list[Panel]:
         return []
     figures = []
     for name in names:
-        series = _Series(name, "", "thinking", _gauge_of(name))
+        series = _Series(name, "", "thinking", _gauge_of(name), sparse=True)
         plot = _plot(result, [series], (), height=_SMALL)
         figures.append((clip(name, 90), plot))
     return [
@@ -501,7 +519,7 @@ def _plot(
     figure.update_xaxes(title={"text": name}, range=[0, edge])
     units = {"/s": "a second", "1": "", "ratio": ""}
     unit = units.get(series[0].unit, series[0].unit)
-    figure.update_yaxes(title={"text": unit}, range=[0, 1.04 * top])
+    figure.update_yaxes(title={"text": unit}, range=[-0.03 * top, 1.04 * top])
     if len(series) > 1:
         _legend(figure)
     _crossings(figure, tiers, edge)
@@ -556,6 +574,8 @@ def _points(
         ("no value", False, 0.0, "x-thin"),
     ):
         without = [(one, at) for one, at in found if at.value is None and at.beyond is beyond]
+        if series.sparse and not beyond:
+            continue
         if without:
             marker = {
                 "size": 10,
@@ -666,8 +686,7 @@ def _crossings(figure: go.Figure, tiers: Sequence[TierCapacity], edge: float) ->
                 fillcolor=colour(role), opacity=0.14, line_width=0, layer="below",
             )  # fmt: skip
         ends = "" if tier.at_least else load_interval(tier.low, tier.high)
-        least = "≥ " if tier.at_least else ""
-        text = f"{safe(tier.tier, 20)} {least}{amount(tier.capacity)} {ends}".rstrip()
+        text = f"{safe(tier.tier, 20)} {_least(tier)} {ends}".rstrip()
         _upright(figure, tier.capacity, text, role, rows, right=tier.capacity > 0.5 * edge)
         rows += 1
     if rows > 1:
@@ -701,16 +720,17 @@ def _limit_lines(
         what = safe(tier, 20) if several else f"{gate.statistic} {word}"
         text = f"{what} {safe(gate.operator)} {quantity(gate.limit, unit)}"
         levels.setdefault(gate.limit, []).append(text)
-    for level, texts in levels.items():
+    for place, (level, texts) in enumerate(sorted(levels.items(), reverse=True)):
         figure.add_hline(level, line={"color": colour("limit"), "width": 1.5, "dash": "dash"})
         figure.add_annotation(
-            x=0.01, xref="paper", y=level, xanchor="left", yanchor="bottom",
+            x=(0.99 if place % 2 else 0.01), xref="paper", y=level,
+            xanchor="right" if place % 2 else "left", yanchor="bottom",
             text=", ".join(texts), showarrow=False, bgcolor=colour("paper"),
             font={"size": 11, "color": colour("limit")},
         )  # fmt: skip
     if levels:
         top = max(figure.layout.yaxis.range[1], 1.15 * max(levels))
-        figure.update_yaxes(range=[0, top])
+        figure.update_yaxes(range=[-0.03 * top, top])
 
 
 def _worst(probe: LoadProbe, tiers: Sequence[str]) -> str:
