@@ -218,10 +218,16 @@ def _stage(trials: Sequence[Trial], found: Answer) -> str:
     beyond = [one for one in counted if one.observation.load >= found.crossing.lost]
     if not beyond or parse_gate(found.binding).metric in {"underrun_time", "realtime_factor"}:
         return ""
-    least, most = counted[0].observation.stages, beyond[0].observation.stages
-    grown = {name: most[name] - least[name] for name in STAGES if name in least and name in most}
-    name = max(grown, key=lambda one: grown[one], default="")
-    return name if name and most[name] > _GREW * max(least[name], 1.0) else ""
+    least = counted[0].observation.stages
+    for one in beyond:  # of a load where hardly anybody is answered a stage may have no p95
+        most = one.observation.stages
+        grown = {
+            name: most[name] - least[name] for name in STAGES if name in least and name in most
+        }
+        name = max(grown, key=lambda stage: grown[stage], default="")
+        if name and most[name] > _GREW * max(least[name], 1.0):
+            return name
+    return ""
 
 
 def _cost(trials: Sequence[Trial], found: Answer, price: float | None) -> SessionCost | None:
