@@ -13,7 +13,7 @@ from rich.console import Console
 
 from bench.cli.capacity_search import Options, search_capacity
 from bench.load.canary import Sighting
-from tests.virtual_run import _judge, virtual_time
+from tests.virtual_run import judge, virtual_time
 
 
 @contextmanager
@@ -38,7 +38,7 @@ def virtual_capacity(seed):
         virtual_time(seed=seed),
         mock.patch("bench.cli.capacity_search.serving", _reference),
         mock.patch("bench.cli.capacity_search.Canary", _Canary),
-        mock.patch("bench.cli.capacity_search.settle", _judge),
+        mock.patch("bench.cli.capacity_search.settle", judge),
     ):
         yield
 

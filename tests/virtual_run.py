@@ -74,11 +74,11 @@ def virtual_run(scenario, out, *, drawn=True, up_ns=0, down_ns=0, slots=None, **
     options["assignments"] = tuple(f"{key}={value}" for key, value in dict(assignments).items())
     with virtual_time(up_ns=up_ns, down_ns=down_ns, slots=slots):
         folder, _ = run(Options(scenario, out=out, **options), Console(file=io.StringIO()))
-        verdict = settle(folder) if drawn else _judge(folder)
+        verdict = settle(folder) if drawn else judge(folder)
     return Outcome(folder, verdict, EXIT_CODES[verdict["verdict"]])
 
 
-def _judge(folder):
+def judge(folder):
     seal_logs(folder)
     analyse(folder.path)
     return judge_run(folder.path, [parse_gate(text) for text in folder.read()["gates"]], None)

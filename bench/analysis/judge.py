@@ -19,7 +19,7 @@ from bench.analysis.enough import Ran
 from bench.analysis.evidence import Check, Evidence
 from bench.analysis.filtered import filtered_rows, of_turns
 from bench.analysis.junit import write_junit
-from bench.analysis.measure import good_turns
+from bench.analysis.measure import attempts, good_turns
 from bench.analysis.pipeline import write_json
 from bench.analysis.quantile import proportion
 from bench.analysis.ruling import Row, Rows, Ruling, rule_gate
@@ -295,7 +295,7 @@ def _baseline(
 
 def _good(turns: pd.DataFrame, gates: Sequence[Gate]) -> Row:
     """good_turns anew: what is good depends on the gates."""
-    counted = turns[turns["measured"].astype(bool) & (turns["outcome"] != "cut")]
+    counted = attempts(turns)
     good = good_turns(counted, gates).to_numpy(bool)
     found = proportion(good, counted["session"].to_numpy())
     return {"value": found.value, "low": found.low, "high": found.high, "n": found.n,

@@ -92,6 +92,11 @@ def asked_early(sessions: pd.DataFrame) -> pd.Series:
     return (first.fillna(value=False) & sessions["update_sent_ns"].notna()).astype(bool)
 
 
+def attempts(turns: pd.DataFrame) -> pd.DataFrame:
+    """The turns that figures are over: measured, and not cut short by the run itself."""
+    return turns[turns["measured"].astype(bool) & (turns["outcome"] != "cut")]
+
+
 def objectives(gates: Iterable[Gate]) -> list[Gate]:
     """The gates that a turn by itself should meet: an upper limit on what most turns may take.
 

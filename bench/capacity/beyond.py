@@ -17,7 +17,7 @@ from typing import Final, Literal, NamedTuple, Self
 
 import numpy as np
 
-from bench.analysis.measure import good_turns
+from bench.analysis.measure import attempts, good_turns
 from bench.analysis.tables import plain_strings, read_table
 from bench.analysis.trouble import lives
 from bench.capacity.document import BeyondLimit, BoundedFigure, Recovery
@@ -104,8 +104,7 @@ def aftermath(path: Path, steps: Sequence[Step], trial: Trial, tier: Tier) -> Af
     A fall's first step is the overload; there a step counts as good where most turns are.
     """
     folder = RunFolder.open(path)
-    turns = read_table(folder.turns, None)
-    turns = turns[turns["measured"].astype(bool) & (turns["outcome"] != "cut")]
+    turns = attempts(read_table(folder.turns, None))
     good = good_turns(turns, tier.gates).to_numpy(bool)
     begin = lives(turns)[0]
     at = int(folder.read()["plan"]["measured_from_ns"])

@@ -21,10 +21,10 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.judge import by_statistic, weigh_run
-from bench.analysis.measure import good_turns
+from bench.analysis.measure import attempts, good_turns
 from bench.analysis.quantile import Estimate, estimates, proportion
 from bench.analysis.sessions import ALLOWANCE_NS, span
-from bench.analysis.summary import share_flags, turn_sample, turn_waits
+from bench.analysis.summary import figure_row, share_flags, turn_sample, turn_waits
 from bench.analysis.tables import (
     ALWAYS,
     NEVER,
@@ -51,6 +51,7 @@ from bench.plan.scenario import Step
 from bench.plan.tiers import Tier
 from bench.runs.folder import RunFolder
 from bench.stats.crossing import Level, Share
+from bench.stats.interval import Z
 
 HELD: Final = "sessions held >= 99 %"
 """The gate that is part of every tier of a closed load."""
@@ -59,7 +60,6 @@ _TURNED_AWAY: Final = ("refused", "overloaded")
 _NOT_OF_TURNS: Final = ("spurious", "word_error_rate", "false_barge_in")
 """Shares that are no share of turns which meet something."""
 _WORDS: Final = {"pass": "pass", "fail": "fail", "inconclusive": "open"}
-_Z: Final = 1.96
 STAGES: Final = (
     "endpointing_delay", "commit_delay", "response_start_delay", "generation_delay",
 )  # fmt: skip
@@ -94,7 +94,6 @@ class Observation(NamedTuple):
     talk: tuple[float, float] | None
     refused: int
     victims: int
-    remarks: tuple[str, ...]
 
 
 def observe_steps(path: Path, tiers: Sequence[Tier], steps: Sequence[Step]) -> list[Observation]:
@@ -130,15 +129,16 @@ def observe(
     sessions, turns = read_table(folder.sessions, None), read_table(folder.turns, None)
     plan = folder.read()["plan"]
     begin, end = window or span(plan)
-    attempted = turns[turns["measured"].astype(bool) & (turns["outcome"] != "cut")]
+    attempted = attempts(turns)
     began = lives(attempted)[0]
-    attempted = attempted[(began >= begin) & (began < end)]
+    inside = (began >= begin) & (began < end)
+    attempted, began = attempted[inside], began[inside]
     rows = by_statistic(json.loads(folder.summary.read_text("utf-8")))
     if window:
         rows |= _narrowed(attempted)
     held = _held(sessions, begin, end, load) if plan.get("sessions") or window else None
     edges = np.linspace(begin, end, max(1, round((end - begin) / 1e9 / segment_s)) + 1)
-    segment = np.clip(np.searchsorted(edges, lives(attempted)[0], "right") - 1, 0, len(edges) - 2)
+    segment = np.clip(np.searchsorted(edges, began, "right") - 1, 0, len(edges) - 2)
     evidence = {
         tier.name: _evidence(tier, load, attempted, segment, len(edges) - 1, verdicts, held)
         for tier in tiers
@@ -197,7 +197,6 @@ def observe(
         talk=_talk(attempted, sessions, whole),
         refused=int(away.sum()),
         victims=int((lost & fine).sum()),
-        remarks=tuple(str(one) for one in first.get("remarks") or ()),
     )
 
 
@@ -205,12 +204,9 @@ def _narrowed(turns: pd.DataFrame) -> dict[tuple[str, str], dict[str, Any]]:
     """The p95 of what the answer shows, of these turns alone."""
     found = {}
     for name in ("first_audio_latency", *STAGES):
-        p95 = estimates(turn_sample(METRICS[name], turns), {"p95": QUANTILES["p95"]})["p95"]
-        ends = {"value": p95.value, "low": p95.low, "high": p95.high}
-        finite = {
-            key: one if one is None or np.isfinite(one) else None for key, one in ends.items()
-        }
-        found[name, "p95"] = {**finite, "n": p95.n}
+        metric = METRICS[name]
+        p95 = estimates(turn_sample(metric, turns), {"p95": QUANTILES["p95"]})["p95"]
+        found[name, "p95"] = figure_row(metric, "p95", p95)
     return found
 
 
@@ -317,7 +313,7 @@ def _level(gate: Gate, ruling: dict[str, Any], load: float) -> Level | None:
         margin = -1e-9
     low, high = ruling["low"], ruling["high"]
     known = low is not None and high is not None
-    return Level(load, margin, (high - low) / (2 * _Z * scale) if known else 0.0)
+    return Level(load, margin, (high - low) / (2 * Z * scale) if known else 0.0)
 
 
 def _ruled(

@@ -1,6 +1,6 @@
 """A quick look at a capacity: one run whose load rises in steps.
 
-Each step is a session long, and the second half of it counts. What the steps before have left (a
+Each step is two sessions long, and the second half of it counts. What the steps before have left (a
 queue, a cache, heat) is in it, and it has few turns: so its answer is coarser than a search's.
 """
 

@@ -30,6 +30,7 @@ from bench.capacity.search import (
 from bench.plan.gates import parse_gate
 from bench.plan.tiers import Tier
 from bench.stats.crossing import Share
+from bench.stats.interval import Z
 from bench.stats.scalability import fit_scalability
 
 USES: Final = (30, 65, 100)
@@ -38,7 +39,6 @@ _CLIFF: Final = 0.25
 """A margin so far below zero right behind the last load that holds is a cliff."""
 _STEEP: Final = 1.2
 _GREW: Final = 1.2
-_Z: Final = 1.96
 
 
 class Trial(NamedTuple):
@@ -49,7 +49,7 @@ class Trial(NamedTuple):
     run: str
     seconds: float
     observation: Observation
-    gauges: Mapping[str, tuple[float | None, float | None]]
+    gauges: Mapping[str, Gauge]
 
     @property
     def counts(self) -> bool:
@@ -105,14 +105,9 @@ def row_of(trial: Trial) -> LoadProbe:
         good_turns_per_s=seen.good_per_s,
         figures=seen.figures,
         tiers=seen.tiers,
-        gauges={name: gauge_of(pair) for name, pair in trial.gauges.items()},
+        gauges=dict(trial.gauges),
         generator=seen.generator,
     )
-
-
-def gauge_of(pair: tuple[float | None, float | None]) -> Gauge:
-    """A gauge's mean and maximum as the document has them."""
-    return Gauge(mean=pair[0], max=pair[1])
 
 
 def capacities(
@@ -274,7 +269,7 @@ def _mean(values: Sequence[float]) -> Bounds:
     middle = mean(values)
     if len(values) < 2:
         return Bounds(value=middle, low=None, high=None)
-    reach = _Z * stdev(values) / sqrt(len(values))
+    reach = Z * stdev(values) / sqrt(len(values))
     return Bounds(value=middle, low=middle - reach, high=middle + reach)
 
 

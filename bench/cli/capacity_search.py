@@ -31,6 +31,7 @@ from bench.capacity.document import (
     NAME,
     CapacityResult,
     CorpusFacts,
+    Gauge,
     Objective,
     ScenarioFacts,
     SearchPlan,
@@ -51,9 +52,10 @@ from bench.capacity.result import (
     workload_of,
 )
 from bench.capacity.search import Purpose, Range, Try, answer, next_try
+from bench.cli.interleaving import new_place, say
 from bench.cli.outlook import speech_of
 from bench.cli.processes import Reference
-from bench.cli.run import EXIT_INTERRUPTED, job_of, new_folder, run
+from bench.cli.run import EXIT_INTERRUPTED, SPARE_FILES, job_of, new_folder, run
 from bench.cli.run import Options as RunOptions
 from bench.cli.settle import settle
 from bench.cli.spending import Cap, cap_of
@@ -61,10 +63,12 @@ from bench.errors import BenchError, TargetError, UsageError
 from bench.load.canary import Canary
 from bench.plan.duration import Duration
 from bench.plan.forecast import samples_of, session_length
+from bench.plan.gates import check_filters, check_gates
 from bench.plan.metrics import METRICS, VERSION
-from bench.plan.scenario import Step
+from bench.plan.scenario import Step, known_of, yields_of
 from bench.plan.scenario import workload_of as workload_document
 from bench.plan.tiers import Tier, read_tiers
+from bench.report.words import clip
 from bench.runs.folder import RunFolder
 from bench.runs.gauges import gauge_means
 from bench.runs.job import REFERENCE, Job, credential, input_formats, reply_formats
@@ -75,7 +79,7 @@ LENGTHS: Final[dict[str, float]] = {"bracket": 1.0, "refine": 5.0, "hold": 7.0}
 LONGEST_HOLD: Final = 40.0
 """Whole sessions that a hold may take where its objectives need so many turns."""
 RUNS: Final = (8.0, 12.0)
-"""A search takes between so many whole runs, and no more than these."""
+"""A search is foretold to take between so many whole runs; a small capacity may take more."""
 CANARY_TURNS: Final = 2
 PATIENCE_S: Final = 120.0
 """How long a target may take to recover between two runs."""
@@ -83,7 +87,6 @@ _RECOVERED: Final = 1.5
 """A canary is as fast as before where it takes no longer than so many times the slowest then."""
 _TIME_WAIT_S: Final = 60.0
 _PORTS: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
-_FILES: Final = 128
 _MOST: Final = 1_000_000
 
 
@@ -137,6 +140,11 @@ class _Fixed(NamedTuple):
     def open_load(self) -> bool:
         return self.options.arrivals is not None
 
+    @property
+    def unit(self) -> str:
+        """What a load is counted in, in words."""
+        return "a second" if self.open_load else "sessions"
+
     def measured_s(self, purpose: str) -> float:
         return LENGTHS[purpose] * self.session_s
 
@@ -155,13 +163,12 @@ def search_capacity(options: Options, talk: Console) -> tuple[Path, CapacityResu
     place = options.resume or options.out or new_folder(f"capacity-{options.scenario.stem}")
     before = _resumed(fixed, place) if options.resume is not None else None
     if before is None:
-        _check_place(place)
+        new_place(place, f", or go on with --resume {place}")
     for line in _foretold(fixed, place):
-        talk.print(line, highlight=False, markup=False, soft_wrap=True)
+        say(talk, line)
     if not fixed.job.target.loopback and not options.yes:
         raise UsageError("this is no loopback target: add --yes to start")
     credential(fixed.job.target)
-    place.mkdir(parents=True, exist_ok=True)
     with serving(fixed.job, place) as target:
         return place, _Search(fixed, place, target, talk, before).run()
 
@@ -207,9 +214,6 @@ def _fixed(options: Options) -> _Fixed:
 
 def _check_yield(job: Job, tiers: Sequence[Tier]) -> None:
     """GateError for an objective that the scenario cannot have."""
-    from bench.plan.gates import check_filters, check_gates  # noqa: PLC0415 - beside its only use
-    from bench.plan.scenario import known_of, yields_of  # noqa: PLC0415
-
     gates = [gate for tier in tiers for gate in tier.gates]
     check_gates(gates, yields=yields_of(job.scenario), script=job.scenario.scripts)
     check_filters(gates, known_of(job.scenario))
@@ -248,7 +252,7 @@ def _limits(options: Options, job: Job, session_s: float, *, open_load: bool) ->
         found.append(Limit(most, f"account {packets} packets a second"))
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     if files != resource.RLIM_INFINITY:
-        found.append(Limit((files - _FILES) * options.workers, "open files"))
+        found.append(Limit((files - SPARE_FILES) * options.workers, "open files"))
     if _PORTS.exists():
         low, high = map(int, _PORTS.read_text("utf-8").split())
         churn = 1 + _TIME_WAIT_S / session_s  # ports of sessions that ended are taken for a while
@@ -293,7 +297,7 @@ def _turns_per_s(fixed: _Fixed) -> float:
 
 def _foretold(fixed: _Fixed, place: Path) -> Iterator[str]:
     low, high = (runs * fixed.whole_s / 60 for runs in RUNS)
-    unit = "a second" if fixed.open_load else "sessions"
+    unit = fixed.unit
     yield (
         f"search    from {fixed.first:g} {unit}, runs of up to {fixed.whole_s:.0f} s (sessions "
         f"last {fixed.session_s:.0f} s): {low:.0f} to {high:.0f} minutes of load"
@@ -308,20 +312,6 @@ def _foretold(fixed: _Fixed, place: Path) -> Iterator[str]:
     if fixed.limits:
         yield f"limit     {fixed.limits[0].load:.4g} {unit}: {fixed.limits[0].why}"
     yield f"kept      {place}: {NAME}, and a folder a run"
-
-
-def _check_place(place: Path) -> None:
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-        taken = any(place.iterdir())
-    except OSError as error:
-        raise UsageError(
-            f"--out {place}: cannot be written ({error.strerror}); choose another folder"
-        ) from None
-    if taken:
-        raise UsageError(
-            f"--out {place}: is not empty; choose another folder, or go on with --resume {place}"
-        )
 
 
 def _resumed(fixed: _Fixed, place: Path) -> CapacityResult:
@@ -340,15 +330,10 @@ def _resumed(fixed: _Fixed, place: Path) -> CapacityResult:
     for what, (then, now) in told.items():
         if then != now:
             raise UsageError(
-                f"--resume {place}: its {what} is another ({_short(then)}, now {_short(now)}); "
+                f"--resume {place}: its {what} is another ({clip(then, 60)}, now {clip(now, 60)}); "
                 "give the same as then, or begin a new search"
             )
     return before
-
-
-def _short(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 60 else f"{text[:57]}…"
 
 
 def _kind(fixed: _Fixed) -> Literal["sessions", "arrivals"]:
@@ -417,10 +402,11 @@ class _Search:
             self._ramp()
             return self._write(complete=True)
         while wanted := next_try(tried_of(self._trials, self._fixed.tiers), self._scope):
-            if why := self._unaffordable(wanted):
+            measured_s = self._measured_s(wanted)
+            if why := self._unaffordable(wanted, measured_s):
                 self._remarks.append(why)
                 break
-            self._try(wanted)
+            self._try(wanted, measured_s)
         self._go_beyond()
         return self._write(complete=True)
 
@@ -445,12 +431,13 @@ class _Search:
             return Limit(self._ceiling, "generator")
         return self._fixed.limits[0] if self._fixed.limits else None
 
-    def _unaffordable(self, wanted: Try) -> str:
+    def _unaffordable(self, wanted: Try, measured_s: float) -> str:
         """Why the budget does not allow this run; "" where it does."""
         cap = self._fixed.cap
         if cap is None:
             return ""
-        takes = self._in_flight(wanted.load) * self._length_s(wanted) / 60
+        length_s = self._fixed.warmup_s + measured_s
+        takes = self._in_flight(wanted.load) * length_s / 60
         if self._spent.session_minutes + takes <= cap.minutes:
             return ""
         return (
@@ -461,9 +448,6 @@ class _Search:
 
     def _in_flight(self, load: float) -> float:
         return load * self._fixed.session_s if self._fixed.open_load else load
-
-    def _length_s(self, wanted: Try) -> float:
-        return self._fixed.warmup_s + self._measured_s(wanted)
 
     def _measured_s(self, wanted: Try) -> float:
         """How long a run measures; a hold so long that its objectives can be decided."""
@@ -482,13 +466,11 @@ class _Search:
 
     # ── one run ──────────────────────────────────────────────────────────────────────────────
 
-    def _try(self, wanted: Try) -> None:
+    def _try(self, wanted: Try, measured_s: float) -> None:
         fixed, number = self._fixed, len(self._trials) + 1
-        self._say(
-            f"run {number}: {wanted.purpose} at {wanted.load:g}"
-            f"{' a second' if fixed.open_load else ' sessions'}, {self._length_s(wanted):.0f} s"
-        )
-        load = {"warmup": fixed.warmup_s, "duration": self._measured_s(wanted)}
+        unit, length_s = fixed.unit, fixed.warmup_s + measured_s
+        self._say(f"run {number}: {wanted.purpose} at {wanted.load:g} {unit}, {length_s:.0f} s")
+        load = {"warmup": fixed.warmup_s, "duration": measured_s}
         trial = self._made(number, wanted.purpose, wanted.load, load)
         self._trials.append(trial)
         void = trial.observation.void
@@ -574,7 +556,7 @@ class _Search:
         begin, end = plan.get("start_ns"), plan.get("end_ns")
         seconds = (end - begin) / NS_PER_S if begin is not None and end is not None else 0.0
         self._account(seconds, seen)
-        gauges = {name: (one["mean"], one["max"]) for name, one in gauge_means(path).items()}
+        gauges = {name: Gauge(**one) for name, one in gauge_means(path).items()}
         return Trial(number, purpose, path.name, seconds, seen, gauges)
 
     def _account(self, seconds: float, seen: Observation) -> None:
@@ -612,8 +594,9 @@ class _Search:
                 f"saturated from {flat:g} sessions on: more of them had no more good turns a second"
             )
         self._remarks.append(
-            f"a quick look: each step lasted one session ({fixed.session_s:.0f} s) and stands on "
-            "what the steps before it left; a search without --ramp is exact, this is not"
+            f"a quick look: the second half of each step counts ({fixed.session_s:.0f} s, one "
+            "session), and what the steps before it left is in it; a search without --ramp makes a "
+            "run of its own for every load, and is more exact"
         )
 
     # ── canaries ─────────────────────────────────────────────────────────────────────────────
@@ -753,7 +736,7 @@ class _Search:
         return result
 
     def _say(self, words: str) -> None:
-        self._talk.print(words, highlight=False, markup=False, soft_wrap=True)
+        say(self._talk, words)
 
 
 def _told(trial: Trial, tier: str) -> str:

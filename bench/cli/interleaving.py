@@ -75,25 +75,25 @@ def interleave(plan: Interleaved, talk: Console) -> tuple[Path, dict[str, list[P
     runs, left = list(order(plan.pairs)), RETRIES
     if cap is not None:
         check_cap(cap, used, f"these {len(runs)} runs", "fewer --pairs or --sessions")
-    place = _new_place(plan.out or new_folder(f"ab-{plan.scenario.stem}"))
+    place = new_place(plan.out or new_folder(f"ab-{plan.scenario.stem}"))
     folders: dict[str, list[Path]] = {"a": [], "b": []}
     if not all(job.target.loopback for job in jobs.values()):
         price = plan.price_per_minute
         cost = "" if price is None else f", about {used * price:.2f} in money"
-        _say(talk, f"ab {len(runs)} runs, at most {used:.1f} session-minutes in all{cost}; an "
-             f"invalid run is made again, at most {RETRIES} of them")  # fmt: skip
+        say(talk, f"ab {len(runs)} runs, at most {used:.1f} session-minutes in all{cost}; an "
+            f"invalid run is made again, at most {RETRIES} of them")  # fmt: skip
     for number, side in enumerate(runs, 1):
-        _say(talk, f"ab {number} of {len(runs)}: {side.upper()}, {plan.sides[side].target}")
+        say(talk, f"ab {number} of {len(runs)}: {side.upper()}, {plan.sides[side].target}")
         path = place / f"{number:02d}-{side}"
         while (why := _run(plan, side, path, talk)) is not None:
-            _say(talk, f"{path} is invalid: {why}")
+            say(talk, f"{path} is invalid: {why}")
             if not left:
-                _say(talk, "bench: too many runs are invalid; nothing is compared")
+                say(talk, "bench: too many runs are invalid; nothing is compared")
                 raise typer.Exit(3)
             used += minutes[side]
             if cap is not None and used > cap.minutes:
-                _say(talk, f"bench: another run would pass {cap.option} {cap.given:g}; nothing is "
-                     "compared")  # fmt: skip
+                say(talk, f"bench: another run would pass {cap.option} {cap.given:g}; nothing is "
+                    "compared")  # fmt: skip
                 raise typer.Exit(3)
             left -= 1
             path = place / f"{number:02d}-{side}-again-{RETRIES - left}"
@@ -101,8 +101,11 @@ def interleave(plan: Interleaved, talk: Console) -> tuple[Path, dict[str, list[P
     return place, folders
 
 
-def _new_place(place: Path) -> Path:
-    """The folder of all runs, made. UsageError where it cannot be, or holds something."""
+def new_place(place: Path, remedy: str = "") -> Path:
+    """The folder of all runs, made. UsageError where it cannot be, or holds something.
+
+    `remedy`: what else would do there than another folder.
+    """
     try:
         place.mkdir(parents=True, exist_ok=True)
         empty = not any(place.iterdir())
@@ -111,11 +114,12 @@ def _new_place(place: Path) -> Path:
             f"--out {place}: cannot be written ({error.strerror}); choose another folder"
         ) from None
     if not empty:
-        raise UsageError(f"--out {place}: is not empty; choose another folder")
+        raise UsageError(f"--out {place}: is not empty; choose another folder{remedy}")
     return place
 
 
-def _say(talk: Console, words: str) -> None:
+def say(talk: Console, words: str) -> None:
+    """A line for people, as it is: nothing in it is markup, and it is not wrapped."""
     talk.print(words, highlight=False, markup=False, soft_wrap=True)
 
 

@@ -51,6 +51,8 @@ if TYPE_CHECKING:
 EXIT_INTERRUPTED = 130
 END_MARGIN_S = 45.0
 _WAYS = ("output", "input")
+SPARE_FILES = 128
+"""Open files of a worker beside the sockets of its sessions."""
 SHORT_NS = NS_PER_S // 2
 """So much less than was planned may be measured: the end is looked for twice a second."""
 
@@ -223,7 +225,7 @@ def _users(job: Job, workers: int) -> int:
 
 def _need_files(sessions: int, *, closed: bool) -> None:
     """Room for the sockets of a worker. An open load's sessions are not all there at once."""
-    wanted = sessions + 128
+    wanted = sessions + SPARE_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < wanted and closed:
         raise UsageError(

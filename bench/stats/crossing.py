@@ -25,7 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
-CONFIDENCE: Final = 0.95
+from bench.plan.gates import CONFIDENCE
+
 RESAMPLES: Final = 400
 _SEED: Final = 20_261_128
 _PRIOR: Final = (6.0, 2.0)

@@ -1,6 +1,9 @@
 """A figure and how far it can be trusted."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+Z: Final = 1.96
+"""Standard errors that 95 % of a normal distribution lie within, on either side."""
 
 
 class Interval(NamedTuple):

@@ -31,10 +31,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import nnls
 from scipy.stats import t as student
 
+from bench.plan.gates import CONFIDENCE
 from bench.stats.interval import Interval
 
 FEWEST_LOADS: Final = 4
-_CONFIDENCE: Final = 0.95
 _ROUNDS: Final = 20
 _SETTLED: Final = 1e-9
 
@@ -96,7 +96,7 @@ def fit_scalability(loads: Sequence[float], rates: Sequence[float]) -> Scalabili
         raise ValueError(
             "throughput falls too steeply to tell that of one session alone; add lower loads"
         )
-    quantile = float(student.ppf((1 + _CONFIDENCE) / 2, at.size - 3))
+    quantile = float(student.ppf((1 + CONFIDENCE) / 2, at.size - 3))
     one, serial, mutual = np.eye(3)
     ratio = _Ratios(fitted, free, covariance, quantile)
     inverse = ratio.of(one, np.zeros(3))

@@ -16,7 +16,7 @@ from bench.errors import BenchError, UsageError
 from bench.report.capacity_page import write_capacity_page
 from bench.report.capacity_tables import print_capacity, write_tables
 from tests.virtual_capacity import virtual_search
-from tests.virtual_run import virtual_run
+from tests.virtual_run import judge, virtual_run
 
 SCENARIO = (Path(__file__).parents[2] / "scenarios" / "capacity.toml").read_text()
 QUEUE = """
@@ -173,11 +173,9 @@ def test_a_search_that_was_killed_goes_on_and_loses_the_run_under_way(tmp_path, 
     def killed(folder):
         if next(runs) == 4:
             raise KeyboardInterrupt
-        from tests.virtual_run import _judge
+        return judge(folder)
 
-        return _judge(folder)
-
-    with mock.patch("tests.virtual_capacity._judge", killed), pytest.raises(KeyboardInterrupt):
+    with mock.patch("tests.virtual_capacity.judge", killed), pytest.raises(KeyboardInterrupt):
         virtual_search(path, place)
     assert settle is driver.settle
     before = json.loads((place / "capacity.json").read_text())

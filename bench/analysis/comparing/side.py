@@ -21,7 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench.analysis.comparing.fitting import facts_of
-from bench.analysis.measure import PER_SESSION, PER_TURN
+from bench.analysis.measure import PER_SESSION, PER_TURN, attempts
 from bench.analysis.stages import STAGES, spent
 from bench.analysis.summary import share_flags, turn_waits
 from bench.analysis.tables import Flags, Floats, read_table
@@ -104,7 +104,7 @@ def read_sample(folder: Path) -> RunSample:
     facts = facts_of(run, summary, read_document(place.verdict))
     turns, sessions = read_table(place.turns, None), read_table(place.sessions, None)
     try:
-        turns = turns[turns["measured"].astype(bool) & (turns["outcome"] != "cut")]
+        turns = attempts(turns)
         found = _sample(folder.resolve().name, facts, turns.reset_index(drop=True), sessions)
         rows = [row for row in summary["rows"] if not row["filter"]]
         return found._replace(rows=rows, figures=_figures(rows))
