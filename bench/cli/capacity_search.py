@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from hashlib import sha256
-from math import ceil, floor, inf, log10, sqrt
+from math import ceil, floor, inf, isfinite, log10, sqrt
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -194,6 +194,8 @@ def _fixed(options: Options) -> _Fixed:
     if options.arrivals not in {None, "poisson", "uniform"}:
         raise UsageError(f"--arrivals {options.arrivals!r}: give poisson or uniform")
     open_load = options.arrivals is not None
+    if options.start is not None and not (isfinite(options.start) and options.start > 0):
+        raise UsageError(f"--start {options.start:g}: give a number above 0")
     if open_load:
         first = options.start or float(load.rate or (load.sessions or 1) / session_s)
         step = 10.0 ** (floor(log10(first)) - 2)
@@ -201,8 +203,6 @@ def _fixed(options: Options) -> _Fixed:
         first, step = options.start or float(load.sessions or 1), 1.0
         if first != int(first):
             raise UsageError(f"--start {first:g}: give a whole number of sessions")
-    if first <= 0:
-        raise UsageError(f"--start {first:g}: give more than 0")
     limits = tuple(_limits(options, job, session_s, open_load=open_load))
     if limits and limits[0].load < first:
         first = limits[0].load
@@ -317,6 +317,10 @@ def _foretold(fixed: _Fixed, place: Path) -> Iterator[str]:
 def _resumed(fixed: _Fixed, place: Path) -> CapacityResult:
     """The search to go on with. UsageError where it is of something else."""
     before, job = read_capacity(place), fixed.job
+    if any(one.purpose == "ramp" for one in before.probes):
+        raise UsageError(
+            f"--resume {place}: it was made with --ramp, a single run; begin a new search"
+        )
     told = {
         "scenario": (before.scenario.workload, _workload(job)),
         "target": (before.target.name, job.target.name),

@@ -207,6 +207,8 @@ def test_a_ramp_is_one_run_with_a_coarser_answer(tmp_path, scenario):
     assert tier.low <= 10 <= tier.high
     assert not tier.confirmed
     assert any("quick look" in line for line in found.remarks)
+    with pytest.raises(UsageError, match="made with --ramp"):
+        virtual_search(scenario(COLLAPSE), None, resume=tmp_path / "search")
 
 
 def test_an_open_load_is_searched_by_arrivals(tmp_path, scenario):
@@ -234,6 +236,10 @@ def test_a_budget_ends_the_search_with_what_is_known(tmp_path, scenario):
         ({"max_minutes": 0.5}, "--max-minutes 0.5: the first two runs alone take"),
         ({"max_cost": 3.0}, "needs a price"),
         ({"start": 2.5}, "--start 2.5: give a whole number"),
+        ({"start": 0.0}, "--start 0: give a number above 0"),
+        ({"start": float("nan")}, "--start nan: give a number above 0"),
+        ({"start": float("inf")}, "--start inf: give a number above 0"),
+        ({"start": -1.0, "arrivals": "poisson"}, "--start -1: give a number above 0"),
         ({"arrivals": "burst"}, "--arrivals 'burst'"),
         ({"session_length": "40"}, "--session-length: '40' is no duration"),
         ({"ramp": True, "arrivals": "poisson"}, "--ramp: holds sessions"),
