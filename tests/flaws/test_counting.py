@@ -167,7 +167,9 @@ class Hand:
     _owned = True
     _start_ns = 0
     _job = SimpleNamespace(scenario=SimpleNamespace(load=UNIFORM))
+    _departures = ()
     first_ns, next_ns, open_load = Worker.first_ns, Worker.next_ns, Worker.open_load
+    _gone = Worker._gone
 
 
 def calls_made(stands_ns):
@@ -187,7 +189,7 @@ def calls_made(stands_ns):
             now.ns = due_ns + 2 * NS_PER_S
             if due_ns < FROM_NS + stands_ns and now.ns > FROM_NS:
                 now.ns += stands_ns - max(0, due_ns - FROM_NS)
-            again_ns = hand.next_ns()
+            again_ns = hand.next_ns(slot)
             if again_ns is not None:
                 waiting.append((again_ns, slot))
     return made

@@ -78,7 +78,7 @@ def test_the_first_use_of_a_format_stops_nobody_else(way):
 def test_the_servers_own_probe_sees_a_loop_that_stood_still_once():
     async def watched():
         reference = _Reference(ROUND, repertoire([].append), TruthLog(None))
-        reference._open = 1
+        reference._capacity.enter()
         probe = asyncio.create_task(reference.probe())
         await asyncio.sleep(0.05)
         time.sleep(4 * STALL_MS / 1000)  # noqa: ASYNC251 - the stall
