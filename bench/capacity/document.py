@@ -279,6 +279,20 @@ def capacity_file(path: Path) -> Path:
     return path / NAME if os.path.isdir(path) else path  # noqa: PTH112 - never raises
 
 
+def is_capacity(path: Path) -> bool:
+    """Whether `path` is a capacity.json, under whatever name, or a folder that holds one."""
+    file = capacity_file(path)
+    if not os.path.isfile(file):  # noqa: PTH113 - never raises
+        return False
+    if file.name == NAME:
+        return True
+    try:
+        document = msgspec.json.decode(file.read_bytes())
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return isinstance(document, dict) and {"format", "probes", "tiers"} <= document.keys()
+
+
 def read_capacity(path: Path) -> CapacityResult:
     """The document at `path`, or in the folder `path`.
 

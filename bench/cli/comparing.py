@@ -40,7 +40,10 @@ def _finite(value: float) -> float:
 MarginOption = Annotated[
     float,
     typer.Option(
-        "--margin", min=0.0, callback=_finite, help="Percent of a latency that do not matter."
+        "--margin",
+        min=0.0,
+        callback=_finite,
+        help="Percent of a latency, or of a capacity, that do not matter.",
     ),
 ]
 PointsOption = Annotated[
@@ -68,28 +71,96 @@ class ManyAgainst(TyperCommand):
 
 
 def compare(
-    runs: Annotated[list[Path], typer.Argument(help="The candidate: run folders or baselines.")],
-    against: Annotated[
-        list[Path], typer.Option("--against", help="What it is compared with: one or several.")
+    runs: Annotated[
+        list[Path],
+        typer.Argument(help="The candidate: run folders or baselines, or one capacity result."),
     ],
+    against: Annotated[
+        list[Path] | None,
+        typer.Option("--against", help="What it is compared with: one or several."),
+    ] = None,
     margin: MarginOption = 5.0,
     points: PointsOption = 2.0,
     allow: Annotated[
-        bool, typer.Option("--allow", help="Compare unlike runs; the result says what differs.")
+        bool, typer.Option("--allow", help="Compare what is unlike; the result says what differs.")
     ] = False,
     out_: Annotated[
         Path | None, typer.Option("--out", help="Write comparison.json and .html there.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Compare runs: what changed, by how much, how surely. Exit 1 where something regressed."""
+    """Compare runs, or two capacity results. Exit 1 where something regressed.
+
+    It says what changed, by how much, and how surely. Capacity results may be given as A B too.
+    """
     from bench.analysis.comparing import Margin  # noqa: PLC0415
 
+    if (pair := _capacities(runs, against or [])) is not None:
+        raise typer.Exit(
+            _compare_capacities(*pair, margin=margin, allow=allow, place=out_, as_json=as_json)
+        )
+    if not against:
+        raise UsageError(
+            "--against: is missing; name the run folders or the baseline to compare with"
+        )
     sides = [_read(paths) for paths in (runs, against)]
     _check_once([runs for _, runs in sides])
     raise typer.Exit(
         _compare(sides, Margin(margin, points), allow=allow, place=out_, as_json=as_json)
     )
+
+
+def _capacities(candidate: list[Path], against: list[Path]) -> tuple[Path, Path] | None:
+    """The two capacity results to compare; None where none was given. UsageError for a mixture."""
+    from bench.capacity.document import is_capacity  # noqa: PLC0415
+
+    every = [*candidate, *against]
+    found = [path for path in every if is_capacity(path)]
+    if not found:
+        return None
+    if len(found) < len(every):
+        other = next(path for path in every if path not in found)
+        raise UsageError(
+            f"{found[0]} is a capacity and {other} is not; compare a capacity with a capacity, or "
+            "runs with runs"
+        )
+    if len(every) != 2 or len(against) > 1:
+        raise UsageError(
+            f"{found[0]} is a capacity: give one candidate and one to compare it with, as in "
+            "bench compare A --against B"
+        )
+    return every[0], every[1]
+
+
+def _compare_capacities(
+    a: Path, b: Path, *, margin: float, allow: bool, place: Path | None, as_json: bool
+) -> int:
+    """Compare two capacity results, write, print; the exit code."""
+    from bench.analysis.comparing import EXIT_CODES  # noqa: PLC0415
+    from bench.capacity.comparison import (  # noqa: PLC0415
+        compare_capacities,
+        read_side,
+        write_capacity_comparison,
+    )
+    from bench.cli.comparison import print_capacity_comparison  # noqa: PLC0415
+
+    found = compare_capacities(read_side(a), read_side(b), margin=margin, allow=allow)
+    if place is not None:
+        from bench.report.capacity_comparison import write_capacity_comparison_page  # noqa: PLC0415
+
+        write_capacity_comparison(found, place)
+        write_capacity_comparison_page(found, place)
+    if as_json:
+        print(json.dumps(found, indent=2, allow_nan=False))
+    else:
+        print_capacity_comparison(found, out)
+        _tell_page(place)
+    return EXIT_CODES[found["verdict"]]
+
+
+def _tell_page(place: Path | None) -> None:
+    if place is not None:
+        out.print(f"page  {place / 'comparison.html'}", highlight=False, soft_wrap=True)
 
 
 def _read(paths: list[Path]) -> tuple[str, "tuple[RunSample, ...]"]:
@@ -161,8 +232,7 @@ def _compare(
         print(json.dumps(found, indent=2, allow_nan=False))
     else:
         print_comparison(found, out)
-        if place is not None:
-            out.print(f"page  {place / 'comparison.html'}", highlight=False, soft_wrap=True)
+        _tell_page(place)
     return EXIT_CODES[found["verdict"]]
 
 

@@ -8,7 +8,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.report.changes import chance_of, change_of, detectable_of, lacking, signed, value_of
+from bench.report.changes import (
+    chance_of,
+    change_of,
+    detectable_of,
+    held,
+    lacking,
+    load_words,
+    signed,
+    value_of,
+)
 from bench.report.words import NOTHING, quantity
 
 COLOURS: Final = {
@@ -52,6 +61,35 @@ def print_comparison(found: dict[str, Any], out: Console) -> None:
     out.print(first, highlight=False, markup=False, soft_wrap=True)
     for reason in rest:
         out.print(f"  {reason}", highlight=False, markup=False, soft_wrap=True)
+
+
+def print_capacity_comparison(found: dict[str, Any], out: Console) -> None:
+    """Both sides, a row for each tier with its sentence, the remarks and the verdict."""
+    sides = found["sides"]
+    _say(out, f"A {sides['a']['name']} against B {sides['b']['name']}")
+    table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
+    for name in ("tier", "A", "B", "verdict"):
+        table.add_column(name, justify="right" if name in {"A", "B"} else "left", no_wrap=True)
+    for row in found["tiers"]:
+        verdict = Text(row["verdict"], style=COLOURS[row["verdict"]])
+        table.add_row(Text(row["tier"]), *(Text(held(row[s])) for s in ("a", "b")), verdict)
+    table.caption = f"in {load_words(found['load'])}, with 95 % intervals"
+    out.print(table)
+    for remark in found["remarks"]:
+        _say(out, f"note  {remark}")
+    word = found["verdict"]
+    first, *rest = found["reasons"]
+    out.print(Text(word.upper(), style=f"bold {COLOURS[word]}"), end="  ")
+    _say(out, first)
+    for reason in rest:
+        _say(out, f"  {reason}")
+    told = {f"tier {row['tier']} {row['verdict']}: {row['said']}" for row in found["tiers"]}
+    for line in sorted(told - set(found["reasons"])):
+        _say(out, f"  {line}")
+
+
+def _say(out: Console, line: str) -> None:
+    out.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _runs(count: int) -> str:

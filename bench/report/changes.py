@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from bench.report.capacity_tables import amount, load_interval
 from bench.report.words import NOTHING, plain, quantity
 
 
@@ -66,3 +67,17 @@ def chance_of(row: dict[str, Any]) -> str:
     if p is None or lacking(row):
         return NOTHING
     return "<0.001" if p < 0.001 else f"{p:.2g}"
+
+
+def held(side: dict[str, Any]) -> str:
+    """A capacity with its interval, as in `24 [21, 26]`, `≥ 24`, `none found`."""
+    if side["capacity"] is None:
+        return "none found"
+    if side["at_least"]:
+        return f"≥\u00a0{amount(side['capacity'])}"
+    return f"{amount(side['capacity'])} {load_interval(side['low'], side['high'])}".rstrip()
+
+
+def load_words(load: str) -> str:
+    """What a load counts."""
+    return "sessions held" if load == "sessions" else "session starts a second"

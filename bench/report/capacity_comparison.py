@@ -1,0 +1,196 @@
+"""The page of two compared capacities: the verdict, the curves of both sides, the tiers.
+
+It is drawn from the document of `bench.capacity.comparison` alone, and computes no figure.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Final
+
+import plotly.graph_objects as go
+
+from bench.errors import UsageError
+from bench.report.capacity_tables import amount
+from bench.report.changes import held, load_words
+from bench.report.marks import safe
+from bench.report.page import filled
+from bench.report.panel import Panel, Table
+from bench.report.theme import blank, colour
+from bench.report.words import capital, interval, moment, quantity
+from bench.runs.folder import replace_file
+
+PAGE: Final = "comparison.html"
+ROLES: Final = {
+    "improved": "good", "unchanged": "good", "regressed": "limit", "inconclusive": "doubt",
+}  # fmt: skip
+_SIDES: Final = {"a": ("A", "heard", "solid"), "b": ("B", "ear", "dash")}
+_QUESTIONS: Final = {
+    "first_audio_p95": ("How long is first audio waited for?", "p95 of first audio", "ms"),
+    "good_turns": ("How many turns are good?", "good turns", "%"),
+}
+_LABEL: Final = 17  # px: a label above a figure
+_HEIGHT: Final = 360
+
+Step = dict[str, Any]
+
+
+def write_capacity_comparison_page(found: dict[str, Any], folder: Path) -> Path:
+    """Write `comparison.html` into `folder`. UsageError where it cannot be written."""
+    path = folder / PAGE
+    try:
+        replace_file(path, render(found))
+    except OSError as error:
+        raise UsageError(f"--out {folder}: cannot be written: {error.strerror or error}") from None
+    return path
+
+
+def render(found: dict[str, Any]) -> str:
+    """The whole page as text."""
+    sides = found["sides"]
+    why, *others = found["reasons"]
+    told = {
+        "title": f"{found['verdict']}: {sides['a']['name']} against {sides['b']['name']}",
+        "verdict": found["verdict"],
+        "role": ROLES[found["verdict"]],
+        "why": capital(why),
+        "reasons": [capital(reason) for reason in others],
+        "scenario": sides["a"]["scenario"],
+        "sides": [
+            (
+                f"{_SIDES[name][0]}: {side['name']}",
+                f"{side['target']}, {side['probes']} runs, {moment(side['created'])}",
+            )
+            for name, side in sides.items()
+        ],
+        "tiers": _tiers(found),
+        "remarks": [capital(remark) + "." for remark in found["remarks"]],
+        "panels": [panel for name in _QUESTIONS if (panel := _panel(found, name)) is not None],
+        "margin": f"{found['margin']['percent']:g} %",
+    }
+    return filled("capacity_comparison.html", told)
+
+
+def _tiers(found: dict[str, Any]) -> Table:
+    rows = found["tiers"]
+    return Table(
+        f"Each tier's capacity, in {load_words(found['load'])}, with its 95 % interval",
+        ("tier", "verdict", "A", "B", "change", "what ends A", "what ends B"),
+        [
+            [
+                row["tier"], row["verdict"], held(row["a"]), held(row["b"]), row["said"],
+                *(row[side]["binding"] or row[side]["limit"] or "–" for side in _SIDES),
+            ]
+            for row in rows
+        ],
+        numeric=frozenset({2, 3}),
+        tones=[
+            {"regressed": "limit", "inconclusive": "quiet"}.get(row["verdict"], "") for row in rows
+        ],
+    )  # fmt: skip
+
+
+def _panel(found: dict[str, Any], name: str) -> Panel | None:
+    """A figure of both sides against the load; None where neither side has a value."""
+    question, words, unit = _QUESTIONS[name]
+    curves: dict[str, list[Step]] = found["curves"][name]
+    if not any(step["value"] is not None for steps in curves.values() for step in steps):
+        return None
+    figure = blank(_HEIGHT)
+    for side, steps in curves.items():
+        for band in _bands(steps):
+            figure.add_trace(_band(band, side))
+    for side, steps in curves.items():
+        figure.add_trace(_line(steps, side, unit))
+    figure.update_xaxes(title={"text": load_words(found["load"])}, rangemode="tozero")
+    figure.update_yaxes(title={"text": unit}, rangemode="tozero")
+    figure.update_layout(legend={"yref": "container", "y": 1, "yanchor": "top"})
+    _crossings(figure, found)
+    caption = (
+        f"{capital(words)} against {load_words(found['load'])}. The band joins the 95 % intervals "
+        "of the runs at each load; an upright line is a capacity, shaded its 95 % interval. Void "
+        "runs and those beyond the limit are left out"
+    )
+    said = [
+        f"{_SIDES[side][0]} {_said(known[0], unit)} at {amount(known[0]['load'])}"
+        + (f" and {_said(known[-1], unit)} at {amount(known[-1]['load'])}" if known[1:] else "")
+        for side, steps in curves.items()
+        if (known := [step for step in steps if step["value"] is not None])
+    ]
+    return Panel(name, question, f"{capital(words)}: {'; '.join(said)}.", [(caption, figure)])
+
+
+def _said(step: Step, unit: str) -> str:
+    return f"{quantity(step['value'], unit)} {interval(step['low'], step['high'], unit)}".rstrip()
+
+
+def _bands(steps: Sequence[Step]) -> Iterator[list[Step]]:
+    """Neighbouring loads whose intervals have both ends."""
+    for whole, band in groupby(
+        steps, key=lambda step: step["low"] is not None and step["high"] is not None
+    ):
+        if whole:
+            yield list(band)
+
+
+def _band(band: Sequence[Step], side: str) -> go.Scatter:
+    _, role, _ = _SIDES[side]
+    x = [step["load"] for step in band]
+    return go.Scatter(
+        x=[*x, *reversed(x)],
+        y=[*(step["high"] for step in band), *(step["low"] for step in reversed(band))],
+        fill="toself", mode="lines", line={"width": 0}, fillcolor=colour(role), opacity=0.22,
+        hoverinfo="skip", showlegend=False, name=f"band {side}",
+    )  # fmt: skip
+
+
+def _line(steps: Sequence[Step], side: str, unit: str) -> go.Scatter:
+    word, role, dash = _SIDES[side]
+    return go.Scatter(
+        x=[step["load"] for step in steps],
+        y=[step["value"] for step in steps],
+        mode="lines+markers",
+        name=word,
+        line={"color": colour(role), "width": 2, "dash": dash},
+        marker={"size": 8},
+        customdata=[[_said(step, unit)] for step in steps],
+        hovertemplate=f"<b>{word} %{{customdata[0]}}</b><br>at %{{x:.4g}}<extra></extra>",
+        showlegend=True,
+    )
+
+
+def _crossings(figure: go.Figure, found: dict[str, Any]) -> None:
+    """The capacity of each tier and side as an upright line, its interval shaded."""
+    loads = [step["load"] for steps in found["curves"]["good_turns"].values() for step in steps]
+    ends = [
+        end
+        for row in found["tiers"]
+        for side in _SIDES
+        for end in (row[side]["capacity"], row[side]["high"])
+    ]
+    edge = 1.06 * max([1.0, *loads, *(end for end in ends if end is not None)])
+    figure.update_xaxes(range=[0, edge])
+    rows = 0
+    for row in found["tiers"]:
+        for side, (word, role, dash) in _SIDES.items():
+            told = row[side]
+            if not told["capacity"]:
+                continue
+            if not told["at_least"]:
+                figure.add_vrect(
+                    told["low"] or 0.0, edge if told["high"] is None else told["high"],
+                    fillcolor=colour(role), opacity=0.12, line_width=0, layer="below",
+                )  # fmt: skip
+            figure.add_vline(
+                x=told["capacity"], line={"color": colour(role), "width": 1.5, "dash": dash}
+            )
+            figure.add_annotation(
+                x=told["capacity"], y=1, yref="paper", yshift=_LABEL * rows, showarrow=False,
+                xanchor="right" if told["capacity"] > 0.5 * edge else "left", yanchor="bottom",
+                text=f"{word} {safe(row['tier'], 20)} {held(told)}",
+                font={"size": 11, "color": colour(role)},
+            )  # fmt: skip
+            rows += 1
+    more = _LABEL * (rows + 1)
+    top = figure.layout.template.layout.margin.t or 0
+    figure.update_layout(margin={"t": top + more}, height=_HEIGHT + more)
