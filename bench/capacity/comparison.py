@@ -386,6 +386,8 @@ def _remarks(a: Side, b: Side) -> Iterator[str]:
     )
     shared = {tier.tier for tier in a.result.tiers} & {tier.tier for tier in b.result.tiers}
     for word, side in (("A", a), ("B", b)):
+        if any(probe.purpose == "ramp" for probe in side.result.probes):
+            yield f"{word} was found by --ramp, a quick look that is less exact than its interval"
         for tier in side.result.tiers:
             if tier.tier not in shared:
                 yield f"tier {tier.tier} is in {word} alone and was left out"

@@ -49,7 +49,9 @@ Statistics = Annotated[list[str] | None, typer.Option("--statistic", help="As in
 
 @history_app.command("add", epilog="Example: bench history add reports/20261124-120000-demo")
 def add(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders under reports/.")],
+    runs: Annotated[
+        list[Path], typer.Argument(help="Run folders, or results of capacity searches.")
+    ],
     commit: Annotated[
         str | None, typer.Option(help="What was measured; default: what CI says, else git.")
     ] = None,
@@ -57,15 +59,20 @@ def add(
     store: Store = STORE,
 ) -> None:
     """Add runs to a history. A run that is in it already changes nothing."""
+    from bench.capacity.document import is_capacity  # noqa: PLC0415
+    from bench.capacity.entry import capacity_record  # noqa: PLC0415
     from bench.runs.history import add as add_records  # noqa: PLC0415
     from bench.runs.record import record  # noqa: PLC0415
 
     commit = _built(COMMIT_IN, "HEAD") if commit is None else commit
     branch = _built(BRANCH_IN, "--abbrev-ref", "HEAD") if branch is None else branch
-    records = [record(path, commit, branch) for path in runs]
+    records = [
+        (capacity_record if is_capacity(path) else record)(path, commit, branch) for path in runs
+    ]
     for path, one, new in zip(runs, records, add_records(store, records), strict=True):
         where = " ".join(word for word in (one.entry.commit[:12], one.entry.branch) if word)
-        done = f"{len(one.figures)} figures, {one.entry.verdict}" if new else "was there already"
+        figures = f"{len(one.figures)} figure{'' if len(one.figures) == 1 else 's'}"
+        done = f"{figures}, {one.entry.verdict}" if new else "was there already"
         _print(f"{'added' if new else 'kept '}  {path}{f' at {where}' if where else ''}: {done}")
 
 
@@ -219,9 +226,12 @@ def _since(asked: str, now: datetime) -> str:
 
 
 def _metrics(asked: list[str] | None) -> list[str]:
+    from bench.runs.record import CAPACITY  # noqa: PLC0415
+
+    known = {**dict.fromkeys(METRICS), CAPACITY: None}
     for name in asked or ():
-        if name not in METRICS:
-            raise UsageError(f"--metric {name!r}: {nearest(name, METRICS)}")
+        if name not in known:
+            raise UsageError(f"--metric {name!r}: {nearest(name, known)}")
     return asked or []
 
 

@@ -25,7 +25,7 @@ _BARS: Final = "▁▂▃▄▅▆▇█"
 _MOST_RUNS: Final = 12
 _WIDEST: Final = 40
 """Runs of a sparkline: the latest. A terminal of 100 columns has room for them and the names."""
-_MARKS: Final = {"invalid": "×", "no data": " ", "beyond every wait": "∞"}
+_MARKS: Final = {"invalid": "×", "no data": " ", "beyond every wait": "∞", "at least": "≥"}
 
 
 def print_groups(found: Sequence[Group], out: Console) -> None:
@@ -92,7 +92,7 @@ def _lines(group: Group) -> Table:
 
 
 def sparkline(group: Group, line: Line) -> str:
-    """A bar for each run; × invalid, ∞ beyond every wait, blank without data.
+    """A bar for each run; × invalid, ∞ beyond every wait, ≥ at least, blank without data.
 
     From lowest to highest, but never finer than the intervals: what they hold is drawn level.
     """

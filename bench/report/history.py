@@ -5,8 +5,8 @@ Theory of operation
 One section for each setting (`bench.analysis.history.series`), since lines of different settings
 are never joined, and in it one figure for each metric: p50 and p95 with their
 intervals, over the runs in order of time. A change of level is an upright line with its size. Runs
-without a point (invalid, or beyond every wait) are crosses at the foot. The sentence above each
-figure says all that it shows.
+without a point (invalid, beyond every wait, or a capacity that is "at least" so much) are crosses
+at the foot. The sentence above each figure says all that it shows.
 """
 
 from collections.abc import Sequence

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from bench.errors import UsageError
-from bench.runs.record import Entry, Figure, Record
+from bench.runs.record import CAPACITY, Entry, Figure, Record
 
 FORMAT: Final = 1
 _OURS: Final = 0x52564248  # "RVBH": written into the header of the file
@@ -52,7 +52,8 @@ class Wanted(NamedTuple):
     """Which runs and figures are read; an empty one means all.
 
     `filter` is that of the figures: "" those of whole runs, None all. `since` is an instant in ISO
-    8601 and UTC, as `created` of an entry.
+    8601 and UTC, as `created` of an entry. `statistics` choose none of a capacity's: those are
+    tiers, whose names nobody can foresee, and all of them are read.
     """
 
     scenario: str = ""
@@ -97,10 +98,12 @@ def read(store: Path, wanted: Wanted) -> tuple[list[Entry], list[Figure]]:
     of, more = _among(
         {
             "metric": wanted.metrics,
-            "statistic": wanted.statistics,
             "filter": () if wanted.filter is None else (wanted.filter,),
         }
     )
+    if wanted.statistics:
+        among, names = _among({"statistic": wanted.statistics})
+        of, more = f"{of} AND (metric = ? OR {among})", [*more, CAPACITY, *names]
     with _opened(store, fresh=False) as base:
         runs = base.execute(
             f"SELECT {_RUN_COLUMNS} FROM runs WHERE {chosen} ORDER BY created, key",  # noqa: S608 - names of this file; every value is bound

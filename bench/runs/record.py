@@ -16,7 +16,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -24,6 +24,8 @@ from bench.errors import RunFolderError
 from bench.plan.scenario import workload_of
 from bench.runs.folder import RunFolder
 
+CAPACITY: Final = "capacity"
+"""The metric of a capacity search; its statistics are the names of its tiers."""
 _Document = TypeVar("_Document", bound=msgspec.Struct)
 
 
@@ -31,7 +33,7 @@ class Entry(NamedTuple):
     """One run: where it came from, and all that two runs must share to be of one line.
 
     `created` is ISO 8601 in UTC, so that text sorts by time. `commit` and `branch` may be empty.
-    `concurrency` is in words: `20 sessions`, or `poisson 2/s`.
+    `concurrency` is in words: `20 sessions`, `poisson 2/s`, of a capacity `sessions searched`.
     """
 
     key: str

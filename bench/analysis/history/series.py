@@ -9,7 +9,8 @@ change point between them (measurement.md, flaws F22 and F23). The host is not a
 has many; where hosts differ it is in the hover of each point.
 
 A run that was invalid is no point of its line: it is kept beside it (`aside`), to be marked. Nor is
-a quantile that lies beyond every wait, which has samples and no value.
+a quantile that lies beyond every wait, which has samples and no value, nor a capacity that is
+"at least" so much.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,12 +22,12 @@ from bench.analysis.history.changes import FEWEST, Change, find_in_all, standard
 from bench.analysis.tables import Floats
 from bench.plan.gates import QUANTILES
 from bench.plan.metrics import METRICS
-from bench.runs.record import Entry, Figure
+from bench.runs.record import CAPACITY, Entry, Figure
 
 HEADLINE: Final = (
     "voice_to_voice_latency", "first_audio_latency", "first_text_latency", "speech_start_delay",
     "endpointing_delay", "response_latency", "transcription_delay", "barge_in_silence",
-    "tool_call_latency", "answered", "word_error_rate",
+    "tool_call_latency", "answered", "word_error_rate", CAPACITY,
 )  # fmt: skip
 """The figures that are shown where none is asked for, if the history has them."""
 STATISTICS: Final = ("p50", "p95", "share")
@@ -126,7 +127,8 @@ def _line(
         elif figure is None:
             aside.append((entry, "no data"))
         elif figure.value is None:
-            aside.append((entry, "beyond every wait"))
+            bound = "at least" if figure.metric == CAPACITY else "beyond every wait"
+            aside.append((entry, bound))
         else:
             points.append(Point(entry, figure.value, figure.low, figure.high, figure.n))
     unit = next(iter(found.values())).unit
@@ -154,11 +156,16 @@ def _column(values: Iterable[float | None]) -> Floats:
     return np.array([np.nan if value is None else value for value in values], np.float64)
 
 
+def better(metric: str) -> str:
+    """What is better of a metric, "higher" or "lower"; of one that is not known here, lower."""
+    if metric == CAPACITY:
+        return "higher"
+    return METRICS[metric].better if metric in METRICS else "lower"
+
+
 def worse(line: Line, change: Change) -> bool:
-    """Whether a change is for the worse; of a metric that is not known here, whether it rose."""
-    metric = METRICS.get(line.metric)
-    rose = change.after > change.before
-    return rose != (metric is not None and metric.better == "higher")
+    """Whether a change is for the worse."""
+    return (change.after > change.before) != (better(line.metric) == "higher")
 
 
 def size(line: Line, change: Change) -> tuple[float, str]:

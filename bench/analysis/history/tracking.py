@@ -25,8 +25,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from bench.analysis.history.openmetrics import openmetrics
-from bench.analysis.history.series import Group, Line, Point, name_of
-from bench.plan.metrics import METRICS
+from bench.analysis.history.series import Group, Line, Point, better, name_of
 from bench.runs.record import Entry
 
 _MEASURE: Final = 64
@@ -47,10 +46,10 @@ def bigger_is_better(groups: Sequence[Group]) -> str:
     return _action(groups, "higher")
 
 
-def _action(groups: Sequence[Group], better: str) -> str:
+def _action(groups: Sequence[Group], direction: str) -> str:
     rows = []
     for name, line, point in _latest(groups):
-        if _better(line) != better:
+        if better(line.metric) != direction:
             continue
         entry = point.entry
         row = {"name": f"{name} {_figure(line)}", "unit": line.unit, "value": point.value}
@@ -157,11 +156,6 @@ def _only(line: Line) -> str:
     return f" {{{line.filter}}}" if line.filter else ""
 
 
-def _better(line: Line) -> str:
-    metric = METRICS.get(line.metric)
-    return metric.better if metric else "lower"
-
-
 def _interval(point: Point) -> str:
     if point.low is None and point.high is None:
         return ""
@@ -202,8 +196,8 @@ def left_out(groups: Sequence[Group], asked: str) -> list[str]:
             _others([name_of(one, groups) for one in groups if one not in shown]),
         ]
     if asked in _DIRECTIONS:
-        better, other = _DIRECTIONS[asked]
-        missing = sum(_better(line) != better for _, line, _ in _latest(groups))
+        direction, other = _DIRECTIONS[asked]
+        missing = sum(better(line.metric) != direction for _, line, _ in _latest(groups))
         said += (
             [f"{_counted(missing, 'figure')} of the other direction: --format {other}"]
             if missing
