@@ -15,9 +15,9 @@ from bench.report.capacity_tables import amount
 from bench.report.changes import held, load_words
 from bench.report.marks import safe
 from bench.report.page import filled
-from bench.report.panel import Panel, Table
+from bench.report.panel import Cell, Panel, Table
 from bench.report.theme import blank, colour
-from bench.report.words import capital, interval, moment, quantity
+from bench.report.words import NOTHING, capital, interval, moment, quantity
 from bench.runs.folder import replace_file
 
 PAGE: Final = "comparison.html"
@@ -79,7 +79,7 @@ def _tiers(found: dict[str, Any]) -> Table:
         [
             [
                 row["tier"], row["verdict"], held(row["a"]), held(row["b"]), row["said"],
-                *(row[side]["binding"] or row[side]["limit"] or "–" for side in _SIDES),
+                *(_end(row[side]) for side in _SIDES),
             ]
             for row in rows
         ],
@@ -88,6 +88,11 @@ def _tiers(found: dict[str, Any]) -> Table:
             {"regressed": "limit", "inconclusive": "quiet"}.get(row["verdict"], "") for row in rows
         ],
     )  # fmt: skip
+
+
+def _end(side: dict[str, Any]) -> Cell:
+    """What keeps a side from more: the objective that breaks first with its stage, or the limit."""
+    return side["binding"] or side["limit"] or NOTHING, side["stage"]
 
 
 def _panel(found: dict[str, Any], name: str) -> Panel | None:

@@ -1,11 +1,13 @@
 """The page of two compared capacities: figures from the document, nothing from outside."""
 
+from html import escape
+
 import msgspec
 import pytest
 
 from bench.capacity.comparison import Side, compare_capacities
 from bench.report.capacity_comparison import PAGE, render, write_capacity_comparison_page
-from tests.capacity.found import capacity_result, figure, probe, tier
+from tests.capacity.found import GATE, capacity_result, figure, probe, tier
 from tests.report.test_page import Elements, text_of
 
 
@@ -93,6 +95,7 @@ def test_the_page_says_it_all_in_words_and_loads_nothing_from_outside(tmp_path):
     told = text_of(page)
     assert "A holds 17 % more [10, 27]" in told
     assert "p95 of first audio: A 420" in told
+    assert f"{escape(GATE)}<small>response_latency</small>" in told
     for tag, attributes in Elements(page).tags:
         assert not {"src", "href"} & {
             name for name, value in attributes.items() if "//" in (value or "")
