@@ -102,19 +102,26 @@ def _panel(found: dict[str, Any], name: str) -> Panel | None:
     if not any(step["value"] is not None for steps in curves.values() for step in steps):
         return None
     figure = blank(_HEIGHT)
+    top = 1.08 * max(
+        end
+        for steps in curves.values()
+        for step in steps
+        for end in (step["value"], step["low"], step["high"], 1.0)
+        if end is not None
+    )
     for side, steps in curves.items():
         for band in _bands(steps):
-            figure.add_trace(_band(band, side))
+            figure.add_trace(_band(band, side, top))
     for side, steps in curves.items():
         figure.add_trace(_line(steps, side, unit))
     figure.update_xaxes(title={"text": load_words(found["load"])}, rangemode="tozero")
-    figure.update_yaxes(title={"text": unit}, rangemode="tozero")
+    figure.update_yaxes(title={"text": unit}, range=[-0.02 * top, top])
     figure.update_layout(legend={"yref": "container", "y": 1, "yanchor": "top"})
     _crossings(figure, found)
     caption = (
         f"{capital(words)} against {load_words(found['load'])}. The band joins the 95 % intervals "
-        "of the runs at each load; an upright line is a capacity, shaded its 95 % interval. Void "
-        "runs and those beyond the limit are left out"
+        "of the runs at each load, up to the head where one has no end; an upright line is a "
+        "capacity, shaded its 95 % interval. Void runs and those beyond the limit are left out"
     )
     said = [
         f"{_SIDES[side][0]} {_said(known[0], unit)} at {amount(known[0]['load'])}"
@@ -130,20 +137,23 @@ def _said(step: Step, unit: str) -> str:
 
 
 def _bands(steps: Sequence[Step]) -> Iterator[list[Step]]:
-    """Neighbouring loads whose intervals have both ends."""
-    for whole, band in groupby(
-        steps, key=lambda step: step["low"] is not None and step["high"] is not None
+    """Neighbouring loads of which an interval is known."""
+    for known, band in groupby(
+        steps, key=lambda step: step["low"] is not None or step["high"] is not None
     ):
-        if whole:
+        if known:
             yield list(band)
 
 
-def _band(band: Sequence[Step], side: str) -> go.Scatter:
+def _band(band: Sequence[Step], side: str, top: float) -> go.Scatter:
+    """The area between both ends; one that is missing lies at the foot, or at the head, `top`."""
     _, role, _ = _SIDES[side]
+    high = [top if step["high"] is None else step["high"] for step in band]
+    low = [step["low"] or 0.0 for step in band]
     x = [step["load"] for step in band]
     return go.Scatter(
         x=[*x, *reversed(x)],
-        y=[*(step["high"] for step in band), *(step["low"] for step in reversed(band))],
+        y=[*high, *reversed(low)],
         fill="toself", mode="lines", line={"width": 0}, fillcolor=colour(role), opacity=0.22,
         hoverinfo="skip", showlegend=False, name=f"band {side}",
     )  # fmt: skip

@@ -80,9 +80,14 @@ def test_a_lower_bound_has_no_shade_and_says_so(drawn):
     assert plot.layout.annotations[0].text == "A gold ≥\u00a030"
 
 
-def test_a_band_ends_where_an_interval_has_no_end(drawn):
+def test_a_band_goes_to_the_head_where_an_interval_has_no_end_and_breaks_where_there_is_none(drawn):
     found = compared()
-    found["curves"]["first_audio_p95"]["a"][1]["high"] = None
+    steps = found["curves"]["first_audio_p95"]["a"]
+    steps[1]["high"] = None
+    plot = drawn(found)["first_audio_p95"]
+    (band,) = [one for one in plot.data if one.name == "band a"]
+    assert band.y[1] == plot.layout.yaxis.range[1] > 760 * 1.05
+    steps[1]["low"] = None
     traces = [one for one in drawn(found)["first_audio_p95"].data if one.name == "band a"]
     assert [list(one.x) for one in traces] == [[12.0, 12.0], [36.0, 36.0]]
 
