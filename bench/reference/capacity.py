@@ -50,6 +50,11 @@ class Capacity:
             self.collapsed = False
 
     @property
+    def slots(self) -> int:
+        """Responses that are generated at once at most; 0 is no limit."""
+        return self._profile.slots
+
+    @property
     def slowdown(self) -> float:
         """By how much every service time and think time is longer now."""
         return self._profile.collapse_factor if self.collapsed else 1.0
@@ -60,6 +65,7 @@ class Capacity:
             return now_ns
         start_ns = max(now_ns, self._free_ns[0])
         heapq.heapreplace(self._free_ns, start_ns + service_ns)
+        self._forget_starts(now_ns)
         self._starts_ns.append(start_ns)
         return start_ns
 
@@ -93,6 +99,10 @@ class Capacity:
 
     def waiting(self, now_ns: int) -> int:
         """Responses that wait for one."""
+        self._forget_starts(now_ns)
+        return len(self._starts_ns)
+
+    def _forget_starts(self, now_ns: int) -> None:
+        """Those that have their slot wait no more."""
         while self._starts_ns and self._starts_ns[0] <= now_ns:
             self._starts_ns.popleft()
-        return len(self._starts_ns)

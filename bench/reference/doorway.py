@@ -4,11 +4,13 @@ Theory of operation
 -------------------
 The WebSocket library reads upgrades and drops what else it cannot read, a POST with a body for one.
 So the first bytes are held until the head of the request is whole: an upgrade goes on to the
-library as it came, anything else is answered (`bench.reference.plain_http`). The rest of its body
+library as it came, anything else is answered (`bench.reference.plain_http`): a scrape of
+`/metrics` with the text that `with_metrics` was given a maker of. The rest of its body
 is read past before the connection is closed, for at most 2 s, as a close with bytes unread would
 cost the peer the answer.
 """
 
+from collections.abc import Callable
 from typing import Final, Literal
 
 from websockets.asyncio.server import ServerConnection
@@ -19,11 +21,17 @@ _LINGER_S: Final = 2.0
 
 
 class Doorway(ServerConnection):
-    """A connection of the library that answers plain HTTP itself."""
+    """A connection of the library that answers plain HTTP itself. Made by `with_metrics` only."""
 
+    metrics: Callable[[], bytes]
     _way: Literal["outside", "in", "answered"] = "outside"
     _head = b""
     _unread: int | None = None  # of the body of a request that was answered
+
+    @classmethod
+    def with_metrics(cls, metrics: Callable[[], bytes]) -> "type[Doorway]":
+        """The way into a server that says of itself what `metrics` gives, whenever it is asked."""
+        return type(cls.__name__, (cls,), {"metrics": staticmethod(metrics)})
 
     def data_received(self, data: bytes) -> None:
         if self._way == "in":
@@ -37,7 +45,10 @@ class Doorway(ServerConnection):
         """Bytes before it is known what the peer wants."""
         self._head += data
         end = head_end(self._head[:MOST_HEAD])
-        answer = early_answer(self._head) if end is None else plain_answer(self._head[:end])
+        if end is None:
+            answer = early_answer(self._head)
+        else:
+            answer = plain_answer(self._head[:end], self.metrics)
         if answer is not None:
             self._answer(answer, len(self._head) - (end or 0))
         elif end is not None:

@@ -5,10 +5,12 @@ Theory of operation
 A pure function from the head of a request to an answer, or to None where the request is an upgrade
 and so belongs to the WebSocket library, which knows no other kind. Clients that look for OpenAI's
 other addresses (POST of a client secret, of a call) and people with a browser read what this
-server is and where. The error has the shape of OpenAI's.
+server is and where. The error has the shape of OpenAI's. `/metrics` alone is a page: the text that
+a Prometheus scrapes, which is asked for only where it is wanted.
 """
 
 import json
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
@@ -17,12 +19,16 @@ from bench.reference.admission import INWORLD_PATH, OPENAI_PATH
 MOST_HEAD: Final = 64 * 2**10
 """Bytes of a request line and its headers."""
 LONGEST_LINE: Final = 8 * 2**10
+METRICS_PATH: Final = "/metrics"
 
 _END: Final = b"\r\n\r\n"
+_JSON: Final = "application/json"
+_EXPOSITION: Final = "text/plain; version=0.0.4; charset=utf-8"
 _WHERE: Final = (
     "This server speaks WebSocket only: connect to "
     f"{INWORLD_PATH}?key=<session id>&protocol=realtime (Inworld) or "
-    f"{OPENAI_PATH}?model=<model> (OpenAI)."
+    f"{OPENAI_PATH}?model=<model> (OpenAI). "
+    f"Its own load, for Prometheus, is at {METRICS_PATH}."
 )
 
 
@@ -63,8 +69,11 @@ def early_answer(received: bytes | bytearray) -> Answer | None:
     return None
 
 
-def plain_answer(head: bytes) -> Answer | None:
-    """The answer to a whole head; None where it asks for a WebSocket."""
+def plain_answer(head: bytes, metrics: Callable[[], bytes]) -> Answer | None:
+    """The answer to a whole head; None where it asks for a WebSocket.
+
+    `metrics` gives the text of `/metrics`, and is called where that is asked for.
+    """
     request = _read(head)
     if request is None:
         return _error(HTTPStatus.BAD_REQUEST, "The request cannot be read as HTTP.")
@@ -74,10 +83,15 @@ def plain_answer(head: bytes) -> Answer | None:
     upgrade = request.headers.get("upgrade", "").lower() == "websocket"
     if request.method == "GET" and upgrade and request.version == "HTTP/1.1" and body == 0:
         return None
-    text = f"{request.method} {request.path.partition('?')[0]}: {_WHERE}"
-    if request.path.partition("?")[0] not in {INWORLD_PATH, OPENAI_PATH}:
+    path, reads = request.path.partition("?")[0], request.method in {"GET", "HEAD"}
+    text = f"{request.method} {path}: {_WHERE}"
+    if path == METRICS_PATH and reads:
+        answer = _answer(HTTPStatus.OK, _EXPOSITION, metrics())
+    elif path == METRICS_PATH:
+        answer = _error(HTTPStatus.METHOD_NOT_ALLOWED, text, "Allow: GET, HEAD")
+    elif path not in {INWORLD_PATH, OPENAI_PATH}:
         answer = _error(HTTPStatus.NOT_FOUND, text)
-    elif request.method in {"GET", "HEAD"}:
+    elif reads:
         answer = _error(HTTPStatus.UPGRADE_REQUIRED, text, "Upgrade: websocket")
     else:
         answer = _error(HTTPStatus.METHOD_NOT_ALLOWED, text, "Allow: GET")
@@ -106,10 +120,13 @@ def _body_bytes(request: Head) -> int | None:
 
 def _error(status: HTTPStatus, text: str, header: str = "") -> Answer:
     told = {"message": text, "type": "invalid_request_error", "param": None, "code": None}
-    body = json.dumps({"error": told}).encode() + b"\n"
+    return _answer(status, _JSON, json.dumps({"error": told}).encode() + b"\n", header)
+
+
+def _answer(status: HTTPStatus, content: str, body: bytes, header: str = "") -> Answer:
     lines = [
         f"HTTP/1.1 {status.value} {status.phrase}",
-        "Content-Type: application/json",
+        f"Content-Type: {content}",
         f"Content-Length: {len(body)}",
         "Connection: " + ("close, upgrade" if header.startswith("Upgrade") else "close"),
         *([header] if header else []),

@@ -10,7 +10,8 @@ written, CPU is read and the parent is looked for.
 A browser, which can set no header, names the protocol `realtime` and its key as subprotocols: the
 first is chosen, the second counts as a credential. Of others that a client offers none is chosen,
 and the session goes on without: so it is for OpenAI, as far as is known. HTTP that asks for no
-WebSocket is answered at the door (`bench.reference.doorway`).
+WebSocket is answered at the door (`bench.reference.doorway`): a scrape of `/metrics` with what the
+server says of itself at that instant (`bench.reference.metrics_endpoint`).
 
 It listens on loopback unless told otherwise, compresses nothing (a codec inside a codec costs CPU
 and hides sizes), and sends no pings of its own.
@@ -43,6 +44,7 @@ from bench.reference.call import Call
 from bench.reference.capacity import Capacity
 from bench.reference.doorway import Doorway
 from bench.reference.fitness import Fitness, Summary
+from bench.reference.metrics_endpoint import metrics_text
 from bench.reference.preparation import Preparation
 from bench.reference.profile import Profile
 from bench.reference.repertoire import Repertoire, Sound
@@ -70,6 +72,7 @@ class _Reference:
         self._account = Account(profile.limits)
         self._admitted: WeakKeyDictionary[ServerConnection, Admitted] = WeakKeyDictionary()
         self._capacity = Capacity(profile.capacity)
+        self.metrics = metrics_text(self._capacity, self.fitness, monotonic_ns)
         self._number = 0
 
     def upgrade(self, connection: ServerConnection, request: Request) -> Response | None:
@@ -206,7 +209,7 @@ async def _serve(
             host,
             port,
             process_request=reference.upgrade,
-            create_connection=Doorway,
+            create_connection=Doorway.with_metrics(reference.metrics),
             select_subprotocol=_chosen,
             ssl=tls,
             compression=None,

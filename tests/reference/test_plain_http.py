@@ -16,6 +16,10 @@ def request(line, headers=""):
     return f"{line}\r\nHost: localhost\r\n{headers}\r\n".encode()
 
 
+def answer_of(head):
+    return plain_answer(head, lambda: b"of_itself 1\n")
+
+
 def read(response):
     """Status, headers and body of a response."""
     head, _, body = response.partition(b"\r\n\r\n")
@@ -46,7 +50,7 @@ def read(response):
     ],
 )
 def test_each_request_gets_its_status_and_an_error_in_the_shape_of_the_api(line, headers, status):
-    answer = plain_answer(request(line, headers))
+    answer = answer_of(request(line, headers))
     told, fields, body = read(answer.response)
     assert told == status
     assert fields["Content-Type"] == "application/json"
@@ -61,14 +65,43 @@ def test_each_request_gets_its_status_and_an_error_in_the_shape_of_the_api(line,
 
 
 def test_head_is_answered_without_a_body():
-    status, fields, body = read(plain_answer(request(f"HEAD {OPENAI_PATH} HTTP/1.1")).response)
+    status, fields, body = read(answer_of(request(f"HEAD {OPENAI_PATH} HTTP/1.1")).response)
     assert (status, body) == (426, b"")
     assert int(fields["Content-Length"]) > 0
 
 
-@pytest.mark.parametrize("path", [INWORLD_PATH, OPENAI_PATH, "/elsewhere"])
+@pytest.mark.parametrize("target", ["/metrics", "/metrics?name=x"])
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_a_scrape_is_given_the_text_and_its_kind(target, version):
+    status, fields, body = read(answer_of(request(f"GET {target} HTTP/{version}")).response)
+    assert (status, body) == (200, b"of_itself 1\n")
+    assert fields["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert fields["Content-Length"] == "12"
+    assert fields["Connection"] == "close"
+
+
+def test_head_of_metrics_is_the_head_of_a_scrape():
+    get, head = (answer_of(request(f"{how} /metrics HTTP/1.1")).response for how in ("GET", "HEAD"))
+    assert head == get.removesuffix(b"of_itself 1\n")
+
+
+def test_metrics_can_only_be_read():
+    answer = answer_of(request("POST /metrics HTTP/1.1", "Content-Length: 3\r\n"))
+    status, fields, _ = read(answer.response)
+    assert (status, fields["Allow"], answer.body_bytes) == (405, "GET, HEAD", 3)
+
+
+@pytest.mark.parametrize(
+    "line", [f"GET {OPENAI_PATH} HTTP/1.1", "GET /metrics/ HTTP/1.1", "POST /metrics HTTP/1.1"]
+)
+def test_the_text_is_made_for_a_scrape_only_and_others_read_where_it_is(line):
+    _, _, body = read(plain_answer(request(line), pytest.fail).response)
+    assert "at /metrics." in json.loads(body)["error"]["message"]
+
+
+@pytest.mark.parametrize("path", [INWORLD_PATH, OPENAI_PATH, "/elsewhere", "/metrics"])
 def test_an_upgrade_is_for_the_library_whatever_its_path(path):
-    assert plain_answer(request(f"GET {path} HTTP/1.1", UPGRADE)) is None
+    assert answer_of(request(f"GET {path} HTTP/1.1", UPGRADE)) is None
 
 
 @pytest.mark.parametrize(
@@ -77,7 +110,7 @@ def test_an_upgrade_is_for_the_library_whatever_its_path(path):
      ("Content-Length: many\r\n", None)],
 )  # fmt: skip
 def test_it_is_known_how_much_of_a_body_is_to_come(headers, body):
-    assert plain_answer(request("POST / HTTP/1.1", headers)).body_bytes == body
+    assert answer_of(request("POST / HTTP/1.1", headers)).body_bytes == body
 
 
 @pytest.mark.parametrize(
@@ -101,5 +134,5 @@ def test_a_head_that_is_not_whole_is_waited_for(received):
 @given(st.binary(max_size=300))
 def test_any_head_has_an_answer(head):
     whole = b"GET " + head + b"\r\n\r\n"
-    answer = plain_answer(whole[: head_end(whole)])
+    answer = answer_of(whole[: head_end(whole)])
     assert answer is None or read(answer.response)[0] >= 400
