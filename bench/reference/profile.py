@@ -142,7 +142,11 @@ class CapacityProfile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     def __post_init__(self) -> None:
         if self.recover_sessions > self.collapse_sessions:
-            raise ValueError("recover_sessions is above collapse_sessions")
+            raise ValueError(
+                f"recover_sessions is {self.recover_sessions}, above collapse_sessions "
+                f"({self.collapse_sessions}); write at most {self.collapse_sessions}, or "
+                f"collapse_sessions of at least {self.recover_sessions}"
+            )
 
 
 class Profile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -49,7 +49,7 @@ def test_expires_at_says_when():
 GOOD = f"{INWORLD_PATH}?key=k1&protocol=realtime"
 
 
-@pytest.mark.parametrize("breach", ["429", "error", "errortype", "close"])
+@pytest.mark.parametrize("breach", ["429", "error", "errortype", "close", "at_capacity"])
 def test_one_session_too_many_is_refused_or_let_in_to_be_told_so(breach):
     profile = limited(sessions=20, breach=breach)
     for open_sessions, over in ((19, False), (20, True)):
@@ -61,15 +61,25 @@ def test_one_session_too_many_is_refused_or_let_in_to_be_told_so(breach):
 
 
 @pytest.mark.parametrize(
-    ("breach", "expected"), [("error", say.ErrorMessage), ("errortype", Raw), ("close", None)]
+    ("breach", "expected"),
+    [
+        ("error", say.ErrorMessage),
+        ("at_capacity", say.ErrorMessage),
+        ("errortype", Raw),
+        ("close", None),
+    ],
 )
 def test_a_session_over_the_limit_is_told_and_closed(breach, expected):
     caller = Caller(limited(sessions=1, breach=breach), over_limit=True)
     said = [type(due.message) for due in caller.heard]
     assert said == [kind for kind in (expected, Close) if kind]
     assert caller.heard[-1].message.code == 1013
-    if expected is say.ErrorMessage:
+    if breach == "error":
         assert code(caller.heard[:1]) == "session_limit_reached"
+    if breach == "at_capacity":
+        detail = caller.heard[0].message.error
+        assert detail.message == "The model is at capacity, temporarily unavailable."
+        assert detail.code is None
     caller.wait(5000)
     assert caller.behaviour.next_due() is None
 
@@ -89,7 +99,7 @@ def test_packets_of_all_sessions_count_together_and_are_heard_again_later():
     assert added.message.item.content[0].text == "e"
 
 
-@pytest.mark.parametrize("breach", ["429", "error", "errortype", "close"])
+@pytest.mark.parametrize("breach", ["429", "error", "errortype", "close", "at_capacity"])
 def test_a_packet_too_many_is_not_heard_and_shown_as_configured(breach):
     caller = Caller(limited(packets_per_second=1, breach=breach))
     caller.ask(user_text("a", id="a"))
@@ -97,7 +107,9 @@ def test_a_packet_too_many_is_not_heard_and_shown_as_configured(breach):
     if breach == "close":
         assert answer.message.code == 1013
         return
-    if breach == "errortype":
+    if breach == "at_capacity":
+        assert "at capacity" in answer.message.error.message
+    elif breach == "errortype":
         assert decode_server(answer.message.payload).type.startswith("errorType:")
     else:
         assert answer.message.error.code == "rate_limit_exceeded"

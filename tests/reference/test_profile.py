@@ -77,6 +77,18 @@ def test_a_profile_says_only_what_differs(tmp_path):
         ("[semantic]\nmistake = { low = 0, medium = 0, high = 2 }", ("semantic.mistake.high",)),
         ("[tools]\none = 0.8", ("tools", "more than 1")),
         ('[limits]\nbreach = "503"', ("limits.breach",)),
+        (
+            "[capacity]\ncollapse_sessions = 8\nrecover_sessions = 9",
+            ("capacity: recover_sessions is 9, above collapse_sessions (8)", "at most 8"),
+        ),
+        (
+            "[capacity]\nrecover_sessions = 2",
+            ("capacity: recover_sessions is 2, above collapse_sessions (0)", "at least 2"),
+        ),
+        ("[capacity]\nslot = 2", ("capacity.slot", "'slots'")),
+        ("[capacity]\nslots = -1", ("capacity.slots", ">= 0")),
+        ("[capacity]\ncollapse_factor = 0.5", ("capacity.collapse_factor", ">= 1")),
+        ('[capacity]\nservice_ms = { kind = "normal" }', ("capacity.service_ms", "lognormal")),
         ("[limits]\nsession = 5", ("limits.session", "'sessions'")),
         ("[response]\npace = 0", ("response.pace", ">= 0.1")),
         ("[vad]\nlag_ms = -1", ("vad.lag_ms",)),
