@@ -7,18 +7,52 @@ process, and the canary. Pages are not drawn.
 
 import io
 from contextlib import contextmanager
+from pathlib import Path
 from unittest import mock
 
 from rich.console import Console
 
-from bench.cli.capacity_search import Options, search_capacity
+from bench.cli.capacity_search import Served, search_capacity
+from bench.cli.capacity_settings import Options
 from bench.load.canary import Sighting
 from tests.virtual_run import judge, virtual_time
+
+SCENARIO = (Path(__file__).parents[1] / "scenarios" / "capacity.toml").read_text()
+QUEUE = """
+[capacity]
+slots = 1
+service_ms = { kind = "lognormal", median_ms = 600, sigma = 0.3 }
+[response]
+first_delta_ms = 250
+delta_ms = 400
+"""
+ADMISSION = "[limits]\nsessions = 7\n[response]\ndelta_ms = 400\n"
+COLLAPSE = """
+[capacity]
+collapse_sessions = 10
+recover_sessions = 5
+collapse_factor = 8
+[response]
+first_delta_ms = 300
+delta_ms = 400
+"""
+ENDLESS = "[response]\ndelta_ms = 400\n"
+SLO = "p95(first_audio_latency) < 1500 ms"
+
+
+def write_search(folder, profile, sessions=4):
+    """Write a scenario file whose server has that profile; its calls are those of capacity.toml."""
+    (folder / "server.toml").write_text(profile)
+    text = SCENARIO.replace("scenarios/servers/slots.toml", str(folder / "server.toml"))
+    text = text.replace("turns  = 1", "turns  = 1\nchunk_ms = 200")
+    path = folder / "calls.toml"
+    path.write_text(text.replace("sessions = 20", f"sessions = {sessions}"))
+    return path
 
 
 @contextmanager
 def _reference(_job, _place):
-    yield "reference"
+    yield Served("reference")
 
 
 class _Canary:

@@ -42,12 +42,12 @@ from bench.capacity.document import (
     read_capacity,
 )
 from bench.errors import UsageError
+from bench.plan.gates import CONFIDENCE
 from bench.runs.folder import replace_file
 
 FORMAT: Final = 1
 NAME: Final = "comparison.json"
 KIND: Final = "capacity"
-CONFIDENCE: Final = 0.95
 _EQUIVALENCE: Final = NormalDist().inv_cdf(0.95) / NormalDist().inv_cdf(0.975)
 """From half a 95 % interval to half a 90 % interval."""
 _WHOLE_FROM: Final = 0.0995

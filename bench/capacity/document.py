@@ -62,11 +62,13 @@ class ScenarioFacts(Struct, frozen=True, kw_only=True):
 
 
 class TargetFacts(Struct, frozen=True, kw_only=True):
-    """What was loaded. No secret stands in it."""
+    """What was loaded. No secret stands in it. `cores` and `gpus` are as they were told."""
 
     name: str
     url: str
     dialect: str
+    cores: Amount | None = None
+    gpus: Amount | None = None
 
 
 class CorpusFacts(Struct, frozen=True, kw_only=True):
@@ -194,7 +196,8 @@ class TierCapacity(Struct, frozen=True, kw_only=True):
     """The answer for a tier, in the document's unit.
 
     `capacity` is null where nothing was found, `high` where it has no end. `at_least`: the target
-    held `capacity` and `limit` (the generator, the account) kept the search from more.
+    held `capacity` and `limit` (the generator, the account) kept the search from more. `each`:
+    the same by "core" and "gpu" of the target, where it was told how many it has.
     """
 
     tier: str
@@ -209,6 +212,7 @@ class TierCapacity(Struct, frozen=True, kw_only=True):
     stage: str
     said: list[str]
     cost: SessionCost | None
+    each: dict[Literal["core", "gpu"], Bounds] = {}
 
 
 class BeyondLimit(Struct, frozen=True, kw_only=True):

@@ -194,7 +194,7 @@ def observe(
         },
         lengths=tuple(((ended - started)[whole] / 1e9).tolist()),
         turns_each=_mean(sessions["planned_turns"][whole]),
-        talk=_talk(attempted, sessions, whole),
+        talk=_talk(turns, sessions, whole),
         refused=int(away.sum()),
         victims=int((lost & fine).sum()),
     )
@@ -397,11 +397,14 @@ def _generator(
 
 
 def _talk(turns: pd.DataFrame, sessions: pd.DataFrame, whole: Flags) -> tuple[float, float] | None:
-    """Shares of a whole session's time in which caller and agent speak."""
+    """Shares of a whole session's time in which caller and agent speak.
+
+    `turns` are all: some of a session's may lie before the measured phase.
+    """
     started, ended = _life(sessions)
     time = pd.Series((ended - started)[whole] / 1e6, sessions["session"][whole])
     mine = turns[turns["session"].isin(time.index)]
-    if not len(time) or not len(mine):
+    if not len(mine):
         return None
     spoken = integers(mine["speech_offset_ns"], 0) - integers(mine["speech_onset_ns"], 0)
     heard = integers(mine["reply_audio_ns"], 0)

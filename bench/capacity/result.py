@@ -110,18 +110,26 @@ def row_of(trial: Trial) -> LoadProbe:
     )
 
 
-def capacities(
-    trials: Sequence[Trial],
-    tiers: Sequence[Tier],
-    scope: Range,
-    limit: Limit | None,
-    price: float | None,
-) -> list[TierCapacity]:
+class Terms(NamedTuple):
+    """Beside the tries, what an answer is made with.
+
+    tried: what the search goes by, of the same tries
+    parts: how many of "core" and "gpu" the target was said to have
+    price: of a session-minute
+    """
+
+    tried: Tried
+    scope: Range
+    limit: Limit | None
+    parts: Mapping[Literal["core", "gpu"], float]
+    price: float | None
+
+
+def capacities(trials: Sequence[Trial], tiers: Sequence[Tier], terms: Terms) -> list[TierCapacity]:
     """The answer for each tier, as far as the tries say one."""
-    tried = tried_of(trials, tiers)
-    if not tried.tries:
+    if not terms.tried.tries:
         return [_nothing(tier) for tier in tiers]
-    return [_capacity(tier, tried, trials, scope, limit, price) for tier in tiers]
+    return [_capacity(tier, trials, terms) for tier in tiers]
 
 
 def _nothing(tier: Tier) -> TierCapacity:
@@ -132,33 +140,37 @@ def _nothing(tier: Tier) -> TierCapacity:
     )  # fmt: skip
 
 
-def _capacity(
-    tier: Tier,
-    tried: Tried,
-    trials: Sequence[Trial],
-    scope: Range,
-    limit: Limit | None,
-    price: float | None,
-) -> TierCapacity:
+def _capacity(tier: Tier, trials: Sequence[Trial], terms: Terms) -> TierCapacity:
+    tried, scope, limit = terms.tried, terms.scope, terms.limit
     found = answer(tried, tier.name, scope)
     endless = found.crossing.value == inf
     said = list(_said(tier, tried, trials, scope, found))
     if endless:
         why = limit.why if limit is not None else "the search ended"
         said.insert(0, f"at least {_number(found.capacity)}: {why} kept the search from more")
+    low = found.capacity if endless else found.low
+    high = None if endless or not isfinite(found.high) else found.high
     return TierCapacity(
         tier=tier.name,
         gates=[gate.text for gate in tier.gates],
         capacity=found.capacity,
-        low=found.capacity if endless else found.low,
-        high=None if endless or not isfinite(found.high) else found.high,
+        low=low,
+        high=high,
         at_least=endless,
         limit=(limit.why if limit is not None else "the search ended") if endless else "",
         confirmed=found.confirmed,
         binding=found.binding,
         stage=_stage(trials, found),
         said=said,
-        cost=_cost(trials, found, price),
+        cost=_cost(trials, found, terms.price),
+        each={
+            part: Bounds(
+                value=found.capacity / count,
+                low=low / count,
+                high=None if high is None else high / count,
+            )
+            for part, count in terms.parts.items()
+        },
     )
 
 

@@ -16,6 +16,8 @@ goes on. Tries that say nothing (aborted, or the generator was unfit) are not in
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from math import ceil, floor, inf, sqrt
 from typing import Final, Literal, NamedTuple
 
@@ -36,14 +38,15 @@ _STEP: Final = (0.03, 0.12)
 """How far from the crossing a try may be, as shares of it."""
 
 
-class Objective(NamedTuple):
+@dataclass(frozen=True)
+class Objective:
     """What each try says of one gate (None: nothing), and the share that the gate promises."""
 
     gate: str
     found: tuple[Share | Level | None, ...]
     promised: float = 0.0
 
-    @property
+    @cached_property
     def crossing(self) -> Crossing | None:
         """Where it ceases to hold; None where no try says anything of it."""
         known = [one for one in self.found if one is not None]

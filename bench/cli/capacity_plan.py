@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from rich.console import Console
 
+from bench.cli.console import Json, out
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ EXAMPLE: Final = (
 )
 _PERCENT: Final = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*")
 _SPARE_NODES: Final = re.compile(r"\s*n\s*\+\s*([0-9]{1,4})\s*", re.IGNORECASE)
-
-out = Console()
 
 
 def plan_capacity(
@@ -51,9 +50,7 @@ def plan_capacity(
     price_per_node_hour: Annotated[
         float | None, typer.Option(help="Price of a node for an hour.")
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON for a script to read.")
-    ] = False,
+    as_json: Json = False,
 ) -> None:
     """Say how many slots and nodes so many calls need, what they cost, and how surely."""
     from bench.capacity.planning import make_plan  # noqa: PLC0415

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from rich.console import Console
 from typer.core import TyperCommand
 
+from bench.cli.console import Json, out, talk
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,11 +23,6 @@ EXAMPLES: Final = {
     "ab": "Example: bench ab scenarios/demo.toml --pairs 5 --b ws://127.0.0.1:8765/v1/realtime",
 }
 baseline_app = typer.Typer(no_args_is_help=True, help="Runs that the team has accepted.")
-
-talk = Console(stderr=True)
-out = Console()
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script to read.")]
 
 
 def _finite(value: float) -> float:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
+from bench.cli.console import Json, out, talk
 from bench.errors import UsageError
 from bench.plan.gates import STATISTICS as KNOWN_STATISTICS
 from bench.plan.gates import nearest
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 history_app = typer.Typer(
     no_args_is_help=True, help="Runs over time: add, show changes, export, merge."
 )
-talk = Console(stderr=True)
-out = Console()
 
 STORE = Path("reports/history.sqlite")
 COMMIT_IN = ("GITHUB_SHA", "CI_COMMIT_SHA")
@@ -88,9 +86,7 @@ def show(
         str, typer.Option("--filter", help='As in "script=barge_in"; none: whole runs.')
     ] = "",
     html: Annotated[Path | None, typer.Option(help="Write a page here.")] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON for a script to read.")
-    ] = False,
+    as_json: Json = False,
     store: Store = STORE,
 ) -> None:
     """Show the runs, a line for every figure, and where its level changed."""

@@ -88,6 +88,7 @@ class Options(NamedTuple):
     account_packets: int | None = None
     metrics_url: str | None = None
     gauges: tuple[str, ...] = ()
+    watch: Watch | None = None
 
 
 class Limits(NamedTuple):
@@ -122,7 +123,9 @@ def run(options: Options, talk: Console) -> tuple[RunFolder, bool]:
         _warn(job, options, talk)
     if options.web is not None:
         need_port("127.0.0.1", options.web, "--web-port")
-    if options.metrics_url is not None:
+    if options.watch is not None:
+        limits = limits._replace(watch=options.watch)
+    elif options.metrics_url is not None:
         limits = limits._replace(watch=watch_of(options.metrics_url, options.gauges))
     folder = RunFolder.create(place)
     if job.target.loopback:  # nothing refuses it any more: a refusal is one line

@@ -8,7 +8,7 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from rich import box
 from rich.console import Console
@@ -264,13 +264,23 @@ def tier_line(result: CapacityResult, tier: TierCapacity) -> str:
 
 
 def notes_of(tier: TierCapacity) -> list[str]:
-    """What must be known of a tier's answer, and what its capacity costs.
+    """What must be known of a tier's answer, what a part of the target holds, and what it costs.
 
     That it is "at least" and why there is none stands in its line already.
     """
     said = tier.said[1:] if not tier.capacity else tier.said
     notes = [text for text in said if not (tier.at_least and text.startswith("at least"))]
+    if tier.capacity:
+        notes += [_share_of(tier, part) for part in tier.each]
     return [*notes, *([] if tier.cost is None else [_cost(tier.cost)])]
+
+
+def _share_of(tier: TierCapacity, part: Literal["core", "gpu"]) -> str:
+    share, word = tier.each[part], {"core": "core", "gpu": "GPU"}[part]
+    if tier.at_least:
+        return f"a {word} of the target: at least {amount(share.value or 0.0)}"
+    ends = load_interval(share.low, share.high)
+    return f"a {word} of the target: {amount(share.value or 0.0)} {ends}".rstrip()
 
 
 def _cost(cost: SessionCost) -> str:

@@ -97,8 +97,11 @@ def crossing(found: Sequence[Share | Level], promised: float = 0.0) -> Crossing:
     at, place = np.unique(load, return_inverse=True)
     total = np.bincount(place, weight)
     point = _last_held(at, _fitted(place, total, margin * weight))
-    rng = np.random.default_rng(_SEED)
     drawn = np.empty((RESAMPLES, 2))
+    if redraw is None:
+        drawn[:] = point[::2]
+        return _crossing(point, drawn, effect)
+    rng = np.random.default_rng(_SEED)
     for row in range(RESAMPLES):
         drawn[row] = _last_held(at, _fitted(place, total, redraw(rng) * weight))[::2]
     return _crossing(point, drawn, effect)
@@ -144,11 +147,14 @@ def _last_held(at: Floats, margin: Floats) -> tuple[float, float, float]:
 
 
 class _Margins(NamedTuple):
-    """Margins by try, what each weighs, how they are drawn again, and the design effect."""
+    """Margins by try, what each weighs, how they are drawn again, and the design effect.
+
+    `redraw` is None where margins are exact.
+    """
 
     margin: Floats
     weight: Floats
-    redraw: Callable[[np.random.Generator], Floats]
+    redraw: Callable[[np.random.Generator], Floats] | None
     effect: float
 
 
@@ -158,7 +164,10 @@ def _margins(found: Sequence[Share | Level], promised: float) -> _Margins:
         margin, error = (
             np.array(column) for column in zip(*(one[1:] for one in levels), strict=True)
         )
-        return _Margins(margin, np.ones(len(levels)), lambda rng: rng.normal(margin, error), 1.0)
+        ones = np.ones(len(levels))
+        if not error.any():
+            return _Margins(margin, ones, None, 1.0)
+        return _Margins(margin, ones, lambda rng: rng.normal(margin, error), 1.0)
     shares = [one for one in found if isinstance(one, Share)]
     weight = np.array([one.weight for one in shares])
     share = np.array([one.share for one in shares])

@@ -86,7 +86,7 @@ def test_the_event_that_breaks_a_rule_is_red(visit):
 
 
 def test_hovering_a_point_shows_session_and_turn(visit):
-    page = visit(fresh=True)
+    page = visit()
     points = page.locator("#holding .scatterlayer .points path.point")
     points.first.scroll_into_view_if_needed()
     box = points.nth(points.count() // 2).bounding_box()
@@ -97,7 +97,7 @@ def test_hovering_a_point_shows_session_and_turn(visit):
 
 
 def test_hovering_the_curve_shows_session_and_turn(visit):
-    page = visit(fresh=True)
+    page = visit()
     plot = page.locator("#waiting .plot")
     plot.scroll_into_view_if_needed()
     at = page.evaluate(
@@ -115,7 +115,7 @@ def test_hovering_the_curve_shows_session_and_turn(visit):
 
 
 def test_a_click_on_a_slow_turn_leads_to_its_events(visit):
-    page = visit(fresh=True)
+    page = visit()
     place = page.evaluate(
         """() => { const plot = document.querySelector('#holding .plot');
             const article = document.querySelector('.closeup');
@@ -146,7 +146,7 @@ def test_a_phone_never_scrolls_sideways_and_figures_fit(visit, scheme, name):
 
 @pytest.mark.parametrize("name", ["whole", "invalid"])
 def test_gates_and_rules_are_read_on_a_phone_without_scrolling_a_table(visit, name):
-    page = visit(name, viewport=PHONE, fresh=True)
+    page = visit(name, viewport=PHONE)
     page.evaluate(
         "document.querySelectorAll('#validity details').forEach(it => { it.open = true })"
     )

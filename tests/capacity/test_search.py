@@ -16,9 +16,14 @@ from bench.capacity.search import (
 )
 from bench.stats.crossing import Level, Share
 
+ONE = {"slo": 0.95}
 
-def search(share_of, scope=Range(8, 1e6), *, tiers=("slo",), most=60, seed=1):
-    """Search a target of whose turns `share_of(load)` meet a p95; (the tries, what is known)."""
+
+def search(share_of, scope=Range(8, 1e6), *, tiers=ONE, most=60, seed=1):
+    """Search a target of whose turns `share_of(load)` meet a limit; (the tries, what is known).
+
+    `tiers`: what share of turns each promises.
+    """
     rng = np.random.default_rng(seed)
     tries, found = [], []
     while (wanted := next_try(tried_of(tries, found, tiers), scope)) is not None:
@@ -31,8 +36,9 @@ def search(share_of, scope=Range(8, 1e6), *, tiers=("slo",), most=60, seed=1):
     return tries, tried_of(tries, found, tiers)
 
 
-def tried_of(tries, found, tiers=("slo",)):
-    return Tried(tuple(tries), {tier: (Objective("p95", tuple(found), 0.95),) for tier in tiers})
+def tried_of(tries, found, tiers=ONE):
+    objectives = {tier: (Objective("p95", tuple(found), share),) for tier, share in tiers.items()}
+    return Tried(tuple(tries), objectives)
 
 
 @pytest.mark.parametrize("truth", [1, 2, 7, 20, 21, 333])
@@ -53,6 +59,17 @@ def test_a_slope_is_found_within_its_interval_and_held():
     assert found.low <= 50 <= found.high
     assert (found.high - found.low) / found.capacity < 0.2
     assert [one.purpose for one in tries].count("hold") in {1, 2}
+
+
+def test_every_tier_is_bracketed_refined_and_held():
+    scope, tiers = Range(8, 1e6), {"gold": 0.99, "plain": 0.8}
+    tries, tried = search(lambda load: 1 / (1 + math.exp((load - 90) / 9)), scope, tiers=tiers)
+    for tier, share in tiers.items():
+        truth = 90 - 9 * math.log(share / (1 - share))
+        found = answer(tried, tier, scope)
+        assert found.low <= truth <= found.high
+        assert found.confirmed
+        assert any(one.purpose == "refine" and abs(one.load - truth) < 12 for one in tries)
 
 
 def test_it_begins_at_the_first_load_and_doubles():

@@ -2,59 +2,40 @@
 
 import csv
 import io
-import json
-from itertools import count
-from pathlib import Path
 from unittest import mock
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
 from bench.capacity.document import read_capacity
 from bench.cli import capacity_search as driver
-from bench.errors import BenchError, UsageError
 from bench.report.capacity_page import write_capacity_page
 from bench.report.capacity_tables import print_capacity, write_tables
-from tests.virtual_capacity import virtual_search
-from tests.virtual_run import judge, virtual_run
-
-SCENARIO = (Path(__file__).parents[2] / "scenarios" / "capacity.toml").read_text()
-QUEUE = """
-[capacity]
-slots = 1
-service_ms = { kind = "lognormal", median_ms = 600, sigma = 0.3 }
-[response]
-first_delta_ms = 250
-delta_ms = 400
-"""
-ADMISSION = "[limits]\nsessions = 7\n[response]\ndelta_ms = 400\n"
-COLLAPSE = """
-[capacity]
-collapse_sessions = 10
-recover_sessions = 5
-collapse_factor = 8
-[response]
-first_delta_ms = 300
-delta_ms = 400
-"""
-ENDLESS = "[response]\ndelta_ms = 400\n"
-SLO = "p95(first_audio_latency) < 1500 ms"
+from tests.virtual_capacity import (
+    ADMISSION,
+    COLLAPSE,
+    ENDLESS,
+    QUEUE,
+    SLO,
+    virtual_search,
+    write_search,
+)
+from tests.virtual_run import virtual_run
 
 
 @pytest.fixture
 def scenario(tmp_path):
     """A function that writes a scenario file whose server has that profile."""
+    return lambda profile: write_search(tmp_path, profile)
 
-    def written(profile, **load):
-        (tmp_path / "server.toml").write_text(profile)
-        text = SCENARIO.replace("scenarios/servers/slots.toml", str(tmp_path / "server.toml"))
-        text = text.replace("turns  = 1", "turns  = 1\nchunk_ms = 200")
-        text = text.replace("sessions = 20", f"sessions = {load.get('sessions', 4)}")
-        path = tmp_path / "calls.toml"
-        path.write_text(text)
-        return path
 
-    return written
+@pytest.fixture(scope="module")
+def refused(tmp_path_factory):
+    """(the folder, the answer) of a search against a server that takes seven sessions."""
+    folder = tmp_path_factory.mktemp("admission")
+    place = folder / "search"
+    return place, virtual_search(write_search(folder, ADMISSION), place, price_per_minute=0.06)
 
 
 def share_in_time(scenario, out, sessions):
@@ -62,8 +43,6 @@ def share_in_time(scenario, out, sessions):
     run = virtual_run(
         scenario, out, drawn=False, sessions=sessions, duration="400s", gates=(SLO,)
     ).folder
-    import pandas as pd
-
     turns = pd.read_parquet(run.turns)
     latency = turns["first_audio_latency"][turns["measured"]]
     return float((latency < 1500).mean())
@@ -84,9 +63,8 @@ def test_the_queue_of_a_server_has_its_capacity_in_the_interval(tmp_path, scenar
     assert read_capacity(tmp_path / "search") == found
 
 
-def test_its_answer_is_told_in_tables_and_on_a_page(tmp_path, scenario):
-    place = tmp_path / "search"
-    found = virtual_search(scenario(ADMISSION), place, price_per_minute=0.06)
+def test_its_answer_is_told_in_tables_and_on_a_page(refused):
+    place, found = refused
     write_tables(found, place)
     page = write_capacity_page(found, place).read_text()
     rows = list(csv.DictReader(io.StringIO((place / "capacity.csv").read_text())))
@@ -103,8 +81,8 @@ def test_its_answer_is_told_in_tables_and_on_a_page(tmp_path, scenario):
     assert "http://" not in page.replace("http://www.w3.org", "").partition("<script")[0]
 
 
-def test_an_admission_limit_is_the_capacity_whoever_is_fast_inside(tmp_path, scenario):
-    found = virtual_search(scenario(ADMISSION), tmp_path / "search")
+def test_an_admission_limit_is_the_capacity_whoever_is_fast_inside(refused):
+    found = refused[1]
     tier = found.tiers[0]
     assert (tier.capacity, tier.low, tier.high, tier.confirmed) == (7, 7, 7, True)
     assert found.beyond.behaviour == "refuses"
@@ -134,10 +112,9 @@ def unfit_above(limit):
     return mock.patch.object(driver, "observe", observed)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_a_server_faster_than_the_generator_holds_at_least_so_many(tmp_path, scenario, seed):
+def test_a_server_faster_than_the_generator_holds_at_least_so_many(tmp_path, scenario):
     with unfit_above(13), mock.patch("os.cpu_count", return_value=2):
-        found = virtual_search(scenario(ENDLESS), tmp_path / "search", seed=seed)
+        found = virtual_search(scenario(ENDLESS), tmp_path / "search")
     tier = found.tiers[0]
     assert tier.at_least
     assert tier.limit == "generator"
@@ -157,46 +134,12 @@ def test_the_account_is_a_limit_and_no_figure_of_the_server(tmp_path, scenario):
 
 def test_each_tier_has_its_own_crossing(tmp_path, scenario):
     found = virtual_search(
-        scenario(QUEUE), tmp_path / "search", slo=(),
+        scenario(QUEUE), tmp_path / "search", ramp=True, slo=(),
         tiers=("gold=p95(first_audio_latency) < 1100 ms", "plain=p95(first_audio_latency) < 2 s"),
     )  # fmt: skip
     gold, plain = found.tiers
     assert gold.capacity < plain.capacity
     assert {"gold", "plain"} == set(found.probes[0].tiers)
-
-
-def test_a_search_that_was_killed_goes_on_and_loses_the_run_under_way(tmp_path, scenario):
-    path, place = scenario(ADMISSION), tmp_path / "search"
-    whole = virtual_search(path, tmp_path / "whole")
-    settle, runs = driver.settle, count(1)
-
-    def killed(folder):
-        if next(runs) == 4:
-            raise KeyboardInterrupt
-        return judge(folder)
-
-    with mock.patch("tests.virtual_capacity.judge", killed), pytest.raises(KeyboardInterrupt):
-        virtual_search(path, place)
-    assert settle is driver.settle
-    before = json.loads((place / "capacity.json").read_text())
-    assert (len(before["probes"]), before["complete"]) == (3, False)
-    found = virtual_search(path, None, resume=place)
-    assert [(one.purpose, one.load) for one in found.probes] == [
-        (one.purpose, one.load) for one in whole.probes
-    ]
-    assert found.tiers == whole.tiers
-    assert found.complete
-
-
-def test_a_resume_of_something_else_is_refused(tmp_path, scenario):
-    place = tmp_path / "search"
-    virtual_search(scenario(ENDLESS), place, account_sessions=4)
-    path = scenario(ENDLESS)
-    with pytest.raises(UsageError, match="its objectives is another"):
-        virtual_search(path, None, resume=place, slo=("p50(first_audio_latency) < 1 s",))
-    path.write_text(path.read_text().replace("turns  = 1", "turns  = 2"))
-    with pytest.raises(UsageError, match="its scenario is another"):
-        virtual_search(path, None, resume=place)
 
 
 def test_a_ramp_is_one_run_with_a_coarser_answer(tmp_path, scenario):
@@ -207,8 +150,6 @@ def test_a_ramp_is_one_run_with_a_coarser_answer(tmp_path, scenario):
     assert tier.low <= 10 <= tier.high
     assert not tier.confirmed
     assert any("quick look" in line for line in found.remarks)
-    with pytest.raises(UsageError, match="made with --ramp"):
-        virtual_search(scenario(COLLAPSE), None, resume=tmp_path / "search")
 
 
 def test_an_open_load_is_searched_by_arrivals(tmp_path, scenario):
@@ -219,47 +160,3 @@ def test_an_open_load_is_searched_by_arrivals(tmp_path, scenario):
     assert tier.low <= tier.capacity <= tier.high
     some = next(one for one in found.probes if one.purpose == "refine")
     assert some.sessions_in_flight > some.load  # Little: sessions last longer than a second
-
-
-def test_a_budget_ends_the_search_with_what_is_known(tmp_path, scenario):
-    found = virtual_search(scenario(QUEUE), tmp_path / "search", max_minutes=9)
-    assert found.spent.session_minutes <= 9.5
-    assert any("ended for its budget" in line for line in found.remarks)
-    assert not found.tiers[0].confirmed
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({"slo": ("p99.9(first_audio_latency) < 1 s",)}, "is the longest run of a search"),
-        ({"slo": ("p95(tool_call_latency) < 1 s",)}, "can never have a sample"),
-        ({"max_minutes": 0.5}, "--max-minutes 0.5: the first two runs alone take"),
-        ({"max_cost": 3.0}, "needs a price"),
-        ({"start": 2.5}, "--start 2.5: give a whole number"),
-        ({"start": 0.0}, "--start 0: give a number above 0"),
-        ({"start": float("nan")}, "--start nan: give a number above 0"),
-        ({"start": float("inf")}, "--start inf: give a number above 0"),
-        ({"start": -1.0, "arrivals": "poisson"}, "--start -1: give a number above 0"),
-        ({"arrivals": "burst"}, "--arrivals 'burst'"),
-        ({"session_length": "40"}, "--session-length: '40' is no duration"),
-        ({"ramp": True, "arrivals": "poisson"}, "--ramp: holds sessions"),
-        ({"target": "wss://example.invalid/v1/realtime"}, "add --yes"),
-    ],
-)
-def test_what_cannot_be_searched_is_refused_in_a_line_before_any_run(
-    tmp_path, scenario, options, said
-):
-    with pytest.raises(BenchError) as caught:
-        virtual_search(scenario(ENDLESS), tmp_path / "search", **options)
-    assert caught.value.exit_code == 2
-    assert said in str(caught.value)
-    assert "\n" not in str(caught.value)
-    assert not list((tmp_path / "search").glob("*/run.json"))
-
-
-def test_a_folder_that_holds_something_is_not_written_over(tmp_path, scenario):
-    place = tmp_path / "search"
-    place.mkdir()
-    (place / "precious.txt").write_text("mine")
-    with pytest.raises(UsageError, match="is not empty"):
-        virtual_search(scenario(ENDLESS), place)

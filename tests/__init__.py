@@ -1,0 +1,1 @@
+"""A package, so that no library's own `tests` (ciw brings one) stands in its place."""
