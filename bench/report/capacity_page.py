@@ -50,6 +50,7 @@ from bench.report.words import (
     quantity,
     seconds,
 )
+from bench.stats.scalability import law
 
 PAGE: Final = "capacity.html"
 LINK: Final = "link"
@@ -388,7 +389,7 @@ def _curve(fit: ScalabilityFacts, low: float, high: float) -> go.Scatter | None:
     at = [low + (high - low) * step / _CURVE for step in range(_CURVE + 1)]
     return go.Scatter(
         x=at,
-        y=[rate * n / (1 + contention * (n - 1) + coherency * n * (n - 1)) for n in at],
+        y=[law(load, rate, contention, coherency) for load in at],
         mode="lines",
         name="fitted law",
         line={"color": colour("muted"), "width": 1.5},

@@ -111,6 +111,11 @@ def fit_scalability(loads: Sequence[float], rates: Sequence[float]) -> Scalabili
     )
 
 
+def law(load: float, rate: float, contention: float, coherency: float) -> float:
+    """Throughput at a load, in the unit of `rate`."""
+    return rate * load / (1 + contention * (load - 1) + coherency * load * (load - 1))
+
+
 def _design(at: _Floats) -> _Floats:
     """What a, b and c are multiplied by: a row a load."""
     return np.column_stack([np.ones_like(at), at - 1, at * (at - 1)])
@@ -168,13 +173,16 @@ def _refusal(contention: Interval, coherency: Interval, last: float) -> str:
         return (
             f"the points do not show that throughput peaks at all (95 % interval of coherency 0 to "
             f"{coherency.high:.2g}): search further, or hold each load for longer"
+            if math.isfinite(coherency.high)
+            else "the points do not tell where throughput peaks: search further, or hold each load "
+            "for longer"
         )
     if contention.value >= 1:
         return "throughput falls from the first session on: there is no peak to state"
     peak = math.sqrt((1 - contention.value) / coherency.value)
     if peak > last:
         return (
-            f"the sweep ended at {last:g} sessions, before the fitted peak of {peak:.0f}: "
+            f"the sweep ended at {last:.3g} sessions, before the fitted peak of {peak:.0f}: "
             "search further to see it"
         )
     return ""
