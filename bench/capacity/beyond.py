@@ -5,9 +5,11 @@ Theory of operation
 One run holds the capacity for a session's length, then half as many callers again, then the
 capacity again and three quarters of it. Sessions that were fine and are then ended by the target
 are *victims*. A queue that the overload left drains while the capacity is held; where hardly a turn
-is good even at the end of that, the overload has outlived its cause: it is a *collapse*. Then a
-second run goes straight to the overload and falls in steps to a fraction of it, and the step at
-which turns are good again tells the load at which the target recovers, to within half a step.
+is good even at the end of that, the overload has outlived its cause: it is a *collapse*. If three
+quarters of the capacity do not end it either, a second run goes straight to the overload and then
+from there down in steps, and the step at which turns are good again tells the load at which the
+target recovers, to within half a step. A step is two sessions long, for those of a target that has
+collapsed take longer and are held to their end.
 """
 
 from collections.abc import Sequence
@@ -29,9 +31,10 @@ from bench.runs.folder import RunFolder
 from bench.voice.audio import NS_PER_MS
 
 BEYOND: Final = 1.5
-_FALL: Final = 0.75
-_LEAST: Final = 0.15
-"""The last step of a fall, as a share of its first."""
+_BACK: Final = 0.75
+_FALL: Final = 0.8
+_LEAST: Final = 0.25
+"""The last step of a fall, as a share of the capacity."""
 _AS_BEFORE: Final = 15.0
 """Points of good turns by which a step may be worse than the first and count as good."""
 _WELL_SERVED: Final = 0.95
@@ -83,18 +86,21 @@ def surge_steps(capacity: int, session_s: float) -> list[Step]:
         Step(capacity, whole),
         Step(ceil(BEYOND * capacity), longer),
         Step(capacity, longer),
-        Step(max(1, round(_FALL * capacity)), whole),
+        Step(max(1, round(_BACK * capacity)), whole),
     ]
 
 
-def fall_steps(top: int, session_s: float) -> list[Step]:
-    """The overload, and from it down by a quarter each."""
-    longer = _whole_ms(1.5 * session_s)
-    counts, at = [top], top * _FALL
-    while at >= max(1.0, _LEAST * top):
-        counts.append(max(1, round(at)))
+def fall_steps(capacity: int, session_s: float) -> list[Step]:
+    """The overload, three quarters of the capacity, and from there down by a fifth each."""
+    counts, at = [], _BACK * capacity
+    while at >= max(1.0, _LEAST * capacity):
+        counts.append(round(at))
         at *= _FALL
-    return [Step(count, longer) for count in dict.fromkeys(counts)]
+    longer = _whole_ms(2 * session_s)
+    return [
+        Step(ceil(BEYOND * capacity), _whole_ms(1.5 * session_s)),
+        *(Step(count, longer) for count in dict.fromkeys(counts)),
+    ]
 
 
 @plain_strings
@@ -159,7 +165,7 @@ def _recovery(phases: Sequence[_Phase], *, surge: bool) -> Recovery:
             seconds = round(phase.slow_until_s, 1)
             text = f"back at {phase.sessions} sessions it was as before after {seconds:g} s"
             return Recovery(seconds=seconds, recovered=True, load=None, text=text)
-        above = later[place - 1].sessions if place else phases[0].sessions
+        above = later[place - 1].sessions if place else round(phases[0].sessions / BEYOND)
         load = sqrt(phase.sessions * above)
         text = f"turns were as good as before only at {phase.sessions} sessions, not yet at {above}"
         return Recovery(seconds=None, recovered=True, load=round(load, 1), text=text)

@@ -5,8 +5,8 @@ Theory of operation
 1. *Bracket*: short tries at doubled (or halved) loads until one holds and a higher one does not,
    then in the middle between them while they are more than a quarter apart.
 2. *Refine*: whole tries, the first at the crossing as it is estimated then, each further one on the
-   side where the interval reaches farther, half as far out. Enough of them near the crossing, or
-   an interval that is narrow enough, end this.
+   side where the interval reaches farther, half as far out. Enough of them near the crossing (more
+   where the interval is wide or has no end), or an interval that is narrow enough, end this.
 3. *Hold*: a long try at the answer. One that does not hold lowers the answer, for it is a try as
    any other; then the new answer is held, once more.
 
@@ -27,8 +27,10 @@ Purpose = Literal["bracket", "refine", "hold"]
 
 APART: Final = 1.25
 """Bracketing ends where the load that does not hold is at most so many times the one that does."""
-REFINING: Final = 4
-"""Whole tries near the crossing of each tier."""
+REFINING: Final = (4, 7)
+"""Whole tries near the crossing of each tier; and where its interval is wide, holds among them."""
+WIDE: Final = 0.2
+"""An interval is wide that is wider than this share of its answer."""
 NEAR: Final = 0.25
 """A try is near a crossing where it is off by no more than this share of it."""
 NARROW: Final = 0.03
@@ -152,8 +154,8 @@ def _refine(tried: Tried, _tier: str, found: Answer, scope: Range) -> Try | None
     whole = [one.load for one in tried.tries if one.purpose != "bracket"]
     near = sum(abs(load - at) <= NEAR * at for load in whole)
     low, high = found.crossing.low, found.crossing.high
-    narrow = found.high - found.low <= max(NARROW * at, 0.0 if near else -1.0)
-    if near >= REFINING or (near and narrow):
+    width = (found.high - found.low) / at
+    if near and (width <= NARROW or near >= REFINING[width > WIDE]):
         return None
     if not near:
         return Try(scope.rounded(at), "refine")

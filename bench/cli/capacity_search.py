@@ -428,9 +428,10 @@ class _Search:
             return
         steps = surge_steps(round(found.capacity), settings.session_s)
         after = self._surge(round(found.capacity), top, steps)
-        if after is not None and after.outlived:
+        if after is not None and after.outlived and not after.recovered:
             self._await_recovery()
-            again = self._surge(top, top, fall_steps(top, settings.session_s), nth=1)
+            steps = fall_steps(round(found.capacity), settings.session_s)
+            again = self._surge(top, top, steps, nth=1)
             after = after.with_fall(again)
         if after is not None and not after.recovered and self._await_recovery() is not None:
             after = after.healed()

@@ -14,6 +14,8 @@ not there. So may any column or key that older folders have not: it counts as un
 
 import json
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -51,7 +53,8 @@ class Statistic(NamedTuple):
     longest: float | None = None
 
 
-class Run(NamedTuple):
+@dataclass(frozen=True)
+class Run:
     """One run folder, read. `health`, `events_file`, `probe`, `gauges`: None where it has none."""
 
     name: str
@@ -86,18 +89,18 @@ class Run(NamedTuple):
                 return int(table[column].min())
         return 0
 
-    @property
+    @cached_property
     def measured(self) -> pd.DataFrame:
         """The turns whose speech began in the measured phase."""
         return self.turns[self.turns["measured"].astype(bool)]
 
-    @property
+    @cached_property
     def counted(self) -> pd.DataFrame:
         """The measured turns that the run did not itself cut short: what the summary is over."""
         measured = self.measured
         return measured[texts(measured, "outcome") != "cut"]
 
-    @property
+    @cached_property
     def wait(self) -> str:
         """The metric of how long callers waited: the first of `WAITS` with a sample."""
         turns = self.counted
@@ -108,7 +111,7 @@ class Run(NamedTuple):
         """Whether answers are voices; False where all were to come in writing."""
         return self.counted.empty or not flag(self.counted, "textual").all()
 
-    @property
+    @cached_property
     def listened(self) -> pd.DataFrame:
         """The counted turns that the server's VAD had to hear: neither typed nor committed."""
         turns = self.counted

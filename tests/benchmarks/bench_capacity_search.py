@@ -39,13 +39,13 @@ SHAPES = {
     "queue": Shape(
         """
         [capacity]
-        slots = 2
+        slots = 4
         service_ms = { kind = "lognormal", median_ms = 600, sigma = 0.3 }
         [response]
         first_delta_ms = { kind = "lognormal", median_ms = 250, sigma = 0.2 }
         delta_ms = 400
         """,
-        SLO, start=8,
+        SLO, start=20,
     ),
     "pace": Shape(
         """

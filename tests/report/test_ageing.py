@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
@@ -8,7 +10,7 @@ def drifting(run, low, value, high):
     row = {"metric": "latency_drift", "filter": "", "statistic": "p50", "value": value, "low": low,
            "high": high, "n": 20, "unit": "ms"}  # fmt: skip
     rows = [row for row in run.summary["rows"] if row["metric"] != "latency_drift"]
-    return run._replace(summary=run.summary | {"rows": [*rows, row]})
+    return replace(run, summary=run.summary | {"rows": [*rows, row]})
 
 
 def test_the_median_and_the_middle_half_are_of_the_turns_with_that_number():
@@ -50,5 +52,5 @@ def test_the_answer_is_no_bolder_than_its_interval(runs, interval, answer):
 
 def test_short_calls_have_no_panel(runs):
     run = runs["rich"]
-    assert ageing(run._replace(turns=run.turns[run.turns["turn"] < 5])) is None
+    assert ageing(replace(run, turns=run.turns[run.turns["turn"] < 5])) is None
     assert ageing(runs["written"]) is None

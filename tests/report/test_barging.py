@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pandas as pd
 
 from bench.report.barging import barge_in
@@ -12,7 +14,7 @@ def yielding(run, yielded, silence, phases):
         barge_in_silence=pd.array(silence, "Float64"),
         interrupted_while=phases,
     )
-    return run._replace(turns=turns)
+    return replace(run, turns=turns)
 
 
 def test_what_shows_nothing_of_yielding_is_in_no_share_of_it(runs):
@@ -57,7 +59,7 @@ def test_what_is_no_interruption_and_silenced_the_agent_is_counted(runs):
     said = "Of 24 backchannels and other sounds said into a reply, 8.3\u202f% [1, 27] silenced it"
     assert said in barge_in(runs["rich"]).answer
     calm = runs["rich"].turns.assign(role="line")
-    panel = barge_in(runs["rich"]._replace(turns=calm))
+    panel = barge_in(replace(runs["rich"], turns=calm))
     assert said in panel.answer
     assert not panel.figures
 

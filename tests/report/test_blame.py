@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -39,7 +41,7 @@ def test_the_slowest_one_in_twenty_are_counted_by_whose_they_are(runs):
 def test_turns_that_were_set_aside_are_drawn_and_said_to_be_in_no_figure(runs):
     run = runs["rich"]
     summary = run.summary | {"set_aside": {"turns": 1, "seconds": 2, "spans": []}}
-    [note] = blame(run._replace(summary=summary)).notes
+    [note] = blame(replace(run, summary=summary)).notes
     assert note.startswith("1 turn that 2 bad seconds of the generator touched")
     assert blame(run).notes == []
 
@@ -51,8 +53,8 @@ def test_a_run_that_did_not_look_asks_no_such_question(runs):
 def test_a_run_without_an_answer_has_none_that_was_slow(runs):
     run = runs["rich"]
     nothing = run.turns.assign(**{run.wait: pd.Series(float("nan"), run.turns.index)})
-    empty = run._replace(turns=nothing)
+    empty = replace(run, turns=nothing)
     waits = ("voice_to_voice_latency", "first_audio_latency", "first_text_latency",
              "first_transcript_latency")  # fmt: skip
-    empty = empty._replace(turns=nothing.assign(**dict.fromkeys(waits, float("nan"))))
+    empty = replace(empty, turns=nothing.assign(**dict.fromkeys(waits, float("nan"))))
     assert "so none was slow" in blame(empty).answer

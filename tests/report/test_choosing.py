@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -34,7 +35,7 @@ def with_rows(run, rows, labels):
         for label, metric, word, value, unit in rows
     ]  # fmt: skip
     rest = [row for row in run.summary["rows"] if not row["filter"]]
-    return run._replace(summary=run.summary | {"settings": labels, "rows": rest + table})
+    return replace(run, summary=run.summary | {"settings": labels, "rows": rest + table})
 
 
 def test_the_front_is_what_no_other_beats_in_both_from_quick_to_patient():
@@ -182,7 +183,7 @@ def test_without_a_sweep_there_is_nothing_to_choose(runs, labels):
     summary = {key: value for key, value in run.summary.items() if key != "settings"}
     if labels is not None:
         summary["settings"] = labels
-    assert choosing(run._replace(summary=summary)) is None
+    assert choosing(replace(run, summary=summary)) is None
 
 
 def test_a_sweep_of_what_is_no_vad_compares_the_waits(runs):

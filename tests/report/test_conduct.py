@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from bench.report.conduct import conduct
@@ -12,7 +14,7 @@ def tables(panel):
 
 def clean(run, **more):
     keys = {"violations": [], "leaks": [], "errors_by_code": {}, "unhonoured": [], "quirks": []}
-    return run._replace(summary=run.summary | keys | more)
+    return replace(run, summary=run.summary | keys | more)
 
 
 def test_a_server_that_kept_to_all_is_said_to(runs):
@@ -84,11 +86,11 @@ def test_quirks_that_were_seen_are_listed(runs):
 
 def test_a_check_that_was_not_made_is_not_taken_for_a_pass(runs):
     run = runs["rich"]
-    panel = conduct(run._replace(summary={"rows": [], "violations": []}))
+    panel = conduct(replace(run, summary={"rows": [], "violations": []}))
     assert panel.answer.endswith(
         "Not checked: leaks between sessions, errors and the settings given."
     )
-    assert conduct(run._replace(summary={"rows": []})) is None
+    assert conduct(replace(run, summary={"rows": []})) is None
 
 
 def test_settings_not_given_have_path_asked_got_and_sessions_formats_first(runs):

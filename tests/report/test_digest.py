@@ -1,6 +1,7 @@
 """The digest: the verdict first and in words, no markup by accident, and short enough."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 
@@ -61,7 +62,7 @@ def test_the_sparkline_is_the_median_wait_of_each_slice(runs):
     begin, end = run.plan["measured_from_ns"], run.plan["measured_to_ns"]
     late = turns["said_ns"].astype(float) > (begin + end) / 2
     turns["first_audio_latency"] = np.where(late, 900.0, 300.0)
-    text = digest(run._replace(turns=turns))
+    text = digest(replace(run, turns=turns))
     (line,) = re.findall(r"^`([▁-█·]+)`$", text, re.MULTILINE)
     assert len(line) == 30
     assert set(line[:15]) <= {"▁", "·"}
@@ -79,7 +80,7 @@ def test_a_run_without_turns_or_gates_is_told_all_the_same(runs):
     text = digest(runs["empty"])
     assert "INCONCLUSIVE" in text
     assert "▁" not in text
-    bare = digest(runs["whole"]._replace(verdict={"verdict": "pass", "reasons": ["none"]}))
+    bare = digest(replace(runs["whole"], verdict={"verdict": "pass", "reasons": ["none"]}))
     assert "No gates were asked for." in bare
     written = digest(runs["written"])
     assert "First text latency over the measured phase" in written
@@ -90,7 +91,7 @@ def test_five_thousand_gates_fit_those_that_failed_are_there_and_the_rest_is_cou
     gate = {"verdict": "pass", "value": 1.0, "low": None, "high": None, "n": 9, "reason": "x" * 300}
     gates = [gate | {"gate": f"max(delta_gap) < {n} ms"} for n in range(5000)]
     gates[4321] |= {"verdict": "fail"}
-    text = digest(run._replace(verdict={"verdict": "fail", "reasons": ["r"], "gates": gates}))
+    text = digest(replace(run, verdict={"verdict": "fail", "reasons": ["r"], "gates": gates}))
     assert len(text.encode()) <= LIMIT < MIB
     assert len(text.encode()) > 0.9 * LIMIT
     rows = [line for line in text.splitlines() if "max(delta" in line]
@@ -110,7 +111,7 @@ def test_gates_that_all_fit_keep_their_order(runs):
 def test_a_run_that_ended_early_says_by_what(runs):
     about = runs["whole"].about | {"ended_by": {"rule": "max_minutes", "text": "the cap | was met"}}
     assert "The run ended early: the cap \\| was met." in digest(
-        runs["whole"]._replace(about=about)
+        replace(runs["whole"], about=about)
     )
 
 

@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -194,7 +195,7 @@ def test_without_interruptions_there_is_a_panel_only_where_the_script_was_to_int
     run = runs["quiet"]
     assert barge_in(run) is None
     scenario = run.about["scenario"] | {"effective": {"script": "barge_in"}}
-    panel = barge_in(run._replace(about=run.about | {"scenario": scenario}))
+    panel = barge_in(replace(run, about=run.about | {"scenario": scenario}))
     assert not panel.figures
     assert panel.answer.startswith("No interruption began")
 
@@ -218,7 +219,7 @@ def told(run, folder, events):
     rows = [(4, kind, way, json.dumps(detail)) for kind, way, detail in events]
     table = pd.DataFrame(rows, columns=["session", "type", "direction", "detail"])
     table.to_parquet(folder / "events.parquet")
-    return run._replace(events_file=folder / "events.parquet")
+    return replace(run, events_file=folder / "events.parquet")
 
 
 def test_an_error_that_was_provoked_is_called_the_right_answer(runs, tmp_path):
@@ -303,6 +304,6 @@ def test_a_small_table_is_drawn_whole_and_nothing_is_said():
 def test_a_figure_that_leaves_points_out_says_so(runs, question):
     run = runs["quiet"]
     many = pd.concat([run.turns] * 40, ignore_index=True)
-    panel = question(run._replace(turns=many))
+    panel = question(replace(run, turns=many))
     assert any("are drawn, evenly spaced" in note for note in panel.notes)
     assert not any("are drawn" in note for note in question(run).notes)

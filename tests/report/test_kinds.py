@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from bench.report.kinds import kinds
@@ -34,11 +36,11 @@ def test_a_script_in_writing_is_timed_by_its_first_text(runs):
         for row in run.summary["rows"]
         if (row["metric"], row["filter"]) != ("first_text_latency", "script=tool_call")
     ]
-    (table,) = kinds(run._replace(summary=run.summary | {"rows": rows})).tables
+    (table,) = kinds(replace(run, summary=run.summary | {"rows": rows})).tables
     assert [row[3] for row in table.rows] == ["first audio", "first text", "first audio"]
 
 
 @pytest.mark.parametrize("scripts", [[], ["turn_taking"], None])
 def test_without_a_mixture_there_is_no_panel(runs, scripts):
     run = runs["rich"]
-    assert kinds(run._replace(summary=run.summary | {"scripts": scripts})) is None
+    assert kinds(replace(run, summary=run.summary | {"scripts": scripts})) is None

@@ -1,6 +1,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pandas as pd
@@ -213,7 +214,7 @@ def test_an_invalid_run_has_a_banner_and_grey_figures(pages):
 
 def test_an_interrupted_run_says_so(runs):
     run = runs["whole"]
-    page = render(run._replace(about=run.about | {"interrupted": True}))
+    page = render(replace(run, about=run.about | {"interrupted": True}))
     assert "This run was interrupted" in page
 
 
@@ -256,7 +257,8 @@ def test_what_the_figures_are_worth_stands_above_them(runs):
     known = {"held": 9, "sessions": 20, "metrics": {"first_audio_latency": {
         "n": 60, "bias_ms": 0.01, "p99_abs_ms": 0.2}}}  # fmt: skip
     run = runs["whole"]
-    run = run._replace(
+    run = replace(
+        run,
         about=run.about | {"calibration": known},
         verdict=run.verdict | {"remarks": ["2 turns are set aside: <why>"]},
     )

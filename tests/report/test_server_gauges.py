@@ -2,6 +2,7 @@
 
 import io
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -111,7 +112,7 @@ def test_a_turn_in_a_thousand_or_a_gate_on_something_else_is_no_failing_server(g
 def test_of_many_gauges_the_sentence_says_eight_and_how_many_more(runs):
     run = runs["rich"]
     rows = [told(gauge=f"g{n}", name=f"g{n}")["gauges"][0] for n in range(11)]
-    run = run._replace(summary=run.summary | {"gauges": rows})
+    run = replace(run, summary=run.summary | {"gauges": rows})
     panel = server_gauges(run)
     assert "; 3 more." in panel.answer
     assert "g8" not in panel.answer
@@ -134,7 +135,7 @@ def test_a_server_that_never_answered_has_a_panel_that_says_so(runs):
         Gauges({}, frozenset()),
         Gauges({Series("a"): Readings([1], [1.0])}, set()),
     ):
-        panel = server_gauges(run._replace(about=run.about | {"gauges": scraped}, gauges=gauges))
+        panel = server_gauges(replace(run, about=run.about | {"gauges": scraped}, gauges=gauges))
         assert panel.answer == "No gauge has a sample in the measured phase."
         assert list(panel.notes) == ["http://x/metrics answered 0 of 30 scrapes in the whole run."]
         assert not panel.figures
@@ -144,7 +145,7 @@ def test_labels_are_inert_wherever_they_are_shown(runs):
     run = runs["rich"]
     evil = Series("a", 'x="<b>|`\\u001b[31m`"')
     gauges = Gauges({evil: Readings([run.origin_ns + S], [1.0])}, frozenset())
-    ((_, figure),) = server_gauges(run._replace(gauges=gauges)).figures
+    ((_, figure),) = server_gauges(replace(run, gauges=gauges)).figures
     assert all("<b>" not in (trace.name or "") for trace in figure.data)
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
@@ -26,7 +28,7 @@ def without_effect(run, *, vain):
     for column in ("cancelled_ns", "cancelled_last_audio_ns"):
         turns[column] = pd.array([pd.NA] * len(turns), "Int64")
     nothing = ("cancel_delay", "cancel_last_audio", "truncate_ack", "stale_audio")
-    return run._replace(turns=turns.assign(**dict.fromkeys(nothing, float("nan"))))
+    return replace(run, turns=turns.assign(**dict.fromkeys(nothing, float("nan"))))
 
 
 def censored(run):
@@ -35,7 +37,7 @@ def censored(run):
     row = {"metric": "cancel_delay", "filter": "", "value": None, "low": 900.0, "high": None,
            "n": 9, "unit": "ms"}  # fmt: skip
     rows += [row | {"statistic": word} for word in ("p50", "p95")]
-    return run._replace(summary=run.summary | {"rows": rows})
+    return replace(run, summary=run.summary | {"rows": rows})
 
 
 def test_cancels_that_did_nothing_are_counted_though_there_is_no_time_to_draw(runs):
@@ -60,7 +62,7 @@ def test_a_strip_whose_p50_is_beyond_every_wait_says_so(runs):
 def test_cancels_before_any_of_the_reply_was_heard_are_told_though_their_turns_are_cut(runs):
     run = runs["rich"]
     cut = run.turns["outcome"].mask(run.turns["cancel_sent_ns"].notna(), "cut")
-    run = run._replace(turns=run.turns.assign(outcome=cut))
+    run = replace(run, turns=run.turns.assign(outcome=cut))
     number = run.measured["cancel_sent_ns"].notna().sum()
     said = f"{number} of {number} cancels came before any of the reply was heard: such turns are"
     assert said in stopping(run).answer

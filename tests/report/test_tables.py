@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from bench.plan.metrics import METRICS
@@ -45,18 +47,18 @@ def test_a_gates_picture_has_the_passing_side_of_its_operator(runs):
 )
 def test_a_gates_picture_is_open_where_its_interval_is(runs, low, high, whole):
     gate = {"gate": "p95(first_audio_latency) < 2 s", "verdict": "inconclusive", "value": 1000}
-    run = runs["whole"]._replace(verdict={"gates": [{**gate, "low": low, "high": high, "n": 9}]})
+    run = replace(runs["whole"], verdict={"gates": [{**gate, "low": low, "high": high, "n": 9}]})
     (line,) = gate_lines(run)
     assert (line.bullet.low == 0.0, line.bullet.high == 100.0) == whole
     assert line.bullet.low < line.bullet.value < line.bullet.high
-    alone = runs["whole"]._replace(verdict={"gates": [{**gate, "n": 9}]})
+    alone = replace(runs["whole"], verdict={"gates": [{**gate, "n": 9}]})
     bullet = gate_lines(alone)[0].bullet
     assert bullet.low == bullet.value == bullet.high
 
 
 @pytest.mark.parametrize("verdict", [{"gate": "nonsense(", "verdict": "fail"}])
 def test_a_gate_that_cannot_be_read_any_more_is_still_shown(runs, verdict):
-    run = runs["whole"]._replace(verdict={"gates": [verdict]})
+    run = replace(runs["whole"], verdict={"gates": [verdict]})
     (line,) = gate_lines(run)
     assert (line.gate, line.value, line.bullet) == ("nonsense(", "no data", None)
 
@@ -70,7 +72,7 @@ def test_the_verdict_is_one_sentence(runs):
 def test_reasons_that_the_gate_table_gives_are_not_repeated(runs):
     assert other_reasons(runs["whole"]) == []
     verdict = {"reasons": ["a", "b"], "gates": [{"reason": "a"}]}
-    assert other_reasons(runs["whole"]._replace(verdict=verdict)) == ["b"]
+    assert other_reasons(replace(runs["whole"], verdict=verdict)) == ["b"]
 
 
 def test_a_broken_rule_has_its_time_and_remedy(runs):
@@ -85,7 +87,7 @@ def test_a_broken_rule_has_its_time_and_remedy(runs):
 def test_rules_are_told_in_sentences_and_one_worker_is_no_workers(runs):
     rule = {"rule": "workers", "ok": False, "value": 1, "bound": 2, "unit": "workers",
             "text": "one worker of 2 drained", "remedy": "look into its log"}  # fmt: skip
-    run = runs["whole"]._replace(verdict={"validity": [rule]})
+    run = replace(runs["whole"], verdict={"validity": [rule]})
     (row,) = validity(run).rows
     assert row[2:4] == ["1\u202fworker", "2\u202fworkers"]
     assert row[5] == "One worker of 2 drained. Remedy: look into its log"
@@ -151,6 +153,6 @@ def test_provenance_tells_seeds_hashes_and_rows_but_no_path(runs):
 
 def test_the_version_of_the_definitions_is_that_of_the_figures(runs):
     run = runs["whole"]
-    again = run._replace(summary=run.summary | {"metric_version": 7})
+    again = replace(run, summary=run.summary | {"metric_version": 7})
     rows = {row[0]: row[1] for row in provenance(again)[0].rows}
     assert rows["definitions of metrics"] == "version 7"

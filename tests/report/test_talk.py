@@ -1,5 +1,7 @@
 """Panels on tools, writing and what is no answer."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
@@ -29,7 +31,7 @@ def test_outputs_that_nobody_spoke_about_are_counted(runs):
     sent = run.counted.index[run.counted["tool_answer_latency"].notna()]
     turns = run.turns.copy()
     turns.loc[sent[:2], "tool_answer_latency"] = float("nan")
-    assert "After the outputs of 2 turns no audio came." in tools(run._replace(turns=turns)).answer
+    assert "After the outputs of 2 turns no audio came." in tools(replace(run, turns=turns)).answer
 
 
 def test_outputs_answered_in_writing_owe_no_audio(runs):
@@ -37,7 +39,7 @@ def test_outputs_answered_in_writing_owe_no_audio(runs):
     sent = run.counted.index[run.counted["tool_answer_latency"].notna()]
     turns = run.turns.assign(textual=run.turns.index.isin(sent[:2]))
     turns.loc[sent[:3], "tool_answer_latency"] = float("nan")
-    assert "After the outputs of 1 turn no audio came." in tools(run._replace(turns=turns)).answer
+    assert "After the outputs of 1 turn no audio came." in tools(replace(run, turns=turns)).answer
 
 
 def test_a_chat_in_writing_is_timed_by_its_first_text_and_its_pace(runs):
@@ -55,14 +57,14 @@ def test_a_chat_in_writing_is_timed_by_its_first_text_and_its_pace(runs):
 def test_a_chat_in_which_nobody_got_an_answer_says_so(runs):
     run = runs["written"]
     silent = run.turns.assign(first_text_latency=float("nan"))
-    panel = writing(run._replace(turns=silent))
+    panel = writing(replace(run, turns=silent))
     number = len(run.counted)
     assert panel.answer.startswith(
         f"Nobody got an answer in writing: {number} measured turns asked for one, and waited in "
         "vain."
     )
     assert not panel.figures
-    assert writing(run._replace(turns=silent.assign(textual=False))) is None
+    assert writing(replace(run, turns=silent.assign(textual=False))) is None
 
 
 def test_the_slowest_answer_in_writing_is_told_from_when_it_was_asked_for(runs):
@@ -100,7 +102,7 @@ def by_caller(run):
         turns[instant] = pd.NA
     turns["endpointing_delay"] = float("nan")
     turns["manual"] = True
-    return run._replace(turns=turns)
+    return replace(run, turns=turns)
 
 
 def test_where_the_caller_asks_its_asking_is_a_stage_and_no_stage_counts_twice(runs):
@@ -120,7 +122,7 @@ def test_tools_before_the_answer_are_a_stage_of_their_own(runs):
         turns[instant] += 300_000_000
     for metric in ("response_start_delay", "voice_to_voice_latency"):
         turns[metric] += 300.0
-    panel = stages(run._replace(turns=turns))
+    panel = stages(replace(run, turns=turns))
     ((_, figure),) = panel.figures
     stacks = {bar.name: bar for bar in figure.data}
     assert set(stacks["tools"].y) == {300.0}
@@ -140,7 +142,7 @@ def test_a_turn_is_slow_against_the_median_of_its_stage(runs):
     ][0]
     for instant in ("create_sent_ns", "answer_asked_ns"):
         turns.loc[first, instant] += 5_000_000_000
-    answer = slowest(run._replace(turns=turns)).answer
+    answer = slowest(replace(run, turns=turns)).answer
     assert "asking 5\u202f000\u202fms above its median" in answer
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -41,11 +43,11 @@ def test_the_worst_turns_show_what_was_said_and_what_was_heard(runs):
 @pytest.mark.parametrize("words", [None, {}, {"words": 0, "errors": 0, "worst": []}])
 def test_without_words_to_compare_there_is_no_panel_and_one_sentence(runs, words):
     run = runs["rich"]
-    run = run._replace(summary=run.summary | {"words": words})
+    run = replace(run, summary=run.summary | {"words": words})
     assert understanding(run) is None
     sentence = "Word errors are not known: there is no text in the corpus to compare it with."
     assert sentence in hearing(run).notes
-    mute = run._replace(turns=run.turns.assign(transcript=""))
+    mute = replace(run, turns=run.turns.assign(transcript=""))
     assert "Word errors are not known: there is no transcription." in hearing(mute).notes
     assert not any("Word errors" in note for note in hearing(runs["rich"]).notes)
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from bench.protocol.codec import message_table
@@ -39,7 +41,7 @@ def test_zero_is_told_from_what_the_probe_was_refused(runs):
 
 
 def test_without_a_probe_zero_is_zero_and_a_note_says_what_it_means(runs):
-    panel = wire(runs["rich"]._replace(probe=None))
+    panel = wire(replace(runs["rich"], probe=None))
     sent = counts(tables(panel)["Sent by the client"])
     assert sent["conversation.item.retrieve"] == ("0", "conversation.item.retrieve")
     assert "not that the target lacks it" in panel.notes[0]
@@ -48,7 +50,7 @@ def test_without_a_probe_zero_is_zero_and_a_note_says_what_it_means(runs):
 
 def test_a_message_that_crossed_is_never_unsupported_whatever_the_probe_says(runs):
     run = runs["rich"]
-    panel = wire(run._replace(probe={"messages": {"session.update": "refused (x)"}}))
+    panel = wire(replace(run, probe={"messages": {"session.update": "refused (x)"}}))
     assert counts(tables(panel)["Sent by the client"])["session.update"][0] == "7"
 
 
@@ -86,7 +88,7 @@ def test_a_folder_that_counted_no_messages_has_no_panel(runs, messages):
     summary = {key: value for key, value in run.summary.items() if key != "messages"}
     if messages is not None:
         summary["messages"] = messages
-    assert wire(run._replace(summary=summary)) is None
+    assert wire(replace(run, summary=summary)) is None
 
 
 def line(value, most, n=40):

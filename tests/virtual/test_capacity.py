@@ -2,6 +2,7 @@
 
 import csv
 import io
+import shutil
 from unittest import mock
 
 import pandas as pd
@@ -88,6 +89,17 @@ def test_an_admission_limit_is_the_capacity_whoever_is_fast_inside(refused):
     assert found.beyond.behaviour == "refuses"
     assert found.beyond.refused > 0
     assert found.recovery.recovered
+
+
+def test_a_search_that_came_to_its_end_makes_no_further_run(refused, tmp_path):
+    place, expected = refused
+    copy = shutil.copytree(place, tmp_path / "copy")
+    assert expected.probes[-1].purpose == "beyond"
+    path = place.parent / "calls.toml"
+    with mock.patch("bench.cli.capacity_search.run", side_effect=AssertionError("a run")):
+        again = virtual_search(path, None, resume=copy, price_per_minute=0.06)
+    assert (again.probes, again.tiers) == (expected.probes, expected.tiers)
+    assert (again.beyond, again.recovery) == (expected.beyond, expected.recovery)
 
 
 def test_a_collapse_is_recognised_with_the_load_at_which_it_recovers(tmp_path, scenario):

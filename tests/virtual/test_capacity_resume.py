@@ -1,60 +1,42 @@
 """How a search of `bench capacity` goes on, ends, and refuses to begin, in virtual time."""
 
 import json
-import shutil
 from itertools import count
 from unittest import mock
 
 import pytest
 
 from bench.errors import BenchError, UsageError
-from tests.virtual_capacity import ADMISSION, COLLAPSE, ENDLESS, QUEUE, virtual_search, write_search
+from tests.virtual_capacity import COLLAPSE, ENDLESS, QUEUE, virtual_search, write_search
 from tests.virtual_run import judge
 
 
 @pytest.fixture
 def scenario(tmp_path):
     """A function that writes a scenario file whose server has that profile."""
-    return lambda profile: write_search(tmp_path, profile)
+    return lambda profile, sessions=4: write_search(tmp_path, profile, sessions)
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """(the scenario, the folder, the answer) of a search that came to its end."""
-    folder = tmp_path_factory.mktemp("whole")
-    path, place = write_search(folder, ADMISSION), folder / "search"
-    return path, place, virtual_search(path, place)
-
-
-def test_a_search_that_was_killed_goes_on_and_loses_the_run_under_way(tmp_path, whole):
-    path, _, expected = whole
-    place, runs = tmp_path / "search", count(1)
+def test_a_search_that_was_killed_goes_on_and_loses_the_run_under_way(tmp_path, scenario):
+    path, place, runs = scenario(ENDLESS, 2), tmp_path / "search", count(1)
+    limits = {"account_sessions": 4}
+    whole = virtual_search(path, tmp_path / "whole", **limits)
 
     def killed(folder):
-        if next(runs) == 4:
+        if next(runs) == 3:
             raise KeyboardInterrupt
         return judge(folder)
 
     with mock.patch("tests.virtual_capacity.judge", killed), pytest.raises(KeyboardInterrupt):
-        virtual_search(path, place)
+        virtual_search(path, place, **limits)
     before = json.loads((place / "capacity.json").read_text())
-    assert (len(before["probes"]), before["complete"]) == (3, False)
-    found = virtual_search(path, None, resume=place)
+    assert (len(before["probes"]), before["complete"]) == (2, False)
+    found = virtual_search(path, None, resume=place, **limits)
     assert [(one.purpose, one.load) for one in found.probes] == [
-        (one.purpose, one.load) for one in expected.probes
+        (one.purpose, one.load) for one in whole.probes
     ]
-    assert found.tiers == expected.tiers
+    assert found.tiers == whole.tiers
     assert found.complete
-
-
-def test_a_search_that_came_to_its_end_makes_no_further_run(tmp_path, whole):
-    path, place, expected = whole
-    copy = shutil.copytree(place, tmp_path / "copy")
-    assert expected.probes[-1].purpose == "beyond"
-    with mock.patch("bench.cli.capacity_search.run", side_effect=AssertionError("a run")):
-        again = virtual_search(path, None, resume=copy)
-    assert (again.probes, again.tiers) == (expected.probes, expected.tiers)
-    assert (again.beyond, again.recovery) == (expected.beyond, expected.recovery)
 
 
 def test_a_resume_of_something_else_is_refused(tmp_path, scenario):
