@@ -68,8 +68,8 @@ def test_every_tier_is_bracketed_refined_and_held():
         truth = math.floor(90 - 9 * math.log(share / (1 - share)))
         found = answer(tried, tier, scope)
         assert found.low <= truth <= found.high
-        assert found.confirmed
-        assert any(one.purpose == "refine" and abs(one.load - truth) < 12 for one in tries)
+        near = {one.purpose for one in tries if abs(one.load - truth) < 12}
+        assert {"refine", "hold"} <= near
 
 
 def test_it_begins_at_the_first_load_and_doubles():
