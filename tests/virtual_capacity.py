@@ -26,6 +26,14 @@ service_ms = { kind = "lognormal", median_ms = 600, sigma = 0.3 }
 first_delta_ms = 250
 delta_ms = 400
 """
+PACE = """
+[capacity]
+pace_slots = 14
+[response]
+first_delta_ms = 250
+delta_ms = 400
+pace = 1.1
+"""
 ADMISSION = "[limits]\nsessions = 7\n[response]\ndelta_ms = 400\n"
 COLLAPSE = """
 [capacity]
@@ -58,7 +66,7 @@ def _reference(_job, _place):
 class _Canary:
     """It finds the target as it was: a run of virtual time has a server of its own."""
 
-    def __init__(self, _job, _turns):
+    def __init__(self, _job):
         pass
 
     def look(self):

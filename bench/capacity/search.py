@@ -7,8 +7,9 @@ Theory of operation
 2. *Refine*: whole tries, the first at the crossing as it is estimated then, each further one on the
    side where the interval reaches farther, half as far out. Enough of them near the crossing (more
    where the interval is wide or has no end), or an interval that is narrow enough, end this.
-3. *Hold*: a long try at the answer. One that does not hold lowers the answer, for it is a try as
-   any other; then the new answer is held, once more.
+3. *Hold*: a long try at the answer. One that holds settles it: the answer is what was held, even
+   where the crossing is then estimated higher. One that does not lowers it, to half-way between
+   there and the lower end of the interval, and that is held, once more.
 
 Every tier of objectives has its own crossing and shares the tries of the others. Nothing is
 remembered beside the tries: `next_try` of the same list is the same, so a search that was stopped
@@ -27,8 +28,8 @@ Purpose = Literal["bracket", "refine", "hold"]
 
 APART: Final = 1.25
 """Bracketing ends where the load that does not hold is at most so many times the one that does."""
-REFINING: Final = (4, 7)
-"""Whole tries near the crossing of each tier; and where its interval is wide, holds among them."""
+REFINING: Final = (4, 5)
+"""Whole tries near the crossing of each tier before it is held; and where its interval is wide."""
 WIDE: Final = 0.2
 """An interval is wide that is wider than this share of its answer."""
 NEAR: Final = 0.25
@@ -106,17 +107,21 @@ def answer(tried: Tried, tier: str, scope: Range) -> Answer:
     found = first_of(list(by_gate.values()))
     binding = min(by_gate, key=lambda gate: (by_gate[gate].value, by_gate[gate].high))
     capacity = found.held if found.value == inf else _below(found.value, scope)
-    held = any(
-        one.purpose == "hold" and one.load >= capacity and _holds(tried, tier, place)
-        for place, one in enumerate(tried.tries)
-    )
+    holds = {place: one.load for place, one in enumerate(tried.tries) if one.purpose == "hold"}
+    margins = {place: _margins(tried, tier, place) for place in holds}
+    held = max((holds[at] for at, each in margins.items() if min(each) >= 0), default=0.0)
+    lost = min((holds[at] for at, each in margins.items() if -inf < min(each) < 0), default=inf)
+    if lost <= capacity:
+        capacity = max(0.0, min(_below((found.low + lost) / 2, scope), lost - scope.step))
+    if held >= found.low > 0:  # below its interval it was that of another tier
+        capacity = min(capacity, held)
     whole = scope.step == 1
     return Answer(
         capacity,
         low=min(found.low, capacity),
         high=max(found.high - 1 if whole else found.high, capacity),
         binding=binding if found.value < inf else "",
-        confirmed=held and capacity > 0,
+        confirmed=held >= capacity > 0,
         crossing=found,
     )
 
@@ -151,6 +156,8 @@ def _refine(tried: Tried, _tier: str, found: Answer, scope: Range) -> Try | None
     at = found.crossing.value
     if not 0 < at < inf:
         return None
+    if found.crossing.high < inf and any(one.purpose == "hold" for one in tried.tries):
+        return None
     whole = [one.load for one in tried.tries if one.purpose != "bracket"]
     near = sum(abs(load - at) <= NEAR * at for load in whole)
     low, high = found.crossing.low, found.crossing.high
@@ -174,16 +181,15 @@ def _hold(tried: Tried, _tier: str, found: Answer, scope: Range) -> Try | None:
     return Try(scope.rounded(found.capacity), "hold")
 
 
-def _holds(tried: Tried, tier: str, place: int) -> bool:
-    """Whether all objectives of a tier held in that try, by their values."""
-    for one in tried.tiers[tier]:
-        found = one.found[place]
-        if found is None:
-            return False
-        margin = found.share - one.promised if isinstance(found, Share) else found.margin
-        if margin < 0:
-            return False
-    return True
+def _margins(tried: Tried, tier: str, place: int) -> list[float]:
+    """By objective of a tier how far it was from its limit in that try; -inf: it said nothing."""
+    found = [(one.found[place], one.promised) for one in tried.tiers[tier]]
+    return [
+        -inf if one is None
+        else one.share - promised if isinstance(one, Share)
+        else one.margin
+        for one, promised in found
+    ]  # fmt: skip
 
 
 def _below(load: float, scope: Range) -> float:

@@ -77,7 +77,8 @@ from bench.runs.gauges import gauge_means
 from bench.runs.job import Job, credential, input_formats, reply_formats
 from bench.voice.audio import NS_PER_MS, NS_PER_S
 
-CANARY_TURNS: Final = 2
+CANARIES: Final = 2
+"""How many tell, before the first run, how fast the target is without load."""
 PATIENCE_S: Final = 120.0
 """How long a target may take to recover between two runs."""
 _RECOVERED: Final = 1.5
@@ -379,11 +380,12 @@ class _Search:
     def _first_canary(self) -> None:
         """How fast the target is without load. TargetError where it serves nobody."""
         target = self._settings.job.target._replace(url=self._run_options.target)
-        self._canary = Canary(self._settings.job._replace(target=target), CANARY_TURNS)
-        seen = self._looked(self._canary)
-        if seen.failure:
-            raise TargetError(f"target {self._settings.job.target.name}: {seen.failure}")
-        self._usual_ms = max(seen.latencies)
+        self._canary = Canary(self._settings.job._replace(target=target))
+        for _ in range(CANARIES):
+            seen = self._looked(self._canary)
+            if seen.failure:
+                raise TargetError(f"target {self._settings.job.target.name}: {seen.failure}")
+            self._usual_ms = max(self._usual_ms, *seen.latencies)
         self._say(f"canary    {self._usual_ms:.0f} ms to first audio without load")
 
     def _looked(self, canary: Canary) -> Sighting:

@@ -28,7 +28,7 @@ from bench.report.words import clip
 from bench.runs.job import REFERENCE, Job
 from bench.voice.audio import NS_PER_S
 
-LENGTHS: Final[dict[str, float]] = {"bracket": 1.0, "refine": 6.0, "hold": 8.0}
+LENGTHS: Final[dict[str, float]] = {"bracket": 1.0, "refine": 6.0, "hold": 7.0}
 """Measured time of a run by its purpose, in whole sessions."""
 LONGEST_HOLD: Final = 40.0
 """Whole sessions that a hold may take where its objectives need so many turns."""

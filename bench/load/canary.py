@@ -1,6 +1,6 @@
 """One caller who looks whether the target is as fast as it was: the canary of a capacity search.
 
-It is a session like those of the load, with what they say, in this process; so it costs the target
+It is a session of one turn, else like those of the load, in this process; so it costs the target
 one call, and nothing else is running then.
 """
 
@@ -20,7 +20,7 @@ from bench.voice.utterance import Utterance
 
 
 class Sighting(NamedTuple):
-    """What a canary met: latencies to first audio in ms by turn, or why it was not served."""
+    """What a canary met: its latencies to first audio in ms, or why it was not served."""
 
     latencies: tuple[float, ...]
     failure: str = ""
@@ -29,8 +29,8 @@ class Sighting(NamedTuple):
 class Canary:
     """The canary of one job. Its utterances are decoded once."""
 
-    def __init__(self, job: Job, turns: int) -> None:
-        scenario = msgspec.structs.replace(job.scenario, turns=turns)
+    def __init__(self, job: Job) -> None:
+        scenario = msgspec.structs.replace(job.scenario, turns=1)
         self._job = job._replace(scenario=scenario)
         entries = [entry for entry in job.corpus.entries if "reply" not in entry.tags]
         said = {entry.id: utterance(job.corpus, entry, PCM16_24K) for entry in entries}

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from bench.cli import capacity_search
-from tests.virtual_capacity import ENDLESS, SLO, virtual_search, write_search
+from tests.virtual_capacity import ENDLESS, PACE, SLO, virtual_search, write_search
 from tests.virtual_run import virtual_run
 
 SEEDS = 20
@@ -47,17 +47,7 @@ SHAPES = {
         """,
         SLO, start=20,
     ),
-    "pace": Shape(
-        """
-        [capacity]
-        pace_slots = 14
-        [response]
-        first_delta_ms = 250
-        delta_ms = 400
-        pace = 1.1
-        """,
-        "p95(underrun_time) < 100 ms", start=8,
-    ),
+    "pace": Shape(PACE, "p95(underrun_time) < 100 ms", start=8),
     "admission": Shape("[limits]\nsessions = 19\n[response]\ndelta_ms = 400\n", SLO, 8, limit=19),
     "collapse": Shape(
         """
@@ -98,7 +88,7 @@ def benchmark(seeds=SEEDS, processes=None):
     recovered = [one.recovery or 0.0 for one in found if one.shape == "collapse"]
     told = ", ".join(f"{name} {count}" for name, count in held.items())
     count, enough = len(found), 0.95 * len(found)
-    # Six in a hundred of its first step is where the collapse heals: one caller follows another.
+    # One session more than that heals it too: as a caller is followed by the next, one is missing.
     heals = SHAPES["collapse"].limit / 2 + 1
     near = sum(abs(one - heals) <= 0.2 * heals for one in recovered)
     return [

@@ -17,6 +17,7 @@ from tests.virtual_capacity import (
     ADMISSION,
     COLLAPSE,
     ENDLESS,
+    PACE,
     QUEUE,
     SLO,
     virtual_search,
@@ -28,7 +29,7 @@ from tests.virtual_run import virtual_run
 @pytest.fixture
 def scenario(tmp_path):
     """A function that writes a scenario file whose server has that profile."""
-    return lambda profile: write_search(tmp_path, profile)
+    return lambda profile, sessions=4: write_search(tmp_path, profile, sessions)
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +63,16 @@ def test_the_queue_of_a_server_has_its_capacity_in_the_interval(tmp_path, scenar
     assert found.workload.turns_per_session == 1
     assert 0.2 < found.workload.talk_ratio.agent < 0.8
     assert read_capacity(tmp_path / "search") == found
+
+
+def test_a_pace_that_all_share_has_its_capacity_in_the_interval(tmp_path, scenario):
+    """Runs of 1,500 s say that 19 sessions keep the objective (`tests/benchmarks`)."""
+    slo = "p95(underrun_time) < 100 ms"
+    found = virtual_search(scenario(PACE, 16), tmp_path / "search", slo=(slo,))
+    tier = found.tiers[0]
+    assert tier.low <= 19 <= tier.high
+    assert tier.high - tier.low <= 5
+    assert tier.binding == slo
 
 
 def test_its_answer_is_told_in_tables_and_on_a_page(refused):
