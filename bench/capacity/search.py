@@ -111,8 +111,9 @@ def answer(tried: Tried, tier: str, scope: Range) -> Answer:
     margins = {place: _margins(tried, tier, place) for place in holds}
     held = max((holds[at] for at, each in margins.items() if min(each) >= 0), default=0.0)
     lost = min((holds[at] for at, each in margins.items() if -inf < min(each) < 0), default=inf)
-    if lost <= capacity:
-        capacity = max(0.0, min(_below((found.low + lost) / 2, scope), lost - scope.step))
+    if lost < inf:
+        half_way = min(_below((found.low + lost) / 2, scope), lost - scope.step)
+        capacity = max(0.0, min(capacity, half_way))
     if held >= found.low > 0:  # below its interval it was that of another tier
         capacity = min(capacity, held)
     whole = scope.step == 1

@@ -119,6 +119,38 @@ def test_a_hold_that_fails_lowers_the_answer():
     assert not lowered.confirmed
 
 
+def test_what_held_is_the_answer_where_the_crossing_is_estimated_higher():
+    tries = [
+        Try(8, "bracket"), Try(16, "bracket"), Try(12, "refine"), Try(12, "hold"), Try(14, "refine")
+    ]  # fmt: skip
+    found = [
+        Share(8, np.array([99.0]), np.array([100.0])),
+        Share(16, np.array([10.0]), np.array([100.0])),
+        Share(12, np.full(6, 96.0), np.full(6, 100.0)),
+        Share(12, np.full(8, 97.0), np.full(8, 100.0)),
+        Share(14, np.full(6, 96.0), np.full(6, 100.0)),
+    ]
+    told = answer(tried_of(tries, found), "slo", Range(8, 1e6))
+    assert told.crossing.value >= 14
+    assert (told.capacity, told.confirmed) == (12, True)
+    assert told.high >= 14
+
+
+def test_a_hold_that_fails_is_followed_by_one_nearer_to_the_lower_end():
+    tries = [Try(8, "bracket"), Try(32, "bracket"), Try(20, "refine"), Try(24, "hold")]
+    found = [
+        Share(8, np.array([99.0]), np.array([100.0])),
+        Share(32, np.array([10.0]), np.array([100.0])),
+        Share(20, np.full(6, 97.0), np.full(6, 100.0)),
+        Share(24, np.full(8, 94.9), np.full(8, 100.0)),
+    ]
+    scope = Range(8, 1e6)
+    told = answer(tried_of(tries, found), "slo", scope)
+    assert told.low <= told.capacity <= (told.low + 24) / 2
+    wanted = next_try(tried_of(tries, found), scope)
+    assert (wanted.purpose, wanted.load) == ("hold", told.capacity)
+
+
 def test_a_rate_is_searched_in_its_own_steps():
     scope = Range(0.5, 100, step=0.01)
     _, tried = search(lambda load: 1.0 if load <= 1.37 else 0.0, scope)
