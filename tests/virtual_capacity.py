@@ -52,9 +52,11 @@ def write_search(folder, profile, sessions=4):
     """Write a scenario file whose server has that profile; its calls are those of capacity.toml."""
     (folder / "server.toml").write_text(profile)
     text = SCENARIO.replace("scenarios/servers/slots.toml", str(folder / "server.toml"))
-    text = text.replace("turns  = 1", "turns  = 1\nchunk_ms = 200")
+    text = text.replace("turns  = 1", "turns  = 1\nchunk_ms = 200").replace(
+        "< 1100 ms", "< 1500 ms"
+    )
     path = folder / "calls.toml"
-    path.write_text(text.replace("sessions = 20", f"sessions = {sessions}"))
+    path.write_text(text.replace("sessions = 40", f"sessions = {sessions}"))
     return path
 
 
