@@ -13,7 +13,9 @@ from bench.cli.console import Json, out, talk
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    from rich.console import Console
 
     from bench.analysis.comparing import Margin, RunSample
 
@@ -145,15 +147,22 @@ def _compare_capacities(
 
         write_capacity_comparison(found, place)
         write_capacity_comparison_page(found, place)
-    if as_json:
-        print(json.dumps(found, indent=2, allow_nan=False))
-    else:
-        print_capacity_comparison(found, out)
-        _tell_page(place)
+    _tell(found, place, print_capacity_comparison, as_json=as_json)
     return EXIT_CODES[found["verdict"]]
 
 
-def _tell_page(place: Path | None) -> None:
+def _tell(
+    found: dict[str, Any],
+    place: Path | None,
+    show: "Callable[[dict[str, Any], Console], None]",
+    *,
+    as_json: bool,
+) -> None:
+    """Print a comparison: for a script, or with `show` and where its page is."""
+    if as_json:
+        print(json.dumps(found, indent=2, allow_nan=False))
+        return
+    show(found, out)
     if place is not None:
         out.print(f"page  {place / 'comparison.html'}", highlight=False, soft_wrap=True)
 
@@ -223,11 +232,7 @@ def _compare(
 
         write_comparison(found, place)
         write_page(found, place)
-    if as_json:
-        print(json.dumps(found, indent=2, allow_nan=False))
-    else:
-        print_comparison(found, out)
-        _tell_page(place)
+    _tell(found, place, print_comparison, as_json=as_json)
     return EXIT_CODES[found["verdict"]]
 
 

@@ -10,20 +10,15 @@ from typing import Any, Final
 
 import plotly.graph_objects as go
 
-from bench.errors import UsageError
 from bench.report.capacity_tables import amount
 from bench.report.changes import held, load_words
+from bench.report.comparing import ROLES, put_page
 from bench.report.marks import safe
 from bench.report.page import filled
 from bench.report.panel import Cell, Panel, Table
 from bench.report.theme import blank, colour
 from bench.report.words import NOTHING, capital, interval, moment, quantity
-from bench.runs.folder import replace_file
 
-PAGE: Final = "comparison.html"
-ROLES: Final = {
-    "improved": "good", "unchanged": "good", "regressed": "limit", "inconclusive": "doubt",
-}  # fmt: skip
 _SIDES: Final = {"a": ("A", "heard", "solid"), "b": ("B", "ear", "dash")}
 _QUESTIONS: Final = {
     "first_audio_p95": ("How long is first audio waited for?", "p95 of first audio", "ms"),
@@ -37,12 +32,7 @@ Step = dict[str, Any]
 
 def write_capacity_comparison_page(found: dict[str, Any], folder: Path) -> Path:
     """Write `comparison.html` into `folder`. UsageError where it cannot be written."""
-    path = folder / PAGE
-    try:
-        replace_file(path, render(found))
-    except OSError as error:
-        raise UsageError(f"--out {folder}: cannot be written: {error.strerror or error}") from None
-    return path
+    return put_page(render(found), folder)
 
 
 def render(found: dict[str, Any]) -> str:

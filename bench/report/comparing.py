@@ -18,6 +18,7 @@ from bench.report.theme import blank, colour
 from bench.report.words import NOTHING, capital, count, listing, moment, quantity
 from bench.runs.folder import replace_file
 
+PAGE: Final = "comparison.html"
 ROLES: Final = {
     "improved": "good", "unchanged": "good", "regressed": "limit", "inconclusive": "doubt",
 }  # fmt: skip
@@ -28,9 +29,14 @@ _CARRIES: Final = 5.0
 
 def write_page(found: dict[str, Any], folder: Path) -> Path:
     """Write `comparison.html` into `folder`. UsageError where it cannot be written."""
-    path = folder / "comparison.html"
+    return put_page(render(found), folder)
+
+
+def put_page(text: str, folder: Path) -> Path:
+    """Write a page as the `comparison.html` of `folder`. UsageError where it cannot be written."""
+    path = folder / PAGE
     try:
-        replace_file(path, render(found))
+        replace_file(path, text)
     except OSError as error:
         raise UsageError(f"--out {folder}: cannot be written: {error.strerror or error}") from None
     return path

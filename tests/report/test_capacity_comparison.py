@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from bench.capacity.comparison import Side, compare_capacities
-from bench.report.capacity_comparison import PAGE, render, write_capacity_comparison_page
+from bench.report.capacity_comparison import render, write_capacity_comparison_page
+from bench.report.comparing import PAGE
 from tests.capacity.found import GATE, capacity_result, figure, probe, tier
 from tests.report.test_page import Elements, text_of
 
