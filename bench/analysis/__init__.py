@@ -1,4 +1,4 @@
-"""From events to a verdict: attribution, playout, intervals, statistics, validity, gates.
+"""From events to a verdict: trackers, intervals, statistics, validity, gates.
 
 The log states facts; which fact belongs to which turn is inference and lives here, so it can be
 improved without running again. The way of the data, one module a step::
@@ -6,25 +6,12 @@ improved without running again. The way of the data, one module a step::
     tables      events.parquet, health.parquet ▶ tables with exact integers
     sessions    notes ▶ one row per session
     errors      error messages, and which of them are anybody's fault
-    acks        requests of the caller, each with its acknowledgement
-    effective   what the server said each session is, and when
-    clock       positions in the audio sent to the server ▶ the microphone's timeline
-    speech      what was said or written, and which of it are turns
-    ear         which speech_started, stopped, committed, transcription belongs to which turn
-    asks        commits and response.create: who asked for an answer, which turn a response answers
-    responses   which response a message belongs to
-    deltas      audio of the agent; fillers, padding and interjections, which are no answer
-    playout     when each delta is played, for every session at once
-    replies     what each response consists of: which answer belongs to which turn
-    tools       calls, their outputs, and the reply to those
-    stops       replies that the caller stopped
-    playing     which reply is in the player at an instant
-    bargein     interruptions: when the agent fell silent
-    disturb     backchannels and sounds, which must not silence it
-    outcomes    what became of every attempt: exclusive, exhaustive
+    envelopes   audible windows of audio deltas
+    trackers    events told to one `bench.tracker` a session: turns, responses, requests
     peers       turns that nobody came to, told by those that were lived
     stages      what the wait is made of, one after the other
-    turns       all of it as one row per attempted turn, a column per instant
+    turns       what trackers found: one row per attempted turn, a column per instant
+    acks        waits for acknowledgements
     readiness   waits of those who were not let in, and how many were on their way
     evidence    a run as rules see it
     pace        rules on time: what every worker did in every second
@@ -33,7 +20,7 @@ improved without running again. The way of the data, one module a step::
     bars        the error bar of every latency, from its own two stamps
     measure     instants ▶ intervals in ms, shares (drift: over a session)
     quantile    the estimator, its intervals (bootstrap: sessions drawn again)
-    words, grammar, leaks, honoured, messages, quirks, greetings   was all of it right
+    words, grammar, leaks, settings_mismatch, messages, quirks, greetings   was all of it right
     assumptions what was assumed, repaired or missing
     summary     summary.json (counts: what is counted and not timed)
     validity    was the generator honest: all rules, and remarks

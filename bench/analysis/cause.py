@@ -5,10 +5,10 @@ from typing import Final
 
 import pandas as pd
 
-from bench.analysis.outcomes import FAILED
 from bench.analysis.sessions import IN_ORDER
 from bench.analysis.tables import texts
 from bench.runs.failure import Cause, session_cause, turn_cause
+from bench.tracker.outcomes import FAILED
 
 MOST: Final = 0.5
 """A cause that so large a share met explains the run: it is told before any gate."""

@@ -5,11 +5,11 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analysis.deltas import interjections
 from bench.analysis.errors import count_errors, is_error
-from bench.analysis.outcomes import FAILED
 from bench.analysis.sessions import span
-from bench.analysis.tables import Flags, is_type, parsed
+from bench.analysis.tables import Flags, is_type, parsed, texts
+from bench.tracker.outcomes import FAILED
+from bench.tracker.tracker import BACKCHANNEL
 
 
 def counts(
@@ -38,7 +38,7 @@ def counts(
         "unreached_turns": int(sessions.loc[sessions["measured"], "unreached_turns"].sum()),
         "errors": count_errors(rare),
         "unknown_messages": int(is_type(rare, "bench.unknown", direction="note").sum()),
-        "backchannels": interjections(rare),
+        "backchannels": _backchannels(rare),
     }
     for name, count in counted.items():
         yield name, count, seconds, len(turns)
@@ -66,3 +66,10 @@ def usage(events: pd.DataFrame) -> dict[str, int] | None:
         for name in ("total_tokens", "input_tokens", "output_tokens")
     }
     return {**totals, "replies": len(done), "reporting": len(said)}
+
+
+def _backchannels(events: pd.DataFrame) -> int:
+    """How many there are among `events`: one per backchannel_id."""
+    rows = events[is_type(events, BACKCHANNEL)]
+    named = pd.DataFrame({"session": rows["session"].to_numpy(), "id": texts(rows["detail"])})
+    return len(named.drop_duplicates())

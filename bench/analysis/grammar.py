@@ -28,7 +28,6 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from bench.analysis.responses import AUDIO
 from bench.analysis.sessions import WHOLE
 from bench.analysis.tables import (
     NEVER,
@@ -42,6 +41,7 @@ from bench.analysis.tables import (
     texts,
 )
 from bench.protocol.grammar import APPEND, DELTAS, HEARD, RULES, SENT, Checker, Fact, Violation
+from bench.tracker.responses import AUDIO
 
 EXAMPLES: Final = 3
 AROUND: Final = 2

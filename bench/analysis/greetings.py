@@ -4,52 +4,27 @@ Some deployments let the agent speak first. A caller that was told so hears it o
 begins; any other talks over it, and its first turn may be answered late or not at all.
 """
 
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any
 
-import numpy as np
-import pandas as pd
-
-from bench.analysis.asks import CREATE
-from bench.analysis.responses import begun
-from bench.analysis.tables import NEVER, integers, of_type
-
-_COMMITTED: Final = "input_audio_buffer.committed"
+from bench.tracker.tracker import Tracker
 
 
-def greetings(events: pd.DataFrame, said: pd.DataFrame) -> dict[str, Any]:
+def greetings(trackers: Mapping[int, Tracker]) -> dict[str, Any]:
     """How many sessions were greeted unasked, and which first; how many waited for it in vain.
 
-    `said` is `speech.utterances`. Only sessions count whose microphone was open (`sessions`).
+    Only sessions count whose microphone was open (`sessions`).
     """
-    opened = of_type(events, "bench.microphone", direction="note")["session"]
-    heard = of_type(events, "bench.greeted", direction="note")["session"]
-    missed = of_type(events, "bench.ungreeted", direction="note")["session"]
-    greeted = _unasked(events, said)
-    unasked = greeted[greeted.isin(opened) & ~greeted.isin(heard) & ~greeted.isin(missed)]
+    opened = {number: told for number, told in trackers.items() if told.opened}
+    missed = [number for number, told in trackers.items() if told.greeting == "bench.ungreeted"]
+    unasked = [number for number, told in opened.items() if told.spoke_first and not told.greeting]
     return {
         "sessions": len(opened),
-        "heard": len(heard),
+        "heard": sum(told.greeting == "bench.greeted" for told in trackers.values()),
         "unasked": _told(unasked),
         "missing": _told(missed),
     }
 
 
-def _unasked(events: pd.DataFrame, said: pd.DataFrame) -> pd.Series:
-    """Sessions whose first response began before anybody could have asked for one."""
-    first = begun(events).drop_duplicates("session").set_index("session")
-    asked = pd.concat(
-        [
-            of_type(events, CREATE, direction="out"),
-            of_type(events, _COMMITTED),
-        ]
-    )
-    row = asked.groupby("session")["row"].min().reindex(first.index).astype("Int64")
-    turns = said[said["number"] >= 0].drop_duplicates("session").set_index("session")
-    ended = turns["end_ns"].reindex(first.index).astype("Int64")
-    early = first["begin_ns"].to_numpy() < integers(ended, NEVER)
-    early &= first["row"].to_numpy() < integers(row, NEVER)
-    return pd.Series(np.asarray(first.index[early]))
-
-
-def _told(sessions: pd.Series) -> dict[str, Any]:
-    return {"count": len(sessions), "first": int(sessions.min()) if len(sessions) else None}
+def _told(sessions: list[int]) -> dict[str, Any]:
+    return {"count": len(sessions), "first": min(sessions, default=None)}

@@ -33,7 +33,6 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.grammar import delta_runs
-from bench.analysis.responses import TEXT_DONE, TRANSCRIPT_DONE
 from bench.analysis.tables import (
     ALWAYS,
     NEVER,
@@ -45,6 +44,7 @@ from bench.analysis.tables import (
     texts,
 )
 from bench.corpus.units import spoken, weight
+from bench.tracker.responses import TEXT_DONE, TRANSCRIPT_DONE
 
 LEAST: Final = 3
 """Words that no two people say by chance in the same minute, unless it is all they say."""

@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.drift import latency_drift
-from bench.analysis.speech import WRITTEN
 from bench.plan.gates import Gate
 from bench.plan.metrics import METRICS, Metric
+from bench.tracker.utterances import WRITTEN
 
 PER_TURN: Final = tuple(
     metric for metric in METRICS.values()

@@ -15,10 +15,10 @@ from typing import Any, Final
 import msgspec
 import pandas as pd
 
-from bench.analysis.speech import WRITTEN
 from bench.plan.session import session_object
 from bench.plan.sweep import settings
 from bench.protocol.objects import AudioInput, Session, SessionAudio
+from bench.tracker.utterances import WRITTEN
 from bench.voice.scripts import SCRIPTS
 
 _FLAGS: Final = ["manual", "textual", "written"]

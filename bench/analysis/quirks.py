@@ -12,10 +12,9 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from bench.analysis.ear import unended
-from bench.analysis.responses import AUDIO, TEXT, TRANSCRIPT, begun
 from bench.analysis.tables import Flags, Ints, bodies, is_type, latest, of_type, parsed
 from bench.protocol.codec import message_table
+from bench.tracker.responses import AUDIO, TEXT, TRANSCRIPT
 
 _COMPLETED: Final = "conversation.item.input_audio_transcription.completed"
 _STARTED: Final = "input_audio_buffer.speech_started"
@@ -172,7 +171,7 @@ def _greetings(events: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 def _uncreated(events: pd.DataFrame, created: pd.DataFrame) -> pd.DataFrame:
     """The first rows of responses that were never said to be created."""
-    responses = begun(events)
+    responses = _begun(events)
     known = pd.MultiIndex.from_frame(created[["session", "response_id"]].astype(object))
     named = pd.MultiIndex.from_frame(responses[["session", "response_id"]].astype(object))
     return events.loc[responses.loc[~named.isin(known), "row"].to_numpy()]
@@ -185,7 +184,7 @@ def _strays(events: pd.DataFrame, done: pd.DataFrame) -> pd.DataFrame:
     off is no stray.
     """
     starts = of_type(events, _STARTED)
-    lone = unended(starts, *(of_type(events, kind) for kind in (_STOPPED, _COMMITTED, _COMPLETED)))
+    lone = _unended(starts, *(of_type(events, kind) for kind in (_STOPPED, _COMMITTED, _COMPLETED)))
     last_done = starts["session"].map(done.groupby("session")["row"].max())
     return starts[lone & (last_done > starts["row"]).fillna(value=False).to_numpy(bool)]
 
@@ -206,3 +205,28 @@ def _odd_calls(events: pd.DataFrame) -> dict[str, pd.DataFrame]:
     said = parsed(notes, "nameless", "idless").fillna(0).astype("int64")
     kinds = ("nameless", "idless")
     return {kind: notes.loc[notes.index.repeat(said[kind])] for kind in kinds}
+
+
+def _begun(events: pd.DataFrame) -> pd.DataFrame:
+    """One row per response, in the order in which they began; the index is its number.
+
+    `row` and `begin_ns` are of the first message that names it; `response_id` its id.
+    """
+    named = events["response_id"].notna().to_numpy() & (events["direction"] == "in").to_numpy()
+    rows = events.loc[named, ["session", "row", "at_ns", "response_id"]]
+    rows = rows.drop_duplicates(["session", "response_id"]).reset_index(drop=True)
+    return rows.rename(columns={"at_ns": "begin_ns"})
+
+
+def _unended(starts: pd.DataFrame, *ends: pd.DataFrame) -> Flags:
+    """Which starts name an item that is in none of `ends`; none in sessions that have no ends.
+
+    All have `session` and `item_id`.
+    """
+    key = ["session", "item_id"]
+    told = pd.concat([table[key].astype(object) for table in ends])
+    named = (starts["item_id"].notna() & starts["session"].isin(told["session"])).to_numpy(bool)
+    followed = pd.MultiIndex.from_frame(starts[key].astype(object)).isin(
+        pd.MultiIndex.from_frame(told)
+    )
+    return np.asarray(named & ~followed, bool)

@@ -133,6 +133,14 @@ def _waits_in_vain(sessions: pd.DataFrame) -> tuple[NDArray[np.object_], Flags]:
     return awaited, ~ready & (gave_up | (ended & (wait > longest)))
 
 
+def session_words(session: pd.DataFrame) -> pd.Series:
+    """What became of each session; of one that the run ended while it waited, for what it did."""
+    reason, outcome = texts(session["reason"]), texts(session["outcome"])
+    told = outcome + reason.where(reason == "", ": " + reason)
+    waiting = session["in_vain"].to_numpy(bool) & session["outcome"].isin(IN_ORDER).to_numpy()
+    return told.mask(waiting, "waited in vain for " + texts(session["awaited"]))
+
+
 def span(plan: dict[str, Any]) -> tuple[int, int]:
     """The measured phase [from, to) of a plan; open where the plan does not say."""
     begin, stop = plan.get("measured_from_ns"), plan.get("measured_to_ns")

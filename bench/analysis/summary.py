@@ -28,12 +28,9 @@ from bench.analysis.bars import Bars, causes, error_of, widths
 from bench.analysis.counts import counts, is_counted, usage
 from bench.analysis.errors import errors_by_code
 from bench.analysis.grammar import total, violations
-from bench.analysis.greetings import greetings
-from bench.analysis.honoured import count_unhonoured, differences, unhonoured
 from bench.analysis.leaks import leaks
 from bench.analysis.measure import PER_SESSION, PER_TURN, about, in_vain_until
 from bench.analysis.messages import message_counts, unseen
-from bench.analysis.outcomes import FAILED, OUTCOMES
 from bench.analysis.quantile import (
     CONFIDENCE,
     RESAMPLES,
@@ -47,12 +44,14 @@ from bench.analysis.quantile import (
 from bench.analysis.quirks import quirks
 from bench.analysis.readiness import connecting, session_sample
 from bench.analysis.sessions import span
-from bench.analysis.speech import WRITTEN
+from bench.analysis.settings_mismatch import count_unhonoured, unhonoured
 from bench.analysis.tables import NEVER, Flags, Floats, Ints, integers, is_type
 from bench.analysis.turns import Told
 from bench.analysis.words import pooled, tally, worst
 from bench.plan.gates import QUANTILES
 from bench.plan.metrics import METRICS, VERSION, Metric
+from bench.tracker.outcomes import FAILED, OUTCOMES
+from bench.tracker.utterances import WRITTEN
 
 FORMAT: Final = 1
 FILTERED_RESAMPLES: Final = 400
@@ -110,7 +109,7 @@ def summarise(
     by_number = sessions.set_index("session")
     broken = violations(events, by_number, plan.get("start_ns"))
     leaked = leaks(events, by_number, told.said, plan.get("start_ns"))
-    asked = differences(events, told.acks, told.effective)
+    asked = told.mismatches
     messages = message_counts(events)
     found = {
         "violations": total(broken),
@@ -145,7 +144,7 @@ def summarise(
         "messages": messages,
         "errors_by_code": errors_by_code(events),
         "quirks": quirks(events),
-        "greetings": greetings(events, told.said),
+        "greetings": told.greetings,
         "violations": broken,
         "leaks": leaked,
         "unhonoured": unhonoured(asked),

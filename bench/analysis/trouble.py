@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.evidence import Evidence
-from bench.analysis.outcomes import FAILED
 from bench.analysis.pace import troubled
 from bench.analysis.tables import ALWAYS, NEVER, Ints, integers
 from bench.analysis.turns import TURN_INSTANTS
+from bench.tracker.outcomes import FAILED
 
 _BEGIN: Final = ("speech_onset", "said", "create_sent")
 

@@ -1,41 +1,26 @@
-"""One row per attempted turn, a column per instant.
+"""One row per attempted turn, a column per instant: what the tracker of every session found.
 
-Here everything comes together: what was said or written (`speech`), what the server heard (`ear`),
-who asked for an answer (`asks`), what the server answered (`replies`, `tools`), when the caller
-heard it (`deltas`), who was interrupted or stopped (`bargein`, `stops`, `disturb`) and what became
-of it (`outcomes`). Instants are `Int64` nanoseconds, NA where there was none.
+Instants are `Int64` nanoseconds, NA where there was none. A session that failed costs one turn more
+(`next_turns`), which nobody attempted and no tracker knows.
 """
 
+from collections.abc import Iterable
+from dataclasses import fields
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from bench.analysis.acks import acknowledgements
-from bench.analysis.asks import answered_turns, ask_instants, belonging, sent_asks, who_answers
-from bench.analysis.bargein import interruptions
-from bench.analysis.clock import appends, samples_sent
-from bench.analysis.deltas import deltas_played, first_interjections
-from bench.analysis.disturb import disturbances
-from bench.analysis.ear import Ear
-from bench.analysis.effective import Effective
-from bench.analysis.outcomes import (
-    error_texts,
-    idless_calls,
-    judge_turns,
-    next_turns,
-    patience,
-)
+from bench.analysis.greetings import greetings
 from bench.analysis.peers import like_their_peers
-from bench.analysis.playing import windows
-from bench.analysis.replies import answers, earliest, replies_table, responses_said
-from bench.analysis.responses import begun
-from bench.analysis.sessions import span
-from bench.analysis.speech import WRITTEN, disturbances_said, turns_said, utterances
-from bench.analysis.stops import stops, truncations
-from bench.analysis.tables import NEVER, Flags, integers
-from bench.analysis.tools import tool_rounds
+from bench.analysis.sessions import IN_ORDER, WHOLE, session_words, span
+from bench.analysis.settings_mismatch import Difference, differences
+from bench.analysis.tables import NEVER, Ints, integers, nullable
+from bench.analysis.trackers import tracked
 from bench.plan.metrics import INSTANTS
+from bench.tracker.requests import ACKNOWLEDGED, Request
+from bench.tracker.tracker import Tracker
+from bench.tracker.turn import SessionEnd, Turn
 
 SESSION_INSTANTS: Final = (
     "scheduled", "started", "connected", "secured", "upgraded", "created", "ready",
@@ -74,122 +59,150 @@ class Told(NamedTuple):
     """The run as it was told.
 
     turns:         see `COLUMNS`
-    disturbances:  of replies, see `disturb`
-    said:          everything, see `speech.utterances`
-    acks:          what the caller asked of the server, see `acks.acknowledgements`
-    effective:     what the server said the sessions are
+    disturbances:  of replies: `session`, `at_ns`, `role`, `utterance`, `silenced`
+    said:          everything said and written: `session`, `turn`, `text`, `begin_ns`, `end_ns`,
+                   `is_turn`
+    acks:          what the caller asked of the server: `metric`, `session`, `sent_ns`, `refused`
+                   (by an error), `answer_row` and `answered_ns` (NA: no answer came)
+    mismatches:    what was asked of the server and not given
+    greetings:     who spoke first, see `greetings`
     """
 
     turns: pd.DataFrame
     disturbances: pd.DataFrame
     said: pd.DataFrame
     acks: pd.DataFrame
-    effective: Effective
+    mismatches: list[Difference]
+    greetings: dict[str, Any]
 
 
 def turns_table(events: pd.DataFrame, sessions: pd.DataFrame, run: dict[str, Any]) -> Told:
     """Every attempted turn of the run, ordered by session and turn. `run` is its run.json."""
-    plan, acks = run["plan"], acknowledgements(events)
-    effective, appended = Effective(events), appends(events)
-    said = utterances(events, sessions)
-    turns = turns_said(said)
-    session = sessions.reindex(turns["session"]).set_index(turns.index)
-    turns = turns.join(session[["worker", "script", "setting", "ended_ns"]])
-    turns = turns.join(who_answers(turns, effective))
-    turns["listened"] = (turns["role"] != WRITTEN) & ~turns["manual"]
-    asks = sent_asks(events, turns)
-    ear = Ear(events, sessions, effective, appended, said, turns, asks)
-    asks = belonging(asks, turns, ear.commits)
-    turns = turns.join(ear.columns())
-    turns = turns.join(ask_instants(asks, turns)).join(samples_sent(appended, turns))
-    turns["backchannel_ns"] = first_interjections(events, turns)
-
-    responses = begun(events)
-    deltas = deltas_played(events, sessions, responses, effective)
-    replies = responses_said(events, responses)
-    apart = replies["apart"].to_numpy(bool)
-    replies["turn"] = answered_turns(responses, apart, turns, asks, ear.commits)
-    replies = replies_table(events, responses, deltas, replies)
-    turns = turns.join(_answer(answers(replies, turns["stopped_row"])))
-    turns["textual"] = _textual(turns, effective)
-    turns["filler_ns"] = earliest(replies, "filler_ns", len(turns))
-    turns = turns.join(tool_rounds(events, responses, replies))
-    turns = turns.join(stops(events, turns, responses, replies, deltas))
-    turns["emptied"] = turns["emptied"].astype("boolean").fillna(value=False)
-    turns = turns.join(truncations(turns, acks, sessions)).join(patience(events, turns))
-    turns["error"] = error_texts(events, turns)
-    turns["idless_calls"] = idless_calls(events, turns)
-    turns["last_said"] = turns["next_ns"] == NEVER
-    turns = turns.join(judge_turns(turns, session))
-
-    aside = disturbances_said(said)
-    talked_into = [turns.loc[turns["role"] == "interruption", "session"], aside["session"]]
-    # Windows are many: only those of sessions where somebody talked into a reply are looked at.
-    spans = windows(deltas[deltas["session"].isin(pd.concat(talked_into))])
-    cut = interruptions(turns, replies, deltas, spans, effective)
-    turns = turns.join(cut.drop(columns="cut_reply"))
-    turns["stale_audio"] = turns["stale_audio"].fillna(turns["late_audio"])
-    turns["interrupted_by_caller"] = turns["response"].isin(cut["cut_reply"].dropna())
-    early = earliest(replies, "heard_ns", len(turns)) < turns["speech_offset_ns"]
-    turns["talked_over"] = early.fillna(value=False)
-    turns["waited_until_ns"] = _waited(turns)
-    turns["as_of_ns"] = turns["begin_ns"]
+    ends = _ends(sessions)
+    jitter = dict(
+        zip(sessions.index.tolist(), integers(sessions["jitter_ns"], 0).tolist(), strict=True)
+    )
+    trackers: dict[int, Tracker] = {}
+    for session, tracker in tracked(events, jitter):
+        tracker.close(ends[session])
+        trackers[session] = tracker
+    turns = _turns(trackers, sessions)
     # Typed before they meet: a missing instant would turn a column of them into floats.
-    scenario = (run.get("scenario") or {}).get("effective") or {}
-    table, missing = _tidy(turns, plan), next_turns(sessions, turns)
+    table, missing = _tidy(turns, run["plan"]), next_turns(sessions, turns)
     if len(missing):
+        scenario = (run.get("scenario") or {}).get("effective") or {}
         missing = like_their_peers(missing, turns, scenario)
-        table = pd.concat([table, _tidy(missing, plan)])
+        table = pd.concat([table, _tidy(missing, run["plan"])])
     return Told(
         table.sort_values(["session", "turn"], kind="stable", ignore_index=True),
-        disturbances(events, aside, said, ear, replies, deltas, spans),
-        said,
-        acks,
-        effective,
+        _disturbances(trackers),
+        _said(trackers),
+        _requests(trackers),
+        [one for number, told in trackers.items() for one in differences(number, told)],
+        greetings(trackers),
     )
 
 
-def _answer(answer: pd.DataFrame) -> pd.DataFrame:
-    """The columns of a turn's answer, by the names that they have in a turn."""
-    return answer.drop(columns=["session", "begin_ns", "apart", "filler_ns"]).rename(
-        columns={
-            "row": "reply_row",
-            "created_ns": "response_created_ns",
-            "done_ns": "response_done_ns",
-            "reason": "status_reason",
+def _ends(sessions: pd.DataFrame) -> dict[int, SessionEnd]:
+    """How every session came to its end."""
+    outcome = sessions["outcome"].tolist()
+    ended = sessions["ended_ns"].astype(object).where(sessions["ended_ns"].notna(), None).tolist()
+    words = session_words(sessions).tolist()
+    return {
+        number: SessionEnd(what, at_ns, what in IN_ORDER, what in WHOLE, why)
+        for number, what, at_ns, why in zip(
+            sessions.index.tolist(), outcome, ended, words, strict=True
+        )
+    }
+
+
+def _turns(trackers: dict[int, Tracker], sessions: pd.DataFrame) -> pd.DataFrame:
+    """The turns as their trackers tell them, with what is known of their sessions."""
+    known = [turn for tracker in trackers.values() for turn in tracker.turns]
+    table = _records(known, [name for name in _TOLD if name in COLUMNS])
+    table["as_of_ns"] = [turn.begin_ns for turn in known]
+    session = [number for number, tracker in trackers.items() for _ in tracker.turns]
+    table["session"] = np.array(session, np.int64)
+    of = sessions.reindex(table["session"])
+    for name in ("worker", "script", "setting"):
+        table[name] = of[name].array
+    return table
+
+
+_TOLD: Final = tuple(field.name for field in fields(Turn))
+
+
+def _records(records: Iterable[Any], names: Iterable[str]) -> pd.DataFrame:
+    """A column of each of `names`, typed as `COLUMNS` are."""
+    records = list(records)
+    return pd.DataFrame(
+        {name: _column(name, [getattr(one, name) for one in records]) for name in names},
+        copy=False,
+    )
+
+
+def _column(name: str, values: list[Any]) -> Any:
+    if name.endswith(("_ns", "_ms")):
+        return _whole(values)
+    if name in _NUMBERS:
+        return np.array(values, np.float64)
+    if name == "yielded":
+        return pd.array(values, "boolean")
+    if name in _TEXTS:
+        return pd.Series([np.nan if one is None else one for one in values], dtype="str").array
+    return np.fromiter(values, object, len(values))
+
+
+def _whole(values: list[int | None]) -> pd.arrays.IntegerArray:
+    """Integers that may be missing."""
+    present = np.fromiter((value is not None for value in values), bool, len(values))
+    return nullable(np.fromiter((value or 0 for value in values), np.int64, len(values)), present)
+
+
+def _disturbances(trackers: dict[int, Tracker]) -> pd.DataFrame:
+    found = [(number, one) for number, told in trackers.items() for one in told.disturbances]
+    return pd.DataFrame(
+        {
+            "session": np.array([number for number, _ in found], np.int64),
+            "at_ns": np.array([one.utterance.begin_ns for _, one in found], np.int64),
+            "role": np.array([one.utterance.role for _, one in found], object),
+            "utterance": np.array([one.utterance.utterance for _, one in found], object),
+            "silenced": np.array([one.silenced for _, one in found], bool),
         }
     )
 
 
-def _textual(turns: pd.DataFrame, effective: Effective) -> Flags:
-    """Which turns are answered in text alone.
-
-    As the response says of itself, else as the caller asked of it, else as the session is; where
-    nothing says, a reply of text and no audio is one.
-    """
-    row = integers(turns["reply_row"].astype("Int64"), -1)
-    row = np.where(row >= 0, row, turns["row"].to_numpy())
-    state = effective.at(turns["session"].to_numpy(), row)
-    bare = (turns["first_text_ns"].notna() & turns["first_audio_ns"].isna()).to_numpy(bool)
-    unknown = state["modalities"].isna().to_numpy(bool)
-    found = np.where(unknown, bare, state["textual"].to_numpy(bool))
-    for column in ("asked_modalities", "modalities"):
-        for index, said in enumerate(turns[column]):
-            if isinstance(said, list) and said:
-                found[index] = "audio" not in said
-    return found
-
-
-def _waited(turns: pd.DataFrame) -> pd.Series:
-    """Until when the caller waited for an answer: gave up, spoke again, or the session ended."""
-    until = np.minimum.reduce(
-        [
-            integers(turns["gave_up_ns"], NEVER),
-            integers(turns["next_ns"], NEVER),
-            integers(turns["ended_ns"], NEVER),
-        ]
+def _said(trackers: dict[int, Tracker]) -> pd.DataFrame:
+    said = [(number, one) for number, told in trackers.items() for one in told.said]
+    return pd.DataFrame(
+        {
+            "session": np.array([number for number, _ in said], np.int64),
+            "turn": np.array([one.turn for _, one in said], np.int64),
+            "text": np.array([one.text for _, one in said], object),
+            "begin_ns": np.array([one.begin_ns for _, one in said], np.int64),
+            "end_ns": np.array([one.end_ns for _, one in said], np.int64),
+            "is_turn": np.array([one.is_turn for _, one in said], bool),
+        }
     )
-    return pd.Series(until, turns.index).where(until != NEVER).astype("Int64")
+
+
+def _requests(trackers: dict[int, Tracker]) -> pd.DataFrame:
+    """What was asked for, kind by kind."""
+    asked: list[tuple[int, Request]] = [
+        (number, one) for number, told in trackers.items() for one in told.requests.all
+    ]
+    order = list(ACKNOWLEDGED)
+    asked.sort(key=lambda pair: order.index(pair[1].metric))
+    return pd.DataFrame(
+        {
+            "metric": np.array([one.metric for _, one in asked], object),
+            "session": np.array([number for number, _ in asked], np.int64),
+            "sent_ns": np.array([one.sent_ns for _, one in asked], np.int64),
+            "refused": np.array([one.refused for _, one in asked], bool),
+            "answer_row": _whole([one.answer_row for _, one in asked]),
+            "answered_ns": _whole([one.answered_ns for _, one in asked]),
+        }
+    )
 
 
 def _tidy(turns: pd.DataFrame, plan: dict[str, Any]) -> pd.DataFrame:
@@ -211,3 +224,44 @@ def _tidy(turns: pd.DataFrame, plan: dict[str, Any]) -> pd.DataFrame:
     for name in _NUMBERS:
         turns[name] = turns[name].astype("float64")
     return turns
+
+
+def next_turns(sessions: pd.DataFrame, turns: pd.DataFrame) -> pd.DataFrame:
+    """A row for the turn that each failed session would have come to next.
+
+    A session that fails costs one turn, however many its script still had: the one that it was in,
+    else its next. Of a session that was never ready that is `rejected`, as of its start; of one
+    that was lost between turns `dropped`, as of its end (`as_of_ns`). The rest nobody came to
+    (`unreached`): they are no attempts.
+    """
+    failed = sessions[~sessions["outcome"].isin(IN_ORDER) | sessions["in_vain"]]
+    attempted = turns.groupby("session")["turn"].max().reindex(failed.index, fill_value=0)
+    within = turns.loc[turns["outcome"] == "dropped", "session"]
+    left = integers(failed["planned_turns"], 0) > attempted.to_numpy(np.int64)
+    rows = failed[left & ~failed.index.isin(within)]
+    turn = attempted.reindex(rows.index).to_numpy(np.int64) + 1
+    opened = rows["opened_ns"].notna().to_numpy()
+    as_of: Ints = np.where(opened, integers(rows["ended_ns"], 0), integers(rows["started_ns"], 0))
+    words = session_words(rows).to_numpy(object)
+    return pd.DataFrame(
+        {
+            "session": rows.index.to_numpy(),
+            "worker": rows["worker"].to_numpy(),
+            "script": rows["script"].to_numpy(),
+            "setting": rows["setting"].to_numpy(),
+            "turn": turn.astype(np.int64),
+            "role": "line",
+            "outcome": np.where(opened, "dropped", "rejected"),
+            "reason": "session " + words,
+            "as_of_ns": as_of,
+        }
+    )
+
+
+def unreached(sessions: pd.DataFrame, turns: pd.DataFrame) -> pd.Series:
+    """By session that failed: how many of its planned turns have no row in `turns`; else 0."""
+    failed = ~sessions["outcome"].isin(IN_ORDER) | sessions["in_vain"]
+    told = turns.groupby("session")["turn"].max().reindex(sessions.index, fill_value=0)
+    planned = integers(sessions["planned_turns"], 0)
+    left = np.maximum(planned - told.to_numpy(np.int64), 0)
+    return pd.Series(np.where(failed, left, 0), sessions.index)

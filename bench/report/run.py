@@ -22,11 +22,11 @@ from typing import Any, Final, NamedTuple
 import pandas as pd
 import pyarrow.parquet as pq
 
-from bench.analysis.speech import WRITTEN
 from bench.analysis.stages import WAITS
 from bench.errors import RunFolderError
 from bench.runs.folder import RunFolder
 from bench.runs.gauges import Gauges, read_gauges
+from bench.tracker.utterances import WRITTEN
 
 # What every event's timeline needs; the energy envelope is the one large column, and is left out.
 _EVENT_COLUMNS: Final = (

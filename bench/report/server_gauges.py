@@ -8,7 +8,6 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from bench.analysis.outcomes import FAILED
 from bench.analysis.stages import WAITS
 from bench.errors import GateError
 from bench.plan.gates import parse_gate
@@ -20,6 +19,7 @@ from bench.report.theme import TEMPLATE, colour
 from bench.report.words import clip, count, listing, plain, quantity, share
 from bench.runs.exposition import kind_of
 from bench.runs.gauges import Gauges, Series, called, rates, unit_of
+from bench.tracker.outcomes import FAILED
 
 IDLE: Final = 60.0
 """Percent: a CPU or GPU below it on average is not what limits."""

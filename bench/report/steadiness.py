@@ -5,12 +5,12 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from bench.analysis.outcomes import FAILED
 from bench.report.marks import METRIC_WORDS, TURN_HOVER, remarks, sampled, thin, turn_ids
 from bench.report.panel import Panel
 from bench.report.run import Run, numbers, said_ns, texts
 from bench.report.theme import TEMPLATE, colour, metric_colour
 from bench.report.words import NO_DATA, count, quantity, seconds
+from bench.tracker.outcomes import FAILED
 
 
 def holding(run: Run) -> Panel:

@@ -14,7 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.analysis.pipeline import analyse
+from bench.analysis.sessions import sessions_table
 from bench.analysis.tables import read_events
+from bench.analysis.turns import Told, turns_table
 from bench.plan.metrics import VERSION
 from bench.runs.log import HealthRow
 from bench.runs.rows import Row
@@ -349,6 +351,12 @@ def write_health(folder: Path, health: list[HealthRow]) -> None:
 def events_of(folder: Path, *stories: Story) -> pd.DataFrame:
     """The events of a run, read back: for what needs no turns."""
     return read_events(write_run(folder, *stories) / "events.parquet")
+
+
+def told_of(folder: Path, *stories: Story) -> Told:
+    """The run as its trackers tell it: for what needs no figures."""
+    events = events_of(folder, *stories)
+    return turns_table(events, sessions_table(events, {}), {"plan": {}})
 
 
 def analysed(folder: Path, *stories: Story, **facts: Any) -> Any:

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from bench.analysis.acks import ack_samples, acknowledgements
+from bench.analysis.acks import ack_samples
 from bench.analysis.sessions import sessions_table
 from bench.analysis.tables import ALWAYS, NEVER
+from bench.analysis.turns import turns_table
 from tests.analysis.story import ORIGIN_NS, Story, analysed, events_of
 
 
@@ -17,7 +18,8 @@ def waited(tmp_path, *stories):
     """By metric: the ms of each request, those that waited in vain negative."""
     events = events_of(tmp_path, *stories)
     sessions = sessions_table(events, {})
-    found = ack_samples(acknowledgements(events), sessions, ALWAYS, NEVER)
+    told = turns_table(events, sessions, {"plan": {}})
+    found = ack_samples(told.acks, sessions, ALWAYS, NEVER)
     return {
         name: np.where(sample.censored, -sample.values, sample.values).tolist()
         for name, sample in found.items()

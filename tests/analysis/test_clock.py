@@ -1,11 +1,9 @@
 """The server's clock stands still while the microphone is muted: positions are mapped to media."""
 
-import numpy as np
-import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.analysis.clock import to_media
+from bench.tracker.audio_clock import AudioClock
 from tests.analysis.story import MANUAL, MS, Story, analysed
 
 VAD = {"audio": {"input": {"turn_detection": {"type": "server_vad", "prefix_padding_ms": 300}}}}
@@ -61,13 +59,11 @@ def test_the_padding_in_force_is_the_one_that_is_taken_out(tmp_path):
 def test_every_written_sample_is_found_where_it_was_spoken(pieces, data):
     """Silences of any length between appends of any length."""
     media = written = 0
-    rows, truth = [], []
+    clock, truth = AudioClock(), []
     for gap, length in pieces:
         media += gap
-        rows.append((0, media, written, length))
+        clock.append([media], [media], [length])
         truth += range(media, media + length)
         media, written = media + length, written + length
-    table = pd.DataFrame(rows, columns=["session", "media_ns", "written_ns", "audio_ns"])
-    asked = np.array(data.draw(st.lists(st.integers(0, written - 1), min_size=1)))
-    found = to_media(table, np.zeros(len(asked), np.int64), asked)
-    assert found.tolist() == [truth[position] for position in asked]
+    for position in data.draw(st.lists(st.integers(0, written - 1), min_size=1)):
+        assert clock.to_media(position) == truth[position]

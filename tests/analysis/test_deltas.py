@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.analysis.effective import Effective
+from bench.analysis.trackers import tracked
 from tests.analysis.story import (
     LOUD,
     NOTHING,
@@ -131,7 +131,8 @@ def test_what_the_server_does_not_say_of_fillers_is_as_the_caller_asked(
     tmp_path, asked, said, filler
 ):
     story = filled(said).update(-20, asked)
-    assert Effective(events_of(tmp_path, story)).states[-1].responsive is filler
+    [(_, tracker)] = tracked(events_of(tmp_path, story), {})
+    assert tracker.configs.configs[-1].responsive is filler
 
 
 def test_where_the_server_does_not_say_fillers_that_were_asked_for_are_told_apart(tmp_path):
@@ -141,4 +142,5 @@ def test_where_the_server_does_not_say_fillers_that_were_asked_for_are_told_apar
 
 def test_fillers_that_were_asked_for_and_refused_are_none(tmp_path):
     story = filled({}).update(-20, RESPONSIVE, "bad").error(-10, "invalid_value", "bad")
-    assert not Effective(events_of(tmp_path, story)).states[-1].responsive
+    [(_, tracker)] = tracked(events_of(tmp_path, story), {})
+    assert not tracker.configs.configs[-1].responsive

@@ -7,7 +7,7 @@ import pytest
 
 from bench.analysis.leaks import leaks
 from bench.analysis.sessions import sessions_table
-from bench.analysis.speech import utterances
+from bench.analysis.turns import turns_table
 from tests.analysis.story import ORIGIN_NS, Story, conversation
 from tests.analysis.test_grammar import tables
 
@@ -18,7 +18,8 @@ def found(folder, *stories):
     rows = [row for s in stories for row in sorted(s.rows, key=lambda row: row.at_ns)]
     events, _ = tables(folder, rows)
     sessions = sessions_table(events, {})
-    return leaks(events, sessions, utterances(events, sessions), start_ns=ORIGIN_NS)
+    said = turns_table(events, sessions, {"plan": {}}).said
+    return leaks(events, sessions, said, start_ns=ORIGIN_NS)
 
 
 def session(number, *says, marker="", opens=1000):

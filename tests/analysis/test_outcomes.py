@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.analysis.outcomes import FAILED, OUTCOMES
+from bench.tracker.outcomes import FAILED, OUTCOMES
 from tests.analysis.story import ORIGIN_NS, Answer, Story, analysed, conversation
 
 

@@ -1,12 +1,12 @@
-"""The table's player is the caller's player, and the headline is the sum of its parts."""
+"""The tracker's player is the caller's player, and the headline is the sum of its parts."""
 
-import numpy as np
-import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.analysis.playout import AUDIBLE, audible_windows, play
+from bench.analysis.envelopes import audible_windows
 from bench.corpus.energy import AUDIBLE_DBFS, dbfs
+from bench.tracker.event import AudioDelta
+from bench.tracker.playout import AUDIBLE, Player
 from bench.voice.playout import Playout
 from tests.analysis.story import LOUD, SOFT, Answer, Story, analysed
 
@@ -23,27 +23,19 @@ ARRIVALS = st.lists(
 
 
 @settings(max_examples=200)
-@given(st.lists(ARRIVALS, min_size=1, max_size=3), st.integers(0, 200))
-def test_all_sessions_at_once_play_exactly_as_the_callers_player_would(sessions, jitter):
-    rows, starts, ends = [], [], []
-    group = 0
-    for arrivals in sessions:
-        player, at = Playout(jitter * MS), 7_000_000_000_000
-        for number, (item, wait, length, flush) in enumerate(arrivals):
-            at += wait * MS
-            if flush and number:
-                player.flush(at)
-                group += 1
-            name = item + 10 * group  # what a flush silenced never comes back
-            player.feed(str(name), at, length * MS)
-            rows.append((group, name, name, at, length * MS, jitter * MS))
-            starts.append(player.ends_ns - length * MS)
-            ends.append(player.ends_ns)
-        group += 1
-    columns = ["group", "response", "item", "at_ns", "audio_ns", "jitter_ns"]
-    played = play(pd.DataFrame(rows, columns=columns))
-    assert played["start_ns"].tolist() == starts
-    assert played["end_ns"].tolist() == ends
+@given(ARRIVALS, st.integers(0, 200))
+def test_a_session_plays_exactly_as_the_callers_player_would(arrivals, jitter):
+    live, player, at = Playout(jitter * MS), Player(jitter * MS), 7_000_000_000_000
+    for number, (item, wait, length, flush) in enumerate(arrivals):
+        at += wait * MS
+        if flush and number:
+            live.flush(at)
+            player.flush(at)
+        response = item + 10 * player.epoch  # what a flush silenced never comes back
+        live.feed(str(response), at, length * MS)
+        delta = AudioDelta(number, at, 0, None, str(response), length * MS, None, -1, -1)
+        player.play(delta, response, player.epoch)
+        assert (delta.start_ns, delta.end_ns) == (live.ends_ns - length * MS, live.ends_ns)
 
 
 def test_audibility_is_the_corpus_rooms_own():
@@ -59,7 +51,6 @@ def test_the_first_and_last_audible_window_of_each_delta_are_found():
 
 def test_nothing_at_all_is_audible_in_no_deltas():
     assert [len(part) for part in audible_windows([])] == [0, 0]
-    assert play(pd.DataFrame({"at_ns": np.zeros(0, np.int64)})).empty
 
 
 def reply(tmp_path, jitter, *deltas):

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 import bench.analysis
-from bench.analysis.outcomes import OUTCOMES
 from bench.analysis.pipeline import analyse
+from bench.tracker.outcomes import OUTCOMES
 from tests.analysis.story import MANUAL, ORIGIN_NS, Answer, Story, conversation, write_run
 
 ONCE = settings(

@@ -1,29 +1,40 @@
 """Where the clock of a latency starts, and which clock it is: flaws F4, F5, F8, F9, F10."""
 
 import ast
+import json
 from pathlib import Path
 from unittest import mock
 
 import bench
-from bench.analysis import measure, speech, validity
+from bench.analysis import measure, validity
 from bench.analysis.pipeline import analyse
 from bench.analysis.tables import is_type
+from bench.analysis.turns import turns_table
+from bench.tracker import utterances
 from tests.analysis.story import ORIGIN_NS, conversation, write_run
 from tests.flaws.injection import caught, put_in
 from tests.flaws.stage import Lagging, judged, rows_of, true_latencies, turns_of, world_of
 from tests.world import VAD, voice
 
-UTTERANCES = "bench.analysis.turns.utterances"
+TURNS_TABLE = "bench.analysis.pipeline.turns_table"
 SECOND = 1_000_000_000
 
 
-def parsed_to_the_files_end(rows, *keys):
+def told_to_the_files_end(event, opened_ns):
     """F4: speech is taken to end where its recording does."""
-    found = PARSED(rows, *keys)
-    return found.assign(offset_ms=found["duration_ms"]) if "offset_ms" in found else found
+    said = event.body()
+    detail = json.dumps({**said, "offset_ms": said["duration_ms"]})
+    return UTTERANCE(event._replace(detail=detail), opened_ns)
 
 
-PARSED = speech.parsed
+UTTERANCE = utterances.utterance_of
+
+
+def said_later(told, by_ns):
+    """Turns whose speech ends by so much later."""
+    turns = told.turns
+    ends = {name: turns[name] + by_ns for name in ("speech_offset_ns", "said_ns")}
+    return told._replace(turns=turns.assign(**ends))
 
 
 def test_latency_is_counted_from_the_end_of_speech_and_not_of_its_recording(fresh):
@@ -37,16 +48,15 @@ def test_latency_is_counted_from_the_end_of_speech_and_not_of_its_recording(fres
         off = [a - b for a, b in zip(measured, true_latencies(world, call, lines), strict=True)]
         assert off == [0, 0], f"off by {off[0]:+.0f} and {off[1]:+.0f} ms"
 
-    flaw = put_in("bench.analysis.speech.parsed", parsed_to_the_files_end)
+    flaw = put_in("bench.tracker.tracker.utterance_of", told_to_the_files_end)
     caught(check, flaw, r"off by -176 and -176 ms")
 
 
-def counted_from_the_send(events, sessions):
+def counted_from_the_send(events, sessions, run):
     """F5: the clock starts when the program got round to handing the audio over."""
-    said = speech.utterances(events, sessions)
     sent = events[is_type(events, "input_audio_buffer.append", direction="out")]
     late = int((sent["at_ns"] - sent["due_ns"]).median())
-    return said.assign(speech_offset_ns=said["speech_offset_ns"] + late)
+    return said_later(turns_table(events, sessions, run), late)
 
 
 def test_latency_is_counted_from_when_audio_was_due_and_not_from_a_late_send(fresh):
@@ -68,7 +78,7 @@ def test_latency_is_counted_from_when_audio_was_due_and_not_from_a_late_send(fre
             f"{late} ms late: {error:+.0f}" for late, error in off.items()
         )
 
-    flaw = put_in(UTTERANCES, counted_from_the_send)
+    flaw = put_in(TURNS_TABLE, counted_from_the_send)
     caught(check, flaw, r"0 ms late: \+0 40 ms late: -40 80 ms late: -80")
 
 
@@ -97,9 +107,10 @@ def test_a_server_that_waits_longer_for_silence_is_slower_by_that_much(fresh):
     caught(check, flaw, "600 ms more of silence cost 0 ms")
 
 
-def counted_from_the_dial(events, sessions):
+def counted_from_the_dial(events, sessions, run):
     """F9: the timeline of a session begins when its connection was begun."""
-    return speech.utterances(events, sessions.assign(opened_ns=sessions["started_ns"]))
+    dialled = int((sessions["opened_ns"] - sessions["started_ns"]).max())
+    return said_later(turns_table(events, sessions, run), -dialled)
 
 
 def test_connecting_is_a_figure_of_its_own_and_in_no_latency(fresh):
@@ -115,7 +126,7 @@ def test_connecting_is_a_figure_of_its_own_and_in_no_latency(fresh):
         off = [a - b for a, b in zip(measured, true_latencies(world, call, lines), strict=True)]
         assert off == [0, 0], f"latency has {off[0]:.0f} ms of connecting in it"
 
-    flaw = put_in(UTTERANCES, counted_from_the_dial)
+    flaw = put_in(TURNS_TABLE, counted_from_the_dial)
     caught(check, flaw, "latency has 120 ms of connecting in it")
 
 

@@ -6,7 +6,7 @@ Flaws F12, F13, F14, F27.
 from time import monotonic_ns
 from types import SimpleNamespace
 
-from bench.analysis import measure, outcomes
+from bench.analysis import measure, turns
 from bench.analysis import sessions as session_rows
 from bench.load.health import Watch
 from bench.load.levels import Levels
@@ -94,8 +94,8 @@ def test_a_connection_that_is_closed_in_mid_call_is_no_success(fresh):
         assert rows["unreached_turns", "count"]["value"] == 1
 
     in_order = (*session_rows.IN_ORDER, "closed", "broken")
-    flaw = put_in("bench.analysis.outcomes.IN_ORDER", in_order)
-    assert outcomes.IN_ORDER == session_rows.IN_ORDER
+    flaw = put_in("bench.analysis.turns.IN_ORDER", in_order)
+    assert turns.IN_ORDER == session_rows.IN_ORDER
     caught(check, flaw, "100 % of 1 were answered")
 
 

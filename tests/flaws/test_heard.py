@@ -4,10 +4,11 @@ from itertools import starmap
 
 import numpy as np
 
-from bench.analysis import bargein, tables
 from bench.analysis import measure as measuring
+from bench.analysis import tables
 from bench.protocol.client import InputAudioBufferAppend
 from bench.protocol.codec import encode
+from bench.tracker import interruptions
 from bench.voice.audio import NS_PER_MS, ms
 from bench.voice.conversation import Manners
 from bench.voice.microphone import Microphone
@@ -44,16 +45,16 @@ def test_an_answer_begins_with_its_first_audible_sample_and_not_with_its_first_p
         )
 
     words = "answers look 70 ms faster with 70 ms of silence and 340 ms faster with 340"
-    caught(check, put_in("bench.analysis.playout.AUDIBLE", 0), words)
+    caught(check, put_in("bench.analysis.envelopes.AUDIBLE", 0), words)
 
 
-def stops_with_the_last_packet(turns, *facts):
+def stops_with_the_last_packet(turn, *facts, **flags):
     """F17: the agent is silent once no more audio comes."""
-    table = INTERRUPTIONS(turns, *facts)
-    return table.assign(agent_silent_ns=table["interrupted_last_audio_ns"])
+    INTERRUPTION(turn, *facts, **flags)
+    turn.agent_silent_ns = turn.interrupted_last_audio_ns
 
 
-INTERRUPTIONS = bargein.interruptions
+INTERRUPTION = interruptions.tell_interruption
 
 
 def test_an_agent_is_silent_when_its_player_is_and_not_with_its_last_packet(fresh):
@@ -73,7 +74,7 @@ def test_an_agent_is_silent_when_its_player_is_and_not_with_its_last_packet(fres
             f"silent after {measured:.0f} ms, and audible for {audible:.0f} ms"
         )
 
-    flaw = put_in("bench.analysis.turns.interruptions", stops_with_the_last_packet)
+    flaw = put_in("bench.tracker.tracker.tell_interruption", stops_with_the_last_packet)
     caught(check, flaw, r"silent after -\d+ ms, and audible for 4\d\d\d ms")
 
 

@@ -15,15 +15,15 @@ refused and applied all the same.
 
 import json
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
-import numpy as np
-import pandas as pd
-
-from bench.analysis.asks import CREATE
-from bench.analysis.effective import Effective
-from bench.analysis.tables import MISSING, bodies, dig, latest, of_type, places, texts
+from bench.tracker.event import MISSING, dig
+from bench.tracker.requests import Request
+from bench.tracker.responses import Response
+from bench.tracker.session_config import ConfigHistory
+from bench.tracker.tracker import Tracker
 from bench.voice.audio import FORMATS
 from bench.voice.conversation import PROVOKED
 
@@ -51,10 +51,11 @@ class Difference(NamedTuple):
     echoed: bool = True
 
 
-def differences(events: pd.DataFrame, acks: pd.DataFrame, effective: Effective) -> list[Difference]:
-    """All of them, in every session of the run. `acks`: see `acks.acknowledgements`."""
-    updates = acks[acks["metric"] == "update_ack"]
-    return [*_updates(updates, effective), *_responses(events, effective)]
+def differences(session: int, tracker: Tracker) -> list[Difference]:
+    """All of them in a session, whose tracker is closed."""
+    updates = [one for one in tracker.requests.all if one.metric == "update_ack"]
+    found = [*_updates(updates, tracker.configs), *_responses(tracker)]
+    return [Difference(session, *one) for one in found]
 
 
 def unhonoured(found: list[Difference]) -> list[dict[str, Any]]:
@@ -87,36 +88,29 @@ def _shown(text: str) -> Any:
     return json.loads(text) if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
 
-def _updates(updates: pd.DataFrame, effective: Effective) -> Iterator[Difference]:
-    asked = [dig(body, "session") for body in bodies(updates)]
-    word = {int(row): index for index, row in enumerate(effective.row)}
-    answered = updates["answer_row"].to_numpy(dtype=np.int64, na_value=-1).tolist()
-    sessions = updates["session"].tolist()
+_Found = tuple[str, Any, Any, bool]
+
+
+def _updates(updates: list[Request], configs: ConfigHistory) -> Iterator[_Found]:
+    asked = {one: dig(one.body, "session") for one in updates}
     # What each word of the server answers, to tell an update that was refused from a later one.
-    answers = {row: body for row, body in zip(answered, asked, strict=True) if row >= 0}
-    # An error that names nothing may be about something else, unless one was provoked.
-    provoked = [str(body.get("event_id")).endswith(PROVOKED) for body in bodies(updates)]
-    sure = updates["named"].to_numpy(bool) | np.array(provoked, bool)
-    refused = np.flatnonzero(updates["refused"].to_numpy(bool) & sure)
-    for session, body, row in zip(sessions, asked, answered, strict=True):
-        if row in word and isinstance(body, dict):
-            for path, want, have, echoed in _walk(body, _nested(effective.bodies[word[row]])):
-                yield Difference(session, ".".join(path), want, have, echoed)
-    place = updates["place"].to_numpy()[refused]
-    before = latest(
-        updates["session"].to_numpy()[refused], place, effective.session, 2 * effective.row
-    )
-    for index, last in zip(refused.tolist(), before.tolist(), strict=True):
-        following = last + 1
-        if last < 0 or following >= len(effective.row):
+    answers = {one.answer_row: body for one, body in asked.items() if one.answer_row is not None}
+    word = dict(zip(configs.rows, configs.bodies, strict=True))
+    for one, body in asked.items():
+        if one.answer_row in word and isinstance(body, dict):
+            for path, want, have, echoed in _walk(body, _nested(word[one.answer_row])):
+                yield ".".join(path), want, have, echoed
+    for one, body in asked.items():
+        # An error that names nothing may be about something else, unless one was provoked.
+        sure = one.named or str(one.body.get("event_id")).endswith(PROVOKED)
+        following = bisect_right(configs.rows, one.event.place // 2)
+        if not (one.refused and sure) or not isinstance(body, dict):
             continue
-        if effective.session[following] != sessions[index] or not isinstance(asked[index], dict):
-            continue
-        another = answers.get(int(effective.row[following]))
-        old, new = effective.bodies[last], effective.bodies[following]
-        taken = _applied(asked[index], _nested(old), _nested(new), another)
-        if taken:
-            yield Difference(sessions[index], APPLIED, taken, taken)
+        if 0 < following < len(configs.rows):
+            another = answers.get(configs.rows[following])
+            old, new = configs.bodies[following - 1], configs.bodies[following]
+            if taken := _applied(body, _nested(old), _nested(new), another):
+                yield APPLIED, taken, taken, True
 
 
 def _applied(
@@ -231,47 +225,33 @@ def _nested(body: dict[str, Any]) -> dict[str, Any]:
     return whole
 
 
-def _responses(events: pd.DataFrame, effective: Effective) -> Iterator[Difference]:
+def _responses(tracker: Tracker) -> Iterator[_Found]:
     """Responses that are not as the session in force when they were created."""
-    created = of_type(events, "response.created")
-    created = created[created["response_id"].notna()]
-    word = effective.find(created["session"].to_numpy(), created["row"].to_numpy())
-    own = _with_their_own(events, created)
-    inforce = [_inforce(_nested(body)) for body in effective.bodies]
-    said = _said(events, created)
-    for session, row, index, response in zip(
-        created["session"].tolist(), created["row"].tolist(), word.tolist(), said, strict=True
-    ):
-        if index < 0 or row in own:
+    configs = tracker.configs
+    inforce = [_inforce(_nested(body)) for body in configs.bodies]
+    own = _with_their_own(tracker)
+    for response in tracker.responses.all:
+        if response.created is None or response.created.response_id is None or response in own:
             continue
-        # An update that was under way may have been in force already.
-        following = index + 1
-        soon = following < len(inforce) and effective.session[following] == session
+        following = bisect_right(configs.rows, response.created.row)
+        if not following:
+            continue
+        said = _said(response)
         for name, key in (("voice", "voice"), ("output_modalities", "modalities")):
-            want, have = inforce[index][name], response.get(key)
+            want, have = inforce[following - 1][name], said.get(key)
             if want is MISSING or not want or not have or _same(name, want, have):
                 continue
-            if not (soon and _same(name, inforce[following][name], have)):
-                yield Difference(session, f"response.{name}", want, have)
+            # An update that was under way may have been in force already.
+            soon = following < len(inforce) and _same(name, inforce[following][name], have)
+            if not soon:
+                yield f"response.{name}", want, have, True
 
 
-def _said(events: pd.DataFrame, created: pd.DataFrame) -> list[dict[str, Any]]:
-    """What each response says of itself, when it is created, else when it is done."""
-    # Nearly all say the same, so what they say is read once.
-    code, details = pd.factorize(texts(created["detail"]))
-    told = bodies(pd.DataFrame({"detail": details}))
-    said = [told[index] for index in code]
-    silent = [not body.get("voice") and not body.get("modalities") for body in said]
-    if any(silent):
-        done = of_type(events, "response.done")
-        done = done[done["session"].isin(created["session"][silent])]
-        keys = zip(done["session"], done["response_id"], strict=True)
-        later = dict(zip(keys, bodies(done), strict=True))
-        keys = zip(created["session"], created["response_id"], strict=True)
-        said = [
-            later.get(key, body) if is_silent else body
-            for key, body, is_silent in zip(keys, said, silent, strict=True)
-        ]
+def _said(response: Response) -> dict[str, Any]:
+    """What a response says of itself, when it is created, else when it is done."""
+    said = response.created.body() if response.created else {}
+    if not said.get("voice") and not said.get("modalities") and response.done is not None:
+        return response.done.body()
     return said
 
 
@@ -282,17 +262,10 @@ def _inforce(body: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _with_their_own(events: pd.DataFrame, first: pd.DataFrame) -> set[int]:
-    """Rows of the responses that a response.create with parameters of its own asked for."""
-    creates = of_type(events, CREATE, direction="out")
-    params = [dig(body, "response") for body in bodies(creates)]
-    special = np.fromiter(
-        (isinstance(each, dict) and bool(each) for each in params), bool, len(params)
-    )
-    creates = creates[special]
-    if creates.empty:
-        return set()
-    # The first response after each: counted back from the end, the last before it.
-    session, row = first["session"].to_numpy(), first["row"].to_numpy()
-    found = latest(creates["session"].to_numpy(), -places(events, creates), session, -2 * row)
-    return set(row[found[found >= 0]].tolist())
+def _with_their_own(tracker: Tracker) -> set[Response]:
+    """The responses that a response.create with parameters of its own asked for."""
+    created = [one for one in tracker.responses.all if one.created is not None]
+    places = [2 * one.created.row for one in created if one.created is not None]
+    asked = (one.event.place for one in tracker.triggers if one.create and one.params)
+    firsts = (bisect_left(places, place) for place in asked)
+    return {created[first] for first in firsts if first < len(created)}

@@ -2,10 +2,8 @@
 
 import pytest
 
-from bench.analysis.acks import acknowledgements
-from bench.analysis.effective import Effective
-from bench.analysis.honoured import count_unhonoured, differences, unhonoured
-from tests.analysis.story import Story, analysed, events_of
+from bench.analysis.settings_mismatch import count_unhonoured, unhonoured
+from tests.analysis.story import Story, analysed, told_of
 
 PCM = {"type": "audio/pcm", "rate": 24000}
 
@@ -15,8 +13,7 @@ def reconfigured(tmp_path, asked, got, *more):
     story.update(4000, asked).updated(4020, got)
     for step in more:
         step(story)
-    events = events_of(tmp_path, story.finish())
-    found = differences(events, acknowledgements(events), Effective(events))
+    found = told_of(tmp_path, story.finish()).mismatches
     return count_unhonoured(found), unhonoured(found)
 
 
