@@ -9,9 +9,10 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from bench.analysis.envelopes import audible_windows
-from bench.analysis.tables import Flags, Ints, codes, integers, is_type, places, sent_ns
+from bench.analysis.tables import Flags, Ints, codes, integers, is_type, places
 from bench.tracker.event import AudioDelta, Event
 from bench.tracker.responses import AUDIO
 from bench.tracker.tracker import Tracker
@@ -21,13 +22,11 @@ _EVENT, _DELTA, _APPENDED = range(3)
 
 
 class _Columns(NamedTuple):
-    """Rows of one kind as plain lists, in the order of the wire."""
+    """Rows of one kind as plain lists, in the order of the wire: columns as trackers want them."""
 
-    events: list[Event]
-    deltas: list[AudioDelta]
-    media: list[int]
-    sent: list[int]
-    audio: list[int]
+    events: list[list[Any]]
+    deltas: list[list[Any]]
+    appends: list[list[Any]]
 
 
 def tracked(events: pd.DataFrame, jitter_ns: dict[int, int]) -> Iterator[tuple[int, Tracker]]:
@@ -39,10 +38,13 @@ def tracked(events: pd.DataFrame, jitter_ns: dict[int, int]) -> Iterator[tuple[i
     place = places(events, events)
     rows = np.flatnonzero(kind >= 0)
     rows = rows[np.argsort(place[rows], kind="stable")]
-    kind = kind[rows]
-    columns = _columns(events.take(rows), place[rows], kind)
-    session = events["session"].to_numpy()[rows]
-    edges = np.flatnonzero(np.diff(session, prepend=-1) | np.diff(kind, prepend=-1))
+    # What chunks and deltas say does not depend on each other: between two events all of a kind.
+    session, told = events["session"].to_numpy(), kind == _EVENT
+    block = np.cumsum(_changes(session[rows], told[rows]))
+    rows = rows[np.lexsort((kind[rows], block))]
+    kind, session = kind[rows], session[rows]
+    columns = _columns(events, place, rows, kind)
+    edges = np.flatnonzero(_changes(session, kind))
     bounds = np.append(edges, len(rows))
     taken = [0, 0, 0]
     tracker: Tracker | None = None
@@ -57,17 +59,25 @@ def tracked(events: pd.DataFrame, jitter_ns: dict[int, int]) -> Iterator[tuple[i
         assert tracker is not None  # noqa: S101 - the first session is above every number before
         first = taken[what]
         taken[what] = last = first + length
+        fields = [column[first:last] for column in columns[what]]
         if what == _EVENT:
-            for event in columns.events[first:last]:
+            for event in map(Event, *fields):
                 tracker.feed(event)
         elif what == _DELTA:
-            tracker.audio(columns.deltas[first:last])
+            tracker.audio(map(AudioDelta, *fields))
         else:
-            tracker.appends(
-                columns.media[first:last], columns.sent[first:last], columns.audio[first:last]
-            )
+            tracker.appends(*fields)
     if tracker is not None:
         yield number, tracker
+
+
+def _changes(*columns: NDArray[Any]) -> Flags:
+    """Where any of the columns differs from the row before; the first row does."""
+    found = np.zeros(len(columns[0]), bool)
+    found[:1] = True
+    for column in columns:
+        found[1:] |= column[1:] != column[:-1]
+    return found
 
 
 def _kinds(events: pd.DataFrame) -> Ints:
@@ -79,62 +89,61 @@ def _kinds(events: pd.DataFrame) -> Ints:
     return kind
 
 
-def _columns(events: pd.DataFrame, place: Ints, kind: Ints) -> _Columns:
-    """`events` in the order of `place`, of which `kind` says what they are."""
-    appended, deltas, rest = kind == _APPENDED, kind == _DELTA, kind == _EVENT
-    appends = events[appended]
-    return _Columns(
-        list(map(Event._make, zip(*_of_events(events[rest], place[rest]), strict=True))),
-        list(map(AudioDelta, *_of_deltas(events[deltas]))),
-        integers(appends["media_ns"], 0).tolist(),
-        sent_ns(appends).tolist(),
-        integers(appends["audio_ns"], 0).tolist(),
-    )
-
-
-def _of_events(events: pd.DataFrame, place: Ints) -> list[list[Any]]:
-    return [
-        events["row"].tolist(),
-        place.tolist(),
-        events["at_ns"].tolist(),
-        events["at_err_ns"].tolist(),
-        _words(events["direction"]),
-        _words(events["type"]),
-        _words(events["item_id"]),
-        _words(events["response_id"]),
-        _optional(events["media_ns"]),
-        _optional(events["audio_ms"]),
-        events["nbytes"].tolist(),
-        _optional(events["detail"]),
-        _optional(events["call_id"]),
-    ]
-
-
-def _of_deltas(events: pd.DataFrame) -> list[list[Any]]:
-    envelopes = events["envelope"].tolist()
+def _columns(events: pd.DataFrame, place: Ints, rows: Ints, kind: Ints) -> _Columns:
+    """The rows of `events` in order, of which `kind` says what they are."""
+    appends, deltas, rest = (rows[kind == what] for what in (_APPENDED, _DELTA, _EVENT))
+    at, width = events["at_ns"].to_numpy(), events["at_err_ns"].to_numpy()
+    envelopes = events["envelope"].to_numpy(object)[deltas].tolist()
     first, last = audible_windows(envelopes)
-    return [
-        events["row"].tolist(),
-        events["at_ns"].tolist(),
-        events["at_err_ns"].tolist(),
-        _words(events["response_id"]),
-        _words(events["item_id"]),
-        integers(events["audio_ns"], 0).tolist(),
+    told = [
+        events["row"].to_numpy()[rest].tolist(),
+        place[rest].tolist(),
+        at[rest].tolist(),
+        width[rest].tolist(),
+        _words(events["direction"], rest),
+        _words(events["type"], rest),
+        _words(events["item_id"], rest),
+        _words(events["response_id"], rest),
+        _optional(events["media_ns"], rest),
+        _optional(events["audio_ms"], rest),
+        events["nbytes"].to_numpy()[rest].tolist(),
+        _optional(events["detail"], rest),
+        _optional(events["call_id"], rest),
+    ]
+    heard = [
+        events["row"].to_numpy()[deltas].tolist(),
+        at[deltas].tolist(),
+        width[deltas].tolist(),
+        _words(events["response_id"], deltas),
+        _words(events["item_id"], deltas),
+        _lengths(events, deltas),
         envelopes,
         first.tolist(),
         last.tolist(),
     ]
+    sent = [
+        integers(events["media_ns"].iloc[appends], 0).tolist(),
+        (at - width)[appends].tolist(),
+        _lengths(events, appends),
+    ]
+    return _Columns(told, heard, sent)
 
 
-def _words(column: pd.Series) -> list[str | None]:
+def _lengths(events: pd.DataFrame, rows: Ints) -> list[int]:
+    """How long the audio of each row is; 0 where it carries none."""
+    return list(integers(events["audio_ns"].iloc[rows], 0).tolist())
+
+
+def _words(column: pd.Series, rows: Ints) -> list[str | None]:
     """A categorical column; None where it is missing."""
     known = [*column.cat.categories.tolist(), None]
-    return [known[code] for code in codes(column).tolist()]
+    return [known[code] for code in codes(column)[rows].tolist()]
 
 
-def _optional(column: pd.Series) -> list[Any]:
+def _optional(column: pd.Series, rows: Ints) -> list[Any]:
     """A nullable column; None where it is missing."""
-    missing: Flags = column.isna().to_numpy(bool)
-    values = column.to_numpy(object, copy=True)
-    values[missing] = None
-    return list(values.tolist())
+    values = column.array[rows]
+    missing: Flags = np.asarray(values.isna(), bool)
+    plain = values.to_numpy(object, copy=True)
+    plain[missing] = None
+    return list(plain.tolist())

@@ -4,21 +4,21 @@ Instants are `Int64` nanoseconds, NA where there was none. A session that failed
 (`next_turns`), which nobody attempted and no tracker knows.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from bench.analysis.greetings import greetings
+from bench.analysis.greetings import Greetings
 from bench.analysis.peers import like_their_peers
 from bench.analysis.sessions import IN_ORDER, WHOLE, session_words, span
 from bench.analysis.settings_mismatch import Difference, differences
 from bench.analysis.tables import NEVER, Ints, integers, nullable
 from bench.analysis.trackers import tracked
 from bench.plan.metrics import INSTANTS
-from bench.tracker.requests import ACKNOWLEDGED, Request
+from bench.tracker.requests import ACKNOWLEDGED
 from bench.tracker.tracker import Tracker
 from bench.tracker.turn import SessionEnd, Turn
 
@@ -60,12 +60,11 @@ class Told(NamedTuple):
 
     turns:         see `COLUMNS`
     disturbances:  of replies: `session`, `at_ns`, `role`, `utterance`, `silenced`
-    said:          everything said and written: `session`, `turn`, `text`, `begin_ns`, `end_ns`,
-                   `is_turn`
+    said:          everything said and written: `session`, `text`, `begin_ns`
     acks:          what the caller asked of the server: `metric`, `session`, `sent_ns`, `refused`
                    (by an error), `answer_row` and `answered_ns` (NA: no answer came)
     mismatches:    what was asked of the server and not given
-    greetings:     who spoke first, see `greetings`
+    greetings:     who spoke first, see `Greetings.counts`
     """
 
     turns: pd.DataFrame
@@ -82,11 +81,11 @@ def turns_table(events: pd.DataFrame, sessions: pd.DataFrame, run: dict[str, Any
     jitter = dict(
         zip(sessions.index.tolist(), integers(sessions["jitter_ns"], 0).tolist(), strict=True)
     )
-    trackers: dict[int, Tracker] = {}
+    found = _Found()
     for session, tracker in tracked(events, jitter):
         tracker.close(ends[session])
-        trackers[session] = tracker
-    turns = _turns(trackers, sessions)
+        found.add(session, tracker)
+    turns = _turns(found.turns, sessions)
     # Typed before they meet: a missing instant would turn a column of them into floats.
     table, missing = _tidy(turns, run["plan"]), next_turns(sessions, turns)
     if len(missing):
@@ -95,11 +94,61 @@ def turns_table(events: pd.DataFrame, sessions: pd.DataFrame, run: dict[str, Any
         table = pd.concat([table, _tidy(missing, run["plan"])])
     return Told(
         table.sort_values(["session", "turn"], kind="stable", ignore_index=True),
-        _disturbances(trackers),
-        _said(trackers),
-        _requests(trackers),
-        [one for number, told in trackers.items() for one in differences(number, told)],
-        greetings(trackers),
+        _frame(found.disturbances, _DISTURBANCES),
+        _frame(found.said, _SAID),
+        _frame(sorted(found.requests, key=lambda row: _METRICS.index(row[0])), _REQUESTS),
+        found.mismatches,
+        found.greetings.counts(),
+    )
+
+
+class _Found:
+    """What is kept of the trackers, session after session."""
+
+    def __init__(self) -> None:
+        self.turns: list[tuple[int, Turn]] = []
+        self.disturbances: list[tuple[Any, ...]] = []
+        self.said: list[tuple[Any, ...]] = []
+        self.requests: list[tuple[Any, ...]] = []
+        self.mismatches: list[Difference] = []
+        self.greetings = Greetings()
+
+    def add(self, session: int, tracker: Tracker) -> None:
+        """A session whose tracker is closed."""
+        self.turns += [(session, turn) for turn in tracker.turns]
+        self.disturbances += [
+            (session, one.utterance.begin_ns, one.utterance.role, one.utterance.utterance,
+             one.silenced)
+            for one in tracker.disturbances
+        ]  # fmt: skip
+        self.said += [(session, one.text, one.begin_ns) for one in tracker.said]
+        self.requests += [
+            (one.metric, session, one.sent_ns, one.refused, one.answer_row, one.answered_ns)
+            for one in tracker.requests.all
+        ]
+        self.mismatches += differences(session, tracker)
+        self.greetings.add(session, tracker)
+
+
+_METRICS: Final = list(ACKNOWLEDGED)
+_DISTURBANCES: Final = {
+    "session": np.int64, "at_ns": np.int64, "role": object, "utterance": object, "silenced": bool,
+}  # fmt: skip
+_SAID: Final = {"session": np.int64, "text": object, "begin_ns": np.int64}
+_REQUESTS: Final = {
+    "metric": object, "session": np.int64, "sent_ns": np.int64, "refused": bool,
+    "answer_row": "Int64", "answered_ns": "Int64",
+}  # fmt: skip
+
+
+def _frame(rows: list[tuple[Any, ...]], types: dict[str, Any]) -> pd.DataFrame:
+    """Rows as a table; integers that may be missing never become floats."""
+    columns = list(zip(*rows, strict=True)) or [()] * len(types)
+    return pd.DataFrame(
+        {
+            name: _whole(values) if kind == "Int64" else np.fromiter(values, kind, len(values))
+            for (name, kind), values in zip(types.items(), columns, strict=True)
+        }
     )
 
 
@@ -116,13 +165,16 @@ def _ends(sessions: pd.DataFrame) -> dict[int, SessionEnd]:
     }
 
 
-def _turns(trackers: dict[int, Tracker], sessions: pd.DataFrame) -> pd.DataFrame:
+def _turns(found: list[tuple[int, Turn]], sessions: pd.DataFrame) -> pd.DataFrame:
     """The turns as their trackers tell them, with what is known of their sessions."""
-    known = [turn for tracker in trackers.values() for turn in tracker.turns]
-    table = _records(known, [name for name in _TOLD if name in COLUMNS])
-    table["as_of_ns"] = [turn.begin_ns for turn in known]
-    session = [number for number, tracker in trackers.items() for _ in tracker.turns]
-    table["session"] = np.array(session, np.int64)
+    known = [turn for _, turn in found]
+    names = [name for name in _TOLD if name in COLUMNS]
+    table = pd.DataFrame(
+        {name: _column(name, [getattr(turn, name) for turn in known]) for name in names},
+        copy=False,
+    )
+    table["as_of_ns"] = np.array([turn.begin_ns for turn in known], np.int64)
+    table["session"] = np.array([session for session, _ in found], np.int64)
     of = sessions.reindex(table["session"])
     for name in ("worker", "script", "setting"):
         table[name] = of[name].array
@@ -132,16 +184,8 @@ def _turns(trackers: dict[int, Tracker], sessions: pd.DataFrame) -> pd.DataFrame
 _TOLD: Final = tuple(field.name for field in fields(Turn))
 
 
-def _records(records: Iterable[Any], names: Iterable[str]) -> pd.DataFrame:
-    """A column of each of `names`, typed as `COLUMNS` are."""
-    records = list(records)
-    return pd.DataFrame(
-        {name: _column(name, [getattr(one, name) for one in records]) for name in names},
-        copy=False,
-    )
-
-
 def _column(name: str, values: list[Any]) -> Any:
+    """Values of a turn as a column of the table."""
     if name.endswith(("_ns", "_ms")):
         return _whole(values)
     if name in _NUMBERS:
@@ -153,56 +197,10 @@ def _column(name: str, values: list[Any]) -> Any:
     return np.fromiter(values, object, len(values))
 
 
-def _whole(values: list[int | None]) -> pd.arrays.IntegerArray:
+def _whole(values: Sequence[int | None]) -> pd.arrays.IntegerArray:
     """Integers that may be missing."""
     present = np.fromiter((value is not None for value in values), bool, len(values))
     return nullable(np.fromiter((value or 0 for value in values), np.int64, len(values)), present)
-
-
-def _disturbances(trackers: dict[int, Tracker]) -> pd.DataFrame:
-    found = [(number, one) for number, told in trackers.items() for one in told.disturbances]
-    return pd.DataFrame(
-        {
-            "session": np.array([number for number, _ in found], np.int64),
-            "at_ns": np.array([one.utterance.begin_ns for _, one in found], np.int64),
-            "role": np.array([one.utterance.role for _, one in found], object),
-            "utterance": np.array([one.utterance.utterance for _, one in found], object),
-            "silenced": np.array([one.silenced for _, one in found], bool),
-        }
-    )
-
-
-def _said(trackers: dict[int, Tracker]) -> pd.DataFrame:
-    said = [(number, one) for number, told in trackers.items() for one in told.said]
-    return pd.DataFrame(
-        {
-            "session": np.array([number for number, _ in said], np.int64),
-            "turn": np.array([one.turn for _, one in said], np.int64),
-            "text": np.array([one.text for _, one in said], object),
-            "begin_ns": np.array([one.begin_ns for _, one in said], np.int64),
-            "end_ns": np.array([one.end_ns for _, one in said], np.int64),
-            "is_turn": np.array([one.is_turn for _, one in said], bool),
-        }
-    )
-
-
-def _requests(trackers: dict[int, Tracker]) -> pd.DataFrame:
-    """What was asked for, kind by kind."""
-    asked: list[tuple[int, Request]] = [
-        (number, one) for number, told in trackers.items() for one in told.requests.all
-    ]
-    order = list(ACKNOWLEDGED)
-    asked.sort(key=lambda pair: order.index(pair[1].metric))
-    return pd.DataFrame(
-        {
-            "metric": np.array([one.metric for _, one in asked], object),
-            "session": np.array([number for number, _ in asked], np.int64),
-            "sent_ns": np.array([one.sent_ns for _, one in asked], np.int64),
-            "refused": np.array([one.refused for _, one in asked], bool),
-            "answer_row": _whole([one.answer_row for _, one in asked]),
-            "answered_ns": _whole([one.answered_ns for _, one in asked]),
-        }
-    )
 
 
 def _tidy(turns: pd.DataFrame, plan: dict[str, Any]) -> pd.DataFrame:

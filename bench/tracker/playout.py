@@ -8,19 +8,18 @@ empties it. Flushes cut a session's deltas into *epochs*, and what arrives after
 response that had begun before it never reaches the player.
 
 A reply is *playing* at an instant where it has been audible before and, were the player never
-emptied, would be again. Both are asked of every audible window of 10 ms: when it ends in the player
-as it was, and in one that plays all it was sent. Of deltas that were not cut short the first and
-the last audible window stand for all.
+emptied, would be again. Both are asked of audible windows of 10 ms: when the last ends in the
+player as it was, and in one that plays all it was sent.
 
 Audibility comes from the level bytes that the log carries (half-decibels, see `AUDIBLE`), so no
 sample is needed.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import ceil
 from typing import Final, NamedTuple
 
-from bench.tracker.event import ALWAYS, NEVER, AudioDelta
+from bench.tracker.event import ALWAYS, AudioDelta
 
 WINDOW_NS: Final = 10_000_000
 AUDIBLE_DBFS: Final = -50.0
@@ -46,22 +45,26 @@ class Player:
         self._waiting.append(delta)
         if epoch != self.epoch:
             return
-        run = (response, delta.item_id)
-        if run == self._last:
-            delta.start_ns = max(delta.at_ns, self._free_ns)
-            delta.gap_ns = max(delta.at_ns - self._free_ns, 0)
-        else:
-            if self._free_ns <= delta.at_ns:
-                delta.held_ns = self.jitter_ns
-                delta.start_ns = delta.at_ns + self.jitter_ns
+        at_ns, free_ns = delta.at_ns, self._free_ns
+        if (response, delta.item_id) == self._last:
+            start_ns = at_ns
+            if free_ns > at_ns:
+                start_ns = free_ns
             else:
-                delta.queued_ns = self._free_ns - delta.at_ns
-                delta.start_ns = self._free_ns
+                delta.gap_ns = at_ns - free_ns
+        else:
+            self._last = (response, delta.item_id)
+            if free_ns <= at_ns:
+                delta.held_ns = self.jitter_ns
+                start_ns = at_ns + self.jitter_ns
+            else:
+                delta.queued_ns = free_ns - at_ns
+                start_ns = free_ns
             if response in self._ends:
-                delta.gap_ns = delta.start_ns - self._ends[response]
+                delta.gap_ns = start_ns - self._ends[response]
         delta.played = True
-        self._last = run
-        self._free_ns = self._ends[response] = delta.end_ns
+        delta.start_ns = start_ns
+        self._free_ns = self._ends[response] = start_ns + delta.audio_ns
 
     def flush(self, at_ns: int) -> None:
         """The caller emptied it."""
@@ -70,15 +73,6 @@ class Player:
         self._waiting = []
         self.epoch += 1
         self._free_ns, self._last, self._ends = ALWAYS, None, {}
-
-
-class Window(NamedTuple):
-    """An audible window: when it played, if it did, and its end in a player never emptied."""
-
-    in_player: bool
-    begin_ns: int
-    end_ns: int
-    alone_ns: int
 
 
 class Life(NamedTuple):
@@ -97,42 +91,47 @@ class Life(NamedTuple):
 
 def life_of(deltas: Sequence[AudioDelta]) -> Life | None:
     """The life of a reply in the player; None: it was never audible there."""
-    shown = list(_windows(deltas))
-    heard = [window for window in shown if window.in_player]
-    if not heard:
+    played = [delta for delta in deltas if delta.played]
+    heard = next(_audible_begins(played), None)
+    if heard is None:
         return None
     return Life(
-        min(window.begin_ns for window in heard),
-        max(window.end_ns for window in heard),
-        max(window.alone_ns for window in shown),
-        max(delta.cut_ns for delta in deltas if delta.played),
+        heard,
+        next(_audible_ends(reversed(played))),
+        _alone_ns(deltas, played[0].start_ns),
+        max(delta.cut_ns for delta in played),
     )
 
 
-def _windows(deltas: Sequence[AudioDelta]) -> Iterator[Window]:
-    """Every audible window of a reply that can matter."""
-    alone = next((delta.start_ns for delta in deltas if delta.played), NEVER)
-    if alone == NEVER:
-        return
-    end = alone
+def _audible_begins(played: Iterable[AudioDelta]) -> Iterator[int]:
+    """When the first audible window of each delta began, where it did before the cut."""
+    for delta in played:
+        begin = delta.start_ns + delta.first_window * WINDOW_NS
+        if delta.first_window >= 0 and begin < delta.cut_ns:
+            yield begin
+
+
+def _audible_ends(played: Iterable[AudioDelta]) -> Iterator[int]:
+    """When the last audible window of each delta that began before the cut ended, or was cut."""
+    for delta in played:
+        if delta.first_window < 0 or delta.start_ns >= delta.cut_ns:
+            continue
+        window = delta.last_window
+        if delta.cut_ns < delta.end_ns:
+            reached = -((delta.start_ns - delta.cut_ns) // WINDOW_NS)  # windows begun by then
+            levels = (delta.envelope or b"")[:reached]
+            window = max((at for at, level in enumerate(levels) if level >= AUDIBLE), default=-1)
+        if window >= 0:
+            end = min((window + 1) * WINDOW_NS, delta.audio_ns)
+            yield min(delta.start_ns + end, delta.cut_ns)
+
+
+def _alone_ns(deltas: Sequence[AudioDelta], start_ns: int) -> int:
+    """When a reply that starts to play at `start_ns`, and is never cut, is audible last."""
+    end, audible = start_ns, start_ns
     for place, delta in enumerate(deltas):
-        alone = end if place == 0 else max(delta.at_ns, end)
-        end = alone + delta.audio_ns
-        start = delta.start_ns if delta.played else 0
-        for window in _audible(delta):
-            begin = window * WINDOW_NS
-            stop = min(begin + WINDOW_NS, delta.audio_ns)
-            yield Window(
-                delta.played and start + begin < delta.cut_ns,
-                start + begin,
-                min(start + stop, delta.cut_ns),
-                alone + stop,
-            )
-
-
-def _audible(delta: AudioDelta) -> Sequence[int]:
-    """All audible windows of a delta that was cut short; the first and last of another."""
-    if delta.played and delta.start_ns < delta.cut_ns < delta.end_ns:
-        levels = delta.envelope or b""
-        return [place for place, level in enumerate(levels) if level >= AUDIBLE]
-    return (delta.first_window, delta.last_window) if delta.first_window >= 0 else ()
+        start = end if place == 0 or delta.at_ns < end else delta.at_ns
+        end = start + delta.audio_ns
+        if delta.last_window >= 0:
+            audible = start + min((delta.last_window + 1) * WINDOW_NS, delta.audio_ns)
+    return audible

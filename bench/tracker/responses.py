@@ -238,15 +238,14 @@ def answer_of(audio: Sequence[AudioDelta]) -> Answer:
     if not deltas:
         return answer
     first, last = deltas[0], deltas[-1]
-    length = sum(delta.audio_ns for delta in deltas)
+    length = last.before_ns + last.audio_ns
     answer.first_audio_ns, answer.last_audio_ns = first.at_ns, last.at_ns
     answer.first_audio_err_ns, answer.reply_audio_ns = first.at_err_ns, length
     # A player that waits b before it starts never starves if b ≥ arrival_i - arrival_0 - audio
     # before i, for every i.
     answer.min_buffer = max(delta.at_ns - first.at_ns - delta.before_ns for delta in deltas) / 1e6
     if len(deltas) > 1:
-        pauses = (b.at_ns - a.at_ns for a, b in pairwise(deltas))
-        answer.delta_gap = max(pauses) / 1e6
+        answer.delta_gap = max(b.at_ns - a.at_ns for a, b in pairwise(deltas)) / 1e6
     if length > 0:
         answer.realtime_factor = (last.at_ns - first.at_ns) / length
     audible = next((delta for delta in deltas if delta.first_window >= 0), None)

@@ -124,10 +124,13 @@ class Tracker:
 
     def audio(self, deltas: Iterable[AudioDelta]) -> None:
         """Deltas of the agent's audio in a row."""
+        response: Response | None = None
         for delta in deltas:
-            if delta.response_id is not None:
-                self._begin(delta.row, delta.at_ns, delta.response_id)
-            response = self.responses.of(delta.response_id)
+            name = delta.response_id
+            if response is None or (name is not None and name != response.response_id):
+                if name is not None:
+                    self._begin(delta.row, delta.at_ns, name)
+                response = self.responses.of(name)
             if response is not None:
                 response.deltas.append(delta)
                 self._player.play(delta, response.number, response.epoch)
