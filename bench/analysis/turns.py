@@ -190,6 +190,8 @@ def _column(name: str, values: list[Any]) -> Any:
         return _whole(values)
     if name in _NUMBERS:
         return np.array(values, np.float64)
+    if name in {"turn", "spurious"}:
+        return np.fromiter(values, np.int64, len(values))
     if name == "yielded":
         return pd.array(values, "boolean")
     if name in _TEXTS:

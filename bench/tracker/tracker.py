@@ -168,7 +168,7 @@ class Tracker:
         self._errors.append(ErrorMessage(event.at_ns, said))
 
     def _started(self, event: Event) -> None:
-        self._vad.started(event, self.configs, self._clock, self._padding_ns)
+        self._vad.started(event, self.configs, self._padding_ns)
 
     def _stopped(self, event: Event) -> None:
         self._vad.stops.append(event)
@@ -271,7 +271,7 @@ class Tracker:
         for trigger in self.triggers:
             trigger.refused = self.requests.is_refused(trigger.body)
             trigger.turn = owner.last(trigger.sent_ns)
-        heard, commits = self._vad.attribute(self.said, said, self.triggers)
+        heard, commits = self._vad.attribute(self.said, said, self.triggers, self._clock)
         assign_creates(self.triggers, said, commits)
         self.responses.close()
         replies = self._replies(ResponseTriggers(self.triggers, said, commits))

@@ -50,8 +50,9 @@ TRANSCRIBED: Final = "conversation.item.input_audio_transcription.completed"
 class Start:
     """A speech_started.
 
-    position_ns:  where on the microphone's timeline, prefix padding taken out, as best as can be
-                  told; None: the server gives no position
+    written_ns:   where on the server's clock, prefix padding taken out, as best as can be told;
+                  None: the server gives no position
+    position_ns:  the same on the microphone's timeline
     exact:        that is no guess: the padding is known, and not clamped to the clock's beginning
     early_ns:     how long before an utterance's onset it may lie and still be of it
     utterance:    what was being said; None: nothing
@@ -59,9 +60,10 @@ class Start:
     """
 
     event: Event
-    position_ns: int | None
+    written_ns: int | None
     exact: bool
     early_ns: int
+    position_ns: int | None = None
     utterance: Utterance | None = None
     turn: int = -1
 
@@ -102,9 +104,7 @@ class VadEvents:
         self.timeouts: list[Event] = []
         self.transcripts: list[Event] = []
 
-    def started(
-        self, event: Event, configs: ConfigHistory, clock: AudioClock, padding_ns: int | None
-    ) -> None:
+    def started(self, event: Event, configs: ConfigHistory, padding_ns: int | None) -> None:
         """speech_started came; `padding_ns`: where the server said nothing of turn detection."""
         config = configs.at(event.row)
         padding = config.padding_ns if config.told else padding_ns
@@ -114,13 +114,16 @@ class VadEvents:
             self.starts.append(Start(event, None, exact=False, early_ns=early))
             return
         written = event.audio_ms * 1_000_000
-        position = clock.to_media(written + (padding or 0))
         # What a server clamped to the beginning of its clock says nothing.
         exact = padding is not None and (written > 0 or padding == 0)
-        self.starts.append(Start(event, position, exact, early))
+        self.starts.append(Start(event, written + (padding or 0), exact, early))
 
     def attribute(
-        self, said: Sequence[Utterance], turns: Sequence[Utterance], triggers: Sequence[Trigger]
+        self,
+        said: Sequence[Utterance],
+        turns: Sequence[Utterance],
+        triggers: Sequence[Trigger],
+        clock: AudioClock,
     ) -> tuple[list[HeardTurn], list[Commit]]:
         """What was heard of each turn, and whose every commit is.
 
@@ -128,6 +131,9 @@ class VadEvents:
         """
         owner = Timeline([turn.begin_ns for turn in turns])
         heard = [HeardTurn() for _ in turns]
+        for start in self.starts:
+            if start.written_ns is not None:
+                start.position_ns = clock.to_media(start.written_ns)
         self._attribute_starts(said, turns, owner, heard)
         items = self._items()
         self._attribute_stops(items, heard)
