@@ -32,7 +32,6 @@ improved without running again. The way of the data, one module a step::
     slowness    who made a turn slow: generator, network or server
     bars        the error bar of every latency, from its own two stamps
     measure     instants ▶ intervals in ms, shares (drift: over a session)
-    quantile    the estimator, its intervals (bootstrap: sessions drawn again)
     words, grammar, leaks, honoured, messages, quirks, greetings   was all of it right
     assumptions what was assumed, repaired or missing
     summary     summary.json (counts: what is counted and not timed)

@@ -21,7 +21,6 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.bars import Bars
-from bench.analysis.quantile import Sample
 from bench.analysis.sessions import WHOLE
 from bench.analysis.tables import (
     NEVER,
@@ -39,6 +38,7 @@ from bench.analysis.tables import (
     sent_ns,
 )
 from bench.plan.metrics import METRICS
+from bench.stats.quantile import Sample
 from bench.voice.conversation import ALREADY_ACTIVE, BENIGN
 
 PATIENCE_NS: Final = 10_000_000_000

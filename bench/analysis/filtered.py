@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.measure import PER_SESSION, PER_TURN
-from bench.analysis.quantile import Estimate, Sample, estimates
 from bench.analysis.ruling import Rows
 from bench.analysis.sessions import span
 from bench.analysis.summary import figure_row, share, turn_sample
@@ -23,6 +22,8 @@ from bench.analysis.trouble import lives
 from bench.plan.gates import QUANTILES, Gate
 from bench.plan.metrics import METRICS
 from bench.plan.where import Condition
+from bench.stats.interval import Estimate
+from bench.stats.quantile import Sample, estimates
 
 
 def of_turns(gate: Gate) -> bool:

@@ -34,16 +34,6 @@ from bench.analysis.leaks import leaks
 from bench.analysis.measure import PER_SESSION, PER_TURN, about, in_vain_until
 from bench.analysis.messages import message_counts, unseen
 from bench.analysis.outcomes import FAILED, OUTCOMES
-from bench.analysis.quantile import (
-    CONFIDENCE,
-    RESAMPLES,
-    Estimate,
-    Sample,
-    estimates,
-    per_attempt,
-    proportion,
-    woodruff,
-)
 from bench.analysis.quirks import quirks
 from bench.analysis.readiness import connecting, session_sample
 from bench.analysis.sessions import span
@@ -53,6 +43,9 @@ from bench.analysis.turns import Told
 from bench.analysis.words import pooled, tally, worst
 from bench.plan.gates import QUANTILES
 from bench.plan.metrics import METRICS, VERSION, Metric
+from bench.stats.interval import CONFIDENCE, Estimate
+from bench.stats.proportion import per_attempt, proportion
+from bench.stats.quantile import RESAMPLES, Sample, estimates, woodruff
 
 FORMAT: Final = 1
 FILTERED_RESAMPLES: Final = 400

@@ -28,10 +28,12 @@ import jiwer
 import numpy as np
 import pandas as pd
 
-from bench.analysis.bootstrap import draws_of
-from bench.analysis.quantile import CONFIDENCE, RESAMPLES, Estimate, per_attempt
 from bench.analysis.tables import Flags, nullable, texts
 from bench.corpus.units import Part, by_character, parts, spoken
+from bench.stats.bootstrap import draws_of
+from bench.stats.interval import CONFIDENCE, Estimate
+from bench.stats.proportion import per_attempt
+from bench.stats.quantile import RESAMPLES
 
 COUNTS: Final = ("words", "word_errors", "substitutions", "deletions", "insertions")
 WORST: Final = 10

@@ -22,7 +22,6 @@ import pandas as pd
 
 from bench.analysis.judge import by_statistic, weigh_run
 from bench.analysis.measure import attempts, good_turns
-from bench.analysis.quantile import Estimate, estimates, proportion
 from bench.analysis.sessions import ALLOWANCE_NS, span
 from bench.analysis.summary import figure_row, share_flags, turn_sample, turn_waits
 from bench.analysis.tables import (
@@ -51,7 +50,9 @@ from bench.plan.scenario import Step
 from bench.plan.tiers import Tier
 from bench.runs.folder import RunFolder
 from bench.stats.crossing import Level, Share
-from bench.stats.interval import Z
+from bench.stats.interval import Estimate, Z
+from bench.stats.proportion import proportion
+from bench.stats.quantile import estimates
 
 HELD: Final = "sessions held >= 99 %"
 """The gate that is part of every tier of a closed load."""

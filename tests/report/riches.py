@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.analysis.quantile import estimates, proportion
 from bench.analysis.speech import WRITTEN
 from bench.analysis.summary import turn_sample
 from bench.plan.gates import QUANTILES
 from bench.plan.metrics import METRICS
 from bench.protocol.codec import message_table
 from bench.runs.gauges import Gauges, Readings, Series
+from bench.stats.proportion import proportion
+from bench.stats.quantile import estimates
 
 MS = 1_000_000
 # By label: the silence that ends a turn, in ms, and the share of turns cut in mid-sentence.

@@ -16,13 +16,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bench.analysis.quantile import Estimate, Sample, estimates
 from bench.analysis.summary import turn_sample
 from bench.plan.gates import QUANTILES
 from bench.plan.metrics import INSTANTS, METRICS
 from bench.runs.folder import RunFolder
 from bench.runs.gauges import gauge_figures, write_gauges
 from bench.runs.rows import Row
+from bench.stats.interval import Estimate
+from bench.stats.quantile import Sample, estimates
 from tests.report import riches
 
 MS = 1_000_000

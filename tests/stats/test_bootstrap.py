@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.analysis.bootstrap import draws_of, quantiles_of, redrawn
+from bench.stats.bootstrap import draws_of, quantiles_of, redrawn
 
 ASKED = np.array([0.0, 0.5, 0.9, 0.95, 0.99, 0.999, 1.0])
 
