@@ -115,6 +115,12 @@ def total(found: list[dict[str, Any]]) -> int:
     return sum(rule["count"] for rule in found)
 
 
+_OF_DELTAS: Final = [
+    "type", "direction", "response_id", "item_id", "output_index", "content_index", "audio_ns",
+    "detail",
+]  # fmt: skip
+
+
 def delta_runs(events: pd.DataFrame, odd: Flags | None = None) -> Runs:
     """All deltas received, those that count as one as one.
 
@@ -126,7 +132,7 @@ def delta_runs(events: pd.DataFrame, odd: Flags | None = None) -> Runs:
     borders = kind == _BORDER
     borders[1:] |= session[1:] != session[:-1]
     segment = np.cumsum(borders)[rows]
-    taken = events.take(rows)
+    taken = events[_OF_DELTAS].take(rows)
     response, item = codes(taken["response_id"]), codes(taken["item_id"])
     same = _dense(
         segment,
@@ -206,6 +212,7 @@ def _facts(events: pd.DataFrame, sessions: pd.DataFrame) -> tuple[list[Fact], In
     written, chunks, length = _written(events, kind == _APPEND, kept)
     rows = np.concatenate([kept, runs.rows, written])
     table = events.take(rows)
+    place = places(events, table)
     last = np.concatenate([kept, runs.last, written])
     ones = np.ones(len(kept), np.int64)
     table = table.assign(
@@ -217,7 +224,6 @@ def _facts(events: pd.DataFrame, sessions: pd.DataFrame) -> tuple[list[Fact], In
         ),
         nbytes=np.concatenate([ones * 0, runs.nbytes, chunks * 0]),
     )
-    place = places(events, events.take(rows))
     order = np.argsort(place, kind="stable")
     joined = np.full(len(rows), -1, np.int64)
     joined[len(kept) : len(kept) + len(runs.rows)] = np.arange(len(runs.rows))

@@ -11,7 +11,7 @@ import pandas as pd
 
 from bench.analysis.asks import CREATE
 from bench.analysis.responses import begun
-from bench.analysis.tables import NEVER, integers, of_type
+from bench.analysis.tables import NEVER, integers, is_type, latest, of_type
 
 _COMMITTED: Final = "input_audio_buffer.committed"
 
@@ -36,19 +36,14 @@ def greetings(events: pd.DataFrame, said: pd.DataFrame) -> dict[str, Any]:
 
 def _unasked(events: pd.DataFrame, said: pd.DataFrame) -> pd.Series:
     """Sessions whose first response began before anybody could have asked for one."""
-    first = begun(events).drop_duplicates("session").set_index("session")
-    asked = pd.concat(
-        [
-            of_type(events, CREATE, direction="out"),
-            of_type(events, _COMMITTED),
-        ]
-    )
-    row = asked.groupby("session")["row"].min().reindex(first.index).astype("Int64")
-    turns = said[said["number"] >= 0].drop_duplicates("session").set_index("session")
-    ended = turns["end_ns"].reindex(first.index).astype("Int64")
-    early = first["begin_ns"].to_numpy() < integers(ended, NEVER)
-    early &= first["row"].to_numpy() < integers(row, NEVER)
-    return pd.Series(np.asarray(first.index[early]))
+    first = begun(events).drop_duplicates("session")
+    session, row = first["session"].to_numpy(), first["row"].to_numpy()
+    asks = np.flatnonzero(is_type(events, CREATE, direction="out") | is_type(events, _COMMITTED))
+    asked = latest(session, row, events["session"].to_numpy()[asks], asks) >= 0
+    turns = said[said["number"] >= 0].drop_duplicates("session")
+    ended = pd.Series(integers(turns["end_ns"], NEVER), turns["session"].to_numpy())
+    early = first["begin_ns"].to_numpy() < ended.reindex(session, fill_value=NEVER).to_numpy()
+    return pd.Series(session[early & ~asked])
 
 
 def _told(sessions: pd.Series) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from bench.analysis.summary import turn_sample
+from bench.analysis.turn_columns import TurnColumns
 from bench.errors import GateError
 from bench.plan.gates import QUANTILES, Gate, parse_gate
 from bench.plan.metrics import METRICS
@@ -107,7 +108,7 @@ def _below(turns: pd.DataFrame, metric: str) -> pd.DataFrame:
     table = sampled(turns, metric)
     if table.empty:
         return table.assign(below=[])
-    waits, censored, _ = turn_sample(METRICS[metric], _whole(turns))
+    waits, censored, _ = turn_sample(METRICS[metric], TurnColumns(_whole(turns)))
     censored = censored[in_order(waits, censored)]
     left = survival(np.ones((len(censored), 1), np.int32), censored)[:, 0]
     return table.assign(below=100.0 * (1.0 - left[~censored]))

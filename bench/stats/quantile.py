@@ -45,7 +45,7 @@ class Sample(NamedTuple):
 
     values: ms or whatever the metric's unit is; of a censored one, how long was waited
     censored: which they are
-    cluster: dense integers: which session each belongs to
+    cluster: integers: which session each belongs to
     """
 
     values: Floats
@@ -143,7 +143,7 @@ def woodruff(values: Floats, cluster: Places, quantiles: dict[str, float]) -> di
     sizes = np.bincount(cluster)
     found = {}
     for name, q in quantiles.items():
-        value = _sorted_quantile(values, q)
+        value = sorted_quantile(values, q)
         at_or_below = np.bincount(
             cluster[: np.searchsorted(values, value, "right")], minlength=len(sizes)
         )
@@ -151,7 +151,7 @@ def woodruff(values: Floats, cluster: Places, quantiles: dict[str, float]) -> di
         if len(sizes) > 1:
             reach = _Z * np.sqrt(variance_of_sum(at_or_below - q * sizes)) / n
             low, high = (
-                _sorted_quantile(values, min(max(at, 0.0), 1.0)) for at in (q - reach, q + reach)
+                sorted_quantile(values, min(max(at, 0.0), 1.0)) for at in (q - reach, q + reach)
             )
         found[name] = Estimate(value, low, high, n)
     mean = float(values.mean())
@@ -165,7 +165,7 @@ def woodruff(values: Floats, cluster: Places, quantiles: dict[str, float]) -> di
     return found
 
 
-def _sorted_quantile(values: Floats, q: float) -> float:
+def sorted_quantile(values: Floats, q: float) -> float:
     """Of sorted values: numpy's own, without its overhead."""
     place = (len(values) - 1) * q
     lower = int(place)

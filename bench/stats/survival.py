@@ -51,8 +51,8 @@ def quantiles_of(weights: Draws, values: Floats, censored: Flags, asked: Floats)
         count = np.cumsum(weights, axis=0, dtype=np.int32)
         total = count[-1]
     lower, share = order_places(total, asked)
-    low = _order_statistic(count, values, lower)
-    high = _order_statistic(count, values, lower + 1)
+    both = _order_statistic(count, values, np.concatenate([lower, lower + 1], axis=1))
+    low, high = both[:, : len(asked)], both[:, len(asked) :]
     with np.errstate(invalid="ignore"):
         between = low + (high - low) * share
     return np.where(share < ALMOST, low, np.where(np.isinf(high), np.inf, between))
