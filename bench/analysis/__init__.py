@@ -18,8 +18,8 @@ improved without running again. The way of the data, one module a step::
     trouble     turns that a bad second touched, set aside
     slowness    who made a turn slow: generator, network or server
     bars        the error bar of every latency, from its own two stamps
+    turn_columns   the columns of a turns table as plain arrays
     measure     instants ▶ intervals in ms, shares (drift: over a session)
-    quantile    the estimator, its intervals (bootstrap: sessions drawn again)
     words, grammar, leaks, settings_mismatch, messages, quirks, greetings   was all of it right
     assumptions what was assumed, repaired or missing
     summary     summary.json (counts: what is counted and not timed)

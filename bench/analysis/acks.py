@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.bars import Bars
-from bench.analysis.quantile import Sample
 from bench.analysis.sessions import WHOLE
 from bench.analysis.tables import NEVER, Floats, integers
 from bench.plan.metrics import METRICS
+from bench.stats.quantile import Sample
 from bench.tracker.requests import ACKNOWLEDGED
 
 

@@ -26,8 +26,10 @@ from typing import Final, NamedTuple
 import numpy as np
 import pandas as pd
 
-from bench.analysis.tables import ALWAYS, NEVER, Floats, Ints, integers, is_type
+from bench.analysis.tables import ALWAYS, NEVER, Flags, Floats, Ints, integers, is_type, latest
+from bench.analysis.turn_columns import TurnColumns
 from bench.plan.metrics import Metric
+from bench.stats.quantile import sorted_quantile
 
 _FOLLOWS: Final = {
     "heard": "first_audio",
@@ -68,43 +70,48 @@ def in_order(events: pd.DataFrame) -> pd.DataFrame:
     return events.assign(at_err_ns=width)
 
 
-def causes(events: pd.DataFrame, turns: pd.DataFrame, acks: pd.DataFrame) -> pd.DataFrame:
-    """What cannot have come before an instant: `row` of the event, `since_ns`.
+class Causes(NamedTuple):
+    """What cannot have come before an instant: the row of the event, and since when it could."""
+
+    row: Ints
+    since_ns: Ints
+
+
+def causes(events: pd.DataFrame, turns: pd.DataFrame, acks: pd.DataFrame) -> Causes:
+    """What nothing can have come before.
 
     `turns` has `session` and instants, `acks` is `acks.acknowledgements`.
     """
-    known = acks[acks["answer_row"].notna()]
-    found = [pd.DataFrame({"row": integers(known["answer_row"], 0), "since_ns": known["sent_ns"]})]
-    found += [_answered(events, turns, *pair) for pair in _ANSWERS]
-    if not any(_before(turns, sent, heard).any() for sent, heard, _ in _HEARD):
-        found += [_answered(events, turns, *pair) for pair in _HEARD]
-    return pd.concat(found, ignore_index=True).astype(np.int64)
+    answered = acks["answer_row"].notna().to_numpy(bool)
+    acknowledged = Causes(
+        integers(acks["answer_row"], 0)[answered], integers(acks["sent_ns"], 0)[answered]
+    )
+    columns = TurnColumns(turns)
+    found = [acknowledged, *(_answered(events, columns, *pair) for pair in _ANSWERS)]
+    if not any(_early(columns, sent, heard).any() for sent, heard, _ in _HEARD):
+        found += [_answered(events, columns, *pair) for pair in _HEARD]
+    return Causes(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
 
-def _before(turns: pd.DataFrame, cause: str, effect: str) -> pd.Series:
+def _early(turns: TurnColumns, cause: str, effect: str) -> Flags:
     """Which turns say that the effect came before its cause."""
-    early: pd.Series = turns[f"{effect}_ns"] < turns[f"{cause}_ns"]
-    return early.fillna(value=False)
+    early = turns.instants(f"{effect}_ns") < turns.instants(f"{cause}_ns")
+    return np.asarray(early & turns.has(f"{cause}_ns"))
 
 
 def _answered(
-    events: pd.DataFrame, turns: pd.DataFrame, cause: str, effect: str, kind: str
-) -> pd.DataFrame:
+    events: pd.DataFrame, turns: TurnColumns, cause: str, effect: str, kind: str
+) -> Causes:
     """The event of each turn's effect; of several with its stamp the last, which none precedes."""
-    has = (turns[f"{cause}_ns"].notna() & turns[f"{effect}_ns"].notna()).to_numpy(bool)
-    asked = turns[has & ~_before(turns, cause, effect).to_numpy(bool)]
-    rows = is_type(events, kind)
-    stamps = pd.DataFrame(
-        {name: events[name].to_numpy()[rows] for name in ("session", "at_ns", "row")}
-    ).drop_duplicates(["session", "at_ns"], keep="last")
-    effects = pd.DataFrame(
-        {
-            "session": asked["session"].to_numpy(np.int64),
-            "at_ns": integers(asked[f"{effect}_ns"], 0),
-            "since_ns": integers(asked[f"{cause}_ns"], 0),
-        }
-    )
-    return effects.merge(stamps, on=["session", "at_ns"])[["row", "since_ns"]]
+    asked = turns.has(f"{cause}_ns") & turns.has(f"{effect}_ns") & ~_early(turns, cause, effect)
+    rows = np.flatnonzero(is_type(events, kind))
+    since, at = turns.instants(f"{cause}_ns")[asked], turns.instants(f"{effect}_ns")[asked]
+    if not len(at) or not len(rows):
+        return Causes(np.zeros(0, np.int64), np.zeros(0, np.int64))
+    stamps = events["at_ns"].to_numpy(np.int64)[rows]
+    last = latest(turns.sessions()[asked], at, events["session"].to_numpy()[rows], stamps)
+    same = (last >= 0) & (stamps[last] == at)
+    return Causes(rows[last[same]], since[same])
 
 
 class Bars:
@@ -113,12 +120,11 @@ class Bars:
     `caused` is what `causes` found. `width` is by event.
     """
 
-    def __init__(self, events: pd.DataFrame, caused: pd.DataFrame) -> None:
+    def __init__(self, events: pd.DataFrame, caused: Causes) -> None:
         at = events["at_ns"].to_numpy(np.int64)
         width = events["at_err_ns"].to_numpy(np.int64).copy()
-        row = caused["row"].to_numpy(np.int64)
         # Nothing is known where an answer is stamped before what it answers.
-        np.minimum.at(width, row, np.maximum(at[row] - caused["since_ns"].to_numpy(np.int64), 0))
+        np.minimum.at(width, caused.row, np.maximum(at[caused.row] - caused.since_ns, 0))
         self.width = in_order(events.assign(at_err_ns=width))["at_err_ns"].to_numpy(np.int64)
         rows = np.flatnonzero(self.width > 0)
         self._out = (events["direction"] == "out").to_numpy(bool)[rows]
@@ -129,24 +135,19 @@ class Bars:
 
     def of(self, session: Ints, stamp: Ints) -> Span:
         """How much earlier and how much later each (session, stamp) may have been."""
-        known = np.isin(self._stamp, stamp)
-        mine = pd.DataFrame(
-            {
-                "session": self._session[known],
-                "stamp": self._stamp[known],
-                "less": np.where(self._out[known], 0, self._width[known]),
-                "more": np.where(self._out[known], self._width[known], 0),
-            }
+        known = np.flatnonzero(np.isin(self._stamp, stamp))
+        if not len(known):
+            return Span(np.zeros(len(stamp), np.int64), np.zeros(len(stamp), np.int64))
+        known = known[np.lexsort((self._stamp[known], self._session[known]))]
+        mine, at, out = self._session[known], self._stamp[known], self._out[known]
+        first = np.flatnonzero(np.diff(mine, prepend=mine[0] - 1) | np.diff(at, prepend=at[0] - 1))
+        place = latest(session, stamp, mine[first], at[first])
+        same = (place >= 0) & (at[first][place] == stamp)
+        widest = (
+            np.maximum.reduceat(np.where(out == side, 0, self._width[known]), first)
+            for side in (True, False)
         )
-        widest = mine.groupby(["session", "stamp"])[["less", "more"]].max()
-        asked = pd.MultiIndex.from_arrays([session, stamp], names=["session", "stamp"])
-        place = widest.index.get_indexer(asked)
-        return Span(
-            *(
-                np.where(place >= 0, np.append(widest[name].to_numpy(np.int64), 0)[place], 0)
-                for name in Span._fields
-            )
-        )
+        return Span(*(np.where(same, width[place], 0) for width in widest))
 
 
 def spans(bars: Bars, table: pd.DataFrame, metrics: Collection[Metric]) -> dict[str, Span]:
@@ -202,8 +203,8 @@ def widths(bars: Bars, table: pd.DataFrame, metrics: Collection[Metric]) -> dict
 
 def error_of(width_ms: Floats) -> dict[str, float | None]:
     """What a row of the summary says of its bars: `error_p50`, `error_p99`, ms."""
-    known = width_ms[~np.isnan(width_ms)]
+    known = np.sort(width_ms[~np.isnan(width_ms)])
     if not len(known):
         return {"error_p50": None, "error_p99": None}
-    middle, high = np.quantile(known, (0.5, 0.99))
-    return {"error_p50": float(middle), "error_p99": float(high)}
+    middle, high = (sorted_quantile(known, q) for q in (0.5, 0.99))
+    return {"error_p50": middle, "error_p99": high}

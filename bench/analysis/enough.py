@@ -27,9 +27,9 @@ A row, here, is one of the summary or an entry of a verdict: `value`, `low`, `hi
 import math
 from typing import Any, Final, NamedTuple
 
-from bench.analysis.quantile import ALIKE, FEW_SESSIONS, exact
 from bench.plan.gates import Gate, needed
 from bench.plan.metrics import METRICS
+from bench.stats.proportion import ALIKE, FEW_SESSIONS, exact
 
 MOST_TIMES: Final = 100.0
 """More samples than so many times those that there are is no advice."""

@@ -43,7 +43,8 @@ def is_error(events: pd.DataFrame) -> Flags:
 
 def errors_of(events: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The errors among `events`, and `code`, `message` and `event_id` of each."""
-    errors = events[is_error(events)]
+    rows = np.flatnonzero(is_error(events))
+    errors = events.take(rows) if len(rows) else events.iloc[:0]  # most runs have none
     said, kind = parsed(errors, "code", "message", "event_id"), errors["type"].astype("object")
     return errors, said.assign(code=said["code"].where(~kind.str.startswith(BARE), kind))
 

@@ -14,11 +14,11 @@ import math
 from typing import Any, Final, NamedTuple
 
 from bench.analysis.enough import alone, effective, short, upper, wanted
-from bench.analysis.quantile import CONFIDENCE
 from bench.analysis.ruling import amount, by_value, quantity
 from bench.errors import GateError
 from bench.plan.gates import Gate, parse_gate
 from bench.plan.metrics import METRICS
+from bench.stats.interval import CONFIDENCE
 
 _VOID: Final = " The run is invalid, so this gates nothing."
 

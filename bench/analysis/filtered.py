@@ -14,15 +14,17 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.measure import PER_SESSION, PER_TURN
-from bench.analysis.quantile import Estimate, Sample, estimates
 from bench.analysis.ruling import Rows
 from bench.analysis.sessions import span
 from bench.analysis.summary import figure_row, share, turn_sample
 from bench.analysis.tables import Flags, integers, texts
 from bench.analysis.trouble import lives
+from bench.analysis.turn_columns import TurnColumns
 from bench.plan.gates import QUANTILES, Gate
 from bench.plan.metrics import METRICS
 from bench.plan.where import Condition
+from bench.stats.interval import Estimate
+from bench.stats.quantile import Sample, estimates
 
 
 def of_turns(gate: Gate) -> bool:
@@ -56,8 +58,8 @@ def filtered_rows(
     kept = _began(turns, plan, gate) & _which(turns, gate.where)
     mine = turns[kept & (turns["outcome"] != "cut").to_numpy(bool)].reset_index(drop=True)
     if metric in PER_TURN:
-        return _rows(gate, estimates(turn_sample(metric, mine), QUANTILES))
-    return _rows(gate, {"share": share(metric.name, mine, pd.DataFrame())})
+        return _rows(gate, estimates(turn_sample(metric, TurnColumns(mine)), QUANTILES))
+    return _rows(gate, {"share": share(metric.name, TurnColumns(mine), pd.DataFrame())})
 
 
 def _began(turns: pd.DataFrame, plan: dict[str, Any], gate: Gate) -> Flags:

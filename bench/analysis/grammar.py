@@ -115,6 +115,12 @@ def total(found: list[dict[str, Any]]) -> int:
     return sum(rule["count"] for rule in found)
 
 
+_OF_DELTAS: Final = [
+    "type", "direction", "response_id", "item_id", "output_index", "content_index", "audio_ns",
+    "detail",
+]  # fmt: skip
+
+
 def delta_runs(events: pd.DataFrame, odd: Flags | None = None) -> Runs:
     """All deltas received, those that count as one as one.
 
@@ -126,7 +132,7 @@ def delta_runs(events: pd.DataFrame, odd: Flags | None = None) -> Runs:
     borders = kind == _BORDER
     borders[1:] |= session[1:] != session[:-1]
     segment = np.cumsum(borders)[rows]
-    taken = events.take(rows)
+    taken = events[_OF_DELTAS].take(rows)
     response, item = codes(taken["response_id"]), codes(taken["item_id"])
     same = _dense(
         segment,
@@ -198,6 +204,13 @@ def _dense(*columns: Any) -> Ints:
 # ── from rows to facts ───────────────────────────────────────────────────────────────────────────
 
 
+_OF_PLACES: Final = ["session", "row", "at_ns", "at_err_ns", "direction"]
+_OF_FACTS: Final = [
+    "session", "direction", "type", "item_id", "response_id", "previous_id", "call_id",
+    "output_index", "content_index", "audio_ms", "detail",
+]  # fmt: skip
+
+
 def _facts(events: pd.DataFrame, sessions: pd.DataFrame) -> tuple[list[Fact], Ints, list[int]]:
     """All facts in order; where each session's begin (and the end); the sessions' numbers."""
     kind = _kinds(events)
@@ -205,24 +218,22 @@ def _facts(events: pd.DataFrame, sessions: pd.DataFrame) -> tuple[list[Fact], In
     kept = np.flatnonzero((kind == _KEPT) | (kind == _BORDER))
     written, chunks, length = _written(events, kind == _APPEND, kept)
     rows = np.concatenate([kept, runs.rows, written])
-    table = events.take(rows)
-    last = np.concatenate([kept, runs.last, written])
+    order = np.argsort(places(events, events[_OF_PLACES].take(rows)), kind="stable")
+    last = np.concatenate([kept, runs.last, written])[order]
     ones = np.ones(len(kept), np.int64)
+    table = events[_OF_FACTS].take(rows[order])
     table = table.assign(
         at_ns=events["at_ns"].to_numpy()[last],
-        messages=np.concatenate([ones, runs.messages, chunks]),
+        messages=np.concatenate([ones, runs.messages, chunks])[order],
         audio_ns=nullable(
-            np.concatenate([ones, runs.audio_ns, np.maximum(length, 0)]),
-            np.concatenate([np.zeros(len(kept), bool), runs.audio_ns > 0, length >= 0]),
+            np.concatenate([ones, runs.audio_ns, np.maximum(length, 0)])[order],
+            np.concatenate([np.zeros(len(kept), bool), runs.audio_ns > 0, length >= 0])[order],
         ),
-        nbytes=np.concatenate([ones * 0, runs.nbytes, chunks * 0]),
+        nbytes=np.concatenate([ones * 0, runs.nbytes, chunks * 0])[order],
     )
-    place = places(events, events.take(rows))
-    order = np.argsort(place, kind="stable")
     joined = np.full(len(rows), -1, np.int64)
     joined[len(kept) : len(kept) + len(runs.rows)] = np.arange(len(runs.rows))
-    table, joined = table.iloc[order], joined[order].tolist()
-    details = list(_details(table, joined, runs.texts))
+    details = list(_details(table, joined[order].tolist(), runs.texts))
     session = table["session"].to_numpy()
     begins = np.flatnonzero(np.diff(session, prepend=session[:1] - 1))
     bounds = np.append(begins, len(session)).astype(np.int64)

@@ -21,7 +21,6 @@ from bench.analysis.filtered import filtered_rows, of_turns
 from bench.analysis.junit import write_junit
 from bench.analysis.measure import attempts, good_turns
 from bench.analysis.pipeline import write_json
-from bench.analysis.quantile import proportion
 from bench.analysis.ruling import Row, Rows, Ruling, rule_gate
 from bench.analysis.summary import FORMAT
 from bench.analysis.tables import plain_strings, read_events, read_health, read_table
@@ -32,6 +31,7 @@ from bench.plan.gates import Gate
 from bench.plan.metrics import VERSION
 from bench.runs.failure import Cause
 from bench.runs.folder import RunFolder
+from bench.stats.proportion import proportion
 from bench.voice.audio import NS_PER_S
 from bench.voice.scripts import SCRIPTS
 

@@ -36,6 +36,7 @@ from bench.analysis.grammar import delta_runs
 from bench.analysis.tables import (
     ALWAYS,
     NEVER,
+    Flags,
     Ints,
     codes,
     integers,
@@ -144,17 +145,26 @@ def leaks(
 def _ids(events: pd.DataFrame) -> Iterator[_Leak]:
     received = (events["direction"] == "in").to_numpy(bool)
     item, response = codes(events["item_id"]), codes(events["response_id"])
-    created = is_type(events, "conversation.item.create", direction="out")
-    told = is_type(events, *_ITEMS)
-    mentions = pd.concat([_mentions(events, item, received), _followed(events, received)])
-    words = events["item_id"].cat.categories
-    yield from _strangers(
-        "item", words, mentions, _mentions(events, item, told), _mentions(events, item, created)
-    )
-    told = is_type(events, "response.created")
-    words = events["response_id"].cat.categories
-    mentions, told_of = _mentions(events, response, received), _mentions(events, response, told)
-    yield from _strangers("response", words, mentions, told_of, told_of.iloc[:0])
+    mentions = _mentions(events, item, received)
+    followed = received & events["previous_id"].notna().to_numpy(bool)
+    if followed.any():
+        mentions = pd.concat([mentions, _followed(events, followed)])
+    if _shared(mentions).any():
+        told = _mentions(events, item, is_type(events, *_ITEMS))
+        created = is_type(events, "conversation.item.create", direction="out")
+        mine, words = _mentions(events, item, created), events["item_id"].cat.categories
+        yield from _strangers("item", words, mentions, told, mine)
+    mentions = _mentions(events, response, received)
+    if _shared(mentions).any():
+        told = _mentions(events, response, is_type(events, "response.created"))
+        words = events["response_id"].cat.categories
+        yield from _strangers("response", words, mentions, told, told.iloc[:0])
+
+
+def _shared(mentions: pd.DataFrame) -> Flags:
+    """Which mentions are of ids that several sessions mention."""
+    ids = mentions.drop_duplicates(["session", "id"])["id"]
+    return mentions["id"].isin(ids[ids.duplicated()]).to_numpy(bool)
 
 
 def _mentions(events: pd.DataFrame, code: Ints, rows: np.ndarray[Any, Any]) -> pd.DataFrame:
@@ -167,9 +177,8 @@ def _mentions(events: pd.DataFrame, code: Ints, rows: np.ndarray[Any, Any]) -> p
     return pd.DataFrame({"session": session[first], "id": code[rows][first], "at_ns": at[first]})
 
 
-def _followed(events: pd.DataFrame, received: np.ndarray[Any, Any]) -> pd.DataFrame:
-    """Items that messages mention as those which theirs follow."""
-    rows = received & events["previous_id"].notna().to_numpy(bool)
+def _followed(events: pd.DataFrame, rows: Flags) -> pd.DataFrame:
+    """Items that messages (`rows`) mention as those which theirs follow."""
     code = np.full(len(events), -1, np.int64)
     known = pd.Index(events["item_id"].cat.categories.astype(object))
     code[rows] = known.get_indexer(pd.Index(texts(events["previous_id"][rows])))
@@ -181,11 +190,8 @@ def _strangers(
 ) -> Iterator[_Leak]:
     """Ids in a session that are another's. `told`: announced; `mine`: chosen by the caller."""
     key = ["session", "id"]
+    mentions = mentions[_shared(mentions)]
     mentions = mentions.sort_values("at_ns", kind="stable").drop_duplicates(key)
-    shared = mentions["id"].duplicated(keep=False)
-    if not shared.any():
-        return
-    mentions = mentions[shared]
     place = pd.MultiIndex.from_frame(mentions[key])
     mentions = mentions[~place.isin(pd.MultiIndex.from_frame(mine[key]))]
     place = pd.MultiIndex.from_frame(mentions[key])
@@ -231,6 +237,9 @@ def _own(events: pd.DataFrame, said: pd.DataFrame, markers: dict[int, str]) -> d
     return {session: f" {' | '.join(dict.fromkeys(all_of))} " for session, all_of in mine.items()}
 
 
+_OF_TEXTS: Final = ["session", "row", "at_ns", "type", "direction", "item_id", "detail"]
+
+
 def _received(events: pd.DataFrame, *, everything: bool) -> Iterator[_Text]:
     """Texts received: of transcriptions and replies alone, or of `everything`."""
     known: dict[str, str] = {}
@@ -248,16 +257,17 @@ def _received(events: pd.DataFrame, *, everything: bool) -> Iterator[_Text]:
                 known[text] = spoken(text)
             yield _Text(session, row, at_ns, f"{kind} of {item_id}", known[text], mine)
 
-    rows = of_type(events, *_TRANSCRIPTIONS)
+    brief = events[_OF_TEXTS]
+    rows = of_type(brief, *_TRANSCRIPTIONS)
     yield from said(rows, texts(rows["detail"]).tolist(), LEAST)
-    rows = of_type(events, *_REPLIES)
+    rows = of_type(brief, *_REPLIES)
     yield from said(rows, texts(rows["detail"]).tolist(), LEAST_IN_REPLY)
-    rows = of_type(events, *_OBJECTS)
+    rows = of_type(brief, *_OBJECTS)
     bodies = [_body(text) for text in texts(rows["detail"]).tolist()]
     words = [_words(body) for body in bodies]
     yield from said(rows, words, [LEAST * (body.get("role") == "user") for body in bodies])
     if everything:
-        rows = of_type(events, _ARGUMENTS)
+        rows = of_type(brief, _ARGUMENTS)
         yield from said(rows, texts(rows["detail"]).tolist(), 0)
         runs = delta_runs(events)
         spoke = [place for place, text in enumerate(runs.texts) if text]

@@ -16,6 +16,8 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.drift import latency_drift
+from bench.analysis.tables import NEVER, Flags, Ints
+from bench.analysis.turn_columns import TurnColumns
 from bench.plan.gates import Gate
 from bench.plan.metrics import METRICS, Metric
 from bench.tracker.utterances import WRITTEN
@@ -117,67 +119,58 @@ def good_turns(turns: pd.DataFrame, gates: Iterable[Gate]) -> pd.Series:
 
     An objective binds the turns that its metric is about.
     """
-    good = turns["outcome"] == "ok"
+    good, columns = (turns["outcome"] == "ok").to_numpy(bool), TurnColumns(turns)
     for gate in objectives(gates):
-        values, limit = turns[gate.metric], gate.limit
-        meets = (values < limit if gate.operator == "<" else values <= limit).fillna(value=False)
-        good &= meets.astype(bool) | ~about(METRICS[gate.metric], turns)
-    return good
+        values, limit = columns.figures(gate.metric), float(gate.limit or 0)
+        meets = values < limit if gate.operator == "<" else values <= limit
+        good = good & (meets | ~about(METRICS[gate.metric], columns))
+    return pd.Series(good, turns.index)
 
 
-def about(metric: Metric, turns: pd.DataFrame) -> pd.Series:
+def about(metric: Metric, turns: TurnColumns) -> Flags:
     """Which turns a per-turn metric is about: those that have it unless something failed.
 
     Interruptions have what interruptions do; what is spoken to a VAD is heard; a reply in text has
     no audio, and one that is spoken need have no text; what not every turn comes to (a tool, a
     cancel) only those that did.
     """
-    has = turns[metric.name].notna()
+    has, textual = turns.has(metric.name), turns.flags("textual")
     if metric.end == "first_text":
-        return has | _flag(turns, "textual")
+        return has | textual
     if metric.needs == "interruption":
-        return (turns["role"] == "interruption").astype(bool)
+        return turns.among("role", "interruption")
     if metric.end in _IN_VAIN:
-        return has | in_vain_until(metric, turns).notna()
+        return np.asarray(has | (in_vain_until(metric, turns) != NEVER))
     if metric.end == "after_output_audio":
-        return has | (turns["output_sent_ns"].notna() & ~_flag(turns, "textual"))
+        return has | (turns.has("output_sent_ns") & ~textual)
     if metric.needs or metric.end in _CHANCE or metric.name in _CHANCE:
         return has
-    every = _knowable(metric, turns)
-    spoken, textual = turns["role"] != WRITTEN, _flag(turns, "textual")
+    every, spoken = _knowable(metric, turns), ~turns.among("role", WRITTEN)
     if {metric.start, metric.end} & _HEARD:
-        every &= (spoken & ~_flag(turns, "manual")) | has
+        every = every & ((spoken & ~turns.flags("manual")) | has)
     if metric.name in _WITHOUT_TOOLS:
-        every &= turns["output_sent_ns"].isna() | has
+        every = every & (~turns.has("output_sent_ns") | has)
     if metric.end in _SPOKEN:
-        every &= spoken
+        every = every & spoken
     if metric.end in _ALOUD or metric.name in _ALOUD:
-        every &= ~textual
+        every = every & ~textual
     return every
 
 
-def _knowable(metric: Metric, turns: pd.DataFrame) -> pd.Series:
+def _knowable(metric: Metric, turns: TurnColumns) -> Flags:
     """Which turns could have it: none that was answered and never told of response.created."""
-    every = pd.Series(data=True, index=turns.index)
     if "response_created" in {metric.start, metric.end}:
-        every &= turns["response_id"].isna() | turns["response_created_ns"].notna()
-    return every
+        return ~turns.has("response_id") | turns.has("response_created_ns")
+    return np.ones(len(turns), bool)
 
 
-def in_vain_until(metric: Metric, turns: pd.DataFrame) -> pd.Series:
-    """By turn: until when (ns) it waited for what it had asked for and never got; NA: it did not.
+def in_vain_until(metric: Metric, turns: TurnColumns) -> Ints:
+    """By turn: until when (ns) it waited for what it had asked for and never got, else `NEVER`.
 
     Where the table does not say, nobody did.
     """
-    nobody = pd.Series(pd.NA, turns.index, "Int64")
-    return pd.Series(turns.get(_IN_VAIN.get(metric.end, ""), nobody))
-
-
-def _flag(turns: pd.DataFrame, name: str) -> pd.Series:
-    """A flag of the turns table; of one that does not have it yet (version 1), nowhere."""
-    if name not in turns:
-        return pd.Series(data=False, index=turns.index)
-    return turns[name].astype(bool)
+    name = _IN_VAIN.get(metric.end, "")
+    return turns.instants(name) if name in turns else np.full(len(turns), NEVER)
 
 
 def identity_breaches(turns: pd.DataFrame) -> tuple[int, int]:

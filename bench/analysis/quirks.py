@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from bench.analysis.tables import Flags, Ints, bodies, is_type, latest, of_type, parsed
+from bench.analysis.tables import NEVER, Flags, Ints, bodies, codes, is_type, latest, of_type
 from bench.protocol.codec import message_table
 from bench.tracker.responses import AUDIO, TEXT, TRANSCRIPT
 
@@ -74,44 +74,80 @@ def quirks(events: pd.DataFrame) -> list[dict[str, Any]]:
 
 def _seen(events: pd.DataFrame) -> dict[str, tuple[int, str]]:
     """Those that the rows show: how many rows, and the first of them in words."""
-    done = of_type(events, "response.done")
-    said = parsed(done, "usage", "status")
-    usage = said["usage"].map(lambda used: isinstance(used, dict)).astype(bool)
+    log = _Log(events)
+    completed, created = log.rows(_COMPLETED), log.rows("response.created")
+    stopped, speech = log.rows(_STOPPED), log.rows(_STARTED, _STOPPED)
+    done, errors = log.rows("response.done"), log.rows("error")
+    bodies_of_done = bodies(events.take(done))
+    spent = np.array([isinstance(body.get("usage"), dict) for body in bodies_of_done], bool)
     # A reply that was cut off is over early: what comes after it need not be late.
-    whole = done[(said["status"] == "completed").to_numpy(bool)]
-    completed = of_type(events, _COMPLETED)
-    speech, stopped = of_type(events, _STARTED, _STOPPED), of_type(events, _STOPPED)
-    errors = of_type(events, "error")
-    created = of_type(events, "response.created")
-    again = stopped["item_id"].notna() & stopped.duplicated(["session", "item_id"])
-    odd = _odd_calls(events)
+    whole = done[np.array([body.get("status") == "completed" for body in bodies_of_done], bool)]
+    flat = np.array([body.get("flat") is True for body in bodies(events.take(errors))], bool)
+    nameless, idless = _odd_calls(events, log)
     rows = {
-        "transcription_duplicate": completed[completed.duplicated(["session", "item_id"])],
-        "transcription_late": _late(events, completed, whole),
-        "missing_ms": speech[speech["audio_ms"].isna()],
-        "missing_usage": done[~usage],
-        "beta_names": of_type(events, *_BETA),
-        "turn_suggestion": of_type(events, "input_audio_buffer.turn_suggestion"),
-        "flat_error": errors[(parsed(errors, "flat")["flat"] == True).to_numpy(bool)],  # noqa: E712
-        **_greetings(events),
-        "no_response_created": _uncreated(events, created),
-        "repeated_response_created": created[created.duplicated(["session", "response_id"])],
-        "repeated_speech_stopped": stopped[again],
-        "stray_speech_started": _strays(events, whole),
-        "unknown_types": _unknown(events),
-        "redirects": of_type(events, "bench.redirected", direction="note"),
-        "nameless_calls": odd["nameless"],
-        "idless_calls": odd["idless"],
+        "transcription_duplicate": completed[log.again(completed, log.item)],
+        "transcription_late": _late(log, completed, whole),
+        "missing_ms": speech[events["audio_ms"].isna().to_numpy(bool)[speech]],
+        "missing_usage": done[~spent],
+        "beta_names": log.rows(*_BETA),
+        "turn_suggestion": log.rows("input_audio_buffer.turn_suggestion"),
+        "flat_error": errors[flat],
+        **_greetings(events, log),
+        "no_response_created": _uncreated(log, created),
+        "repeated_response_created": created[log.again(created, log.response)],
+        "repeated_speech_stopped": stopped[(log.item[stopped] >= 0) & log.again(stopped, log.item)],
+        "stray_speech_started": _strays(log, whole),
+        "unknown_types": log.rows(*_unknown(events)),
+        "redirects": log.rows("bench.redirected", direction="note"),
+        "nameless_calls": nameless,
+        "idless_calls": idless,
     }
-    return {name: (len(seen), _example(seen)) for name, seen in rows.items() if len(seen)}
+    first = {name: events.iloc[seen[0]] for name, seen in rows.items() if len(seen)}
+    return {name: (len(rows[name]), _example(row)) for name, row in first.items()}
 
 
-def _example(rows: pd.DataFrame) -> str:
-    """The first of the rows: its session, type and ids."""
-    first = rows.iloc[0]
-    ids = (first[name] for name in ("response_id", "item_id") if name in rows)
-    words = [str(first["type"]), *(str(one) for one in ids if isinstance(one, str))]
-    return f"session {first['session']}: {' '.join(words)}"
+class _Log:
+    """The columns of the events that say what belongs together, as dense integers; -1: no id."""
+
+    def __init__(self, events: pd.DataFrame) -> None:
+        self._events = events
+        self.session = events["session"].to_numpy(np.int64)
+        self.item, self.response = codes(events["item_id"]), codes(events["response_id"])
+        self.received = (events["direction"] == "in").to_numpy(bool)
+
+    def rows(self, *types: str, direction: str = "in") -> Ints:
+        """The rows of some message types in one direction, in order."""
+        return np.flatnonzero(is_type(self._events, *types, direction=direction))
+
+    def pairs(self, rows: Ints, ids: Ints) -> Ints:
+        """An integer for each (session, id); rows without an id are alike."""
+        return self.session[rows] * (int(ids.max(initial=0)) + 2) + ids[rows]
+
+    def first(self, rows: Ints, ids: Ints) -> Ints:
+        """Those of the rows that are the first of their (session, id), in order."""
+        return rows[~self.again(rows, ids)]
+
+    def again(self, rows: Ints, ids: Ints) -> Flags:
+        """Which rows are not the first of their (session, id)."""
+        found = np.ones(len(rows), bool)
+        found[np.unique(self.pairs(rows, ids), return_index=True)[1]] = False
+        return found
+
+    def last_before(self, rows: Ints, others: Ints) -> Ints:
+        """The row of the last of the others before each, in its session; -1 where there is none."""
+        last = latest(self.session[rows], rows, self.session[others], others)
+        return np.asarray(np.append(others, -1)[last])
+
+    def first_of_sessions(self, rows: Ints) -> Ints:
+        """The first of the rows in each session."""
+        return self.first(rows, np.zeros(len(self.session), np.int64))
+
+
+def _example(row: pd.Series) -> str:
+    """A row in words: its session, type and ids."""
+    ids = (row[name] for name in ("response_id", "item_id"))
+    words = [str(row["type"]), *(str(one) for one in ids if isinstance(one, str))]
+    return f"session {row['session']}: {' '.join(words)}"
 
 
 def _borne(events: pd.DataFrame) -> dict[str, tuple[int, str]]:
@@ -132,101 +168,70 @@ def _borne(events: pd.DataFrame) -> dict[str, tuple[int, str]]:
     return {name: (count, examples.get(name, "")) for name, count in counted.items()}
 
 
-def _late(events: pd.DataFrame, completed: pd.DataFrame, done: pd.DataFrame) -> pd.DataFrame:
+def _late(log: _Log, completed: Ints, done: Ints) -> Ints:
     """Items that were first transcribed after a response that began with them had ended.
 
     `done` are the ends of responses that were completed.
     """
-    key = ["session", "item_id"]
-    commits = of_type(events, _COMMITTED).drop_duplicates(key)
-    first = completed.drop_duplicates(key).dropna(subset="item_id")
-    first = first.merge(commits[[*key, "row"]], on=key, suffixes=("", "_committed"))
-    began = _before(first, of_type(events, "response.created"))
-    ended = _before(first, done)
-    return first[(began > first["row_committed"].to_numpy()) & (ended > began)]
+    commits = log.first(log.rows(_COMMITTED), log.item)
+    first = log.first(completed, log.item)
+    first = first[log.item[first] >= 0]
+    mine, theirs = log.pairs(first, log.item), log.pairs(commits, log.item)
+    order = np.argsort(theirs)
+    place = np.searchsorted(theirs, mine, sorter=order)
+    known = np.append(theirs[order], -1)[place] == mine
+    first, committed = first[known], commits[order[place[known]]]
+    began = log.last_before(first, log.rows("response.created"))
+    ended = log.last_before(first, done)
+    late: Ints = first[(began > committed) & (ended > began)]
+    return late
 
 
-def _before(rows: pd.DataFrame, others: pd.DataFrame) -> Ints:
-    """The row of the last of the others before each, in its session; -1 where there is none."""
-    of_session, of_row = (others[name].to_numpy() for name in ("session", "row"))
-    last = latest(rows["session"].to_numpy(), rows["row"].to_numpy(), of_session, of_row)
-    return np.append(of_row, -1)[last]
-
-
-def _greetings(events: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def _greetings(events: pd.DataFrame, log: _Log) -> dict[str, Ints]:
     """The rows of sessions that began to talk in another way than by session.updated."""
-    opened = of_type(events, "bench.microphone", direction="note").drop_duplicates("session")
-    answer = parsed(opened, "answer")["answer"]
-    never = ~opened["session"].isin(of_type(events, "session.updated")["session"])
-    greeted = of_type(events, "session.created").drop_duplicates("session")
-    asked = of_type(events, "session.update", direction="out").drop_duplicates("session")
-    asked_row = greeted["session"].map(asked.set_index("session")["row"])
-    late = (greeted["row"] > asked_row).fillna(value=False)
+    opened = log.first_of_sessions(log.rows("bench.microphone", direction="note"))
+    answers = np.array([body.get("answer") for body in bodies(events.take(opened))], object)
+    never = ~np.isin(log.session[opened], log.session[log.rows("session.updated")])
+    greeted = log.first_of_sessions(log.rows("session.created"))
+    asked = log.rows("session.update", direction="out")
     return {
-        "no_session_updated": opened[((answer == "nothing") & never).to_numpy(bool)],
-        "updated_as_created": opened[((answer == "session.created") & never).to_numpy(bool)],
-        "late_session_created": greeted[late.to_numpy(bool)],
+        "no_session_updated": opened[never & (answers == "nothing")],
+        "updated_as_created": opened[never & (answers == "session.created")],
+        "late_session_created": greeted[log.last_before(greeted, asked) >= 0],
     }
 
 
-def _uncreated(events: pd.DataFrame, created: pd.DataFrame) -> pd.DataFrame:
+def _uncreated(log: _Log, created: Ints) -> Ints:
     """The first rows of responses that were never said to be created."""
-    responses = _begun(events)
-    known = pd.MultiIndex.from_frame(created[["session", "response_id"]].astype(object))
-    named = pd.MultiIndex.from_frame(responses[["session", "response_id"]].astype(object))
-    return events.loc[responses.loc[~named.isin(known), "row"].to_numpy()]
+    begun = log.first(np.flatnonzero(log.received & (log.response >= 0)), log.response)
+    return begun[~np.isin(log.pairs(begun, log.response), log.pairs(created, log.response))]
 
 
-def _strays(events: pd.DataFrame, done: pd.DataFrame) -> pd.DataFrame:
+def _strays(log: _Log, done: Ints) -> Ints:
     """Starts that nothing followed, though a response was completed after them.
 
     `done` are the ends of responses that were completed: a start that the end of its session cut
     off is no stray.
     """
-    starts = of_type(events, _STARTED)
-    lone = _unended(starts, *(of_type(events, kind) for kind in (_STOPPED, _COMMITTED, _COMPLETED)))
-    last_done = starts["session"].map(done.groupby("session")["row"].max())
-    return starts[lone & (last_done > starts["row"]).fillna(value=False).to_numpy(bool)]
+    starts, ends = log.rows(_STARTED), log.rows(_STOPPED, _COMMITTED, _COMPLETED)
+    lone = (log.item[starts] >= 0) & np.isin(log.session[starts], log.session[ends])
+    lone &= ~np.isin(log.pairs(starts, log.item), log.pairs(ends, log.item))
+    later = latest(log.session[starts], np.full(len(starts), NEVER), log.session[done], done)
+    return starts[lone & (np.append(done, -1)[later] > starts)]
 
 
-def _unknown(events: pd.DataFrame) -> pd.DataFrame:
+def _unknown(events: pd.DataFrame) -> list[str]:
+    """Types that are in no list."""
     kinds = events["type"].cat.categories
-    strange = [k for k in kinds if k not in _KNOWN and not k.startswith(("(", "errorType:"))]
-    return events[_received(events, strange)]
+    return [k for k in kinds if k not in _KNOWN and not k.startswith(("(", "errorType:"))]
 
 
-def _received(events: pd.DataFrame, kinds: list[str]) -> Flags:
-    return is_type(events, *kinds) if kinds else np.zeros(len(events), bool)
-
-
-def _odd_calls(events: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def _odd_calls(events: pd.DataFrame, log: _Log) -> tuple[Ints, Ints]:
     """A row for every call without a name, and for every one without an id."""
-    notes = of_type(events, "bench.odd_calls", direction="note")
-    said = parsed(notes, "nameless", "idless").fillna(0).astype("int64")
-    kinds = ("nameless", "idless")
-    return {kind: notes.loc[notes.index.repeat(said[kind])] for kind in kinds}
-
-
-def _begun(events: pd.DataFrame) -> pd.DataFrame:
-    """One row per response, in the order in which they began; the index is its number.
-
-    `row` and `begin_ns` are of the first message that names it; `response_id` its id.
-    """
-    named = events["response_id"].notna().to_numpy() & (events["direction"] == "in").to_numpy()
-    rows = events.loc[named, ["session", "row", "at_ns", "response_id"]]
-    rows = rows.drop_duplicates(["session", "response_id"]).reset_index(drop=True)
-    return rows.rename(columns={"at_ns": "begin_ns"})
-
-
-def _unended(starts: pd.DataFrame, *ends: pd.DataFrame) -> Flags:
-    """Which starts name an item that is in none of `ends`; none in sessions that have no ends.
-
-    All have `session` and `item_id`.
-    """
-    key = ["session", "item_id"]
-    told = pd.concat([table[key].astype(object) for table in ends])
-    named = (starts["item_id"].notna() & starts["session"].isin(told["session"])).to_numpy(bool)
-    followed = pd.MultiIndex.from_frame(starts[key].astype(object)).isin(
-        pd.MultiIndex.from_frame(told)
+    notes = log.rows("bench.odd_calls", direction="note")
+    said = bodies(events.take(notes))
+    nameless, idless = (
+        np.array([body.get(kind) or 0 for body in said], np.int64)
+        for kind in ("nameless", "idless")
     )
-    return np.asarray(named & ~followed, bool)
+    return notes.repeat(nameless), notes.repeat(idless)

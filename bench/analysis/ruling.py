@@ -15,9 +15,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from bench.analysis.enough import Ran, advice, alone, effective, short, upper, wanted
-from bench.analysis.quantile import CONFIDENCE
 from bench.plan.gates import QUANTILES, Gate
 from bench.plan.metrics import METRICS
+from bench.stats.interval import CONFIDENCE
 
 Row = dict[str, Any]
 Rows = dict[tuple[str, str], Row]

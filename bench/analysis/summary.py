@@ -31,25 +31,19 @@ from bench.analysis.grammar import total, violations
 from bench.analysis.leaks import leaks
 from bench.analysis.measure import PER_SESSION, PER_TURN, about, in_vain_until
 from bench.analysis.messages import message_counts, unseen
-from bench.analysis.quantile import (
-    CONFIDENCE,
-    RESAMPLES,
-    Estimate,
-    Sample,
-    estimates,
-    per_attempt,
-    proportion,
-    woodruff,
-)
 from bench.analysis.quirks import quirks
 from bench.analysis.readiness import connecting, session_sample
 from bench.analysis.sessions import span
 from bench.analysis.settings_mismatch import count_unhonoured, unhonoured
 from bench.analysis.tables import NEVER, Flags, Floats, Ints, integers, is_type
+from bench.analysis.turn_columns import TurnColumns
 from bench.analysis.turns import Told
 from bench.analysis.words import pooled, tally, worst
 from bench.plan.gates import QUANTILES
 from bench.plan.metrics import METRICS, VERSION, Metric
+from bench.stats.interval import CONFIDENCE, Estimate
+from bench.stats.proportion import per_attempt, proportion
+from bench.stats.quantile import RESAMPLES, Sample, estimates, woodruff
 from bench.tracker.outcomes import FAILED, OUTCOMES
 from bench.tracker.utterances import WRITTEN
 
@@ -162,13 +156,14 @@ def _per_turn(
     turns: pd.DataFrame, width: pd.DataFrame, aside: pd.DataFrame, only: str, resamples: int
 ) -> Iterator[dict[str, Any]]:
     """Figures of turns, `only` those of a filter; `width` is of their error bars."""
+    columns = TurnColumns(turns)
     for metric in PER_TURN:
-        found = estimates(turn_sample(metric, turns), QUANTILES, resamples)
+        found = estimates(turn_sample(metric, columns), QUANTILES, resamples)
         bar = width[metric.name].to_numpy() if metric.name in width else None
         yield from _statistics(metric, found, only, bar)
     for metric in METRICS.values():
         if metric.kind == "share":
-            yield figure_row(metric, "share", share(metric.name, turns, aside), only=only)
+            yield figure_row(metric, "share", share(metric.name, columns, aside), only=only)
 
 
 def _filtered(
@@ -223,64 +218,63 @@ def _per_request(samples: dict[str, Sample], width: dict[str, Floats]) -> Iterat
         yield from _statistics(METRICS[name], found, width=width.get(name))
 
 
-def turn_waits(metric: Metric, turns: pd.DataFrame) -> tuple[Floats, Flags]:
+def turn_waits(metric: Metric, turns: TurnColumns) -> tuple[Floats, Flags]:
     """By attempted turn: its sample of a per-turn metric, and whether that is a wait without end.
 
     NaN: the turn has none; infinite: it waits for ever.
     """
-    values = turns[metric.name].to_numpy(np.float64, copy=True)
+    values = turns.figures(metric.name)
     has = ~np.isnan(values)
     never = np.zeros(len(turns), bool)
     if metric.end in WAITED_FOR:
-        begin = integers(turns[f"{metric.start}_ns"], NEVER)
-        until = integers(turns["waited_until_ns"], NEVER)
-        lost = turns["outcome"].isin(FAILED).to_numpy(bool) & about(metric, turns).to_numpy(bool)
+        begin, until = turns.instants(f"{metric.start}_ns"), turns.instants("waited_until_ns")
         if metric.end == "agent_silent":
-            lost = turns["yielded"].notna().to_numpy(bool)
+            lost = turns.has("yielded")
+        else:
+            lost = turns.among("outcome", *FAILED) & about(metric, turns)
         waits = lost & ~has & (begin != NEVER) & (until != NEVER)
         if not metric.needs:  # a caller who was turned away waits for ever (flaw F12)
             never = lost & ~has & (begin == NEVER)
     else:
-        until = integers(in_vain_until(metric, turns), NEVER)
+        until = in_vain_until(metric, turns)
         waits = ~has & (until != NEVER)
     if waits.any():
-        begin = integers(turns[f"{metric.start}_ns"], NEVER)
-        values[waits] = (until[waits] - begin[waits]) / 1e6
-    values[never] = np.inf
-    waits |= never
-    return values, waits
+        begin = turns.instants(f"{metric.start}_ns")
+        values = np.where(waits, (until - begin) / 1e6, values)
+    return np.where(never, np.inf, values), waits | never
 
 
-def turn_sample(metric: Metric, turns: pd.DataFrame) -> Sample:
+def turn_sample(metric: Metric, turns: TurnColumns) -> Sample:
     """The samples of a per-turn metric among attempted turns, failed waits censored."""
     values, waits = turn_waits(metric, turns)
     kept = ~np.isnan(values)
-    _, cluster = np.unique(turns["session"].to_numpy()[kept], return_inverse=True)
-    return Sample(values[kept], waits[kept], cluster)
+    return Sample(values[kept], waits[kept], turns.sessions()[kept])
 
 
-def share(name: str, turns: pd.DataFrame, aside: pd.DataFrame) -> Estimate:
+def share(name: str, turns: TurnColumns, aside: pd.DataFrame) -> Estimate:
     """A share of attempted turns (without those the run cut), in %; `aside` are disturbances."""
     if name == "spurious":
-        return per_attempt(int(turns["spurious"].sum()), len(turns))
+        return per_attempt(int(turns.table["spurious"].sum()), len(turns))
     if name == "word_error_rate":
-        return pooled(turns)
+        return pooled(turns.table)
     if name == "false_barge_in":
         return proportion(aside["silenced"].to_numpy(bool), aside["session"].to_numpy())
-    known = share_flags(name, turns)
-    return proportion(known.to_numpy(bool), turns.loc[known.index, "session"].to_numpy())
+    yes, known = share_flags(name, turns)
+    return proportion(yes[known], turns.sessions()[known])
 
 
-def share_flags(name: str, turns: pd.DataFrame) -> pd.Series:
-    """Yes or no for each of the turns that a share is over.
+def share_flags(name: str, turns: TurnColumns) -> tuple[Flags, Flags]:
+    """By turn: yes or no, and which turns the share is over.
 
     What is written is never talked over; without a VAD nothing is missed or split.
     """
+    column = {"good_turns": "good_turn"}.get(name, name)
+    known = turns.has(column)
     if name in {"missed", "split_turn", "talked_over"}:
-        turns = turns[turns["role"] != WRITTEN]
+        known = known & ~turns.among("role", WRITTEN)
     if name in {"missed", "split_turn"}:
-        turns = turns[~turns["manual"]]
-    return turns[{"good_turns": "good_turn"}.get(name, name)].dropna()
+        known = known & ~turns.flags("manual")
+    return turns.flags(column) & known, known
 
 
 class Series(NamedTuple):

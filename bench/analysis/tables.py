@@ -191,7 +191,8 @@ def nullable(values: Ints, present: NDArray[np.bool_]) -> pd.arrays.IntegerArray
 
 def texts(column: pd.Series) -> pd.Series:
     """A column of text; empty where there is none."""
-    words = np.where(column.isna(), "", column.astype(object))
+    words = np.array(column, dtype=object)
+    words[column.isna().to_numpy(bool)] = ""
     return pd.Series(words, column.index, object)
 
 

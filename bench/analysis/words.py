@@ -28,10 +28,12 @@ import jiwer
 import numpy as np
 import pandas as pd
 
-from bench.analysis.bootstrap import draws_of
-from bench.analysis.quantile import CONFIDENCE, RESAMPLES, Estimate, per_attempt
 from bench.analysis.tables import Flags, nullable, texts
 from bench.corpus.units import Part, by_character, parts, spoken
+from bench.stats.bootstrap import draws_of
+from bench.stats.interval import CONFIDENCE, Estimate
+from bench.stats.proportion import per_attempt
+from bench.stats.quantile import RESAMPLES
 
 COUNTS: Final = ("words", "word_errors", "substitutions", "deletions", "insertions")
 WORST: Final = 10
@@ -139,20 +141,26 @@ def tally(turns: pd.DataFrame) -> dict[str, Any]:
     number that may be among their errors, and the first of them; None: none has.
     """
     known = _known(turns)
-    totals = {name.removeprefix("word_"): int(known[name].sum()) for name in COUNTS}
-    by_unit = {}
-    for unit, mine in known.groupby("unit"):
-        sums = {"words": int(mine["words"].sum()), "errors": int(mine["word_errors"].sum())}
-        by_unit[str(unit)] = {**sums, "turns": len(mine)}
+    counts = {name: known[name].to_numpy(np.int64) for name in COUNTS}
+    totals = {name.removeprefix("word_"): int(column.sum()) for name, column in counts.items()}
+    units, by_unit = known["unit"].to_numpy(object), {}
+    for unit in sorted(set(units.tolist())):
+        mine = units == unit
+        sums = {"words": counts["words"][mine], "errors": counts["word_errors"][mine]}
+        by_unit[str(unit)] = {
+            **{name: int(column.sum()) for name, column in sums.items()},
+            "turns": int(mine.sum()),
+        }
     return {**totals, "turns": len(known), "by_unit": by_unit, "unread": _unread(known)}
 
 
 def _unread(known: pd.DataFrame) -> dict[str, Any] | None:
-    doubtful = known[known["unread"].astype(bool)]
-    if doubtful.empty:
+    doubtful = known["unread"].to_numpy(bool)
+    if not doubtful.any():
         return None
-    said, heard = (str(texts(doubtful[name]).iloc[0]) for name in ("text", "transcript"))
-    return {"turns": len(doubtful), "said": said, "heard": heard}
+    first = known[doubtful].head(1)
+    said, heard = (str(texts(first[name]).iloc[0]) for name in ("text", "transcript"))
+    return {"turns": int(doubtful.sum()), "said": said, "heard": heard}
 
 
 def remarks_on(words: dict[str, Any]) -> Iterator[str]:
@@ -187,8 +195,9 @@ def _quoted(text: str) -> str:
 
 def worst(turns: pd.DataFrame) -> list[dict[str, Any]]:
     """The turns with the most wrong words: {session, turn, said, heard, errors}."""
-    wrong = _known(turns)
-    wrong = wrong[wrong["word_errors"] > 0]
+    wrong = turns[(turns["word_errors"] > 0).to_numpy(bool, na_value=False)]
+    if wrong.empty:
+        return []
     order = ["word_errors", "words"]  # as many errors weigh more in fewer words
     shown = wrong.sort_values(order, ascending=[False, True], kind="stable").head(WORST)
     return [

@@ -22,7 +22,6 @@ import pandas as pd
 
 from bench.analysis.judge import by_statistic, weigh_run
 from bench.analysis.measure import attempts, good_turns
-from bench.analysis.quantile import Estimate, estimates, proportion
 from bench.analysis.sessions import ALLOWANCE_NS, span
 from bench.analysis.summary import figure_row, share_flags, turn_sample, turn_waits
 from bench.analysis.tables import (
@@ -37,6 +36,7 @@ from bench.analysis.tables import (
     read_table,
 )
 from bench.analysis.trouble import lives
+from bench.analysis.turn_columns import TurnColumns
 from bench.analysis.validity import BY_TARGET
 from bench.capacity.document import (
     BoundedFigure,
@@ -51,7 +51,9 @@ from bench.plan.scenario import Step
 from bench.plan.tiers import Tier
 from bench.runs.folder import RunFolder
 from bench.stats.crossing import Level, Share
-from bench.stats.interval import Z
+from bench.stats.interval import Estimate, Z
+from bench.stats.proportion import proportion
+from bench.stats.quantile import estimates
 
 HELD: Final = "sessions held >= 99 %"
 """The gate that is part of every tier of a closed load."""
@@ -205,7 +207,7 @@ def _narrowed(turns: pd.DataFrame) -> dict[tuple[str, str], dict[str, Any]]:
     found = {}
     for name in ("first_audio_latency", *STAGES):
         metric = METRICS[name]
-        p95 = estimates(turn_sample(metric, turns), {"p95": QUANTILES["p95"]})["p95"]
+        p95 = estimates(turn_sample(metric, TurnColumns(turns)), {"p95": QUANTILES["p95"]})["p95"]
         found[name, "p95"] = figure_row(metric, "p95", p95)
     return found
 
@@ -255,7 +257,7 @@ def _met(gate: Gate, turns: pd.DataFrame, gates: Sequence[Gate]) -> tuple[Floats
     if gate.where or gate.limit is None or metric.of != "turn":
         return None
     if gate.statistic in QUANTILES:
-        values, waits = turn_waits(metric, turns)
+        values, waits = turn_waits(metric, TurnColumns(turns))
         upper = gate.operator in {"<", "<="}
         below = _below(values, waits, gate.limit, strict=gate.operator in {"<", ">="})
         return (below if upper else 1 - below), ~np.isnan(values)
@@ -263,11 +265,9 @@ def _met(gate: Gate, turns: pd.DataFrame, gates: Sequence[Gate]) -> tuple[Floats
         return None
     wanted = gate.operator in {">", ">="}
     if gate.metric == "good_turns":
-        flags = good_turns(turns, gates)
+        yes, known = good_turns(turns, gates).to_numpy(bool), np.ones(len(turns), bool)
     else:
-        flags = share_flags(gate.metric, turns).reindex(turns.index)
-    known = flags.notna().to_numpy(bool)
-    yes = flags.fillna(value=False).to_numpy(bool)
+        yes, known = share_flags(gate.metric, TurnColumns(turns))
     return (yes if wanted else ~yes).astype(np.float64), known
 
 

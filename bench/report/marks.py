@@ -18,12 +18,14 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from bench.analysis.summary import turn_sample
+from bench.analysis.turn_columns import TurnColumns
 from bench.errors import GateError
 from bench.plan.gates import QUANTILES, Gate, parse_gate
 from bench.plan.metrics import METRICS
 from bench.report.run import Run, Statistic, numbers, texts
 from bench.report.theme import colour, metric_colour
 from bench.report.words import clip, count, plain, quantity, sample_size, with_interval
+from bench.stats.survival import in_order, survival
 
 METRIC_WORDS: Final = {
     "voice_to_voice_latency": "voice to voice",
@@ -106,12 +108,10 @@ def _below(turns: pd.DataFrame, metric: str) -> pd.DataFrame:
     table = sampled(turns, metric)
     if table.empty:
         return table.assign(below=[])
-    waits, censored, _ = turn_sample(METRICS[metric], _whole(turns))
-    order = np.lexsort((censored, waits))
-    ended = ~censored[order]
-    at_risk = len(order) - np.arange(len(order))
-    below = 100.0 * (1.0 - np.cumprod(1.0 - ended / at_risk))
-    return table.assign(below=below[ended])
+    waits, censored, _ = turn_sample(METRICS[metric], TurnColumns(_whole(turns)))
+    censored = censored[in_order(waits, censored)]
+    left = survival(np.ones((len(censored), 1), np.int32), censored)[:, 0]
+    return table.assign(below=100.0 * (1.0 - left[~censored]))
 
 
 def _whole(turns: pd.DataFrame) -> pd.DataFrame:

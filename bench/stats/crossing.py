@@ -25,7 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
-from bench.plan.gates import CONFIDENCE
+from bench.stats.arrays import Floats
+from bench.stats.interval import CONFIDENCE
 
 RESAMPLES: Final = 400
 _SEED: Final = 20_261_128
@@ -35,8 +36,6 @@ _HALF: Final = 0.5
 """Of a turn, on either side: where none failed, some might have (Jeffreys' prior)."""
 _CLEAR: Final = 0.2
 """Where fewer turns meet the objective nothing is learnt about the spread at its crossing."""
-
-Floats = NDArray[np.float64]
 
 
 class Share(NamedTuple):

@@ -27,18 +27,16 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.optimize import nnls
-from scipy.stats import t as student
 
-from bench.plan.gates import CONFIDENCE
-from bench.stats.interval import Interval
+from bench.stats.arrays import Floats
+from bench.stats.distribution import student_quantile
+from bench.stats.interval import CONFIDENCE, Interval
 
 FEWEST_LOADS: Final = 4
 _ROUNDS: Final = 20
 _SETTLED: Final = 1e-9
-
-_Floats = NDArray[np.float64]
 
 
 class Scalability(NamedTuple):
@@ -55,11 +53,11 @@ class Scalability(NamedTuple):
     peak: Interval | None
     refusal: str
     loads: int
-    coefficients: _Floats
-    covariance: _Floats
+    coefficients: Floats
+    covariance: Floats
     quantile: float
 
-    def throughput(self, loads: ArrayLike) -> tuple[_Floats, _Floats, _Floats]:
+    def throughput(self, loads: ArrayLike) -> tuple[Floats, Floats, Floats]:
         """The curve at some loads and the ends of its 95 % interval, pointwise.
 
         The upper end is infinite where the points leave it open.
@@ -96,7 +94,7 @@ def fit_scalability(loads: Sequence[float], rates: Sequence[float]) -> Scalabili
         raise ValueError(
             "throughput falls too steeply to tell that of one session alone; add lower loads"
         )
-    quantile = float(student.ppf((1 + CONFIDENCE) / 2, at.size - 3))
+    quantile = float(student_quantile((1 + CONFIDENCE) / 2, at.size - 3))
     one, serial, mutual = np.eye(3)
     ratio = _Ratios(fitted, free, covariance, quantile)
     inverse = ratio.of(one, np.zeros(3))
@@ -116,12 +114,12 @@ def law(load: float, rate: float, contention: float, coherency: float) -> float:
     return rate * load / (1 + contention * (load - 1) + coherency * load * (load - 1))
 
 
-def _design(at: _Floats) -> _Floats:
+def _design(at: Floats) -> Floats:
     """What a, b and c are multiplied by: a row a load."""
     return np.column_stack([np.ones_like(at), at - 1, at * (at - 1)])
 
 
-def _fit(design: _Floats, each: _Floats) -> tuple[_Floats, _Floats, _Floats]:
+def _fit(design: Floats, each: Floats) -> tuple[Floats, Floats, Floats]:
     """(a, b, c at least zero; a, b, c free of that; covariance of the free) of `each` = N/X."""
     scale = each
     for _ in range(_ROUNDS):
@@ -142,12 +140,12 @@ def _fit(design: _Floats, each: _Floats) -> tuple[_Floats, _Floats, _Floats]:
 class _Ratios(NamedTuple):
     """Ratios of linear combinations of the coefficients, with Fieller's intervals."""
 
-    fitted: _Floats
-    free: _Floats
-    covariance: _Floats
+    fitted: Floats
+    free: Floats
+    covariance: Floats
     quantile: float
 
-    def of(self, above: _Floats, below: _Floats) -> Interval:
+    def of(self, above: Floats, below: Floats) -> Interval:
         """The ratio of two combinations (`below` all zero: of the first to 1), at least zero.
 
         A bound is infinite where the one below may be zero.

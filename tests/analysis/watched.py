@@ -3,11 +3,11 @@
 import numpy as np
 
 from bench.analysis.interim import Look, Looks
-from bench.analysis.quantile import Sample, estimates
 from bench.analysis.ruling import rule_gate
 from bench.analysis.summary import figure_row
 from bench.plan.gates import QUANTILES, parse_gate
 from bench.plan.metrics import METRICS
+from bench.stats.quantile import Sample, estimates
 
 S = 1_000_000_000
 CALLERS, TURNS, SECONDS, WINDOW = 20, 100, 600, 30

@@ -17,17 +17,18 @@ import time
 import numpy as np
 
 from bench.analysis.comparing import Side, compare
-from bench.analysis.comparing.contrast import chance, contrast, holm, interval
-from bench.analysis.comparing.levels import RESAMPLES, Ratios, Sampled, levels, ratio_levels
 from bench.analysis.comparing.rows import STATISTICS
 from bench.analysis.comparing.side import Waits
 from bench.analysis.history.changes import find_in_all
 from bench.analysis.measure import PER_TURN
-from bench.analysis.quantile import Sample, estimates, proportion
 from bench.analysis.ruling import rule_gate
 from bench.analysis.summary import figure_row
 from bench.plan.gates import QUANTILES, parse_gate
 from bench.plan.metrics import METRICS
+from bench.stats.effect import contrast, holm, interval, p_value
+from bench.stats.proportion import proportion
+from bench.stats.quantile import Sample, estimates
+from bench.stats.run_statistics import RESAMPLES, Ratios, Sampled, quantiles_of_runs, ratios_of_runs
 from tests.analysis.comparing.chance import (
     STAGES,
     World,
@@ -69,7 +70,7 @@ def covers(found, change):
 
 def alarms(rng, trials, world, change=0.0):
     """(in %: a single row called, by figure; p50 or p95 called by Holm over both)."""
-    p = np.concatenate([chance(one) for one in contrasts(rng, trials, world, change)])
+    p = np.concatenate([p_value(one) for one in contrasts(rng, trials, world, change)])
     pair = p[:, [NAMES.index("p50"), NAMES.index("p95")]]
     both = np.array([holm(two, np.ones(2)).min() for two in pair])
     return 100 * (p < 0.05).mean(axis=0), 100 * (both < 0.05).mean()
@@ -95,7 +96,7 @@ def single_runs(rng, trials, world):
     never, inside = np.zeros(len(seat), bool), np.zeros(len(NAMES))
     for _ in range(trials):
         a, b = (Sampled(np.exp(logs(rng, 1, world).ravel()), never, seat) for _ in "ab")
-        found = levels([a], [b], np.array(ASKED), together=False)
+        found = quantiles_of_runs([a], [b], np.array(ASKED), together=False)
         low, high = interval(contrast(np.log(found.a), np.log(found.b), found.within_logs), 0.95)
         inside += (low <= 0) & (high >= 0)
     return 100 * inside / trials
@@ -109,7 +110,7 @@ def shares(rng, trials, world, share, broken):
         for _ in "ab":
             yes = flags(rng, 1, world, share, broken)[0].reshape(world.runs, -1)
             sides.append([Ratios(one.astype(float), np.ones(len(seat)), seat) for one in yes])
-        found = ratio_levels(*sides, together=False, share=True)
+        found = ratios_of_runs(*sides, together=False, share=True)
         low, high = interval(contrast(found.a, found.b, found.within, least=0.25), 0.95)
         inside += bool(low[0] <= 0 <= high[0])
     return 100 * inside / trials

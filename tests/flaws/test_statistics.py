@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from bench.analysis import quantile, summary
+from bench.analysis import summary
+from bench.stats import quantile
 from tests.analysis.story import Answer, analysed, conversation
 from tests.flaws.injection import all_of, caught, put_in
 from tests.flaws.stage import judged
@@ -53,7 +54,7 @@ def test_a_tail_that_twenty_turns_cannot_show_is_not_judged(fresh):
 
     flaw = all_of(
         put_in("bench.analysis.enough.needed", lambda _: 0),
-        put_in("bench.analysis.quantile._widened", lambda interval, *_: interval),
+        put_in("bench.stats.quantile._widened", lambda interval, *_: interval),
     )
     caught(check, flaw, "20 turns make a p95 that will pass")
 

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.analysis.quantile import estimates, proportion
 from bench.analysis.summary import turn_sample
+from bench.analysis.turn_columns import TurnColumns
 from bench.plan.gates import QUANTILES
 from bench.plan.metrics import METRICS
 from bench.protocol.codec import message_table
 from bench.runs.gauges import Gauges, Readings, Series
+from bench.stats.proportion import proportion
+from bench.stats.quantile import estimates
 from bench.tracker.utterances import WRITTEN
 
 MS = 1_000_000
@@ -127,7 +129,9 @@ def filtered(turns: pd.DataFrame, rows: Any) -> list[dict[str, Any]]:
             part = turns[turns[column] == label]
             made: list[dict[str, Any]] = []
             for name in FILTERED:
-                made += rows(name, estimates(turn_sample(METRICS[name], part), QUANTILES), "ms")
+                made += rows(
+                    name, estimates(turn_sample(METRICS[name], TurnColumns(part)), QUANTILES), "ms"
+                )
             for name in SHARES:
                 share = proportion(part[name].to_numpy(bool), part["session"].to_numpy())
                 made += rows(name, {"share": share}, "%")

@@ -16,13 +16,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bench.analysis.quantile import Estimate, Sample, estimates
 from bench.analysis.summary import turn_sample
+from bench.analysis.turn_columns import TurnColumns
 from bench.plan.gates import QUANTILES
 from bench.plan.metrics import INSTANTS, METRICS
 from bench.runs.folder import RunFolder
 from bench.runs.gauges import gauge_figures, write_gauges
 from bench.runs.rows import Row
+from bench.stats.interval import Estimate
+from bench.stats.quantile import Sample, estimates
 from tests.report import riches
 
 MS = 1_000_000
@@ -354,7 +356,7 @@ def summary_document(turns: pd.DataFrame, sessions: pd.DataFrame, events: pd.Dat
     samples = {"send_lateness": plain_sample(late), "client_lag": plain_sample(lag)}
     for metric in METRICS.values():
         if metric.of == "turn" and metric.name in measured and metric.kind in {"interval", "value"}:
-            samples[metric.name] = turn_sample(metric, measured)
+            samples[metric.name] = turn_sample(metric, TurnColumns(measured))
         elif metric.of == "session" and metric.name in sessions:
             samples[metric.name] = plain_sample(sessions[metric.name].to_numpy(dtype=float))
     for name, sample in samples.items():

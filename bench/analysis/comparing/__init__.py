@@ -4,8 +4,6 @@
 
     side        a run's samples by turn and session
     fitting     whether runs may be compared at all
-    levels      the figure of each run, and what its sessions add to its error
-    contrast    how far sides are apart: Student's t over runs, Holm, the smallest detectable change
     rows        a row for every figure
     verdicts    improved, unchanged, regressed, inconclusive
     parts       the stage that carries a change, and the waits at which it shows

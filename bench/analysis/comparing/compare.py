@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from bench.analysis.comparing.fitting import lengths, unfit
-from bench.analysis.comparing.levels import RESAMPLES
 from bench.analysis.comparing.parts import attribution, shift
 from bench.analysis.comparing.rows import HEADLINE, Plan, Sides, rows_of
 from bench.analysis.comparing.side import RunSample, all_replayed, in_common
@@ -32,8 +31,9 @@ from bench.analysis.comparing.verdicts import (
     wait_of,
 )
 from bench.analysis.pipeline import write_json
-from bench.analysis.quantile import CONFIDENCE
 from bench.errors import UsageError
+from bench.stats.interval import CONFIDENCE
+from bench.stats.run_statistics import RESAMPLES
 
 FORMAT: Final = 1
 

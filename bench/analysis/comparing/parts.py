@@ -14,13 +14,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from bench.analysis.comparing.contrast import chance, contrast, interval
-from bench.analysis.comparing.levels import Ratios, ratio_levels
 from bench.analysis.comparing.rows import Plan, Sides, at_place, deciles, seats_of
 from bench.analysis.comparing.side import RunSample
-from bench.analysis.quantile import CONFIDENCE
 from bench.analysis.stages import STAGES
 from bench.analysis.tables import Flags
+from bench.stats.effect import contrast, interval, p_value
+from bench.stats.interval import CONFIDENCE
+from bench.stats.run_statistics import Ratios, ratios_of_runs
 
 DECILES: Final = tuple(round(0.1 * place, 1) for place in range(1, 10))
 _POINTS: Final = 200
@@ -59,7 +59,7 @@ def _heard(run: RunSample) -> Flags:
 
 def _mean(name: str, sides: Sides, plan: Plan) -> dict[str, Any]:
     samples = [[_summed(name, run) for run in side] for side in sides]
-    levels = ratio_levels(samples[0], samples[1], together=plan.together, share=False)
+    levels = ratios_of_runs(samples[0], samples[1], together=plan.together, share=False)
     told = contrast(
         levels.a[0],
         levels.b[0],
@@ -75,7 +75,7 @@ def _mean(name: str, sides: Sides, plan: Plan) -> dict[str, Any]:
         "difference": float(told.change),
         "low": _finite(float(low)),
         "high": _finite(float(high)),
-        "p": _finite(float(chance(told))),
+        "p": _finite(float(p_value(told))),
     }
 
 

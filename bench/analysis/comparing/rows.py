@@ -28,23 +28,23 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.analysis.comparing.contrast import Contrast, Scatter, chance, contrast, interval
 from bench.analysis.comparing.fitting import measured_alike
-from bench.analysis.comparing.levels import (
-    Levels,
-    Ratios,
-    Sampled,
-    levels,
-    ratio_levels,
-    told_levels,
-)
 from bench.analysis.comparing.side import SHARES, TOLD, RunSample
 from bench.analysis.measure import PER_SESSION, PER_TURN
-from bench.analysis.quantile import CONFIDENCE
 from bench.analysis.stages import WAITS
 from bench.analysis.tables import Floats
 from bench.plan.gates import QUANTILES, needed
 from bench.plan.metrics import METRICS, Metric
+from bench.stats.effect import Contrast, Scatter, contrast, interval, p_value
+from bench.stats.interval import CONFIDENCE
+from bench.stats.run_statistics import (
+    Ratios,
+    RunStatistics,
+    Sampled,
+    quantiles_of_runs,
+    ratios_of_runs,
+    told_figures,
+)
 
 STATISTICS: Final = ("p50", "p90", "p95", "p99")
 HEADLINE: Final = (
@@ -101,7 +101,7 @@ class Row(NamedTuple):
     @property
     def p(self) -> float | None:
         """The chance of such a change, uncorrected."""
-        return self.outright if self.found is None else float(chance(self.found))
+        return self.outright if self.found is None else float(p_value(self.found))
 
     def ends(self, confidence: float = CONFIDENCE) -> tuple[float, float]:
         """The interval of the change: of the ratio less 1, or of the difference."""
@@ -177,7 +177,9 @@ def _quantile_rows(
         return
     asking = np.array(list(asked.values()))
     resamples = _resamples(metric, asked, plan, single=max(map(len, sides)) == 1)
-    found = levels(sides[0], sides[1], asking, together=plan.together, resamples=resamples)
+    found = quantiles_of_runs(
+        sides[0], sides[1], asking, together=plan.together, resamples=resamples
+    )
     for place, name in enumerate((*asked, "mean")):
         few = _too_few(counts, asked.get(name))
         row = _row(Row(metric, name, counts), found, place, plan)
@@ -205,7 +207,7 @@ def _too_few(counts: dict[str, int], q: float | None) -> str:
     return ""
 
 
-def _row(bare: Row, found: Levels, place: int, plan: Plan, *, least: float = 0.0) -> Row:
+def _row(bare: Row, found: RunStatistics, place: int, plan: Plan, *, least: float = 0.0) -> Row:
     """The row with the figure at `place`."""
     a, b = found.a[place], found.b[place]
     ratio = bare.metric.name in _RATIOS and bool((a > 0).all() and (b > 0).all())
@@ -254,7 +256,7 @@ def _share_rows(metric: Metric, sides: Sides, plan: Plan) -> Iterator[Row]:
     if metric.name == "good_turns" and not _same_objectives(sides):
         yield bare._replace(lacking=_OTHER_GATES)
         return
-    found = ratio_levels(known[0], known[1], together=plan.together, share=True)
+    found = ratios_of_runs(known[0], known[1], together=plan.together, share=True)
     yield _row(bare, found, 0, plan, least=_BELIEVED)
 
 
@@ -300,7 +302,8 @@ def _told_rows(metric: Metric, sides: Sides, plan: Plan) -> Iterator[Row]:
             yield bare._replace(lacking=_ONE_COUNT, a=values[0], b=values[1])
             continue
         least = _BELIEVED if metric.kind == "share" else 0.0
-        found = told_levels(figures[0], figures[1], sum(len(run.seats) for run in chain(*known)))
+        ends = [np.array([(one.value, one.low, one.high) for one in told]) for told in figures]
+        found = told_figures(ends[0], ends[1], sum(len(run.seats) for run in chain(*known)))
         row = _row(bare, found, 0, apart, least=least)
         few = _too_few(counts, QUANTILES.get(statistic))
         yield row._replace(lacking=few) if few else row

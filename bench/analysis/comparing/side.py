@@ -25,6 +25,7 @@ from bench.analysis.measure import PER_SESSION, PER_TURN, attempts
 from bench.analysis.stages import STAGES, spent
 from bench.analysis.summary import share_flags, turn_waits
 from bench.analysis.tables import Flags, Floats, read_table
+from bench.analysis.turn_columns import TurnColumns
 from bench.errors import RunFolderError
 from bench.plan.metrics import METRICS
 from bench.runs.folder import RunFolder
@@ -123,7 +124,8 @@ def _sample(
     index = pd.Series(range(len(sessions)), sessions["session"].to_numpy())
     measured = sessions["measured"].to_numpy(bool)
     heard = turns["voice_to_voice_latency"].notna().to_numpy(bool)
-    waits = {metric.name: Waits(*turn_waits(metric, turns)) for metric in PER_TURN}
+    columns = TurnColumns(turns)
+    waits = {metric.name: Waits(*turn_waits(metric, columns)) for metric in PER_TURN}
     once = {
         metric.name: np.where(measured, _floats(sessions[metric.name]), np.nan)
         for metric in PER_SESSION
@@ -166,8 +168,8 @@ def _part(name: str, turns: pd.DataFrame) -> Part:
         return Part(wrong, words)
     if name == "spurious":
         return Part(_floats(turns["spurious"]), np.ones(len(turns)))
-    flags = _floats(share_flags(name, turns).reindex(turns.index))
-    return Part(np.nan_to_num(flags), (~np.isnan(flags)).astype(np.float64))
+    yes, known = share_flags(name, TurnColumns(turns))
+    return Part(yes.astype(np.float64), known.astype(np.float64))
 
 
 def _floats(column: pd.Series) -> Floats:

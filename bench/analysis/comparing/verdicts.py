@@ -28,11 +28,11 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from bench.analysis.comparing.contrast import detectable, holm
 from bench.analysis.comparing.rows import EQUIVALENCE, HEADLINE, Row
-from bench.analysis.quantile import CONFIDENCE
 from bench.analysis.ruling import number
 from bench.analysis.stages import WAITS
+from bench.stats.effect import detectable, holm
+from bench.stats.interval import CONFIDENCE
 
 DECIDING_SHARES: Final = (
     "answered", "missed", "talked_over", "split_turn", "yielded", "word_error_rate",

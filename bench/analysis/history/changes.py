@@ -35,11 +35,11 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
-from scipy.ndimage import median_filter
-from scipy.stats import t as student
+from numpy.lib.stride_tricks import sliding_window_view
 
 from bench.analysis.tables import Floats
 from bench.errors import UsageError
+from bench.stats.distribution import student_beyond
 
 LEAST: Final = 3
 """Runs of one level: two may be one bad hour."""
@@ -149,7 +149,8 @@ def _noise(variance: float, freedom: int, within: float) -> float:
 
 def _without_outliers(line: Floats, noise: float) -> Floats:
     """The line with no run farther from its neighbours' median than noise explains."""
-    middle = median_filter(line, size=_AROUND, mode="mirror")
+    mirrored = np.pad(line, _AROUND // 2, mode="reflect")
+    middle = np.median(sliding_window_view(mirrored, _AROUND), axis=-1)
     return np.clip(line, middle - _OUTLYING * noise, middle + _OUTLYING * noise)
 
 
@@ -193,7 +194,7 @@ def _p(line: Floats, bounds: Sequence[int], place: int, within: float) -> float:
     chosen = float(len(line) - FEWEST + 1)
     if len(levels) > 2:
         chosen *= max(1.0, chosen / 2)
-    return min(1.0, chosen * float(2 * student.sf(step / error, freedom)))
+    return min(1.0, chosen * 2 * float(student_beyond(step / error, freedom)))
 
 
 def standard_errors(low: Floats, value: Floats, high: Floats) -> Floats:

@@ -10,9 +10,9 @@ import numpy as np
 from scipy import stats
 
 from bench.analysis.comparing import RunSample, Side
-from bench.analysis.comparing.contrast import Scatter
 from bench.analysis.comparing.side import Part, Waits
 from bench.plan.metrics import VERSION
+from bench.stats.effect import Scatter
 
 SPREAD = 0.25
 

@@ -15,23 +15,21 @@ residuals of sessions.
 """
 
 from collections.abc import Sequence
-from functools import cache
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import stats
 
-from bench.analysis.bootstrap import quantiles_of, redrawn
-from bench.analysis.comparing.contrast import Scatter
-from bench.analysis.comparing.side import Figure
-from bench.analysis.quantile import CONFIDENCE
-from bench.analysis.tables import Flags, Floats
+from bench.stats.arrays import Flags, Floats, Places
+from bench.stats.bootstrap import draws_of, redrawn
+from bench.stats.distribution import normal_quantile
+from bench.stats.effect import Scatter
+from bench.stats.interval import CONFIDENCE, variance_of_sum
+from bench.stats.survival import in_order, quantiles_of
 
 RESAMPLES: Final = 2000
 _SEEDS: Final = (7, 11)
 """One a side: sides that share nothing are drawn apart."""
-_Z: Final = float(stats.norm.ppf(0.5 + CONFIDENCE / 2))
+_Z: Final = normal_quantile(0.5 + CONFIDENCE / 2)
 
 
 class Sampled(NamedTuple):
@@ -39,10 +37,10 @@ class Sampled(NamedTuple):
 
     values: Floats
     censored: Flags
-    seat: NDArray[np.intp]
+    seat: Places
 
 
-class Levels(NamedTuple):
+class RunStatistics(NamedTuple):
     """Figures by (figure, run) of both sides, and what sessions add on a scale of values."""
 
     a: Floats
@@ -51,22 +49,14 @@ class Levels(NamedTuple):
     within_logs: Scatter
 
 
-@cache
-def draws_of(sessions: int, resamples: int, seed: int) -> NDArray[np.int32]:
-    """How often each session is drawn: a row per resample."""
-    rng = np.random.default_rng(seed)
-    drawn = rng.multinomial(sessions, np.full(sessions, 1 / sessions), resamples)
-    return drawn.astype(np.int32)
-
-
-def levels(
+def quantiles_of_runs(
     a: Sequence[Sampled],
     b: Sequence[Sampled],
     quantiles: Floats,
     *,
     together: bool,
     resamples: int = RESAMPLES,
-) -> Levels:
+) -> RunStatistics:
     """The quantiles of every run, the mean behind them.
 
     `together`: sessions with the same seat say the same, in all runs, and are drawn together.
@@ -77,7 +67,7 @@ def levels(
     if not resamples:
         unknown = np.full(len(quantiles) + 1, np.nan)
         none = Scatter(unknown, unknown, unknown, unknown, count)
-        return Levels(points[0], points[1], none, none)
+        return RunStatistics(points[0], points[1], none, none)
     seats = np.unique(np.concatenate([run.seat for run in (*a, *b)])) if together else None
     seeds = (_SEEDS[0], _SEEDS[0]) if together else _SEEDS
     drawn = [
@@ -85,12 +75,12 @@ def levels(
         for side, seed in zip((a, b), seeds, strict=True)
     ]
     logs = [[_logs(one) for one in side] for side in drawn]
-    return Levels(points[0], points[1], _scatter(drawn, count), _scatter(logs, count))
+    return RunStatistics(points[0], points[1], _scatter(drawn, count), _scatter(logs, count))
 
 
 def _point(run: Sampled, quantiles: Floats) -> Floats:
     """Quantiles and mean; with a wait that had no end the mean is infinite."""
-    order = np.lexsort((run.censored, run.values))
+    order = in_order(run.values, run.censored)
     values, censored = run.values[order], run.censored[order]
     once = np.ones((len(values), 1), np.int32)
     mean = np.inf if censored.any() else float(values.mean())
@@ -98,10 +88,10 @@ def _point(run: Sampled, quantiles: Floats) -> Floats:
 
 
 def _drawn(
-    run: Sampled, quantiles: Floats, seats: NDArray[np.intp] | None, seed: int, resamples: int
+    run: Sampled, quantiles: Floats, seats: Places | None, seed: int, resamples: int
 ) -> Floats:
     """Quantiles and mean of every resample: a row each."""
-    order = np.lexsort((run.censored, run.values))
+    order = in_order(run.values, run.censored)
     values, censored = run.values[order], run.censored[order]
     known = np.unique(run.seat) if seats is None else seats
     cluster = np.searchsorted(known, run.seat[order])
@@ -143,12 +133,12 @@ class Ratios(NamedTuple):
 
     hits: Floats
     of: Floats
-    seat: NDArray[np.intp]
+    seat: Places
 
 
-def ratio_levels(
+def ratios_of_runs(
     a: Sequence[Ratios], b: Sequence[Ratios], *, together: bool, share: bool
-) -> Levels:
+) -> RunStatistics:
     """The ratio of every run: one figure. Its logarithms are not asked for.
 
     A share that nobody missed in twenty turns is not known to be 100 %: its variance is at least
@@ -166,41 +156,37 @@ def ratio_levels(
         points.append(np.array([ratios]))
         spread = [_residuals(run, ratio, seats) for run, ratio in zip(side, ratios, strict=True)]
         least = [binomial / (run.of.sum() + 2) * share for run in side]
-        found = [max(_variance(part), floor) for part, floor in zip(spread, least, strict=True)]
+        found = np.maximum([variance_of_sum(part) for part in spread], least)
         own.append(float(np.mean(found)))
         apart.append(np.stack(spread))
     both, again = own[0] / len(a) + own[1] / len(b), 0.0
     if together and not (share and len(a) == len(b) == 1):
-        both = _variance(apart[0].mean(axis=0) - apart[1].mean(axis=0))
+        both = variance_of_sum(apart[0].mean(axis=0) - apart[1].mean(axis=0))
         again = sum(
-            float(_again([_variance(row) for row in side - side.mean(axis=0)], len(side)))
+            float(_again([variance_of_sum(row) for row in side - side.mean(axis=0)], len(side)))
             for side in apart
         )
     count = sum(len(np.unique(run.seat)) for run in runs)
     unit = 100.0 if share else 1.0  # shares are told in %
     parts = [np.array([unit**2 * value]) for value in (*own, both, again)]
     within = Scatter(parts[0], parts[1], parts[2], parts[3], count)
-    return Levels(unit * points[0], unit * points[1], within, within)
+    return RunStatistics(unit * points[0], unit * points[1], within, within)
 
 
-def told_levels(a: Sequence[Figure], b: Sequence[Figure], sessions: int) -> Levels:
-    """The figure of every run as its summary has it: one figure. Logarithms are not asked for."""
-    own = [np.mean([((one.high - one.low) / (2 * _Z)) ** 2 for one in side]) for side in (a, b)]
+def told_figures(a: Floats, b: Floats, sessions: int) -> RunStatistics:
+    """One figure of every run as its summary has it. Its logarithms are not asked for.
+
+    `a` and `b` have a row per run: value, low end, high end. `sessions`: of both sides together.
+    """
+    own = [np.mean(((side[:, 2] - side[:, 1]) / (2 * _Z)) ** 2) for side in (a, b)]
     both = own[0] / len(a) + own[1] / len(b)
     parts = [np.array([value]) for value in (*own, both, 0.0)]
     within = Scatter(parts[0], parts[1], parts[2], parts[3], sessions)
-    points = [np.array([[one.value for one in side]]) for side in (a, b)]
-    return Levels(points[0], points[1], within, within)
+    return RunStatistics(a[:, 0][None], b[:, 0][None], within, within)
 
 
-def _residuals(run: Ratios, ratio: float, seats: NDArray[np.intp]) -> Floats:
+def _residuals(run: Ratios, ratio: float, seats: Places) -> Floats:
     """By session: what it adds to the error of the ratio; 0 for a seat that the run has not."""
     cluster = np.searchsorted(seats, run.seat)
     sums = np.bincount(cluster, run.hits - ratio * run.of, len(seats))
     return np.asarray(sums / run.of.sum(), np.float64)
-
-
-def _variance(residuals: Floats) -> float:
-    """Of the sum of those that are not 0; of a single session it is unknown, which is NaN."""
-    count = len(residuals)
-    return float(count / (count - 1) * np.square(residuals).sum()) if count > 1 else np.nan

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench.analysis.comparing.contrast import (
+from bench.stats.effect import (
     Scatter,
-    chance,
     contrast,
     detectable,
     holm,
     interval,
+    p_value,
 )
 from tests.analysis.comparing.chance import World, figures, logs, unsampled
 
@@ -33,7 +33,7 @@ def test_as_many_runs_a_side_are_students_test():
     rng = np.random.default_rng(1)
     a, b = rng.normal(1, 1, 5), rng.normal(0, 1, 5)
     found, known = contrast(a, b, NONE), stats.ttest_ind(a, b)
-    assert chance(found) == pytest.approx(known.pvalue)
+    assert p_value(found) == pytest.approx(known.pvalue)
     assert interval(found, 0.95) == pytest.approx(known.confidence_interval(0.95))
 
 
@@ -41,7 +41,7 @@ def test_unequal_numbers_of_runs_are_welchs_test():
     rng = np.random.default_rng(2)
     a, b = rng.normal(0, 3, 3), rng.normal(0, 1, 8)
     known = stats.ttest_ind(a, b, equal_var=False)
-    assert chance(contrast(a, b, NONE)) == pytest.approx(known.pvalue)
+    assert p_value(contrast(a, b, NONE)) == pytest.approx(known.pvalue)
 
 
 def test_one_run_against_several_borrows_their_scatter():
@@ -89,8 +89,8 @@ def test_shares_that_agree_by_being_rare_are_not_thought_to_be_exact():
 
 def test_nothing_that_varies_and_nothing_that_changed_is_no_evidence():
     same = np.ones(3)
-    assert chance(contrast(same, same, NONE)) == 1
-    assert chance(contrast(same, 2 * same, NONE)) == 0
+    assert p_value(contrast(same, same, NONE)) == 1
+    assert p_value(contrast(same, 2 * same, NONE)) == 0
 
 
 def test_holm_is_the_textbooks():
@@ -109,14 +109,14 @@ def test_holm_with_weights_spares_what_weighs_most():
 @pytest.mark.parametrize("shift", [0.0, 0.03, 0.1])
 def test_an_a_a_comparison_calls_five_in_a_hundred_whatever_runs_differ_by(shift):
     found = many(np.random.default_rng(3), World(shift=shift), trials=2000)
-    called = 100 * (chance(found) < 0.05).mean(axis=0)
+    called = 100 * (p_value(found) < 0.05).mean(axis=0)
     assert (called < 6.5).all()  # 5 and three standard errors
     assert (called > 3.5).all()
 
 
 def test_ten_percent_more_are_found_by_five_runs_a_side():
     found = many(np.random.default_rng(4), World(), 0.1)
-    power = 100 * (chance(found) < 0.05).mean(axis=0)
+    power = 100 * (p_value(found) < 0.05).mean(axis=0)
     assert power[0] > 85  # p50
     assert power[2] > 75  # p95
 
@@ -132,5 +132,5 @@ def test_intervals_hold_the_true_change_95_times_in_a_hundred():
 def test_the_smallest_detectable_change_is_found_four_times_in_five():
     rng, world = np.random.default_rng(6), World()
     typical = float(np.median(detectable(many(rng, world), 0.05)[:, 0]))
-    power = (chance(many(rng, world, np.expm1(typical), 2000))[:, 0] < 0.05).mean()
+    power = (p_value(many(rng, world, np.expm1(typical), 2000))[:, 0] < 0.05).mean()
     assert 0.74 < power < 0.86

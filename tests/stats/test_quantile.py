@@ -5,14 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.analysis.quantile import (
-    Sample,
-    estimates,
-    per_attempt,
-    proportion,
-    woodruff,
-)
 from bench.plan.gates import QUANTILES, needed
+from bench.stats.proportion import proportion
+from bench.stats.quantile import Sample, estimates, woodruff
 
 
 def sample(values, cluster=None, censored=()):
@@ -51,17 +46,6 @@ def test_turns_of_a_session_that_are_alike_are_worth_hardly_more_than_their_sess
     assert 20 < proportion(np.arange(200) % 7 == 0, of).effective <= 200
     assert proportion(np.arange(20).repeat(10) < 10, of).effective == pytest.approx(19)
     assert estimates(sample([1.0, 2.0]), QUANTILES)["max"].effective is None
-
-
-def test_shares_that_are_all_alike_are_not_believed_to_be_of_as_many_as_they_are():
-    """Ten sessions of ten: that none failed may be the luck of ten draws, and not of a hundred."""
-    all_well = np.ones(100, bool)
-    apart, together = (proportion(all_well, of) for of in (np.arange(100), np.arange(100) // 10))
-    assert apart.effective == 100
-    assert together.effective == pytest.approx(100 / (1 + 0.2 * 9))
-    assert together.low < 95 < apart.low
-    alone = proportion(np.arange(100) < 60, np.zeros(100))
-    assert alone.effective < 5
 
 
 def test_the_least_wait_is_not_known_where_somebody_gave_up_sooner():
@@ -165,37 +149,6 @@ def test_the_cheap_estimator_has_the_same_values():
     assert cheap["p50"].low < cheap["p50"].value < cheap["p50"].high
     assert woodruff(values, np.zeros(1000, int), QUANTILES)["p50"].low is None
     assert woodruff(np.zeros(0), np.zeros(0, int), QUANTILES)["p50"].value is None
-
-
-def test_a_share_has_its_exact_interval():
-    def share(hits, n):
-        return proportion(np.arange(n) < hits, np.arange(n))
-
-    assert share(0, 0).value is None
-    found = share(95, 100)
-    assert found.value == 95
-    assert (found.low, found.high) == pytest.approx((88.7165, 98.3566), abs=1e-3)
-    assert share(100, 100).low == pytest.approx(96.3783, abs=1e-3)
-    assert (share(100, 100).high, share(0, 10).low) == (100, 0)
-
-
-def test_turns_that_fail_with_their_session_widen_the_interval_of_a_share():
-    """A dropped session fails all its turns: coverage of the truth, simulated."""
-    rng, truth, covered = np.random.default_rng(7), 0.88, 0
-    cluster = np.repeat(np.arange(40), 20)
-    for _ in range(200):
-        alive = rng.random(40) < truth
-        found = proportion(alive[cluster], cluster)
-        covered += found.low <= 100 * truth <= found.high
-    assert covered >= 180  # of a nominal 190; with turns taken one by one it is about 80
-
-
-def test_events_per_attempt_may_pass_a_hundred_percent():
-    found = per_attempt(15, 10)
-    assert found.value == 150
-    assert (found.low, found.high) == pytest.approx((83.95, 247.4), abs=0.1)
-    assert per_attempt(0, 10).low == 0
-    assert per_attempt(0, 0).value is None
 
 
 def test_samples_needed_are_those_of_the_exact_binomial():

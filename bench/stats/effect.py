@@ -20,7 +20,7 @@ hundred where runs do not differ, 97 times where they differ by 3 %, 87 times wh
 errors corrected in closed form: 95 times, whatever runs differ by (`tests/benchmarks`).
 
 *One run a side.* There is no scatter to be seen; the error is that of the sessions alone, drawn
-again whole (`levels`), and what runs would have added is unseen. The result says so.
+again whole (`run_statistics`), and what runs would have added is unseen. The result says so.
 
 *The same plan, played on both sides.* What the words add to a figure they add on both sides, and
 it cancels: only turns that all runs came to are compared, and sessions that say the same are drawn
@@ -36,9 +36,9 @@ own error is added, once a side.
 from typing import Final, NamedTuple
 
 import numpy as np
-from scipy import stats
 
-from bench.analysis.tables import Floats
+from bench.stats.arrays import Floats
+from bench.stats.distribution import student_beyond, student_quantile
 
 POWER: Final = 0.8
 """The smallest detectable change is called in that share of comparisons."""
@@ -126,22 +126,22 @@ def contrast(
 
 def interval(found: Contrast, confidence: float) -> tuple[Floats, Floats]:
     """Both ends of the interval of the change."""
-    reach = stats.t.ppf(0.5 + confidence / 2, found.freedom) * found.error
+    reach = student_quantile(0.5 + confidence / 2, found.freedom) * found.error
     return found.change - reach, found.change + reach
 
 
-def chance(found: Contrast) -> Floats:
+def p_value(found: Contrast) -> Floats:
     """p, two-sided: how often such a change comes of nothing."""
     still = found.error == 0
     ratio = np.abs(found.change) / np.where(still, 1.0, found.error)
-    p = 2 * stats.t.sf(ratio, found.freedom)
+    p = 2 * student_beyond(ratio, found.freedom)
     return np.where(still, np.where(found.change == 0, 1.0, 0.0), p)
 
 
 def detectable(found: Contrast, alpha: Floats | float) -> Floats:
     """The smallest change that a test at `alpha` finds in `POWER` of comparisons like this one."""
-    steps = stats.t.ppf(1 - np.asarray(alpha) / 2, found.freedom)
-    return np.asarray((steps + stats.t.ppf(POWER, found.freedom)) * found.error)
+    steps = student_quantile(1 - np.asarray(alpha) / 2, found.freedom)
+    return np.asarray((steps + student_quantile(POWER, found.freedom)) * found.error)
 
 
 def holm(p: Floats, weights: Floats) -> Floats:
