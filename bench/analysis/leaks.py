@@ -32,7 +32,7 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from bench.analysis.grammar import delta_runs
+from bench.analysis.message_facts import delta_runs
 from bench.analysis.tables import (
     ALWAYS,
     NEVER,

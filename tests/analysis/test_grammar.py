@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.analysis.grammar import delta_runs, total, violations
+from bench.analysis.grammar import total, violations
+from bench.analysis.message_facts import delta_runs
 from bench.analysis.sessions import sessions_table
 from bench.analysis.tables import read_events
 from bench.protocol.grammar import RULES, Checker
