@@ -16,6 +16,7 @@ from bench.capacity.document import (
     Workload,
     scalability_facts,
 )
+from bench.capacity.loads import amount
 from bench.capacity.observation import HELD, STAGES, Observation, promised
 from bench.capacity.search import (
     Answer,
@@ -147,7 +148,7 @@ def _capacity(tier: Tier, trials: Sequence[Trial], terms: Terms) -> TierCapacity
     said = list(_said(tier, tried, trials, scope, found))
     if endless:
         why = limit.why if limit is not None else "the search ended"
-        said.insert(0, f"at least {_number(found.capacity)}: {why} kept the search from more")
+        said.insert(0, f"at least {amount(found.capacity)}: {why} kept the search from more")
     low = found.capacity if endless else found.low
     high = None if endless or not isfinite(found.high) else found.high
     return TierCapacity(
@@ -182,21 +183,21 @@ def _said(
     held, lost = found.crossing.held, found.crossing.lost
     if found.capacity < scope.step:
         said.append(
-            f"it does not hold at {_number(lost)}, the least that was tried: there is no capacity "
+            f"it does not hold at {amount(lost)}, the least that was tried: there is no capacity "
             f"within the searched range ({found.binding})"
         )
     if order := unlike_order(tried, tier.name):
         said.append(
-            f"not monotone: it did not hold at {_number(order[0])} and held at "
-            f"{_number(order[1])}; other load on the target, or a state that it keeps, would "
+            f"not monotone: it did not hold at {amount(order[0])} and held at "
+            f"{amount(order[1])}; other load on the target, or a state that it keeps, would "
             "explain that, and the interval does not know of it"
         )
     if held > 0 and lost < inf and lost <= _STEEP * held and (fall := _fall(tried, tier, lost)):
-        said.append(f"a cliff: {_number(held)} hold, and at {_number(lost)} {fall}")
+        said.append(f"a cliff: {amount(held)} hold, and at {amount(lost)} {fall}")
     if found.capacity >= scope.step and not found.confirmed:
         last = [one for one in trials if one.counts and one.purpose == "hold"]
         why = (
-            f"the last hold, at {_number(last[-1].observation.load)}, did not keep the objective"
+            f"the last hold, at {amount(last[-1].observation.load)}, did not keep the objective"
             if last
             else "no hold was made"
         )
@@ -299,7 +300,3 @@ def scalability_of(trials: Sequence[Trial]) -> ScalabilityFacts | None:
         return scalability_facts(fit_scalability(loads, rates))
     except ValueError:
         return None
-
-
-def _number(load: float) -> str:
-    return f"{load:.0f}" if load == round(load) else f"{load:.3g}"

@@ -26,6 +26,7 @@ from bench.capacity.document import (
     SessionCost,
     TierCapacity,
 )
+from bench.capacity.loads import amount, load_interval
 from bench.report.markdown import inert
 from bench.report.words import NOTHING, THIN, interval, listing, missing, plain, quantity
 from bench.runs.folder import replace_file
@@ -338,20 +339,8 @@ def workload_line(result: CapacityResult) -> str:
     return f"workload: {', '.join(parts)}; a capacity is a figure for its workload"
 
 
-def amount(load: float) -> str:
-    """A load as a number: three digits, or as many as a whole one has."""
-    return plain(load) if load == round(load) or load >= 100 else f"{load:.3g}"
-
-
 def loads(load: float, result: CapacityResult) -> str:
     """A load with what is counted: `45 sessions`, `2.5 session starts a second`."""
     if result.load == "sessions":
         return f"{amount(load)} session{'' if load == 1 else 's'}"
     return f"{amount(load)} session start{'' if load == 1 else 's'} a second"
-
-
-def load_interval(low: float | None, high: float | None) -> str:
-    """An interval of loads in brackets; empty where neither end is known."""
-    if low is None and high is None:
-        return ""
-    return f"[{'0' if low is None else amount(low)}, {'∞' if high is None else amount(high)}]"
