@@ -139,7 +139,8 @@ def _headline(result: CapacityResult) -> str:
         unit = "sessions" if result.load == "sessions" else "session starts a second"
         return f"{listing(f'{tier.tier} {_least(tier)}' for tier in result.tiers)} {unit}"
     (tier,) = found
-    return f"Holds {'at least ' if tier.at_least else ''}{loads(tier.capacity or 0.0, result)}"
+    holds = "Holds" if tier.confirmed else "May hold"
+    return f"{holds} {'at least ' if tier.at_least else ''}{loads(tier.capacity or 0.0, result)}"
 
 
 def _least(tier: TierCapacity) -> str:

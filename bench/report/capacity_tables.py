@@ -255,13 +255,13 @@ def tier_line(result: CapacityResult, tier: TierCapacity) -> str:
     if tier.at_least:
         limit = f" (limit: {tier.limit})" if tier.limit else ""
         return f"{tier.tier}: at least {loads(tier.capacity, result)}{limit}"
-    hold = "holds" if result.load == "sessions" and tier.capacity == 1 else "hold"
     ends = load_interval(tier.low, tier.high)
-    told = f"{loads(tier.capacity, result)} {ends} {hold}".replace("  ", " ")
-    sure = "confirmed" if tier.confirmed else "not confirmed"
+    told = f"{loads(tier.capacity, result)} {ends}".rstrip()
+    hold = "holds" if result.load == "sessions" and tier.capacity == 1 else "hold"
+    sure = f" {hold}, confirmed" if tier.confirmed else ", not confirmed"
     stage = f", in {tier.stage}" if tier.stage else ""
     breaks = f"; {tier.binding} breaks first{stage}" if tier.binding else ""
-    return f"{tier.tier}: {told}, {sure}{breaks}"
+    return f"{tier.tier}: {told}{sure}{breaks}"
 
 
 def notes_of(tier: TierCapacity) -> list[str]:

@@ -186,6 +186,10 @@ def test_a_budget_ends_the_search_with_what_is_known(tmp_path, scenario):
     assert found.spent.session_minutes <= 9.5
     assert any("ended for its budget" in line for line in found.remarks)
     assert not found.tiers[0].confirmed
+    assert found.tiers[0].said[-1] == (
+        "not confirmed: no run held this load for long; go on with --resume, with a larger budget "
+        "where that ended it"
+    )
 
 
 @pytest.mark.parametrize(
