@@ -10,6 +10,7 @@
     │   └── RunFolderError            a run folder that cannot be read or written
     ├── ScriptError       exit 2   a script did what no caller can: its name, file, line, and what
     ├── TargetError       exit 3   the target cannot be reached; says what was tried
+    ├── FolderLostError   exit 3   a folder taken away, or full, once something was written there
     └── ProtocolError              bytes on the wire that are no message: data of one session
 
 A session that fails is data (an outcome in the log); a harness that fails is an exit code.
@@ -59,6 +60,19 @@ class TargetError(BenchError):
     """A target that cannot be reached. The text says what was tried and for how long."""
 
     exit_code = 3
+
+
+class FolderLostError(BenchError):
+    """A folder that was taken away, or cannot be written any more, while it was being filled.
+
+    `what` names it and says what happened; the text has the remedy, too.
+    """
+
+    exit_code = 3
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(f"{what}; {remedy}")
+        self.what = what
 
 
 class ProtocolError(BenchError):

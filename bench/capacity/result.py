@@ -16,6 +16,7 @@ from bench.capacity.document import (
     Workload,
     scalability_facts,
 )
+from bench.capacity.loads import amount
 from bench.capacity.observation import HELD, STAGES, Observation, promised
 from bench.capacity.search import (
     Answer,
@@ -147,7 +148,7 @@ def _capacity(tier: Tier, trials: Sequence[Trial], terms: Terms) -> TierCapacity
     said = list(_said(tier, tried, trials, scope, found))
     if endless:
         why = limit.why if limit is not None else "the search ended"
-        said.insert(0, f"at least {_number(found.capacity)}: {why} kept the search from more")
+        said.insert(0, f"at least {amount(found.capacity)}: {why} kept the search from more")
     low = found.capacity if endless else found.low
     high = None if endless or not isfinite(found.high) else found.high
     return TierCapacity(
@@ -182,26 +183,71 @@ def _said(
     held, lost = found.crossing.held, found.crossing.lost
     if found.capacity < scope.step:
         said.append(
-            f"it does not hold at {_number(lost)}, the least that was tried: there is no capacity "
+            f"it does not hold at {amount(lost)}, the least that was tried: there is no capacity "
             f"within the searched range ({found.binding})"
         )
     if order := unlike_order(tried, tier.name):
         said.append(
-            f"not monotone: it did not hold at {_number(order[0])} and held at "
-            f"{_number(order[1])}; other load on the target, or a state that it keeps, would "
+            f"not monotone: it did not hold at {amount(order[0])} and held at "
+            f"{amount(order[1])}; other load on the target, or a state that it keeps, would "
             "explain that, and the interval does not know of it"
         )
     if held > 0 and lost < inf and lost <= _STEEP * held and (fall := _fall(tried, tier, lost)):
-        said.append(f"a cliff: {_number(held)} hold, and at {_number(lost)} {fall}")
+        said.append(f"a cliff: {amount(held)} hold, and at {amount(lost)} {fall}")
     if found.capacity >= scope.step and not found.confirmed:
-        last = [one for one in trials if one.counts and one.purpose == "hold"]
-        why = (
-            f"the last hold, at {_number(last[-1].observation.load)}, did not keep the objective"
-            if last
-            else "no hold was made"
-        )
-        said.append(f"not confirmed: {why}")
+        said.append(f"not confirmed: {_unconfirmed(tier, trials, found)}")
     return said
+
+
+def _unconfirmed(tier: Tier, trials: Sequence[Trial], found: Answer) -> str:
+    """Why no hold, a long run at the answer, confirmed it, and what to do."""
+    holds = [one.observation for one in trials if one.counts and one.purpose == "hold"]
+    safe = (
+        f"promise no more than {amount(found.low)}, the lower end, or search again"
+        if found.low > 0
+        else "promise none, or search again: no load is sure to hold"
+    )
+    if not holds:
+        ramped = any(one.purpose == "ramp" for one in trials)
+        more = "with a larger budget where that ended it"
+        return "no run held this load for long; " + (
+            "search without --ramp" if ramped else f"go on with --resume, {more}"
+        )
+    lost = [one for one in holds if (one.tiers[tier.name].margin or 0.0) < 0]
+    if lost:
+        loads = " and at ".join(amount(one.load) for one in lost)
+        times = {1: "a long run", 2: "two long runs"}.get(len(lost), f"{len(lost)} long runs")
+        last = lost[-1]
+        where = f", at {amount(last.load)}" if len(lost) > 1 else ""
+        return f"{times} at {loads} did not hold: {_missed(last, tier)}{where}; {safe}"
+    empty = [
+        (one.load, gate)
+        for one in holds
+        for gate, said in one.evidence[tier.name].items()
+        if said is None
+    ]
+    if empty:
+        load, gate = empty[-1]
+        return f"the long run at {amount(load)} had nothing that {gate} is about; {safe}"
+    best = max(one.load for one in holds)
+    return f"long runs held {amount(best)} and no more; {safe}"
+
+
+def _missed(seen: Observation, tier: Tier) -> str:
+    """The objective that a run missed by most, as measured, and what it asks for."""
+    ruled = seen.tiers[tier.name].gates
+    worst = min(ruled, key=lambda one: inf if one.margin is None else one.margin)
+    if worst.gate == HELD:
+        return f"{worst.value:.1f} % of sessions were held, and {worst.limit:g} % must be"
+    found = seen.evidence[tier.name][worst.gate]
+    if isinstance(found, Share):
+        gate = next(one for one in tier.gates if one.text == worst.gate)
+        return (
+            f"{100 * found.share:.1f} % of turns met {worst.gate}, and {100 * promised(gate):g} % "
+            "must"
+        )
+    value = "beyond every wait" if worst.value is None else f"{worst.value:.4g}"
+    return f"{worst.gate} was missed, measured {value}"
 
 
 def _fall(tried: Tried, tier: Tier, lost: float) -> str:
@@ -299,7 +345,3 @@ def scalability_of(trials: Sequence[Trial]) -> ScalabilityFacts | None:
         return scalability_facts(fit_scalability(loads, rates))
     except ValueError:
         return None
-
-
-def _number(load: float) -> str:
-    return f"{load:.0f}" if load == round(load) else f"{load:.3g}"

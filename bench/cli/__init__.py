@@ -168,6 +168,7 @@ def run(
     """Run a scenario; print its result, write its folder, exit with its verdict."""
     from bench.cli.run import EXIT_INTERRUPTED, Options  # noqa: PLC0415
     from bench.cli.run import run as run_scenario  # noqa: PLC0415
+    from bench.runs.folder import still_there  # noqa: PLC0415
 
     options = Options(
         scenario, target, dialect, sessions, duration, workers, tuple(gate or ()), gates, baseline,
@@ -177,7 +178,8 @@ def run(
         account_packets=account_packets, metrics_url=metrics_url, gauges=tuple(gauge or ()),
     )  # fmt: skip
     folder, interrupted = run_scenario(options, talk)
-    code = _settle(folder, as_json=as_json)
+    with still_there(folder.path):
+        code = _settle(folder, as_json=as_json)
     raise typer.Exit(EXIT_INTERRUPTED if interrupted else code)
 
 

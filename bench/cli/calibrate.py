@@ -22,7 +22,7 @@ from bench.cli.truths import TRUTHS
 from bench.errors import UsageError
 from bench.plan.reading import read_document
 from bench.reference.profile import load_profile
-from bench.runs.folder import RunFolder
+from bench.runs.folder import RunFolder, still_there
 
 DEFAULT = "shipped"
 """The name of the truth that is the reference server's shipped profile."""
@@ -170,7 +170,7 @@ def _calibrate_one(
     )
     if interrupted:
         raise Interrupted
-    with talk.status("comparing with the truth"):
+    with talk.status("comparing with the truth"), still_there(folder.path):
         seal_logs(folder)
         analyse(folder.path)
         verdict = judge_run(folder.path, (), None)

@@ -83,6 +83,7 @@ def capacity(
     from bench.cli.capacity_settings import Options  # noqa: PLC0415
     from bench.report.capacity_page import write_capacity_page  # noqa: PLC0415
     from bench.report.capacity_tables import print_capacity, write_tables  # noqa: PLC0415
+    from bench.runs.folder import still_there  # noqa: PLC0415
 
     options = Options(
         scenario, target, dialect, tuple(slo or ()), tuple(tier or ()), arrivals, start,
@@ -91,12 +92,14 @@ def capacity(
         tuple(gauge or ()), ramp, target_cores, target_gpus,
     )  # fmt: skip
     place, result = search_capacity(options, talk)
-    write_tables(result, place)
-    page = write_capacity_page(result, place)
-    if as_json:
-        print((place / NAME).read_text("utf-8"), end="")
-    else:
+    if not as_json:  # before anything else can fail
         print_capacity(result, out)
+    with still_there(place):
+        write_tables(result, place)
+        page = write_capacity_page(result, place)
+        if as_json:
+            print((place / NAME).read_text("utf-8"), end="")
+    if not as_json:
         out.print(f"page  {page}", highlight=False, markup=False, soft_wrap=True)
     usable = any(not one.void for one in result.probes)
     sure = all(one.confirmed for one in result.tiers)

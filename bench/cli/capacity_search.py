@@ -67,12 +67,13 @@ from bench.cli.run import EXIT_INTERRUPTED, new_folder, run
 from bench.cli.run import Options as RunOptions
 from bench.cli.scraper import Watch, watch_of
 from bench.cli.settle import settle
-from bench.errors import BenchError, TargetError, UsageError
+from bench.errors import BenchError, FolderLostError, TargetError, UsageError
 from bench.load.canary import Canary, Sighting
 from bench.plan.forecast import samples_of
 from bench.plan.metrics import VERSION
 from bench.plan.scenario import Step
-from bench.runs.folder import RunFolder
+from bench.report.capacity_tables import print_capacity
+from bench.runs.folder import RunFolder, still_there
 from bench.runs.gauges import gauge_means
 from bench.runs.job import Job, credential, input_formats, reply_formats
 from bench.voice.audio import NS_PER_MS, NS_PER_S
@@ -171,7 +172,27 @@ class _Search:
             self._take_up(before)
 
     def run(self) -> CapacityResult:
-        """Search to the end; the answer, which is written."""
+        """Search to the end; the answer, which is written.
+
+        FolderLostError where the folder is lost: what is known is in it, or else was said.
+        """
+        try:
+            with still_there(self._place):
+                return self._searched()
+        except FolderLostError as lost:
+            raise FolderLostError(lost.what, self._kept()) from None
+
+    def _kept(self) -> str:
+        """What is left of a search that cannot go on, and what to do with it."""
+        try:
+            self._write(complete=False)
+        except (FolderLostError, OSError):
+            print_capacity(self._document(complete=False), self._talk)
+            if not (self._place / NAME).exists():
+                return "what was found until then stands above; begin a new search"
+        return f"mend that, and go on with --resume {self._place}"
+
+    def _searched(self) -> CapacityResult:
         self._first_canary()
         if self._settings.options.ramp:
             self._ramp()
@@ -191,6 +212,11 @@ class _Search:
         if self._known[0] != len(self._trials):
             self._known = (len(self._trials), tried_of(self._trials, self._settings.tiers))
         return self._known[1]
+
+    @property
+    def _next_number(self) -> int:
+        """The number of the next run: not how many there are, for one may be lost."""
+        return 1 + max((one.number for one in self._trials), default=0)
 
     @property
     def _scope(self) -> Range:
@@ -243,7 +269,7 @@ class _Search:
     # ── one run ──────────────────────────────────────────────────────────────────────────────
 
     def _try(self, wanted: Try, measured_s: float) -> None:
-        settings, number = self._settings, len(self._trials) + 1
+        settings, number = self._settings, self._next_number
         unit, length_s = settings.unit, settings.warmup_s + measured_s
         self._say(f"run {number}: {wanted.purpose} at {wanted.load:g} {unit}, {length_s:.0f} s")
         load = {"warmup": settings.warmup_s, "duration": measured_s}
@@ -331,8 +357,8 @@ class _Search:
         plan = RunFolder.open(path).read()["plan"]
         begin, end = plan.get("start_ns"), plan.get("end_ns")
         seconds = (end - begin) / NS_PER_S if begin is not None and end is not None else 0.0
-        self._account(seconds, seen.session_minutes)
         gauges = {name: Gauge(**one) for name, one in gauge_means(path).items()}
+        self._account(seconds, seen.session_minutes)
         return Trial(number, purpose, path.name, seconds, seen, gauges)
 
     def _account(self, seconds: float, session_minutes: float) -> None:
@@ -446,7 +472,7 @@ class _Search:
         before = [one for one in self._trials if one.purpose == "beyond"][nth:]
         if before:
             return aftermath(self._place / before[0].run, steps, before[0], self._settings.tiers[0])
-        number = len(self._trials) + 1
+        number = self._next_number
         whole_s = sum(step.length for step in steps) / NS_PER_S
         cap = self._settings.cap
         if cap and self._spent.session_minutes + top * whole_s / 60 > cap.minutes:
@@ -462,29 +488,40 @@ class _Search:
     # ── the document ─────────────────────────────────────────────────────────────────────────
 
     def _take_up(self, before: CapacityResult) -> None:
-        """What an earlier part of this search has left: its runs are read again."""
+        """What an earlier part of this search has left: its runs are read again.
+
+        One that cannot be read is left out, and the search goes by the others.
+        """
         self._created, self._remarks = before.created, list(before.remarks)
         for row in before.probes:
             path = self._place / row.run
             try:
-                trial = self._observed(row.number, row.purpose, row.load, path)
-            except (BenchError, OSError) as error:
-                raise UsageError(
-                    f"--resume {self._place}: run {row.run} cannot be read ({error}); put it back, "
-                    "or begin a new search"
-                ) from None
+                with still_there(path):
+                    trial = self._observed(row.number, row.purpose, row.load, path)
+            except (FolderLostError, ValueError, KeyError, TypeError, AttributeError) as error:
+                self._account(row.seconds, row.session_minutes)
+                why = getattr(error, "what", f"{path}: is damaged ({error})")
+                self._remarks.append(f"run {row.number} is lost, and does not count: {why}")
+                self._say(self._remarks[-1])
+                continue
             self._trials.append(trial)
             if row.void and row.purpose != "beyond":
                 self._make_fit(row.load, row.void)
         self._say(f"resumed   {len(self._trials)} runs are there already")
 
     def _write(self, *, complete: bool) -> CapacityResult:
+        """`capacity.json` as it stands now. OSError where it cannot be written."""
+        result = self._document(complete=complete)
+        write_capacity(self._place / NAME, result)
+        return result
+
+    def _document(self, *, complete: bool) -> CapacityResult:
         settings, job = self._settings, self._settings.job
         whole = RUNS[1] * settings.whole_s
         minutes = whole / 60 * self._settings.in_flight(settings.first)
         price = settings.options.price_per_minute
         after = self._aftermath
-        result = CapacityResult(
+        return CapacityResult(
             metric_version=VERSION,
             bench_version=__version__,
             created=self._created,
@@ -523,14 +560,6 @@ class _Search:
             scalability=scalability_of(self._trials) if complete else None,
             remarks=list(dict.fromkeys(self._remarks)),
         )  # fmt: skip
-        try:
-            write_capacity(self._place / NAME, result)
-        except OSError as error:
-            raise UsageError(
-                f"{self._place / NAME}: cannot be written ({error.strerror}); make room, and go on "
-                f"with --resume {self._place}"
-            ) from None
-        return result
 
     def _say(self, words: str) -> None:
         say(self._talk, words)

@@ -8,13 +8,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bench.capacity.loads import load_words
 from bench.report.changes import (
     chance_of,
     change_of,
     detectable_of,
     held,
     lacking,
-    load_words,
     signed,
     value_of,
 )

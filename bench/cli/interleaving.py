@@ -24,6 +24,7 @@ from bench.load.preflight import need_target
 from bench.plan.metrics import VERSION
 from bench.plan.scenario import gates_of
 from bench.reference.profile import load_profile
+from bench.runs.folder import still_there
 from bench.runs.job import Job, credential
 
 RETRIES: Final = 2
@@ -126,7 +127,7 @@ def say(talk: Console, words: str) -> None:
 def _run(plan: Interleaved, side: str, path: Path, talk: Console) -> str | None:
     """Run once and settle; why it is invalid, None where it is not."""
     folder, interrupted = run(_options(plan, side)._replace(out=path), talk)
-    with talk.status("sealing and analysing"):
+    with talk.status("sealing and analysing"), still_there(path):
         verdict = settle(folder)
     if interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)

@@ -22,6 +22,12 @@ import msgspec
 import bench
 from bench.cli.cores import Cores
 from bench.errors import BenchError, UsageError
+from bench.load.locust_process import (
+    PARENT_VARIABLE,
+    PROCESS_VARIABLE,
+    PROGRESS_VARIABLE,
+    RUN_VARIABLE,
+)
 from bench.runs.folder import RunFolder
 from bench.voice.audio import AudioFormat
 
@@ -113,9 +119,9 @@ class Crew:
             view += ["--web-port", str(web_port)]
         environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("LOCUST_")},
-            "BENCH_RUN": str(folder.path.resolve()),
-            "BENCH_PROGRESS_FD": str(writer),
-            "BENCH_PARENT": str(os.getpid()),
+            RUN_VARIABLE: str(folder.path.resolve()),
+            PROGRESS_VARIABLE: str(writer),
+            PARENT_VARIABLE: str(os.getpid()),
         }
         asked = ["--master", *view, "-u", str(users), "-r", str(users)]
         asked += ["--expect-workers", str(workers), "--expect-workers-max-wait", "60"]
@@ -123,9 +129,9 @@ class Crew:
         self.master = self._start("master", asked, environment, (writer,))
         os.close(writer)
         joining = ["--worker", "--master-host", "127.0.0.1", "--master-port", str(port)]
-        del environment["BENCH_PROGRESS_FD"]
+        del environment[PROGRESS_VARIABLE]
         self.workers = [
-            self._start(f"locust-{n}", joining, {**environment, "BENCH_PROCESS": str(n)}, ())
+            self._start(f"locust-{n}", joining, {**environment, PROCESS_VARIABLE: str(n)}, ())
             for n in range(workers)
         ]
         for core, worker in zip(cores.workers if cores else (), self.workers, strict=False):

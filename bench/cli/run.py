@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import msgspec
 from rich.console import Console
 
-from bench.cli.cores import confined, share_out
+from bench.cli.cores import Cores, confined, share_out
 from bench.cli.live import Live
 from bench.cli.neighbours import Neighbours
 from bench.cli.outlook import outlook
@@ -32,7 +32,7 @@ from bench.probe.run import estimate
 from bench.probe.sittings import sittings_for
 from bench.protocol.upgrade import make_offer
 from bench.reference.profile import load_profile
-from bench.runs.folder import PREFLIGHT, RunFolder, fault
+from bench.runs.folder import PREFLIGHT, RunFolder, fault, still_there
 from bench.runs.job import (
     Job,
     credential,
@@ -130,6 +130,19 @@ def run(options: Options, talk: Console) -> tuple[RunFolder, bool]:
     folder = RunFolder.create(place)
     if job.target.loopback:  # nothing refuses it any more: a refusal is one line
         _foretell(foretold, talk)
+    with still_there(folder.path):
+        return folder, _made(options, job, folder, cores, limits, talk)
+
+
+def _made(
+    options: Options,
+    job: Job,
+    folder: RunFolder,
+    cores: Cores | None,
+    limits: Limits,
+    talk: Console,
+) -> bool:
+    """Write down what is asked and run it; returns whether it was interrupted."""
     facts = describe(job, options.workers)
     facts["pinned"] = cores is not None
     if limits.watch is not None:
@@ -140,13 +153,14 @@ def run(options: Options, talk: Console) -> tuple[RunFolder, bool]:
     folder.write(facts)
     if options.web is not None:
         talk.print(f"Locust's web page: http://127.0.0.1:{options.web}", highlight=False)
+    users = _users(job, options.workers)
     crew = partial(Crew, folder, users, options.workers, options.web, cores)
     with confined(cores):
         interrupted = _start(options, job, folder, crew, limits, talk)
     from bench.cli.settle import refuse_script  # noqa: PLC0415 - pyarrow is slow to import
 
     refuse_script(folder)
-    return folder, interrupted
+    return interrupted
 
 
 def _start(

@@ -40,17 +40,13 @@ from gevent.event import Event
 from locust.runners import MasterRunner, WorkerRunner
 
 from bench.errors import BenchError
+from bench.load.locust_process import PROCESS_VARIABLE, PROGRESS_VARIABLE, RUN_VARIABLE
 from bench.load.worker import Worker
 from bench.runs.folder import RunFolder, fault
 from bench.runs.job import Job, credential, describe, make_job, read_target, recall
 from bench.voice.audio import NS_PER_S
 from bench.voice.play import last_line
 
-RUN_VARIABLE = "BENCH_RUN"
-PROGRESS_VARIABLE = "BENCH_PROGRESS_FD"
-PROCESS_VARIABLE = "BENCH_PROCESS"
-"""Which of the processes of `bench run` this is: Locust numbers workers in the order they come."""
-PARENT_VARIABLE = "BENCH_PARENT"
 SHELF_VARIABLE = "BENCH_REPORTS"
 LEAD_NS = NS_PER_S // 2
 PREPARE_TIMEOUT_S = 60.0
@@ -381,8 +377,6 @@ class Conductor:
 
 def join(environment: Any, runner: Any, users: type) -> Conductor | Member | None:
     """Take part in a Locust process: what `environment.bench` is from its start on."""
-    if PARENT_VARIABLE in os.environ:
-        gevent.spawn(_follow_parent, int(os.environ[PARENT_VARIABLE]))
     if isinstance(runner, WorkerRunner):
         member = Member(environment, partial(runner.send_message, "bench.fault"))
         member.listen(runner)
@@ -397,10 +391,3 @@ def _unfit(who: str, error: Exception) -> dict[str, Any]:
     traceback.print_exception(error)
     what = f"{who}this program failed: {last_line(error)}"
     return fault("program", what, "see logs/ for the traceback, and please report it")
-
-
-def _follow_parent(parent: int) -> None:
-    """A process whose `bench run` has died ends too: load never outlives whoever asked for it."""
-    while os.getppid() == parent:
-        gevent.sleep(0.5)
-    os._exit(3)

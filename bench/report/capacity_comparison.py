@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import plotly.graph_objects as go
 
-from bench.report.capacity_tables import amount
-from bench.report.changes import held, load_words
+from bench.capacity.loads import amount, load_words
+from bench.report.changes import held
 from bench.report.comparing import ROLES, put_page
 from bench.report.marks import safe
 from bench.report.page import filled
@@ -38,13 +38,12 @@ def write_capacity_comparison_page(found: dict[str, Any], folder: Path) -> Path:
 def render(found: dict[str, Any]) -> str:
     """The whole page as text."""
     sides = found["sides"]
-    why, *others = found["reasons"]
     told = {
         "title": f"{found['verdict']}: {sides['a']['name']} against {sides['b']['name']}",
         "verdict": found["verdict"],
         "role": ROLES[found["verdict"]],
-        "why": capital(why),
-        "reasons": [capital(reason) for reason in others],
+        "why": capital(found["reasons"][0]),
+        "reasons": [],  # the table of tiers says of each what it came to
         "scenario": sides["a"]["scenario"],
         "sides": [
             (
@@ -53,7 +52,7 @@ def render(found: dict[str, Any]) -> str:
             )
             for name, side in sides.items()
         ],
-        "tiers": _tiers(found),
+        "deciding": _tiers(found),
         "remarks": [capital(remark) + "." for remark in found["remarks"]],
         "panels": [panel for name in _QUESTIONS if (panel := _panel(found, name)) is not None],
         "margin": f"{found['margin']['percent']:g} %",

@@ -19,14 +19,13 @@ from urllib.parse import quote
 import plotly.graph_objects as go
 
 from bench.capacity.document import CapacityResult, LoadProbe, ScalabilityFacts, TierCapacity
+from bench.capacity.loads import amount, load_interval, load_words
 from bench.errors import GateError
 from bench.plan.gates import Gate, parse_gate
 from bench.plan.metrics import METRICS
 from bench.report.capacity_tables import (
     Line,
-    amount,
     answer_lines,
-    load_interval,
     loads,
     money,
     notes_of,
@@ -140,7 +139,8 @@ def _headline(result: CapacityResult) -> str:
         unit = "sessions" if result.load == "sessions" else "session starts a second"
         return f"{listing(f'{tier.tier} {_least(tier)}' for tier in result.tiers)} {unit}"
     (tier,) = found
-    return f"Holds {'at least ' if tier.at_least else ''}{loads(tier.capacity or 0.0, result)}"
+    holds = "Holds" if tier.confirmed else "May hold"
+    return f"{holds} {'at least ' if tier.at_least else ''}{loads(tier.capacity or 0.0, result)}"
 
 
 def _least(tier: TierCapacity) -> str:
@@ -284,7 +284,7 @@ def _against(
         drawn.append("dashed is the limit")
     if any(tier.capacity for tier in result.tiers):
         drawn.append("shaded is the interval of the capacity, an upright line the capacity")
-    caption = f"{capital(series.name)} against {_loaded(result)}: {'; '.join(drawn)}"
+    caption = f"{capital(series.name)} against {load_words(result.load)}: {'; '.join(drawn)}"
     return Panel(key, question, _range_of(result, series), [(caption, figure)])
 
 
@@ -324,8 +324,8 @@ def _stages(result: CapacityResult) -> Panel:
         "In which stage does the time go?",
         f"{capital(told)}. {ranges}" if told else ranges,
         [(
-            (f"p95 of each stage against {_loaded(result)}; a line goes through the means of like "
-            "loads. Quantiles of stages do not add up to that of first audio"),
+            (f"p95 of each stage against {load_words(result.load)}; a line goes through the means "
+            "of like loads. Quantiles of stages do not add up to that of first audio"),
             _plot(result, series, result.tiers),
         )],
     )  # fmt: skip
@@ -372,13 +372,10 @@ def _coefficients(fit: ScalabilityFacts) -> str:
         ("coherency", fit.coherency),
     )
     return listing(
-        f"{name} {_digits(one.value)} [{_digits(one.low)}, {_digits(one.high, '∞')}]"
+        f"{name} is not determined" if one.value is None or one.high is None
+        else f"{name} {amount(one.value)} {load_interval(one.low, one.high)}"
         for name, one in told
-    )
-
-
-def _digits(value: float | None, nothing: str = "–") -> str:
-    return nothing if value is None else f"{value:.3g}"
+    )  # fmt: skip
 
 
 def _curve(fit: ScalabilityFacts, low: float, high: float) -> go.Scatter | None:
@@ -411,9 +408,9 @@ def _gauges(result: CapacityResult) -> list[Panel]:
         Panel(
             "gauges",
             "What did the server say of itself?",
-            f"{capital(count(len(names), 'gauge'))} of the server against {_loaded(result)}: "
-            "the mean of a run, and a whisker up to its highest. One that stays far from full "
-            "while objectives break says that it is not what limits.",
+            f"{capital(count(len(names), 'gauge'))} of the server against "
+            f"{load_words(result.load)}: the mean of a run, and a whisker up to its highest. One "
+            "that stays far from full while objectives break says that it is not what limits.",
             figures,
         )
     ]
@@ -475,10 +472,6 @@ def _void(probe: LoadProbe) -> bool:
     return bool(probe.void)
 
 
-def _loaded(result: CapacityResult) -> str:
-    return "sessions held" if result.load == "sessions" else "session starts a second"
-
-
 def _in_flight(probe: LoadProbe) -> float:
     return probe.load if probe.sessions_in_flight is None else probe.sessions_in_flight
 
@@ -516,7 +509,7 @@ def _plot(
     right = max(across(probe) for probe in result.probes)
     ends = [end for tier in tiers for end in (tier.high, tier.capacity) if end is not None]
     edge = 1.06 * (max([right, *ends]) or 1.0)
-    name = _loaded(result) if across is _load_of else "sessions in flight"
+    name = load_words(result.load) if across is _load_of else "sessions in flight"
     figure.update_xaxes(title={"text": name}, range=[0, edge])
     units = {"/s": "a second", "1": "", "ratio": ""}
     unit = units.get(series[0].unit, series[0].unit)
@@ -780,7 +773,7 @@ def _timeline(result: CapacityResult) -> go.Figure:
             )
         )
     figure.update_xaxes(title={"text": "minutes of load" if minutes else "seconds of load"})
-    figure.update_yaxes(title={"text": _loaded(result)}, rangemode="tozero")
+    figure.update_yaxes(title={"text": load_words(result.load)}, rangemode="tozero")
     figure.update_layout(barmode="overlay")
     _legend(figure)
     return figure

@@ -26,6 +26,7 @@ from bench.capacity.document import (
     SessionCost,
     TierCapacity,
 )
+from bench.capacity.loads import amount, load_interval
 from bench.report.markdown import inert
 from bench.report.words import NOTHING, THIN, interval, listing, missing, plain, quantity
 from bench.runs.folder import replace_file
@@ -254,13 +255,13 @@ def tier_line(result: CapacityResult, tier: TierCapacity) -> str:
     if tier.at_least:
         limit = f" (limit: {tier.limit})" if tier.limit else ""
         return f"{tier.tier}: at least {loads(tier.capacity, result)}{limit}"
-    hold = "holds" if result.load == "sessions" and tier.capacity == 1 else "hold"
     ends = load_interval(tier.low, tier.high)
-    told = f"{loads(tier.capacity, result)} {ends} {hold}".replace("  ", " ")
-    sure = "confirmed" if tier.confirmed else "not confirmed"
+    told = f"{loads(tier.capacity, result)} {ends}".rstrip()
+    hold = "holds" if result.load == "sessions" and tier.capacity == 1 else "hold"
+    sure = f" {hold}, confirmed" if tier.confirmed else ", not confirmed"
     stage = f", in {tier.stage}" if tier.stage else ""
     breaks = f"; {tier.binding} breaks first{stage}" if tier.binding else ""
-    return f"{tier.tier}: {told}, {sure}{breaks}"
+    return f"{tier.tier}: {told}{sure}{breaks}"
 
 
 def notes_of(tier: TierCapacity) -> list[str]:
@@ -338,20 +339,8 @@ def workload_line(result: CapacityResult) -> str:
     return f"workload: {', '.join(parts)}; a capacity is a figure for its workload"
 
 
-def amount(load: float) -> str:
-    """A load as a number: three digits, or as many as a whole one has."""
-    return plain(load) if load == round(load) or load >= 100 else f"{load:.3g}"
-
-
 def loads(load: float, result: CapacityResult) -> str:
     """A load with what is counted: `45 sessions`, `2.5 session starts a second`."""
     if result.load == "sessions":
         return f"{amount(load)} session{'' if load == 1 else 's'}"
     return f"{amount(load)} session start{'' if load == 1 else 's'} a second"
-
-
-def load_interval(low: float | None, high: float | None) -> str:
-    """An interval of loads in brackets; empty where neither end is known."""
-    if low is None and high is None:
-        return ""
-    return f"[{'0' if low is None else amount(low)}, {'∞' if high is None else amount(high)}]"

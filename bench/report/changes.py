@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from bench.report.capacity_tables import amount, load_interval
+from bench.capacity.loads import amount, load_interval
 from bench.report.words import NOTHING, plain, quantity
 
 
@@ -76,8 +76,3 @@ def held(side: dict[str, Any]) -> str:
     if side["at_least"]:
         return f"≥\u00a0{amount(side['capacity'])}"
     return f"{amount(side['capacity'])} {load_interval(side['low'], side['high'])}".rstrip()
-
-
-def load_words(load: str) -> str:
-    """What a load counts."""
-    return "sessions held" if load == "sessions" else "session starts a second"

@@ -19,8 +19,11 @@ gauges    {url, asked [text, …], scrapes, lost, why, missing {gauge: n}}: what
 gates, baseline, reference
 """
 
+import errno
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -29,7 +32,7 @@ from typing import Any
 import msgspec
 
 from bench import __version__
-from bench.errors import RunFolderError, ScriptError
+from bench.errors import FolderLostError, RunFolderError, ScriptError
 from bench.plan.metrics import VERSION
 from bench.runs.machine import read_quota
 
@@ -38,6 +41,11 @@ SCRIPT = "script"
 """The rule of the fault that is the user's own."""
 PREFLIGHT = "preflight"
 """The rule of the fault that is the target's: it takes no session, whatever the load."""
+_LOST = {
+    errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO,
+    errno.ENOSPC, errno.EDQUOT, errno.ESTALE,
+}  # fmt: skip
+"""What a system says of a file where its folder was taken away, closed, or its disk is full."""
 _VERSIONS_OF = ("locust", "gevent", "websockets", "msgspec", "numpy", "pandas", "pyarrow")
 
 
@@ -73,7 +81,7 @@ class RunFolder:
             probe.unlink()
         except OSError as error:
             raise RunFolderError(
-                f"{path}: cannot be written ({error.strerror}); choose another --out"
+                f"{path}: cannot be written ({error.strerror}); mend that, or choose another --out"
             ) from None
         return folder
 
@@ -90,7 +98,10 @@ class RunFolder:
         try:
             run = msgspec.json.decode(self.run_json.read_bytes())
         except (OSError, msgspec.DecodeError) as error:
-            raise RunFolderError(f"{self.run_json}: cannot be read: {error}") from None
+            why = getattr(error, "strerror", None) or error
+            raise RunFolderError(
+                f"{self.run_json}: cannot be read ({why}); restore it, or run again"
+            ) from None
         found = run.get("format") if isinstance(run, dict) else None
         if found != FORMAT:
             raise RunFolderError(
@@ -114,8 +125,39 @@ class RunFolder:
 def replace_file(path: Path, text: str) -> None:
     """Write a file in one step: a reader sees the old text or the new. OSError where it cannot."""
     draft = path.with_name(f"{path.name}.part")
-    draft.write_text(text, "utf-8")
-    draft.replace(path)
+    try:
+        draft.write_text(text, "utf-8")
+        draft.replace(path)
+    except OSError:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def still_there(folder: Path) -> Iterator[None]:
+    """Fill a folder, or read what was just written there.
+
+    FolderLostError, naming folder and remedy, where it was taken away meanwhile, or its disk is
+    full. Errors that are of no file there are left as they are.
+    """
+    try:
+        yield
+    except OSError as error:
+        named = None if error.filename is None else Path(os.fsdecode(error.filename))
+        ours = named is None or folder == named or folder in named.parents
+        if error.errno not in _LOST or not ours:
+            raise
+        where = "" if named in {None, folder} else f"{named}: "
+        why = f"{where}{os.strerror(error.errno)}"
+    except RunFolderError as error:
+        why = str(error).partition("; ")[0]  # its remedy is another
+    else:
+        return
+    raise FolderLostError(
+        f"{folder}: cannot be used any more ({why})",
+        "leave it in place, with room on its disk, and run again",
+    )
 
 
 def fault(rule: str, text: str, remedy: str) -> dict[str, Any]:

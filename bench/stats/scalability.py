@@ -152,7 +152,8 @@ class _Ratios(NamedTuple):
         """
         plain = not below.any()
         value = float(above @ self.fitted / (1.0 if plain else below @ self.fitted))
-        up, down = float(above @ self.free), 1.0 if plain else float(below @ self.free)
+        up = max(0.0, float(above @ self.free))
+        down = 1.0 if plain else float(below @ self.free)
         square = self.quantile**2
         # All ratios r with (up - r down)² <= t² var(up - r down): an interval between two roots.
         first = down**2 - square * float(below @ self.covariance @ below)

@@ -1,12 +1,16 @@
 """Runs that are broken off: a worker killed, Ctrl-C once and twice, their parent gone."""
 
+import os
 import signal
+import subprocess
+import sys
 import time
 
 import pandas as pd
 import psutil
 import pytest
 
+from bench.load.locust_process import PARENT_VARIABLE
 from tests.live.process import bench as run_bench
 from tests.live.process import children, document, under_way
 
@@ -70,3 +74,14 @@ def test_nothing_is_left_running_when_the_run_itself_is_killed(scenario, tmp_pat
     process.communicate()
     _, alive = psutil.wait_procs(started, timeout=10)
     assert not alive
+
+
+def test_a_locust_process_whose_parent_is_gone_ends_before_locust_begins():
+    command = [sys.executable, "-m", "bench.load.locust_process", "--version"]
+    gone = {**os.environ, PARENT_VARIABLE: str(os.getppid())}
+    done = subprocess.run(command, env=gone, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (3, "")
+    gone[PARENT_VARIABLE] = str(os.getpid())
+    done = subprocess.run(command, env=gone, capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert done.stdout.startswith("locust")

@@ -109,6 +109,17 @@ def test_the_page_says_it_all_in_words_and_loads_nothing_from_outside(tmp_path):
     assert "http-equiv" in page
 
 
+def test_every_note_stands_below_the_table_and_no_tier_is_told_twice():
+    both = [tier("gold"), tier("plain")]
+    new, old = swept(300.0, *both), swept(400.0, *both)
+    found = compare_capacities(Side("new", new), Side("old", old), margin=5.0)
+    assert len(found["reasons"]) == 2
+    rows = text_of(render(found)).partition('id="rows"')[2].partition("</section>")[0]
+    assert 0 < rows.rindex("</table>") < rows.index('class="note"')
+    assert found["reasons"][1] not in rows.replace("Tier", "tier")
+    assert rows.count(">plain<") == 1
+
+
 def test_a_name_is_text_and_no_element():
     found = compared(a=tier("<b>x"), b=tier("<b>x"))
     assert "<b>x" not in render(found)

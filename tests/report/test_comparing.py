@@ -10,6 +10,7 @@ from bench.analysis.comparing import Side, compare
 from bench.errors import UsageError
 from bench.report.changes import chance_of, detectable_of
 from bench.report.comparing import carried, render, shifted, write_page
+from bench.report.panel import Panel, Table
 from bench.report.words import NOTHING
 from tests.analysis.comparing.chance import World, side
 from tests.report.test_page import HOSTILE, Elements, text_of
@@ -37,6 +38,13 @@ def test_the_verdict_stands_first_then_the_rows_then_the_figures(page):
     places = [page.index(part) for part in ('class="verdict"', 'id="rows"', 'class="figure"')]
     assert places == sorted(places)
     assert '<p class="verdict">regressed</p>' in page
+
+
+def test_a_panel_has_its_tables_before_its_notes(slower, monkeypatch):
+    panel = Panel("carried", "Which?", "So.", [], [Table("of it", ("a",), [["1"]])], ["a note"])
+    monkeypatch.setattr("bench.report.comparing.carried", lambda _found: panel)
+    body = text_of(render(slower)).partition('id="carried"')[2]
+    assert 0 < body.index("of it") < body.index("a note")
 
 
 def test_every_figures_title_is_a_question_and_its_answer_is_in_numbers(page):

@@ -52,6 +52,31 @@ def test_the_intervals_cover_what_is_true_19_times_in_20(loads, spread):
     assert stated == 0 or held[3] / stated >= 0.915
 
 
+@pytest.mark.parametrize("truth", [(0.125, 0.0, 0.0006), (0.125, 0.02, 0.0), (0.125, 0.0, 0.0)])
+@pytest.mark.parametrize("loads", [LOADS, [10.0, 20, 36, 40, 40, 44]])
+def test_a_parameter_that_is_zero_is_covered_by_an_interval_with_a_width(loads, truth):
+    rng = np.random.default_rng(1)
+    held, bound, narrowest = np.zeros(3), 0, np.full(3, math.inf)
+    for _ in range(200):
+        found = fit_scalability(loads, noisy(loads, truth, rng, 0.02))
+        three = (found.rate, found.contention, found.coherency)
+        pairs = list(zip(three, truth, strict=True))
+        held += [interval.low <= true <= interval.high for interval, true in pairs]
+        bound += found.contention.value == 0 or found.coherency.value == 0
+        narrowest = np.minimum(narrowest, [interval.high - interval.low for interval in three])
+    assert (held / 200 >= 0.9).all()
+    assert bound > 50  # what this is about did happen
+    assert (narrowest > 0).all()
+
+
+def test_a_parameter_below_zero_is_as_unsure_as_one_at_zero():
+    """Throughput that grows faster than the load: the law's sigma is zero, and it fits badly."""
+    rates = law(LOADS, 0.125, -0.004, 0.0) * np.tile([1.02, 0.98], 4)
+    found = fit_scalability(LOADS, rates)
+    assert (found.contention.value, found.contention.low) == (0, 0)
+    assert found.contention.high > 0.002
+
+
 def test_the_curve_has_a_band_that_covers_it():
     rng = np.random.default_rng(3)
     at = np.array([1.0, 10, 30, 60])

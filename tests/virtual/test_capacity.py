@@ -3,8 +3,11 @@
 import csv
 import io
 import shutil
+from html import unescape
 from unittest import mock
 
+import msgspec
+import numpy as np
 import pandas as pd
 import pytest
 from rich.console import Console
@@ -13,6 +16,7 @@ from bench.capacity.document import read_capacity
 from bench.cli import capacity_search as driver
 from bench.report.capacity_page import write_capacity_page
 from bench.report.capacity_tables import print_capacity, write_tables
+from bench.stats.crossing import Share
 from tests.virtual_capacity import (
     ADMISSION,
     COLLAPSE,
@@ -124,6 +128,53 @@ def test_a_collapse_is_recognised_with_the_load_at_which_it_recovers(tmp_path, s
     assert found.recovery.load == pytest.approx(6, rel=0.2)
 
 
+def missed_in_holds():
+    """Every long run misses the objective: nine turns in ten met it."""
+    observe = driver.observe
+
+    def observed(path, tiers, load, *more):
+        seen = observe(path, tiers, load, *more)
+        if "-hold-" not in path.name:
+            return seen
+        found = seen.evidence["slo"] | {SLO: Share(load, np.full(7, 9.0), np.full(7, 10.0))}
+        told = seen.tiers["slo"]
+        gates = [
+            msgspec.structs.replace(one, margin=-0.05, verdict="fail") if one.gate == SLO else one
+            for one in told.gates
+        ]
+        told = msgspec.structs.replace(told, margin=-0.05, verdict="fail", gates=gates)
+        return seen._replace(evidence={"slo": found}, tiers={"slo": told})
+
+    return mock.patch.object(driver, "observe", observed)
+
+
+def test_an_answer_that_two_holds_missed_says_so_with_the_measurement_and_what_to_do(
+    tmp_path, scenario
+):
+    place = tmp_path / "search"
+    with missed_in_holds():
+        found = virtual_search(scenario(ADMISSION), place)
+    tier = found.tiers[0]
+    first, second = (one.load for one in found.probes if one.purpose == "hold")
+    assert second < first
+    assert tier.capacity < second
+    assert (tier.confirmed, tier.low) == (False, 0)
+    (line,) = [line for line in tier.said if line.startswith("not confirmed")]
+    assert line == (
+        f"not confirmed: two long runs at {first:.0f} and at {second:.0f} did not hold: 90.0 % of "
+        f"turns met {SLO}, and 95 % must, at {second:.0f}; promise none, or search again: no load "
+        "is sure to hold"
+    )
+    write_tables(found, place)
+    told = io.StringIO()
+    print_capacity(found, Console(file=told, width=80))
+    page = write_capacity_page(found, place).read_text()
+    for text in (told.getvalue(), (place / "capacity.md").read_text().replace("\\", ""), page):
+        assert line in unescape(text)
+        assert "hold, confirmed" not in text
+    assert f"May hold {tier.capacity:.0f} sessions" in page
+
+
 def unfit_above(limit):
     """The generator is not fit for more sessions than that."""
     observe = driver.observe
@@ -172,6 +223,7 @@ def test_a_ramp_is_one_run_with_a_coarser_answer(tmp_path, scenario):
     assert all(one.purpose == "ramp" for one in found.probes)
     assert tier.low <= 10 <= tier.high
     assert not tier.confirmed
+    assert tier.said[-1].endswith("no run held this load for long; search without --ramp")
     assert any("quick look" in line for line in found.remarks)
 
 

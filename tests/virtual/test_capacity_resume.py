@@ -1,12 +1,17 @@
 """How a search of `bench capacity` goes on, ends, and refuses to begin, in virtual time."""
 
+import errno
+import io
 import json
+import shutil
 from itertools import count
 from unittest import mock
 
 import pytest
+from rich.console import Console
 
-from bench.errors import BenchError, UsageError
+from bench.capacity.document import read_capacity, write_capacity
+from bench.errors import BenchError, FolderLostError, UsageError
 from tests.virtual_capacity import COLLAPSE, ENDLESS, QUEUE, virtual_search, write_search
 from tests.virtual_run import judge
 
@@ -39,6 +44,125 @@ def test_a_search_that_was_killed_goes_on_and_loses_the_run_under_way(tmp_path, 
     assert found.complete
 
 
+def taken_away(path):
+    shutil.rmtree(path)
+
+
+def full(_path):
+    raise OSError(errno.ENOSPC, "a disk that is full")
+
+
+@pytest.mark.parametrize("happens", [taken_away, full])
+def test_a_run_whose_folder_is_lost_ends_the_search_in_a_line_and_another_goes_on(
+    tmp_path, scenario, happens
+):
+    path, place, runs = scenario(ENDLESS, 2), tmp_path / "search", count(1)
+
+    def lost(folder):
+        if next(runs) == 2:
+            happens(folder.path)
+        return judge(folder)
+
+    with (
+        mock.patch("tests.virtual_capacity.judge", lost),
+        pytest.raises(FolderLostError) as caught,
+    ):
+        virtual_search(path, place, account_sessions=4)
+    assert caught.value.exit_code == 3
+    said = str(caught.value)
+    assert said.startswith(f"{place}")
+    assert said.endswith(f"; mend that, and go on with --resume {place}")
+    assert "\n" not in said
+    assert len(read_capacity(place).probes) == 1
+    found = virtual_search(path, None, resume=place, account_sessions=4)
+    assert found.complete
+    assert found.tiers[0].confirmed
+
+
+def test_a_search_whose_whole_folder_is_lost_says_what_it_knew(tmp_path, scenario):
+    place, runs, talk = tmp_path / "search", count(1), io.StringIO()
+
+    def lost(folder):
+        if next(runs) == 3:
+            shutil.rmtree(place)
+        return judge(folder)
+
+    with (
+        mock.patch("tests.virtual_capacity.judge", lost),
+        pytest.raises(FolderLostError, match=r"stands above; begin a new search$"),
+    ):
+        virtual_search(
+            scenario(ENDLESS, 2), place, account_sessions=4, talk=Console(file=talk, width=80)
+        )
+    assert "slo: at least 4 sessions" in talk.getvalue()
+    assert not place.exists()
+
+
+def test_a_capacity_json_that_cannot_be_written_leaves_the_one_before_it(tmp_path, scenario):
+    path, place, writes, talk = scenario(ENDLESS, 2), tmp_path / "search", count(1), io.StringIO()
+
+    def written(*told):
+        if next(writes) > 1:
+            raise OSError(errno.ENOSPC, "a disk that is full")
+        return write_capacity(*told)
+
+    with (
+        mock.patch("bench.cli.capacity_search.write_capacity", written),
+        pytest.raises(FolderLostError, match="No space left on device") as caught,
+    ):
+        virtual_search(path, place, account_sessions=4, talk=Console(file=talk, width=80))
+    assert str(caught.value).endswith(f"--resume {place}")
+    assert "slo: at least 4 sessions" in talk.getvalue()  # with the run that was not written down
+    assert len(read_capacity(place).probes) == 1
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory):
+    """(the scenario, the folder, the answer) of a search that came to its end."""
+    folder = tmp_path_factory.mktemp("ended")
+    path = write_search(folder, ENDLESS, 2)
+    return path, folder / "search", virtual_search(path, folder / "search", account_sessions=4)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        shutil.rmtree,
+        lambda run: (run / "run.json").write_text('{"format": 1'),
+        lambda run: (run / "run.json").write_text('{"format": 1}'),
+        lambda run: (run / "turns.parquet").write_bytes(b""),
+        lambda run: (run / "summary.json").write_text("[]"),
+    ],
+)
+def test_a_search_that_is_resumed_makes_a_lost_run_again_and_keeps_the_others(
+    tmp_path, ended, damage
+):
+    path, before, whole = ended
+    place = shutil.copytree(before, tmp_path / "search")
+    lost = whole.probes[-1]
+    assert lost.purpose == "hold"
+    damage(place / lost.run)
+    found = virtual_search(path, None, resume=place, account_sessions=4)
+    assert found.probes[:-1] == whole.probes[:-1]
+    assert [(one.purpose, one.load) for one in found.probes] == [
+        (one.purpose, one.load) for one in whole.probes
+    ]
+    assert found.tiers == whole.tiers
+    (told,) = [line for line in found.remarks if line.startswith(f"run {lost.number} is lost")]
+    assert str(place / lost.run) in told
+    spent = whole.spent.session_minutes + lost.session_minutes
+    assert found.spent.session_minutes == pytest.approx(spent, rel=0.05)
+
+
+def test_a_lost_run_in_the_middle_leaves_its_number_free(tmp_path, ended):
+    path, before, whole = ended
+    place = shutil.copytree(before, tmp_path / "search")
+    shutil.rmtree(place / whole.probes[0].run)
+    found = virtual_search(path, None, resume=place, account_sessions=4)
+    assert read_capacity(place) == found
+    assert found.tiers[0].confirmed
+
+
 def test_a_resume_of_something_else_is_refused(tmp_path, scenario):
     place = tmp_path / "search"
     virtual_search(scenario(ENDLESS), place, account_sessions=4)
@@ -62,6 +186,10 @@ def test_a_budget_ends_the_search_with_what_is_known(tmp_path, scenario):
     assert found.spent.session_minutes <= 9.5
     assert any("ended for its budget" in line for line in found.remarks)
     assert not found.tiers[0].confirmed
+    assert found.tiers[0].said[-1] == (
+        "not confirmed: no run held this load for long; go on with --resume, with a larger budget "
+        "where that ended it"
+    )
 
 
 @pytest.mark.parametrize(
