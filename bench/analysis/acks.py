@@ -8,9 +8,10 @@ import pandas as pd
 
 from bench.analysis.bars import Bars
 from bench.analysis.sessions import WHOLE
-from bench.analysis.tables import NEVER, Floats, integers
+from bench.analysis.tables import Floats, integers
 from bench.plan.metrics import METRICS
 from bench.stats.quantile import Sample
+from bench.tracker.event import NEVER
 from bench.tracker.requests import ACKNOWLEDGED
 
 

@@ -26,10 +26,11 @@ from typing import Final, NamedTuple
 import numpy as np
 import pandas as pd
 
-from bench.analysis.tables import ALWAYS, NEVER, Flags, Floats, Ints, integers, is_type, latest
+from bench.analysis.tables import Flags, Floats, Ints, integers, is_type, latest
 from bench.analysis.turn_columns import TurnColumns
 from bench.plan.metrics import Metric
 from bench.stats.quantile import sorted_quantile
+from bench.tracker.event import ALWAYS, NEVER
 
 _FOLLOWS: Final = {
     "heard": "first_audio",

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.sessions import span
-from bench.analysis.tables import NEVER, Floats, Ints, integers
+from bench.analysis.tables import Floats, Ints, integers
 from bench.plan.duration import Duration
 from bench.plan.scenario import Health
+from bench.tracker.event import NEVER
 
 
 class Check(NamedTuple):

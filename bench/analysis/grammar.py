@@ -19,8 +19,9 @@ import pandas as pd
 
 from bench.analysis.message_facts import message_facts
 from bench.analysis.sessions import WHOLE
-from bench.analysis.tables import NEVER, Ints, integers
+from bench.analysis.tables import Ints, integers
 from bench.protocol.grammar import RULES, Checker, Fact, Violation
+from bench.tracker.event import NEVER
 
 EXAMPLES: Final = 3
 AROUND: Final = 2

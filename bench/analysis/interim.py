@@ -36,12 +36,13 @@ from bench.analysis.filtered import of_turns
 from bench.analysis.judge import weigh_run
 from bench.analysis.pipeline import analyse
 from bench.analysis.ruling import Ruling
-from bench.analysis.tables import NEVER, plain_strings, read_table
+from bench.analysis.tables import plain_strings, read_table
 from bench.analysis.trouble import lives
 from bench.plan.gates import Gate, parse_gate
 from bench.plan.metrics import METRICS
 from bench.runs.folder import RunFolder
 from bench.runs.seal import seal
+from bench.tracker.event import NEVER
 from bench.voice.audio import NS_PER_S
 
 RULE: Final = "abort_on_fail"

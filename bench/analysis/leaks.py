@@ -33,18 +33,9 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.message_facts import delta_runs
-from bench.analysis.tables import (
-    ALWAYS,
-    NEVER,
-    Flags,
-    Ints,
-    codes,
-    integers,
-    is_type,
-    of_type,
-    texts,
-)
+from bench.analysis.tables import Flags, Ints, codes, integers, is_type, of_type, texts
 from bench.corpus.units import spoken, weight
+from bench.tracker.event import ALWAYS, NEVER
 from bench.tracker.responses import TEXT_DONE, TRANSCRIPT_DONE
 
 LEAST: Final = 3

@@ -16,10 +16,11 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.drift import latency_drift
-from bench.analysis.tables import NEVER, Flags, Ints
+from bench.analysis.tables import Flags, Ints
 from bench.analysis.turn_columns import TurnColumns
 from bench.plan.gates import Gate
 from bench.plan.metrics import METRICS, Metric
+from bench.tracker.event import NEVER
 from bench.tracker.utterances import WRITTEN
 
 PER_TURN: Final = tuple(

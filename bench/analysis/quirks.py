@@ -12,8 +12,9 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from bench.analysis.tables import NEVER, Flags, Ints, bodies, codes, is_type, latest, of_type
+from bench.analysis.tables import Flags, Ints, bodies, codes, is_type, latest, of_type
 from bench.protocol.codec import message_table
+from bench.tracker.event import NEVER
 from bench.tracker.responses import AUDIO, TEXT, TRANSCRIPT
 
 _COMPLETED: Final = "conversation.item.input_audio_transcription.completed"

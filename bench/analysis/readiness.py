@@ -16,9 +16,10 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.sessions import ALLOWANCE_NS, IMPATIENT, IN_ORDER, span
-from bench.analysis.tables import ALWAYS, NEVER, Ints, integers
+from bench.analysis.tables import Ints, integers
 from bench.plan.metrics import Metric
 from bench.stats.quantile import Sample
+from bench.tracker.event import ALWAYS, NEVER
 
 _OURS: Final = ("lost", "crashed")
 """Outcomes that say nothing of the target: this program's own process or script ended them."""

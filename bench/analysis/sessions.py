@@ -14,16 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bench.analysis.tables import (
-    ALWAYS,
-    NEVER,
-    Flags,
-    integers,
-    milliseconds,
-    of_type,
-    parsed,
-    texts,
-)
+from bench.analysis.tables import Flags, bodies, integers, is_type, texts
+from bench.tracker.event import ALWAYS, NEVER, milliseconds
 
 IN_ORDER: Final = ("finished", "drained", "lost")
 """Outcomes after which turns not yet attempted are no attempts: the run itself ended there."""
@@ -34,19 +26,18 @@ IMPATIENT: Final = ("timeout", "silent")
 ALLOWANCE_NS: Final = 1_000_000_000
 """How long any session may take to become ready without being called slow."""
 
-_NOTES: Final = {
-    "started_ns": "bench.start",
-    "connected_ns": "bench.connected",
-    "secured_ns": "bench.secured",
-    "upgraded_ns": "bench.upgraded",
-    "opened_ns": "bench.microphone",
-    "ended_ns": "bench.end",
-}
-_MESSAGES: Final = {
+_INSTANTS: Final = {
+    "started_ns": ("bench.start", "note"),
+    "connected_ns": ("bench.connected", "note"),
+    "secured_ns": ("bench.secured", "note"),
+    "upgraded_ns": ("bench.upgraded", "note"),
+    "opened_ns": ("bench.microphone", "note"),
+    "ended_ns": ("bench.end", "note"),
     "created_ns": ("session.created", "in"),
     "ready_ns": ("session.updated", "in"),
     "update_sent_ns": ("session.update", "out"),
 }
+"""Instants of a session: the first row of a type, in one direction."""
 _STAGES: Final = {
     "connected": "a TCP connection",
     "secured": "the TLS handshake",
@@ -66,53 +57,83 @@ _ORDER: Final = [
 def sessions_table(events: pd.DataFrame, plan: dict[str, Any]) -> pd.DataFrame:
     """Sessions by number (the index, named `session`); instants are `Int64` ns."""
     index = pd.Index(np.unique(events["session"].to_numpy()), name="session")
-    table = pd.DataFrame(index=index)
-    notes = events[events["direction"] == "note"]
-    for column, kind in _NOTES.items():
-        table[column] = _first(notes, kind, "note")["at_ns"].astype("Int64")
-    for column, (kind, direction) in _MESSAGES.items():
-        table[column] = _first(events, kind, direction)["at_ns"].astype("Int64")
-    bare = table["secured_ns"].isna() & table["upgraded_ns"].notna()
-    table.loc[bare, "secured_ns"] = table.loc[bare, "connected_ns"]
-
-    starts = _first(notes, "bench.start", "note")
-    table["scheduled_ns"] = starts["due_ns"].astype("Int64")
-    start = parsed(starts, "worker", "slot", "script", "turns", "setting", "marker", "address")
-    table["worker"] = start["worker"].astype("Int64")
-    table["slot"] = start["slot"].astype("Int64")
+    first = _Firsts(events, index)
+    told: dict[str, Any] = {column: first.at_ns(*kind) for column, kind in _INSTANTS.items()}
+    told["secured_ns"] = [
+        connected if secured is None and upgraded is not None else secured
+        for connected, secured, upgraded in zip(
+            told["connected_ns"], told["secured_ns"], told["upgraded_ns"], strict=True
+        )
+    ]
+    told["scheduled_ns"] = first.due_ns("bench.start", "note")
+    start = first.bodies("bench.start", "note")
+    end = first.bodies("bench.end", "note")
+    microphone = first.bodies("bench.microphone", "note")
+    told |= {column: _said(start, column) for column in ("worker", "slot")}
+    told["planned_turns"] = _said(start, "turns")
+    # None: a run that did not count them.
+    told |= {column: _said(end, column) for column in ("reads", "stamped", "close_code")}
+    told["prefix_padding_ns"] = [milliseconds(one.get("prefix_padding_ms")) for one in microphone]
+    told["jitter_ns"] = [
+        round((one.get("jitter_buffer_ms") or 0) * 1e6) if one else None for one in microphone
+    ]
+    table = pd.DataFrame({name: pd.array(values, "Int64") for name, values in told.items()}, index)
     for column in ("script", "setting", "marker", "address"):
-        table[column] = texts(start[column].reindex(index))
-    table["planned_turns"] = start["turns"].astype("Int64")
-
-    end = parsed(
-        _first(notes, "bench.end", "note"), "outcome", "reason", "close_code", "reads", "stamped"
-    )
-    for column in ("reads", "stamped"):
-        table[column] = end[column].astype("Int64")  # NA: a run that did not count them
-    table["outcome"] = end["outcome"]
-    table["outcome"] = table["outcome"].fillna("lost").astype("str")
-    table["reason"] = texts(end["reason"])
-    table["reason"] = texts(table["reason"]).astype("str")
-    table["close_code"] = end["close_code"].astype("Int64")
-
-    microphone = parsed(
-        _first(notes, "bench.microphone", "note"),
-        "input", "output", "jitter_buffer_ms", "prefix_padding_ms", "assumed",
-    )  # fmt: skip
-    table["input_format"] = microphone["input"].map(_format).astype("str")
-    table["output_format"] = microphone["output"].map(_format).astype("str")
-    table["assumed"] = microphone["assumed"].map(_joined).astype("str")
-    jitter = microphone["jitter_buffer_ms"].fillna(0).astype(float).mul(1e6).round()
-    table["jitter_ns"] = jitter.astype("Int64").fillna(0)
-    padding = [milliseconds(said) for said in microphone["prefix_padding_ms"]]
-    table["prefix_padding_ns"] = pd.Series(padding, microphone.index, "Int64")  # NA: not said
-
+        table[column] = np.array([one or "" for one in _said(start, column)], object)
+    words = {
+        "outcome": [one or "lost" for one in _said(end, "outcome")],
+        "reason": [one or "" for one in _said(end, "reason")],
+        "input_format": [_format(one["input"]) if one else np.nan for one in microphone],
+        "output_format": [_format(one["output"]) if one else np.nan for one in microphone],
+        "assumed": [_joined(one.get("assumed")) if one else np.nan for one in microphone],
+    }
+    for column, values in words.items():
+        table[column] = pd.Series(values, index, "str")
     begin, stop = span(plan)
     ended = integers(table["ended_ns"], NEVER)
     started = integers(table["started_ns"], ALWAYS)
     table["measured"] = (started < stop) & (ended >= begin)
     table["awaited"], table["in_vain"] = _waits_in_vain(table)
     return table[_ORDER]
+
+
+class _Firsts:
+    """The first row of some types in each session of `index`."""
+
+    def __init__(self, events: pd.DataFrame, index: pd.Index) -> None:
+        kinds = set(_INSTANTS.values())
+        notes = [kind for kind, direction in kinds if direction == "note"]
+        rows = np.flatnonzero(
+            is_type(events, *notes, direction="note")
+            | np.logical_or.reduce([is_type(events, kind, direction=way) for kind, way in kinds])
+        )
+        taken = events.take(rows)
+        self._index = index.tolist()
+        self._rows: dict[tuple[int, str, str], tuple[int, Any, Any]] = {}
+        for session, kind, way, at_ns, due_ns, detail in zip(
+            taken["session"].tolist(), taken["type"].tolist(), taken["direction"].tolist(),
+            taken["at_ns"].tolist(), taken["due_ns"].tolist(), texts(taken["detail"]).tolist(),
+            strict=True,
+        ):  # fmt: skip
+            self._rows.setdefault((session, kind, way), (at_ns, due_ns, detail))
+
+    def _of(self, kind: str, way: str) -> list[tuple[int, Any, Any] | None]:
+        return [self._rows.get((session, kind, way)) for session in self._index]
+
+    def at_ns(self, kind: str, way: str) -> list[int | None]:
+        return [row[0] if row else None for row in self._of(kind, way)]
+
+    def due_ns(self, kind: str, way: str) -> list[int | None]:
+        return [None if row is None or row[1] is pd.NA else row[1] for row in self._of(kind, way)]
+
+    def bodies(self, kind: str, way: str) -> list[dict[str, Any]]:
+        """What they say; nothing where there is none."""
+        details = [row[2] if row else "" for row in self._of(kind, way)]
+        return bodies(pd.DataFrame({"detail": details}))
+
+
+def _said(bodies: list[dict[str, Any]], key: str) -> list[Any]:
+    return [body.get(key) for body in bodies]
 
 
 def _waits_in_vain(sessions: pd.DataFrame) -> tuple[NDArray[np.object_], Flags]:
@@ -145,12 +166,6 @@ def span(plan: dict[str, Any]) -> tuple[int, int]:
     """The measured phase [from, to) of a plan; open where the plan does not say."""
     begin, stop = plan.get("measured_from_ns"), plan.get("measured_to_ns")
     return ALWAYS if begin is None else int(begin), NEVER if stop is None else int(stop)
-
-
-def _first(events: pd.DataFrame, kind: str, direction: str) -> pd.DataFrame:
-    """The first row of a type in each session, by session."""
-    rows = of_type(events, kind, direction=direction)
-    return rows.drop_duplicates("session").set_index("session")
 
 
 def _joined(value: Any) -> str:

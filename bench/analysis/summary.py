@@ -35,7 +35,7 @@ from bench.analysis.quirks import quirks
 from bench.analysis.readiness import connecting, session_sample
 from bench.analysis.sessions import span
 from bench.analysis.settings_mismatch import count_unhonoured, unhonoured
-from bench.analysis.tables import NEVER, Flags, Floats, Ints, integers, is_type
+from bench.analysis.tables import Flags, Floats, Ints, integers, is_type
 from bench.analysis.turn_columns import TurnColumns
 from bench.analysis.turns import Told
 from bench.analysis.words import pooled, tally, worst
@@ -44,6 +44,7 @@ from bench.plan.metrics import METRICS, VERSION, Metric
 from bench.stats.interval import CONFIDENCE, Estimate
 from bench.stats.proportion import per_attempt, proportion
 from bench.stats.quantile import RESAMPLES, Sample, estimates, woodruff
+from bench.tracker.event import NEVER
 from bench.tracker.outcomes import FAILED, OUTCOMES
 from bench.tracker.utterances import WRITTEN
 

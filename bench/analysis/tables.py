@@ -18,7 +18,7 @@ cost more than all the rest.
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -27,18 +27,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from bench.errors import RunFolderError
+from bench.tracker.event import MOST_MS
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
-
-NEVER = int(np.iinfo(np.int64).max)
-"""An instant after all others, in plain integer arrays."""
-ALWAYS = int(np.iinfo(np.int64).min)
-"""An instant before all others, in plain integer arrays."""
-
-MOST_MS: Final = 2**40
-"""Beyond it (35 years) what is said in ms is no place or length in a session, and was not said."""
 
 _Work = TypeVar("_Work", bound=Callable[..., Any])
 
@@ -51,9 +44,6 @@ def plain_strings(work: _Work) -> _Work:
     """
     return pd.option_context("mode.string_storage", "python")(work)
 
-
-MISSING: Final = object()
-"""What an object does not say at all, which is not null."""
 
 EVENTS = [
     "session", "at_ns", "at_err_ns", "read_ns", "direction", "type", "item_id", "response_id",
@@ -177,13 +167,6 @@ def integers(column: pd.Series, missing: int) -> Ints:
     return column.to_numpy(dtype=np.int64, na_value=missing)
 
 
-def milliseconds(said: Any) -> int | None:
-    """What was said in ms, as ns; None where it is no number, or none that can be (`MOST_MS`)."""
-    if isinstance(said, bool) or not isinstance(said, int | float) or not abs(said) <= MOST_MS:
-        return None
-    return round(said * 1_000_000)
-
-
 def nullable(values: Ints, present: NDArray[np.bool_]) -> pd.arrays.IntegerArray:
     """Plain integers as a nullable column: NA where not `present`."""
     return pd.arrays.IntegerArray(np.where(present, values, 0), ~present)
@@ -217,15 +200,6 @@ def bodies(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """The `detail` JSON of rare rows; empty where a row has none, or one that is no object."""
     found = (_decode(text) if text else {} for text in texts(rows["detail"]))
     return [entry if isinstance(entry, dict) else {} for entry in found]
-
-
-def dig(body: Any, *path: str) -> Any:
-    """What lies at a path of nested objects; `MISSING` where nothing does."""
-    for key in path:
-        if not isinstance(body, dict) or key not in body:
-            return MISSING
-        body = body[key]
-    return body
 
 
 def latest(session: Ints, key: Ints, of_session: Ints, of_key: Ints) -> NDArray[np.intp]:

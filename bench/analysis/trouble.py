@@ -16,8 +16,9 @@ import pandas as pd
 
 from bench.analysis.evidence import Evidence
 from bench.analysis.pace import troubled
-from bench.analysis.tables import ALWAYS, NEVER, Ints, integers
+from bench.analysis.tables import Ints, integers
 from bench.analysis.turns import TURN_INSTANTS
+from bench.tracker.event import ALWAYS, NEVER
 from bench.tracker.outcomes import FAILED
 
 _BEGIN: Final = ("speech_onset", "said", "create_sent")

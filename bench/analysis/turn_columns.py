@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bench.analysis.tables import NEVER, Flags, Floats, Ints, integers
+from bench.analysis.tables import Flags, Floats, Ints, integers
+from bench.tracker.event import NEVER
 
 
 class TurnColumns:

@@ -15,9 +15,10 @@ from bench.analysis.greetings import Greetings
 from bench.analysis.peers import like_their_peers
 from bench.analysis.sessions import IN_ORDER, WHOLE, session_words, span
 from bench.analysis.settings_mismatch import Difference, differences
-from bench.analysis.tables import NEVER, Ints, integers, nullable
+from bench.analysis.tables import Ints, integers, nullable
 from bench.analysis.trackers import tracked
 from bench.plan.metrics import INSTANTS
+from bench.tracker.event import NEVER
 from bench.tracker.requests import ACKNOWLEDGED
 from bench.tracker.tracker import Tracker
 from bench.tracker.turn import SessionEnd, Turn

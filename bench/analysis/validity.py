@@ -26,8 +26,9 @@ from bench.analysis.pace import (
     throttled,
 )
 from bench.analysis.sessions import ALLOWANCE_NS
-from bench.analysis.tables import ALWAYS, NEVER, integers
+from bench.analysis.tables import integers
 from bench.analysis.words import remarks_on
+from bench.tracker.event import ALWAYS, NEVER
 
 CLOCK_STEP_MS: Final = 50.0
 """A jump of wall clock against monotonic clock that is no slewing (NTP steps from 128 ms on, a

@@ -25,8 +25,6 @@ from bench.analysis.measure import attempts, good_turns
 from bench.analysis.sessions import ALLOWANCE_NS, span
 from bench.analysis.summary import figure_row, share_flags, turn_sample, turn_waits
 from bench.analysis.tables import (
-    ALWAYS,
-    NEVER,
     Flags,
     Floats,
     Ints,
@@ -54,6 +52,7 @@ from bench.stats.crossing import Level, Share
 from bench.stats.interval import Estimate, Z
 from bench.stats.proportion import proportion
 from bench.stats.quantile import estimates
+from bench.tracker.event import ALWAYS, NEVER
 
 HELD: Final = "sessions held >= 99 %"
 """The gate that is part of every tier of a closed load."""

@@ -5,8 +5,8 @@ import pytest
 
 from bench.analysis.acks import ack_samples
 from bench.analysis.sessions import sessions_table
-from bench.analysis.tables import ALWAYS, NEVER
 from bench.analysis.turns import turns_table
+from bench.tracker.event import ALWAYS, NEVER
 from tests.analysis.story import ORIGIN_NS, Story, analysed, events_of
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.analysis.tables import NEVER
 from bench.analysis.turn_columns import TurnColumns
+from bench.tracker.event import NEVER
 
 TABLE = pd.DataFrame(
     {

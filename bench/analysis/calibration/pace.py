@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.sessions import span
-from bench.analysis.tables import NEVER, Ints, integers, of_type
+from bench.analysis.tables import Ints, integers, of_type
+from bench.tracker.event import NEVER
 
 _MINUTE_MS: Final = 60_000.0
 _APART_NS: Final = 1_000_000_000

@@ -27,8 +27,9 @@ import numpy as np
 import pandas as pd
 from msgspec import Struct
 
-from bench.analysis.tables import ALWAYS, Flags, integers
+from bench.analysis.tables import Flags, integers
 from bench.errors import RunFolderError
+from bench.tracker.event import ALWAYS
 
 IN_FLIGHT_NS: Final = 100_000_000
 """How long before a session is cut a message may have been sent and not been read yet: five times
