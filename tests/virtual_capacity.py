@@ -49,12 +49,16 @@ SLO = "p95(first_audio_latency) < 1500 ms"
 
 
 def write_search(folder, profile, sessions=4):
-    """Write a scenario file whose server has that profile; its calls are those of capacity.toml."""
+    """Write a scenario file whose server has that profile; its calls are those of capacity.toml.
+
+    But the agent speaks at its usual speed, in larger pieces, and a later answer will do.
+    """
     (folder / "server.toml").write_text(profile)
     text = SCENARIO.replace("scenarios/servers/slots.toml", str(folder / "server.toml"))
     text = text.replace("turns  = 1", "turns  = 1\nchunk_ms = 200").replace(
         "< 1100 ms", "< 1500 ms"
     )
+    text = text.replace("speed = 1.5\n", "")
     path = folder / "calls.toml"
     path.write_text(text.replace("sessions = 40", f"sessions = {sessions}"))
     return path
