@@ -360,7 +360,8 @@ def _checked(document: Any, name: str) -> CapacityResult:
     found = document.get("format") if isinstance(document, dict) else None
     if type(found) is not int:
         raise UsageError(
-            f"{name}: is no {NAME} (no key 'format'); give what `bench capacity` wrote"
+            f"{name}: is no {NAME} (its key 'format' is no number); give what `bench capacity` "
+            "wrote"
         )
     if found != FORMAT:
         raise UsageError(

@@ -144,11 +144,12 @@ def node_capacity(result: CapacityResult, wanted: str | None, name: str) -> Node
     """What the target of a search holds of a tier. UsageError where that cannot be planned with."""
     need_complete(result, name)
     tier = tier_of(result, wanted, name)
-    if tier.capacity is None or tier.low is None:
-        key = "capacity" if tier.capacity is None else "low"
+    if not tier.capacity or tier.low is None:
+        key = "low" if tier.capacity else "capacity"
+        found = "is 0" if tier.capacity == 0 else "is not known"
         why = f" ({tier.said[0]})" if tier.said else ""
         raise UsageError(
-            f"{name}: tiers: {key} of {tier.tier!r} is not known{why}; search again, or give "
+            f"{name}: tiers: {key} of {tier.tier!r} {found}{why}; search again, or give "
             "--sessions-per-node"
         )
     remarks = []
@@ -211,7 +212,8 @@ def make_plan(
         per = "sessions" if node.measured_s is None else "session starts a second"
         raise UsageError(
             f"a node holds {node.holds.value:.3g} {per} (at least {least:.3g}): less than one "
-            "whole session, and no number of nodes is enough"
+            "whole session is sure, and no number of nodes is enough; search again, or say with "
+            "--sessions-per-node what a node is sure to hold"
         )
     offered = [calls_per_hour * corner.length_s / 3600 for corner in corners]
     try:

@@ -3,7 +3,7 @@
 import resource
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
-from math import ceil, floor, isfinite, log10
+from math import ceil, floor, log10
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -15,7 +15,7 @@ from bench.cli.outlook import speech_of
 from bench.cli.run import SPARE_FILES, job_of
 from bench.cli.run import Options as RunOptions
 from bench.cli.scraper import Watch, check_metrics_url, watch_of
-from bench.cli.spending import Cap, cap_of
+from bench.cli.spending import Cap, cap_of, need_amount
 from bench.errors import UsageError
 from bench.plan.duration import Duration
 from bench.plan.forecast import samples_of, session_length
@@ -34,6 +34,7 @@ LONGEST_HOLD: Final = 40.0
 """Whole sessions that a hold may take where its objectives need so many turns."""
 RUNS: Final = (8.0, 12.0)
 """A search is foretold to take between so many whole runs; a small capacity may take more."""
+_LONGEST_SESSION_S: Final = 24 * 3600.0
 _TIME_WAIT_S: Final = 60.0
 _PORTS: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
@@ -139,8 +140,11 @@ def settings_of(options: Options) -> Settings:
     if options.arrivals not in {None, "poisson", "uniform"}:
         raise UsageError(f"--arrivals {options.arrivals!r}: give poisson or uniform")
     open_load = options.arrivals is not None
-    if options.start is not None and not (isfinite(options.start) and options.start > 0):
-        raise UsageError(f"--start {options.start:g}: give a number above 0")
+    for option, value in (
+        ("--start", options.start), ("--target-cores", options.cores),
+        ("--target-gpus", options.gpus),
+    ):  # fmt: skip
+        need_amount(option, value)
     if open_load:
         first = options.start or float(load.rate or (load.sessions or 1) / session_s)
         step = 10.0 ** (floor(log10(first)) - 2)
@@ -150,6 +154,11 @@ def settings_of(options: Options) -> Settings:
             raise UsageError(f"--start {first:g}: give a whole number of sessions")
     limits = tuple(_limits(options, job, session_s, open_load=open_load))
     if limits and limits[0].load < first:
+        if options.start is not None:
+            raise UsageError(
+                f"--start {first:g}: at most {limits[0].load:.4g} may be tried ({limits[0].why}); "
+                "start lower"
+            )
         first = limits[0].load
     cap = cap_of(options.max_minutes, options.max_cost, options.price_per_minute)
     settings = Settings(options, job, tiers, session_s, warmup_s, first, limits, cap, step)
@@ -173,8 +182,11 @@ def _session_s(options: Options, job: Job) -> float:
             length = Duration.parse(options.session_length) / NS_PER_S
         except ValueError as error:
             raise UsageError(f"--session-length: {error}") from None
-        if length <= 0:
-            raise UsageError("--session-length: give more than 0s")
+        if not 0 < length <= _LONGEST_SESSION_S:
+            raise UsageError(
+                f"--session-length {options.session_length}: give more than 0s, and "
+                f"{_LONGEST_SESSION_S / 3600:.0f}h at most"
+            )
         return length
     found = session_length(job.scenario, speech_of(job))
     if found is None:
@@ -213,6 +225,15 @@ def _limits(options: Options, job: Job, session_s: float, *, open_load: bool) ->
 def _check_budget(settings: Settings) -> None:
     """UsageError where the cap pays for no answer, or no run could decide an objective."""
     least = settings.in_flight(settings.first)
+    if settings.cap is not None:
+        whole = least * (settings.whole_s + settings.warmup_s + settings.session_s) / 60
+        if whole > settings.cap.minutes:
+            raise UsageError(
+                f"{settings.cap.option} {settings.cap.given:g}: the first two runs alone take "
+                f"{whole:.1f} session-minutes, {settings.cap.minutes:.1f} are allowed, and a "
+                f"search takes about {least * RUNS[1] * settings.whole_s / 60:.0f} for a capacity "
+                f"of {settings.first:g}; start lower with --start, or raise it"
+            )
     for tier in settings.tiers:
         for gate in tier.gates:
             needs = samples_of(gate)
@@ -220,22 +241,21 @@ def _check_budget(settings: Settings) -> None:
             takes = needs / per_s if METRICS[gate.metric].of == "turn" else 0.0
             longest = LONGEST_HOLD * settings.session_s
             if takes > longest:
+                enough = ceil(settings.first * takes / longest / settings.step) * settings.step
                 raise UsageError(
                     f"objective {gate.text!r} needs {needs} turns that are independent, and "
-                    f"{settings.first:g} sessions would take {_time(takes)} for them, "
+                    f"{settings.first:g} {settings.unit} would take {_time(takes)} for them, "
                     f"{_time(longest)} is the longest run of a search; start higher with --start "
-                    f"{ceil(settings.first * takes / longest)}, or ask for a lower quantile"
+                    f"{enough:g}, or ask for a lower quantile"
                 )
-    if settings.cap is None:
-        return
-    whole = least * (settings.whole_s + settings.warmup_s + settings.session_s) / 60
-    if whole > settings.cap.minutes:
-        raise UsageError(
-            f"{settings.cap.option} {settings.cap.given:g}: the first two runs alone take "
-            f"{whole:.1f} session-minutes, {settings.cap.minutes:.1f} are allowed, and a search "
-            f"takes about {least * RUNS[1] * settings.whole_s / 60:.0f} for a capacity of "
-            f"{settings.first:g}; start lower with --start, or raise it"
-        )
+            minutes = takes * least / 60
+            if settings.cap is not None and minutes > settings.cap.minutes:
+                raise UsageError(
+                    f"objective {gate.text!r} needs {needs} turns that are independent, which take "
+                    f"{minutes:.3g} session-minutes, and {settings.cap.option} "
+                    f"{settings.cap.given:g} allows {settings.cap.minutes:.3g}; raise it, or ask "
+                    "for a lower quantile"
+                )
 
 
 def foretold(settings: Settings, place: Path) -> Iterator[str]:
@@ -260,6 +280,11 @@ def foretold(settings: Settings, place: Path) -> Iterator[str]:
 
 def resumed(settings: Settings, place: Path) -> CapacityResult:
     """The search to go on with. UsageError where it is of something else."""
+    if settings.options.out is not None:
+        raise UsageError(f"--out {settings.options.out}: a resumed search stays in its folder; "
+                         "leave it out")  # fmt: skip
+    if not place.is_dir() and place.exists():
+        raise UsageError(f"--resume {place}: is no folder; give the one that holds {NAME}")
     before, job = read_capacity(place), settings.job
     if any(one.purpose == "ramp" for one in before.probes):
         raise UsageError(
@@ -292,4 +317,4 @@ def workload_digest(job: Job) -> str:
 
 
 def _time(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} minutes"
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.5g} minutes"

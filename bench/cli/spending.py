@@ -14,6 +14,7 @@ they are saying (`load.drain` at most), everything is sealed and judged on what 
 spent while draining comes on top; the estimate leaves it out, as does the cap.
 """
 
+from math import inf
 from typing import Any, NamedTuple
 
 from bench.errors import UsageError
@@ -35,10 +36,8 @@ class Cap(NamedTuple):
 def cap_of(max_minutes: float | None, max_cost: float | None, price: float | None) -> Cap | None:
     """The narrower of the two limits; None where there is none. UsageError for one that is none."""
     for option, value in (("--max-minutes", max_minutes), ("--max-cost", max_cost)):
-        if value is not None and not value > 0:
-            raise UsageError(f"{option} {value:g}: give more than 0")
-    if price is not None and not price > 0:
-        raise UsageError(f"--price-per-minute {price:g}: give more than 0")
+        need_amount(option, value)
+    need_amount("--price-per-minute", price)
     caps = []
     if max_minutes is not None:
         caps.append(Cap(max_minutes, "--max-minutes", max_minutes))
@@ -50,6 +49,12 @@ def cap_of(max_minutes: float | None, max_cost: float | None, price: float | Non
             )
         caps.append(Cap(max_cost / price, "--max-cost", max_cost))
     return min(caps, default=None)
+
+
+def need_amount(option: str, value: float | None) -> None:
+    """UsageError for an option's value that is no amount: not above zero, or without end."""
+    if value is not None and not 0 < value < inf:
+        raise UsageError(f"{option} {value:g}: give more than 0, and a number")
 
 
 def session_minutes(job: Job) -> float:

@@ -36,7 +36,7 @@ def read_tiers(
     found: list[tuple[str, Sequence[str]]] = [(UNNAMED, slo)] if slo else []
     for text in named:
         tier, equals, gates = text.partition("=")
-        if not equals or not _NAME.fullmatch(tier.strip()):
+        if not (equals and gates.strip() and _NAME.fullmatch(tier.strip())):
             raise UsageError(
                 f'--tier {text!r}: write NAME="GATE", as in '
                 'gold="p95(first_audio_latency) < 700 ms"'

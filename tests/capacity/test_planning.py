@@ -185,6 +185,11 @@ def test_one_node_that_is_lost_is_all_of_them():
             None,
             "capacity of 'gold' is not known (1 session failed the gate)",
         ),
+        (
+            capacity_result(tier(capacity=0.0, said=[])),
+            None,
+            "capacity of 'gold' is 0; search again",
+        ),
         (capacity_result(tier(low=None)), None, "low of 'gold' is not known"),
     ],
 )

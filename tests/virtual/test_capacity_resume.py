@@ -5,6 +5,7 @@ import io
 import json
 import shutil
 from itertools import count
+from pathlib import Path
 from unittest import mock
 
 import pytest
@@ -163,10 +164,16 @@ def test_a_lost_run_in_the_middle_leaves_its_number_free(tmp_path, ended):
     assert found.tiers[0].confirmed
 
 
-def test_a_resume_of_something_else_is_refused(tmp_path, scenario):
-    place = tmp_path / "search"
-    virtual_search(scenario(ENDLESS), place, account_sessions=4)
-    path = scenario(ENDLESS)
+def test_a_resume_of_something_else_is_refused(tmp_path, ended):
+    text, place, _ = ended
+    path = tmp_path / "calls.toml"
+    path.write_text(text.read_text())
+    with pytest.raises(UsageError, match="--out other: a resumed search stays in its folder"):
+        virtual_search(path, Path("other"), resume=place)
+    with pytest.raises(UsageError, match=r"capacity.json: is no folder; give the one that holds"):
+        virtual_search(path, None, resume=place / "capacity.json")
+    with pytest.raises(UsageError, match="its target is another"):
+        virtual_search(path, None, resume=place, target="ws://127.0.0.1:1/x", dialect="inworld")
     with pytest.raises(UsageError, match="its objectives is another"):
         virtual_search(path, None, resume=place, slo=("p50(first_audio_latency) < 1 s",))
     path.write_text(path.read_text().replace("turns  = 1", "turns  = 2"))
@@ -198,12 +205,29 @@ def test_a_budget_ends_the_search_with_what_is_known(tmp_path, scenario):
         ({"slo": ("p99.9(first_audio_latency) < 1 s",)}, "is the longest run of a search"),
         ({"slo": ("p95(tool_call_latency) < 1 s",)}, "can never have a sample"),
         ({"max_minutes": 0.5}, "--max-minutes 0.5: the first two runs alone take"),
+        (
+            {"slo": ("p99(first_audio_latency) < 1 s",), "max_minutes": 12.0, "start": 12.0},
+            "session-minutes, and --max-minutes 12 allows 12; raise it, or ask for a lower",
+        ),
         ({"max_cost": 3.0}, "needs a price"),
+        ({"price_per_minute": float("inf")}, "--price-per-minute inf: give more than 0"),
+        ({"cores": 0.0}, "--target-cores 0: give more than 0"),
+        ({"cores": float("nan")}, "--target-cores nan: give more than 0"),
+        ({"gpus": -1.0}, "--target-gpus -1: give more than 0"),
+        ({"start": 9.0, "max_sessions": 8}, "--start 9: at most 8 may be tried (--max-sessions 8)"),
+        ({"start": 1e300}, "--start 1e+300: at most"),
+        ({"start": 1e-9, "arrivals": "poisson"}, "1e-09 a second would take"),
+        ({"session_length": "0s"}, "--session-length 0s: give more than 0s"),
+        ({"session_length": "9999h"}, "--session-length 9999h: give more than 0s, and 24h at most"),
+        ({"assignments": ("slo={}",)}, "no objective: give --slo"),
+        ({"slo": ("p95(fürst_audio) < 8 s",)}, "gate 'p95(fürst_audio) < 8 s'"),
+        ({"tiers": ("gold=count(turns) > 0",) * 2}, "tier 'gold' is named twice"),
+        ({"tiers": ("gold=",)}, "--tier 'gold=': write NAME="),
         ({"start": 2.5}, "--start 2.5: give a whole number"),
-        ({"start": 0.0}, "--start 0: give a number above 0"),
-        ({"start": float("nan")}, "--start nan: give a number above 0"),
-        ({"start": float("inf")}, "--start inf: give a number above 0"),
-        ({"start": -1.0, "arrivals": "poisson"}, "--start -1: give a number above 0"),
+        ({"start": 0.0}, "--start 0: give more than 0"),
+        ({"start": float("nan")}, "--start nan: give more than 0"),
+        ({"start": float("inf")}, "--start inf: give more than 0"),
+        ({"start": -1.0, "arrivals": "poisson"}, "--start -1: give more than 0"),
         ({"metrics_url": "http://127.0.0.1:1/metrics"}, "refused the connection"),
         ({"gauges": ("queue",)}, "--gauge 'queue': needs --metrics-url"),
         ({"arrivals": "burst"}, "--arrivals 'burst'"),
