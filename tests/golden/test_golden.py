@@ -4,11 +4,11 @@ import re
 
 import pytest
 
-from bench.analysis.outcomes import OUTCOMES
 from bench.analysis.quirks import _ABOUT as QUIRKS
 from bench.analysis.validity import RULES as CHECKS
 from bench.plan.metrics import METRICS
 from bench.protocol.grammar import RULES
+from bench.tracker.outcomes import OUTCOMES
 from tests.golden.cases import CASES
 from tests.golden.store import EXPECTED, GOLDEN, analysed, differences, read_expected, report
 
@@ -27,7 +27,7 @@ REASONS = (
     "no text before the caller gave up", "no audio before what was said next",
     "response completed, without audio", "response cancelled.*, without audio",
 )  # fmt: skip
-"""Patterns of every reason that `bench.analysis.outcomes` gives for an outcome."""
+"""Patterns of every reason that `bench.tracker.outcomes` gives for an outcome."""
 SESSION_OUTCOMES = (
     "finished", "drained", "lost", "refused", "overloaded", "unreachable", "silent", "timeout",
     "closed", "broken", "malformed", "binary", "too_big", "crashed",
