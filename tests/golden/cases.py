@@ -80,11 +80,13 @@ CASES = {
     "habits_b": partial(worlds.habits, few=slice(19, None)),
     "responses": worlds.responses,
     "failures": worlds.failures,
+    "ties": worlds.ties,
     "interruptions": worlds.interruptions,
     "formats": worlds.formats,
     "requests": worlds.requests,
     # told by hand
     "grammar": stories.grammar,
+    "coinciding": stories.coinciding,
     "bad_seconds": stories.bad_seconds,
     "void": stories.void,
     "remarked": stories.remarked,

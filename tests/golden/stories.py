@@ -13,6 +13,7 @@ from bench.runs.gauges import CPU_BUSY, Gauges, Readings, Series, write_gauges
 from tests.analysis import story
 from tests.analysis.story import MS, ORIGIN_NS, Story, conversation, steady, write_run
 from tests.analysis.test_grammar import rows_of
+from tests.analysis.test_stops import cancelled, speaking
 from tests.analysis.test_trouble import late
 from tests.protocol.test_grammar import LEGAL, OPEN, REPLY, WRONG
 
@@ -76,6 +77,29 @@ def grammar(folder):
         one = Story(rows[0].session)
         one.rows = rows
         stories.append(one)
+    write_run(folder, *stories)
+
+
+def coinciding(folder):
+    """What decides a figure by its order, told at one instant: which of the two does it go by?"""
+    ends = speaking().done(2600, "resp1").cancel(2600)  # the reply is over as the cancel leaves
+    ends.create(2600).created(2650, "next").delta(2700, response="next")
+    cancelled(ends, 2750, "next")
+    flushed = speaking(2075)  # the player is emptied as the first audible sample plays
+    flushed.rows.pop()
+    flushed.delta(2050, silence=50).flush(2100, "caller").done(2200).heard_out(2300)
+    gave_up = Story().begin(1).microphone().say(0)
+    gave_up.ear()
+    gave_up.created(1750).delta(4000).gave_up(4000).done(4100)
+    talks = speaking().done(2600, "resp1").say(2900, onset=150)  # into its last audible sample
+    talks.started(3050).flush(3050).stopped(4200).committed(4200)
+    talks.created(4200).delta(4200).done(4200).heard_out(4300)
+    first_words = Story().begin(2).microphone().say(0).say(1200, onset=0, offset=500)
+    first_words.started(1200, position=1200).stopped(1700, position=1700).committed(1700)
+    first_words.created(1700).delta(1700).done(1700).heard_out(1800)
+    stories = [ends, flushed, gave_up, talks, first_words]
+    for number, one in enumerate(stories):
+        one.rows = [row._replace(session=number) for row in one.finish().rows]
     write_run(folder, *stories)
 
 
@@ -159,6 +183,10 @@ def remarked(folder):
             gate, "p50(first_audio_latency) < 2 s", "share(good_turns) >= 50 %",
             "p50(first_audio_latency) <= baseline + 10 %", "min(first_audio_latency) > 4 s",
             "p50(first_audio_latency{session=3}) < 800 ms", "count(turns) > 30",
+            "p50(connect_time{worker=0}) < 1 s", "p50(send_lateness{worker=0}) < 20 ms",
+            "share(answered{phase=warmup}) > 10 %", "rate(turns) > 100 /s", "p99(hub_lag) < 1 ms",
+            "share(answered) >= 100 %", "p50(first_audio_latency) < 10 ms",
+            "mean(first_text_latency) < 1 s", "p50(voice_to_voice_latency{turn=1}) < 2 s",
         ),
         reference={"late_p99_ms": 33, "cpu_share": 0.97, "stalls": 2, "loop_lag_max_ms": 212.4},
         ended_by={"rule": "abort_on_fail", "text": "a gate failed for two windows",

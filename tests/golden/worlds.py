@@ -20,6 +20,7 @@ from bench.reference.repertoire import Repertoire
 from bench.voice.audio import ms
 from bench.voice.conversation import Manners
 from bench.voice.directions import Await, Hear, HearOut, Pause, Say, Send, Write
+from bench.voice.scripts import SCRIPTS
 from tests.virtual.test_formats import ASKED, SILENT, SOUNDS, Between, changing, clean, turn_taking
 from tests.world import VAD, World, voice
 
@@ -48,8 +49,8 @@ class Street(Between):
     `tests.virtual.test_formats`), `replies`, and fields of its profile.
     """
 
-    def __init__(self):
-        super().__init__(clean, Profile(**STEADY), up_ns=UP, down_ns=DOWN)
+    def __init__(self, up_ns=UP, down_ns=DOWN):
+        super().__init__(clean, Profile(**STEADY), up_ns=up_ns, down_ns=down_ns)
         self._servers = []
 
     def serve(self, script, part, *, change=clean, replies=None, profile=(), **options):
@@ -171,6 +172,43 @@ def interruptions(folder):
         "barge_in", (LINES, (STOP, MURMUR), ms(300), ms(400)), replies=LONG, detection=deaf
     )
     played(street, folder, "barge_in")
+
+
+def ties(folder):
+    """Links that take no time, and all lengths of one grid: much happens at one instant."""
+    street = Street(up_ns=0, down_ns=0)
+    lines = tuple(voice(f"tied {n}", 100, 700) for n in range(2))
+    stop = voice("stop", 100, 500, tags=("interruption",))
+    grid = {
+        "vad": VadProfile(lag_ms=0),
+        "response": ResponseProfile(
+            created_ms=0, first_delta_ms=100, leading_silence_ms=0, pace=1.0
+        ),
+        "transcription": TranscriptionProfile(delay_ms=0),
+        "tools": ToolsProfile(
+            one=1.0, parallel=0.0, mixed=0.0, first_ms=0, stagger_ms=0, delta_ms=0
+        ),
+    }
+    for name, stock in SCRIPTS.items():
+        street.serve(
+            name, (lines, (stop, stop), ms(100), ms(400), 0),
+            start_ns=0, replies=LONG, profile=grid,
+            session={"tools": TOOLS} if name == "tool_call" else {"output_modalities": ["audio"]},
+            detection="none" if stock.detection == "manual" else VAD,
+        )  # fmt: skip
+    for delay_ms in (0, 100):
+        street.serve(partial(_stopped_after, ms(delay_ms)), (lines,), start_ns=0, profile=grid)
+    played(street, folder)
+
+
+def _stopped_after(delay_ns, part):
+    """Cancels so long after the answer has been said to be over."""
+    for line in part.lines:
+        yield Say(line)
+        yield Await("response.done")
+        yield Pause(delay_ns)
+        yield Send(ResponseCancel())
+        yield HearOut()
 
 
 def formats(folder):
