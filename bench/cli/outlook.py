@@ -33,7 +33,7 @@ def outlook(job: Job, folder: Path, price: float | None) -> Iterator[str]:
     else:
         yield (
             f"expected  about {_count(expected.turns, 'turn')} in "
-            f"{_count(expected.sessions, 'session')}, if replies last "
+            f"{_count(expected.sessions, 'session')}, if replies at speed 1 last "
             f"{speech.reply_ns / NS_PER_S:.1f} s"
         )
         yield from _open(lacking(gates_of(job.scenario), expected), load.duration)

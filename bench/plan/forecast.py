@@ -44,7 +44,8 @@ class Words(NamedTuple):
 class Speech(NamedTuple):
     """What a corpus has for a scenario.
 
-    `into`: what is said into replies, by the tags of `caller.into`; `reply_ns`: of one reply.
+    `into`: what is said into replies, by the tags of `caller.into`; `reply_ns`: of one reply,
+    at the usual speed.
     """
 
     line: Words
@@ -151,7 +152,10 @@ class _Pace:
         detection = getattr(getattr(audio, "input", None), "turn_detection", None)
         silence = getattr(detection, "silence_duration_ms", None)
         said = silence if isinstance(silence, int | float) else SILENCE_MS
-        self.line, self.reply, self.answer = speech.line, speech.reply_ns, ANSWER_NS
+        speed = getattr(getattr(audio, "output", None), "speed", 1.0)
+        faster = speed if isinstance(speed, int | float) and speed > 0 else 1.0
+        self.line, self.answer = speech.line, ANSWER_NS
+        self.reply = round(speech.reply_ns / faster)
         self.silence = round(said * NS_PER_MS)
         self.yields = getattr(detection, "interrupt_response", True) is not False
         self.textual = session.output_modalities == ["text"]

@@ -28,7 +28,7 @@ def test_turns_minutes_cost_and_what_is_kept_are_said_before_the_start(lines, tm
     said, code = lines("--price-per-minute", "2", sessions=6, duration="10s", warmup="2s")
     assert code == 0
     assert said == [
-        "expected  about 24 turns in 18 sessions, if replies last 1.0 s",
+        "expected  about 24 turns in 18 sessions, if replies at speed 1 last 1.0 s",
         "minutes   0.2, 1.1 session-minutes at most, about 2.23",
         f"kept      {tmp_path / 'run'}: messages and texts, no audio",
     ]

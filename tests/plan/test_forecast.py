@@ -30,6 +30,11 @@ def test_turns_are_counted_by_how_long_each_takes():
     assert expected(turns=1) == (20, 20)
 
 
+def test_an_agent_that_speaks_faster_is_done_sooner():
+    """0.3 s of thought, 2 s of speech, 0.92 s until the answer, 2.85 s of it: 6.07 s."""
+    assert expected(session={**VAD, "speed": 1.5}).turns == pytest.approx(2 * 75 / 6.07, abs=2)
+
+
 def test_in_the_warmup_nothing_is_measured_and_sessions_go_on():
     assert expected(load={"warmup": "75s"}).turns == pytest.approx(20, abs=2)
 
