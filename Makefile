@@ -33,7 +33,7 @@ dev: .venv/.installed-dev
 demo: setup
 	$(BIN)/bench run scenarios/demo.toml
 
-# How many callers does the embedded server with four generation slots hold? Takes nine minutes.
+# How many callers does the embedded server with four generation slots hold? Takes six minutes.
 capacity: setup
 	$(BIN)/bench capacity scenarios/capacity.toml
 

@@ -9,6 +9,7 @@ from tests.benchmarks import (
     bench_analysis,
     bench_calibration,
     bench_capacity,
+    bench_capacity_search,
     bench_decisions,
     bench_load,
     bench_statistics,
@@ -22,6 +23,7 @@ def main():
     rows = [
         *bench_load.benchmark(),
         *bench_capacity.benchmark(),
+        *bench_capacity_search.benchmark(),
         *bench_calibration.benchmark(),
         *bench_decisions.benchmark(),
         *bench_analysis.benchmark(),
