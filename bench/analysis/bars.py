@@ -26,7 +26,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import pandas as pd
 
-from bench.analysis.tables import Flags, Floats, Ints, integers, is_type, latest
+from bench.analysis.tables import Flags, Floats, Ints, changes, integers, is_type, latest
 from bench.analysis.turn_columns import TurnColumns
 from bench.plan.metrics import Metric
 from bench.stats.quantile import sorted_quantile
@@ -81,7 +81,7 @@ class Causes(NamedTuple):
 def causes(events: pd.DataFrame, turns: pd.DataFrame, acks: pd.DataFrame) -> Causes:
     """What nothing can have come before.
 
-    `turns` has `session` and instants, `acks` is `acks.acknowledgements`.
+    `turns` has `session` and instants, `acks` is of `turns.Told`.
     """
     answered = acks["answer_row"].notna().to_numpy(bool)
     acknowledged = Causes(
@@ -141,7 +141,7 @@ class Bars:
             return Span(np.zeros(len(stamp), np.int64), np.zeros(len(stamp), np.int64))
         known = known[np.lexsort((self._stamp[known], self._session[known]))]
         mine, at, out = self._session[known], self._stamp[known], self._out[known]
-        first = np.flatnonzero(np.diff(mine, prepend=mine[0] - 1) | np.diff(at, prepend=at[0] - 1))
+        first = np.flatnonzero(changes(mine, at))
         place = latest(session, stamp, mine[first], at[first])
         same = (place >= 0) & (at[first][place] == stamp)
         widest = (

@@ -2,7 +2,7 @@
 
 Theory of operation
 -------------------
-A *race* (`BENIGN`) is a cancel that came when the reply had just ended: both did right. A
+A *race* is a cancel that came when the reply had just ended: both did right. A
 *provoked* error is the right answer to a message that the script made wrong on purpose; it names
 that message's event_id. Neither is counted as an error, and both are shown by their code.
 
@@ -17,7 +17,7 @@ import pandas as pd
 
 from bench.analysis.tables import Flags, is_type, parsed
 from bench.protocol.codec import BARE
-from bench.voice.conversation import BENIGN, PROVOKED
+from bench.tracker.error_messages import is_provoked, is_race
 
 _NAMELESS: Final = "(no code)"
 PROVOKED_MARK: Final = " (provoked)"
@@ -26,12 +26,12 @@ PROVOKED_MARK: Final = " (provoked)"
 
 def faults(said: pd.DataFrame) -> Flags:
     """Which error messages are somebody's fault; `said` has their `code` and `event_id`."""
-    race = said["code"].isin(BENIGN).to_numpy(bool)
+    race = said["code"].map(is_race).to_numpy(bool)
     return np.asarray(~race & ~_provoked(said), bool)
 
 
 def _provoked(said: pd.DataFrame) -> Flags:
-    named = said["event_id"].map(lambda name: str(name).endswith(PROVOKED))
+    named = said["event_id"].map(is_provoked)
     return np.asarray(named.to_numpy(bool), bool)
 
 

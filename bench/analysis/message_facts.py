@@ -25,10 +25,12 @@ import pandas as pd
 from bench.analysis.tables import (
     Flags,
     Ints,
+    changes,
     codes,
     integers,
     is_type,
     nullable,
+    optional,
     places,
     texts,
 )
@@ -178,7 +180,7 @@ def message_facts(
     joined[len(kept) : len(kept) + len(runs.rows)] = np.arange(len(runs.rows))
     details = list(_details(table, joined[order].tolist(), runs.texts))
     session = table["session"].to_numpy()
-    begins = np.flatnonzero(np.diff(session, prepend=session[:1] - 1))
+    begins = np.flatnonzero(changes(session))
     bounds = np.append(begins, len(session)).astype(np.int64)
     return _as_facts(table, details), bounds, session[bounds[:-1]].tolist()
 
@@ -249,12 +251,12 @@ def _as_facts(table: pd.DataFrame, details: list[Any]) -> list[Fact]:
             ],
             _words(table["item_id"]),
             _words(table["response_id"]),
-            _numbers(table["output_index"]),
-            _numbers(table["content_index"]),
+            optional(table["output_index"]),
+            optional(table["content_index"]),
             _words(table["previous_id"]),
             _words(table["call_id"]),
-            _numbers(table["audio_ms"]),
-            _numbers(table["audio_ns"]),
+            optional(table["audio_ms"]),
+            optional(table["audio_ns"]),
             table["nbytes"].tolist(),
             details,
             table["messages"].tolist(),
@@ -265,9 +267,4 @@ def _as_facts(table: pd.DataFrame, details: list[Any]) -> list[Fact]:
 
 def _words(column: pd.Series) -> list[str]:
     found: list[str] = texts(column).tolist()
-    return found
-
-
-def _numbers(column: pd.Series) -> list[int | None]:
-    found: list[int | None] = column.astype(object).where(column.notna(), None).tolist()
     return found

@@ -16,11 +16,8 @@ from bench.analysis.tables import Flags, Ints, bodies, codes, is_type, latest, o
 from bench.protocol.codec import message_table
 from bench.tracker.event import NEVER
 from bench.tracker.responses import AUDIO, TEXT, TRANSCRIPT
+from bench.tracker.vad_events import COMMITTED, STARTED, STOPPED, TRANSCRIBED
 
-_COMPLETED: Final = "conversation.item.input_audio_transcription.completed"
-_STARTED: Final = "input_audio_buffer.speech_started"
-_STOPPED: Final = "input_audio_buffer.speech_stopped"
-_COMMITTED: Final = "input_audio_buffer.committed"
 _BETA: Final = (AUDIO[1], TRANSCRIPT[1], TEXT[1], "conversation.item.created")
 _KNOWN: Final = frozenset(entry.type for entry in message_table())
 _ABOUT: Final = {
@@ -76,8 +73,8 @@ def quirks(events: pd.DataFrame) -> list[dict[str, Any]]:
 def _seen(events: pd.DataFrame) -> dict[str, tuple[int, str]]:
     """Those that the rows show: how many rows, and the first of them in words."""
     log = _Log(events)
-    completed, created = log.rows(_COMPLETED), log.rows("response.created")
-    stopped, speech = log.rows(_STOPPED), log.rows(_STARTED, _STOPPED)
+    completed, created = log.rows(TRANSCRIBED), log.rows("response.created")
+    stopped, speech = log.rows(STOPPED), log.rows(STARTED, STOPPED)
     done, errors = log.rows("response.done"), log.rows("error")
     bodies_of_done = bodies(events.take(done))
     spent = np.array([isinstance(body.get("usage"), dict) for body in bodies_of_done], bool)
@@ -174,7 +171,7 @@ def _late(log: _Log, completed: Ints, done: Ints) -> Ints:
 
     `done` are the ends of responses that were completed.
     """
-    commits = log.first(log.rows(_COMMITTED), log.item)
+    commits = log.first(log.rows(COMMITTED), log.item)
     first = log.first(completed, log.item)
     first = first[log.item[first] >= 0]
     mine, theirs = log.pairs(first, log.item), log.pairs(commits, log.item)
@@ -214,7 +211,7 @@ def _strays(log: _Log, done: Ints) -> Ints:
     `done` are the ends of responses that were completed: a start that the end of its session cut
     off is no stray.
     """
-    starts, ends = log.rows(_STARTED), log.rows(_STOPPED, _COMMITTED, _COMPLETED)
+    starts, ends = log.rows(STARTED), log.rows(STOPPED, COMMITTED, TRANSCRIBED)
     lone = (log.item[starts] >= 0) & np.isin(log.session[starts], log.session[ends])
     lone &= ~np.isin(log.pairs(starts, log.item), log.pairs(ends, log.item))
     later = latest(log.session[starts], np.full(len(starts), NEVER), log.session[done], done)

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bench.analysis.tables import Flags, bodies, integers, is_type, texts
-from bench.tracker.event import ALWAYS, NEVER, milliseconds
+from bench.analysis.tables import Flags, integers, is_type, optional, texts
+from bench.tracker.event import ALWAYS, NEVER, body_of, milliseconds
 
 IN_ORDER: Final = ("finished", "drained", "lost")
 """Outcomes after which turns not yet attempted are no attempts: the run itself ended there."""
@@ -101,18 +101,13 @@ class _Firsts:
     """The first row of some types in each session of `index`."""
 
     def __init__(self, events: pd.DataFrame, index: pd.Index) -> None:
-        kinds = set(_INSTANTS.values())
-        notes = [kind for kind, direction in kinds if direction == "note"]
-        rows = np.flatnonzero(
-            is_type(events, *notes, direction="note")
-            | np.logical_or.reduce([is_type(events, kind, direction=way) for kind, way in kinds])
-        )
-        taken = events.take(rows)
+        told = [is_type(events, kind, direction=way) for kind, way in _INSTANTS.values()]
+        taken = events.take(np.flatnonzero(np.logical_or.reduce(told)))
         self._index = index.tolist()
         self._rows: dict[tuple[int, str, str], tuple[int, Any, Any]] = {}
         for session, kind, way, at_ns, due_ns, detail in zip(
             taken["session"].tolist(), taken["type"].tolist(), taken["direction"].tolist(),
-            taken["at_ns"].tolist(), taken["due_ns"].tolist(), texts(taken["detail"]).tolist(),
+            taken["at_ns"].tolist(), optional(taken["due_ns"]), texts(taken["detail"]).tolist(),
             strict=True,
         ):  # fmt: skip
             self._rows.setdefault((session, kind, way), (at_ns, due_ns, detail))
@@ -124,12 +119,11 @@ class _Firsts:
         return [row[0] if row else None for row in self._of(kind, way)]
 
     def due_ns(self, kind: str, way: str) -> list[int | None]:
-        return [None if row is None or row[1] is pd.NA else row[1] for row in self._of(kind, way)]
+        return [row[1] if row else None for row in self._of(kind, way)]
 
     def bodies(self, kind: str, way: str) -> list[dict[str, Any]]:
         """What they say; nothing where there is none."""
-        details = [row[2] if row else "" for row in self._of(kind, way)]
-        return bodies(pd.DataFrame({"detail": details}))
+        return [body_of(row[2] if row else "") for row in self._of(kind, way)]
 
 
 def _said(bodies: list[dict[str, Any]], key: str) -> list[Any]:

@@ -19,13 +19,13 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
+from bench.tracker.error_messages import is_provoked
 from bench.tracker.event import MISSING, dig
 from bench.tracker.requests import Request
 from bench.tracker.responses import Response
 from bench.tracker.session_config import ConfigHistory
 from bench.tracker.tracker import Tracker
 from bench.voice.audio import FORMATS
-from bench.voice.conversation import PROVOKED
 
 APPLIED: Final = "invalid update applied"
 _SHOWN: Final = 200
@@ -102,7 +102,7 @@ def _updates(updates: list[Request], configs: ConfigHistory) -> Iterator[_Found]
                 yield ".".join(path), want, have, echoed
     for one, body in asked.items():
         # An error that names nothing may be about something else, unless one was provoked.
-        sure = one.named or str(one.body.get("event_id")).endswith(PROVOKED)
+        sure = one.named or is_provoked(one.body.get("event_id"))
         following = bisect_right(configs.rows, one.event.place // 2)
         if not (one.refused and sure) or not isinstance(body, dict):
             continue

@@ -20,14 +20,13 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import msgspec
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from bench.errors import RunFolderError
-from bench.tracker.event import MOST_MS
+from bench.tracker.event import MOST_MS, body_of
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -54,7 +53,6 @@ _LATER = {
     "output_index": "Int64", "content_index": "Int64", "previous_id": "string", "call_id": "string",
 }  # fmt: skip
 """Columns that the first runs did not have: nothing is known there."""
-_decode = msgspec.json.Decoder().decode
 _WORDS = ["direction", "type", "item_id", "response_id"]
 
 
@@ -167,6 +165,22 @@ def integers(column: pd.Series, missing: int) -> Ints:
     return column.to_numpy(dtype=np.int64, na_value=missing)
 
 
+def optional(column: pd.Series) -> list[Any]:
+    """A nullable column as a list, None where there is none."""
+    plain = column.to_numpy(object, copy=True)
+    plain[column.isna().to_numpy(bool)] = None
+    return list(plain.tolist())
+
+
+def changes(*columns: NDArray[Any]) -> Flags:
+    """Where any of the columns differs from the row before; the first row does."""
+    found = np.zeros(len(columns[0]), bool)
+    found[:1] = True
+    for column in columns:
+        found[1:] |= column[1:] != column[:-1]
+    return found
+
+
 def nullable(values: Ints, present: NDArray[np.bool_]) -> pd.arrays.IntegerArray:
     """Plain integers as a nullable column: NA where not `present`."""
     return pd.arrays.IntegerArray(np.where(present, values, 0), ~present)
@@ -198,8 +212,7 @@ def parsed(rows: pd.DataFrame, *keys: str) -> pd.DataFrame:
 
 def bodies(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """The `detail` JSON of rare rows; empty where a row has none, or one that is no object."""
-    found = (_decode(text) if text else {} for text in texts(rows["detail"]))
-    return [entry if isinstance(entry, dict) else {} for entry in found]
+    return [body_of(text) for text in texts(rows["detail"])]
 
 
 def latest(session: Ints, key: Ints, of_session: Ints, of_key: Ints) -> NDArray[np.intp]:

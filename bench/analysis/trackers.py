@@ -5,19 +5,18 @@ other row becomes an `Event`.
 """
 
 from collections.abc import Iterator
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from bench.analysis.envelopes import audible_windows
-from bench.analysis.tables import Flags, Ints, codes, integers, is_type, places
+from bench.analysis.tables import Ints, changes, codes, integers, is_type, optional, places
+from bench.protocol.grammar import APPEND
 from bench.tracker.event import AudioDelta, Event
 from bench.tracker.responses import AUDIO
 from bench.tracker.tracker import Tracker
 
-_APPEND: Final = "input_audio_buffer.append"
 _EVENT, _DELTA, _APPENDED = range(3)
 
 
@@ -40,11 +39,11 @@ def tracked(events: pd.DataFrame, jitter_ns: dict[int, int]) -> Iterator[tuple[i
     rows = rows[np.argsort(place[rows], kind="stable")]
     # What chunks and deltas say does not depend on each other: between two events all of a kind.
     session, told = events["session"].to_numpy(), kind == _EVENT
-    block = np.cumsum(_changes(session[rows], told[rows]))
+    block = np.cumsum(changes(session[rows], told[rows]))
     rows = rows[np.lexsort((kind[rows], block))]
     kind, session = kind[rows], session[rows]
     columns = _columns(events, place, rows, kind)
-    edges = np.flatnonzero(_changes(session, kind))
+    edges = np.flatnonzero(changes(session, kind))
     bounds = np.append(edges, len(rows))
     taken = [0, 0, 0]
     tracker: Tracker | None = None
@@ -71,19 +70,10 @@ def tracked(events: pd.DataFrame, jitter_ns: dict[int, int]) -> Iterator[tuple[i
         yield number, tracker
 
 
-def _changes(*columns: NDArray[Any]) -> Flags:
-    """Where any of the columns differs from the row before; the first row does."""
-    found = np.zeros(len(columns[0]), bool)
-    found[:1] = True
-    for column in columns:
-        found[1:] |= column[1:] != column[:-1]
-    return found
-
-
 def _kinds(events: pd.DataFrame) -> Ints:
     """How each row is told; -1: it is not."""
     kind = np.full(len(events), _EVENT, np.int64)
-    appended = is_type(events, _APPEND, direction="out")
+    appended = is_type(events, APPEND, direction="out")
     kind[appended] = np.where(events["media_ns"].notna().to_numpy()[appended], _APPENDED, -1)
     kind[is_type(events, *AUDIO) & (events["nbytes"].to_numpy() > 0)] = _DELTA
     return kind
@@ -104,11 +94,11 @@ def _columns(events: pd.DataFrame, place: Ints, rows: Ints, kind: Ints) -> _Colu
         _words(events["type"], rest),
         _words(events["item_id"], rest),
         _words(events["response_id"], rest),
-        _optional(events["media_ns"], rest),
-        _optional(events["audio_ms"], rest),
+        optional(events["media_ns"].iloc[rest]),
+        optional(events["audio_ms"].iloc[rest]),
         events["nbytes"].to_numpy()[rest].tolist(),
-        _optional(events["detail"], rest),
-        _optional(events["call_id"], rest),
+        optional(events["detail"].iloc[rest]),
+        optional(events["call_id"].iloc[rest]),
     ]
     heard = [
         events["row"].to_numpy()[deltas].tolist(),
@@ -138,12 +128,3 @@ def _words(column: pd.Series, rows: Ints) -> list[str | None]:
     """A categorical column; None where it is missing."""
     known = [*column.cat.categories.tolist(), None]
     return [known[code] for code in codes(column)[rows].tolist()]
-
-
-def _optional(column: pd.Series, rows: Ints) -> list[Any]:
-    """A nullable column; None where it is missing."""
-    values = column.array[rows]
-    missing: Flags = np.asarray(values.isna(), bool)
-    plain = values.to_numpy(object, copy=True)
-    plain[missing] = None
-    return list(plain.tolist())

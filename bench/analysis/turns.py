@@ -15,7 +15,7 @@ from bench.analysis.greetings import Greetings
 from bench.analysis.peers import like_their_peers
 from bench.analysis.sessions import IN_ORDER, WHOLE, session_words, span
 from bench.analysis.settings_mismatch import Difference, differences
-from bench.analysis.tables import Ints, integers, nullable
+from bench.analysis.tables import Ints, integers, nullable, optional
 from bench.analysis.trackers import tracked
 from bench.plan.metrics import INSTANTS
 from bench.tracker.event import NEVER
@@ -156,7 +156,7 @@ def _frame(rows: list[tuple[Any, ...]], types: dict[str, Any]) -> pd.DataFrame:
 def _ends(sessions: pd.DataFrame) -> dict[int, SessionEnd]:
     """How every session came to its end."""
     outcome = sessions["outcome"].tolist()
-    ended = sessions["ended_ns"].astype(object).where(sessions["ended_ns"].notna(), None).tolist()
+    ended = optional(sessions["ended_ns"])
     words = session_words(sessions).tolist()
     return {
         number: SessionEnd(what, at_ns, what in IN_ORDER, what in WHOLE, why)

@@ -16,6 +16,8 @@ responses          what each response consists of
 playout            what of it the caller heard, and when
 interruptions      who talked into which reply, and what became of that
 cancellations      replies that the caller stopped
+tools              what the server called, and what was sent back
+error_messages     errors of the server, and whose fault they are
 outcomes           what became of a turn
 turn               a turn as a record
 tracker            all of it together

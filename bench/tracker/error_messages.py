@@ -12,6 +12,16 @@ from bench.tracker.utterances import Timeline
 from bench.voice.conversation import BENIGN, PROVOKED
 
 
+def is_race(code: Any) -> bool:
+    """Whether an error of that code says of a message only that it came when all was over."""
+    return code in BENIGN
+
+
+def is_provoked(event_id: Any) -> bool:
+    """Whether an error that names this event_id was the script's own purpose."""
+    return str(event_id).endswith(PROVOKED)
+
+
 class ErrorMessage(NamedTuple):
     """One error message: when it came, and what it says (`code`, `message`, `event_id`)."""
 
@@ -29,7 +39,7 @@ def tell_errors(
     for error in errors:
         name, code = str(error.said.get("event_id")), error.said.get("code")
         place = owner.last(error.at_ns)
-        if place < 0 or code in BENIGN or name.endswith(PROVOKED) or name in aside_ids:
+        if place < 0 or is_race(code) or is_provoked(name) or name in aside_ids:
             continue
         if not turns[place].error:
             message = error.said.get("message")

@@ -51,8 +51,7 @@ class Event(NamedTuple):
 
     def body(self) -> dict[str, Any]:
         """Its detail as an object; empty where it has none, or one that is no object."""
-        found = _decode(self.detail) if self.detail else None
-        return found if isinstance(found, dict) else {}
+        return body_of(self.text)
 
 
 @dataclass(slots=True)
@@ -98,6 +97,12 @@ class AudioDelta:
     def silent(self) -> bool:
         """Digital silence: every level byte is 0."""
         return isinstance(self.envelope, bytes) and not any(self.envelope)
+
+
+def body_of(text: str) -> dict[str, Any]:
+    """A detail as an object; empty where it is empty, or no object."""
+    found = _decode(text) if text else None
+    return found if isinstance(found, dict) else {}
 
 
 def dig(body: Any, *path: str) -> Any:

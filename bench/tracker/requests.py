@@ -132,6 +132,11 @@ class Requests:
         name = body.get("event_id")
         return isinstance(name, str) and name in self.refused_ids
 
+    def last_update(self) -> dict[str, Any] | None:
+        """The last session.update that no error has named yet."""
+        updates = (one.body for one in reversed(self.all) if one.metric == "update_ack")
+        return next((body for body in updates if not self.is_refused(body)), None)
+
     def resolve(self) -> None:
         """Find the answer of every request, from all that was told."""
         for request in self.all:

@@ -23,10 +23,13 @@ def tell_tools(
     called: dict[str | None, Response] = {}
     for event, response in sorted(calls, key=lambda call: call[0].row):
         called.setdefault(event.call_id, response)
-    for turn, mine in zip(turns, replies, strict=True):
+    answered: list[list[tuple[Event, Response]]] = [[] for _ in turns]
+    for event in outputs:
+        if event.call_id in called:
+            response = called[event.call_id]
+            answered[response.turn].append((event, response))
+    for turn, mine, sent in zip(turns, replies, answered, strict=True):
         done = [(event, one) for one in mine for event in one.calls if event.type == ARGUMENTS]
-        sent = [(event, called.get(event.call_id)) for event in outputs]
-        sent = [(event, one) for event, one in sent if one in mine]
         turn.continued_row = max((event.row for event, _ in sent), default=-1)
         if done:
             call, response = min(done, key=lambda call: call[0].row)

@@ -11,7 +11,7 @@ subject has a function that tells the turns of it.
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from bench.protocol.codec import BARE
 from bench.tracker.audio_clock import AudioClock
@@ -96,7 +96,6 @@ class Tracker:
         self._clock, self._vad, self._player = AudioClock(), VadEvents(), Player(jitter_ns)
         self._opened_ns = 0
         self._padding_ns: int | None = None
-        self._updates: list[dict[str, Any]] = []
         self._cancels: list[Event] = []
         self._outputs: list[Event] = []
         self._flushes: list[tuple[int, str | None]] = []
@@ -157,9 +156,7 @@ class Tracker:
             self._backchannels.append(event.at_ns)
 
     def _configured(self, event: Event) -> None:
-        refused = self.requests.is_refused
-        asked = next((body for body in reversed(self._updates) if not refused(body)), None)
-        session = dig(asked, "session")
+        session = dig(self.requests.last_update(), "session")
         self.configs.said(event, session if isinstance(session, dict) else {})
 
     def _failed(self, event: Event) -> None:
@@ -190,9 +187,6 @@ class Tracker:
 
     def _requested(self, event: Event) -> None:
         self.requests.sent(event)
-
-    def _updated(self, event: Event) -> None:
-        self._updates.append(event.body())
 
     def _triggered(self, event: Event) -> None:
         self.triggers.append(Trigger(event, event.body()))
@@ -244,7 +238,6 @@ class Tracker:
     )
     _SENT: ClassVar = _table(
         (_requested, REQUESTS),
-        (_updated, ("session.update",)),
         (_triggered, (COMMIT, CREATE)),
         (_cancelled, ("response.cancel",)),
         (_put, (_ITEM,)),

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from bench.tracker.event import NEVER
+from bench.tracker.utterances import WRITTEN
 
 
 class SessionEnd(NamedTuple):
@@ -142,7 +143,7 @@ class Turn:
 
     @property
     def written(self) -> bool:
-        return self.role == "text"
+        return self.role == WRITTEN
 
     @property
     def listened(self) -> bool:
