@@ -3,6 +3,7 @@
 import contextlib
 import http
 import json
+import select
 import socket
 import ssl
 import struct
@@ -202,7 +203,9 @@ def test_a_reset_that_a_send_meets_first_is_broken_and_no_failure_of_this_progra
         while wire._protocol.state.name != "OPEN":
             gevent.sleep(0.001)
             wire._connected() if wire._stage == "connecting" else wire._read()
-        time.sleep(0.2)  # the reset has arrived, and nobody has read it
+        arrival = select.poll()
+        arrival.register(wire._socket, select.POLLHUP)
+        assert arrival.poll(8000)  # the reset has arrived, and nobody has read it
         happened = [h for _ in range(3) for h in wire.send(Outgoing(b"{}", "x", 0))]
         wire.shut()
     assert [h.outcome for h in happened if isinstance(h, Ended)] == ["broken"]
@@ -506,23 +509,26 @@ def test_sends_that_block_are_sent_whole_and_in_order_once_the_peer_reads():
     assert received == payloads
 
 
-def piled_up(count, *, silent_for=None):
-    """A wire that reads only once all has come, said to be silent so long after it was opened.
+def piled_up(count, *, silent=None):
+    """A wire that reads only once all has come, told that it was silent until `before` or `after`.
 
-    When each message was sent, the messages, since when it was said to be silent, wire and line.
+    When each message was sent, the messages, the end of that silence, wire and TCP's state.
+    Nothing here hangs on how fast a thread is scheduled: either side waits for the other.
     """
-    sent = []
+    sent, begin, done = [], threading.Event(), threading.Event()
 
     def burst(connection):
         protocol = shake_hands(connection)
-        time.sleep(0.06)
+        begin.wait(8)
         for n in range(count):
             protocol.send_text(f'{{"type":"ping","timestamp":{n}}}'.encode())
             sent.append(monotonic_ns())
             for data in protocol.data_to_send():
                 connection.sendall(data)
             time.sleep(0.02)
-        time.sleep(0.3)
+        begin.clear()
+        done.set()
+        begin.wait(8)  # and hold the connection until all is read
 
     with raw(burst) as port:
         address = Address(socket.AF_INET, ("127.0.0.1", port), "localhost", secure=False)
@@ -532,17 +538,21 @@ def piled_up(count, *, silent_for=None):
         while wire._protocol.state.name != "OPEN":
             gevent.sleep(0.001)
             wire.ready(readable=True, writable=True)
-        quiet = 0 if silent_for is None else monotonic_ns() + silent_for
-        time.sleep(0.25)
+        before = monotonic_ns()
+        begin.set()
+        assert done.wait(8)
+        time.sleep(0.06)
+        quiet = {None: 0, "before": before, "after": monotonic_ns()}[silent]
         happened = wire.ready(readable=True, writable=False, quiet_ns=quiet)
         line = wire.line()
+        begin.set()
         wire.abandon("", "")
         wire.shut()
     return sent, [one for one in happened if isinstance(one, Text)], quiet, wire, line
 
 
 def test_a_bar_reaches_back_no_further_than_the_socket_was_known_to_be_silent():
-    sent, texts, quiet, _, _ = piled_up(5, silent_for=ms(30))
+    sent, texts, quiet, _, _ = piled_up(5, silent="before")
     assert len(texts) == len(sent) == 5
     assert {text.at_ns - text.at_err_ns for text in texts[:-1]} == {quiet}
     assert quiet < min(sent)
@@ -577,7 +587,7 @@ def test_a_bar_reaches_back_no_further_than_the_connection():
 
 
 def test_whoever_takes_a_socket_for_silent_that_was_not_is_not_believed():
-    _, texts, _, _, _ = piled_up(5, silent_for=ms(240))
+    _, texts, _, _, _ = piled_up(5, silent="after")
     assert texts[-1].read_ns - texts[-1].at_ns > ms(50)  # the kernel knows better
     assert all(text.at_err_ns > ms(60) for text in texts[:-1])
 
@@ -602,28 +612,8 @@ def test_the_kernel_says_how_a_connection_is():
 
 
 def test_messages_that_coalesced_in_the_kernel_carry_the_span_they_may_have_come_in():
-    def burst(connection):
-        protocol = shake_hands(connection)
-        for n in range(5):
-            protocol.send_text(f'{{"type":"ping","timestamp":{n}}}'.encode())
-            for data in protocol.data_to_send():
-                connection.sendall(data)
-            time.sleep(0.02)
-        time.sleep(0.3)
-
-    with raw(burst) as port:
-        address = Address(socket.AF_INET, ("127.0.0.1", port), "localhost", secure=False)
-        wire = Wire(address, f"ws://localhost:{port}/", [], None)
-        offset_ns = time.time_ns() - monotonic_ns()
-        wire.realtime_offset_ns = offset_ns
-        wire.start()
-        while wire._protocol.state.name != "OPEN":
-            gevent.sleep(0.001)
-            wire.ready(readable=True, writable=True)
-        time.sleep(0.2)  # nobody reads: the segments pile up
-        texts = [h for h in wire.ready(readable=True, writable=False) if isinstance(h, Text)]
-        wire.shut()
-    assert len(texts) >= 4
+    _, texts, _, _, _ = piled_up(5)
+    assert len(texts) == 5
     assert texts[-1].at_err_ns == 0
     assert texts[-1].read_ns - texts[-1].at_ns > ms(50)  # the kernel's stamp, not the read
     assert all(text.at_err_ns >= ms(60) for text in texts[:-1])
