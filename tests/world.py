@@ -16,10 +16,10 @@ from unittest import mock
 import msgspec
 import numpy as np
 
+from bench.load.happenings import Ended, Reached, Sent, Text
 from bench.load.health import Watch
 from bench.load.levels import Levels
 from bench.load.session import Session, Start
-from bench.load.wire import Ended, Reached, Sent, Text
 from bench.plan.reading import check_scenario
 from bench.plan.session import session_object
 from bench.protocol.codec import type_of

@@ -11,10 +11,11 @@ from time import monotonic_ns
 from typing import Any, NamedTuple, Protocol
 
 from bench.errors import ProtocolError
+from bench.load.happenings import Ended, Happening, Reached, Redirected, Sent, Text
 from bench.load.health import Watch
 from bench.load.levels import Levels
 from bench.load.line import Line
-from bench.load.wire import Ended, Happening, Reached, Redirected, Sent, Text, Wire
+from bench.load.wire import Wire
 from bench.protocol import server
 from bench.protocol.codec import UnknownMessage, decode_server, oddities, type_of
 from bench.protocol.repair import Oddity

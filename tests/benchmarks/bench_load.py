@@ -32,11 +32,12 @@ from websockets.client import ClientProtocol
 from websockets.frames import Opcode
 from websockets.uri import parse_uri
 
+from bench.load.addresses import Address
 from bench.load.health import Watch
 from bench.load.levels import Levels
 from bench.load.loop import Loop
 from bench.load.session import Session, Start
-from bench.load.wire import Address, Wire
+from bench.load.wire import Wire
 from bench.protocol.client import InputAudioBufferAppend
 from bench.protocol.codec import decode_server, encode
 from bench.protocol.objects import Session as SessionObject

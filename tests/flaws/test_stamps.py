@@ -13,11 +13,13 @@ from gevent.event import Event
 from websockets.server import ServerProtocol
 from websockets.sync.server import serve
 
+from bench.load.addresses import Address
+from bench.load.happenings import Text
 from bench.load.health import Watch
 from bench.load.levels import Levels
 from bench.load.loop import Loop
 from bench.load.session import Session, Start
-from bench.load.wire import Address, Text, Wire
+from bench.load.wire import Wire
 from bench.protocol import server
 from bench.protocol.codec import decode_server, encode
 from bench.protocol.objects import Session as SessionObject

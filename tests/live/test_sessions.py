@@ -20,11 +20,13 @@ from websockets.server import ServerProtocol
 from websockets.sync.server import serve
 
 from bench.load import session as session_module
+from bench.load.addresses import Address
+from bench.load.happenings import Ended, Text
 from bench.load.health import Watch
 from bench.load.levels import Levels
 from bench.load.loop import Loop
 from bench.load.session import Session, Start
-from bench.load.wire import Address, Ended, Text, Wire
+from bench.load.wire import Wire
 from bench.protocol import server
 from bench.protocol.codec import encode
 from bench.protocol.objects import Session as SessionObject
@@ -595,7 +597,7 @@ def test_whoever_takes_a_socket_for_silent_that_was_not_is_not_believed():
 def test_where_the_kernel_stamps_nothing_every_message_is_open_since_the_socket_was_empty(
     monkeypatch,
 ):
-    monkeypatch.setattr("bench.load.wire._TIMESTAMPNS", 10_000)  # no such option
+    monkeypatch.setattr("bench.load.kernel_stamps.TIMESTAMPNS", 10_000)  # no such option
     sent, texts, _, wire, _ = piled_up(3)
     assert (wire.reads > 0, wire.stamped) == (True, 0)
     for text, at in zip(texts, sent, strict=True):
