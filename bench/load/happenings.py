@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from bench.voice.conversation import Outgoing
+from bench.voice.outbox import Outgoing
 
 
 class Reached(NamedTuple):

@@ -23,7 +23,8 @@ from bench.protocol.upgrade import shown
 from bench.runs.facts import audio_row, backchannel_row, in_row, note_row, out_row
 from bench.runs.log import Log
 from bench.voice.audio import NS_PER_MS, NS_PER_S
-from bench.voice.conversation import Conversation, Note, Outgoing
+from bench.voice.conversation import Conversation
+from bench.voice.outbox import Note, Outgoing
 
 CONNECT_TIMEOUT_NS = 15 * NS_PER_S
 CLOSE_TIMEOUT_NS = NS_PER_S

@@ -42,7 +42,7 @@ from bench.load.kernel_stamps import ANCILLARY, kernel_stamp, request_stamps
 from bench.load.line import Line, read_line
 from bench.load.text_frame import text_frame
 from bench.protocol.upgrade import REDIRECTS, Offer, leads_to, not_followed, redirect_words
-from bench.voice.conversation import Outgoing
+from bench.voice.outbox import Outgoing
 
 MAX_MESSAGE = 16 << 20
 """Bytes of the largest message: a retrieved item carries its audio, of 15 MiB (OpenAI's SDK)."""

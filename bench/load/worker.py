@@ -37,8 +37,8 @@ from bench.runs.log import Log
 from bench.runs.machine import read_quota
 from bench.voice.audio import NS_PER_MS, NS_PER_S, PCM16_24K, AudioFormat
 from bench.voice.conversation import Conversation
+from bench.voice.guarded_script import last_line
 from bench.voice.microphone import Recording, record
-from bench.voice.play import last_line
 from bench.voice.utterance import Utterance
 
 MOST_FAULTS = 5

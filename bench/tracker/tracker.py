@@ -14,6 +14,7 @@ from itertools import chain
 from typing import ClassVar, Final
 
 from bench.protocol.codec import BARE
+from bench.protocol.error_codes import ASIDE
 from bench.tracker.audio_clock import AudioClock
 from bench.tracker.cancellations import tell_cancels, tell_truncations
 from bench.tracker.error_messages import ErrorMessage, tell_errors
@@ -60,7 +61,6 @@ from bench.tracker.vad_events import (
     VadEvents,
     tell_heard,
 )
-from bench.voice.conversation import ASIDE
 
 BACKCHANNEL: Final = "response.backchannel.audio.delta"
 _ITEM: Final = "conversation.item.create"

@@ -25,8 +25,9 @@ from bench.protocol.codec import decode_server, encode
 from bench.protocol.objects import Session as SessionObject
 from bench.runs.log import Log, read_log
 from bench.voice.audio import NS_PER_MS, ms
-from bench.voice.conversation import Conversation, Outgoing
+from bench.voice.conversation import Conversation
 from bench.voice.directions import Pause
+from bench.voice.outbox import Outgoing
 from tests.flaws.injection import caught, put_in
 from tests.world import Tally
 

@@ -32,10 +32,12 @@ from bench.protocol.codec import encode
 from bench.protocol.objects import Session as SessionObject
 from bench.protocol.upgrade import MOST_HOPS, Offer
 from bench.runs.log import Log, read_log
-from bench.voice import conversation as conversation_module
+from bench.voice import session_setup
 from bench.voice.audio import PCM16_24K, ms
-from bench.voice.conversation import Conversation, Manners, Outgoing
+from bench.voice.caller_config import CallerConfig
+from bench.voice.conversation import Conversation
 from bench.voice.microphone import record
+from bench.voice.outbox import Outgoing
 from bench.voice.scripts import Part, turn_taking
 from bench.voice.utterance import Utterance
 from tests.world import Tally
@@ -48,11 +50,11 @@ LINE = Utterance("u", b"\x01\x00" * 4800, PCM16_24K, 0, ms(200), "hello")
 
 
 def hold(
-    port, tmp_path, *, context=None, seconds=6.0, part=None, manners=None, offer=Offer(),
+    port, tmp_path, *, context=None, seconds=6.0, part=None, config=None, offer=Offer(),
     path="/v1/realtime",
 ):  # fmt: skip
     """Hold one session to its end (or for so long); returns its rows."""
-    manners = manners or Manners(answer_timeout_ns=ms(500))
+    config = config or CallerConfig(answer_timeout_ns=ms(500))
     address = Address(socket.AF_INET, ("127.0.0.1", port), "localhost", context is not None)
     scheme = "wss" if context else "ws"
     url = f"{scheme}://localhost:{port}{path}"
@@ -60,8 +62,8 @@ def hold(
     talk = Conversation(
         turn_taking(part or Part((LINE,))),
         SessionObject(type="realtime"),
-        lambda said, _: record(said, manners.chunk_ns),
-        manners,
+        lambda said, _: record(said, config.chunk_ns),
+        config,
     )
     log = Log(tmp_path / "worker-0.log")
     loop = Loop(lambda _lag: log.flush())
@@ -148,7 +150,7 @@ def test_a_server_that_is_no_websocket_refuses(tmp_path):
 
 
 def test_a_server_that_says_nothing_is_silent(tmp_path, monkeypatch):
-    monkeypatch.setattr(conversation_module, "GREETING_TIMEOUT_NS", ms(400))
+    monkeypatch.setattr(session_setup, "GREETING_TIMEOUT_NS", ms(400))
     with served(lambda connection: connection.recv() and connection.recv(timeout=3)) as port:
         assert outcome(hold(port, tmp_path))["outcome"] == "silent"
 
