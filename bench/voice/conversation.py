@@ -244,7 +244,7 @@ class Conversation:
     def _play(self, now_ns: int) -> None:
         """Move the script on to `now_ns`."""
         script = self._script
-        if script.due_ns is not None and script.due_ns <= now_ns:
+        if (due_ns := script.due_ns) is not None and due_ns <= now_ns:
             script.play(now_ns)
             if script.end is not None:
                 self._end(script.end.outcome, script.end.reason, script.end.at_ns)
