@@ -2,10 +2,9 @@
 
 Theory of operation
 -------------------
-A player is first in, first out. Delta *i* starts at max(arrival_i, end_{i-1}); the first delta of
-an item is held back by the jitter buffer where the player is empty; an interruption (`bench.flush`)
-empties it. Flushes cut a session's deltas into *epochs*, and what arrives after a flush for a
-response that had begun before it never reaches the player.
+The caller's own player (`bench.voice.player`) is played again with what the log says arrived; an
+interruption (`bench.flush`) empties it. Flushes cut a session's deltas into *epochs*, and what
+arrives after a flush for a response that had begun before it never reaches the player.
 
 A reply is *playing* at an instant where it has been audible before and, were the player never
 emptied, would be again. Both are asked of audible windows of 10 ms: when the last ends in the
@@ -19,7 +18,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from math import ceil
 from typing import Final, NamedTuple
 
-from bench.tracker.event import ALWAYS, AudioDelta
+from bench.tracker.event import AudioDelta
+from bench.voice.player import Player
 
 WINDOW_NS: Final = 10_000_000
 AUDIBLE_DBFS: Final = -50.0
@@ -29,15 +29,14 @@ AUDIBLE: Final = ceil(2 * (AUDIBLE_DBFS + 127.5))
 """The smallest level byte that is audible: dBFS = byte / 2 - 127.5, and 0 is digital silence."""
 
 
-class Player:
-    """The caller's player. Feed it deltas as they arrive, and flush it as the caller did."""
+class Playback:
+    """What a caller's player did. Tell it deltas as they arrived, and flushes as they came."""
 
     def __init__(self, jitter_ns: int = 0) -> None:
-        self.jitter_ns = jitter_ns
         self.epoch = 0
+        self._jitter_ns = jitter_ns
+        self._player = Player[tuple[int, str | None]](jitter_ns)
         self._waiting: list[AudioDelta] = []  # of this epoch: cut by the next flush
-        self._free_ns = ALWAYS
-        self._last: tuple[int, str | None] | None = None  # response and item of the run
         self._ends: dict[int, int] = {}  # of each response in this epoch
 
     def play(self, delta: AudioDelta, response: int, epoch: int) -> None:
@@ -45,26 +44,21 @@ class Player:
         self._waiting.append(delta)
         if epoch != self.epoch:
             return
-        at_ns, free_ns = delta.at_ns, self._free_ns
-        if (response, delta.item_id) == self._last:
-            start_ns = at_ns
-            if free_ns > at_ns:
-                start_ns = free_ns
-            else:
-                delta.gap_ns = at_ns - free_ns
+        player, item, at_ns = self._player, (response, delta.item_id), delta.at_ns
+        goes_on, free_ns = item == player.item, player.ends_ns
+        start_ns = player.feed(item, at_ns, delta.audio_ns)
+        if goes_on:
+            delta.gap_ns = start_ns - free_ns
         else:
-            self._last = (response, delta.item_id)
             if free_ns <= at_ns:
-                delta.held_ns = self.jitter_ns
-                start_ns = at_ns + self.jitter_ns
+                delta.held_ns = self._jitter_ns
             else:
                 delta.queued_ns = free_ns - at_ns
-                start_ns = free_ns
             if response in self._ends:
                 delta.gap_ns = start_ns - self._ends[response]
         delta.played = True
         delta.start_ns = start_ns
-        self._free_ns = self._ends[response] = start_ns + delta.audio_ns
+        self._ends[response] = player.ends_ns
 
     def flush(self, at_ns: int) -> None:
         """The caller emptied it."""
@@ -72,7 +66,8 @@ class Player:
             delta.cut_ns = at_ns
         self._waiting = []
         self.epoch += 1
-        self._free_ns, self._last, self._ends = ALWAYS, None, {}
+        self._player.flush(at_ns)
+        self._ends = {}
 
 
 class Life(NamedTuple):

@@ -26,7 +26,7 @@ from bench.tracker.interruptions import (
     tell_interruption,
 )
 from bench.tracker.outcomes import outcome_of
-from bench.tracker.playout import Player
+from bench.tracker.playout import Playback
 from bench.tracker.protocol_checker import ProtocolChecker
 from bench.tracker.protocol_rules import Violation
 from bench.tracker.requests import ANSWERS, REQUESTS, SERVER_MADE, Requests
@@ -95,7 +95,7 @@ class Tracker:
         self.disturbances: list[Disturbance] = []
         self.opened = False  # its microphone is
         self.greeting = ""  # the note of what the caller found out about the agent's greeting
-        self._clock, self._vad, self._player = AudioClock(), VadEvents(), Player(jitter_ns)
+        self._clock, self._vad, self._player = AudioClock(), VadEvents(), Playback(jitter_ns)
         self._checker = ProtocolChecker()
         self._opened_ns = 0
         self._padding_ns: int | None = None

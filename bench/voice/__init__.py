@@ -1,1 +1,1 @@
-"""The caller, without a clock or a socket: microphone, playout, scripts, conversation."""
+"""The caller, without a clock or a socket: microphone, player, scripts, conversation."""

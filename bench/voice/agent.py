@@ -17,7 +17,7 @@ A server that is full says so in place of an answer: `turned_away_ns` is when, u
 
 `progress_ns` is the last instant that gave hope of an answer: patience is counted from there.
 
-What it refuses to know: what was heard of it (`bench.voice.playout`), and what the caller does.
+What it refuses to know: what was heard of it (`bench.voice.player`), and what the caller does.
 """
 
 from collections.abc import Callable

@@ -10,7 +10,7 @@ from bench.voice.caller_config import CallerConfig
 from bench.voice.directions import Reply
 from bench.voice.outbox import Outbox
 from bench.voice.output_audio import OutputAudio
-from bench.voice.playout import Playout
+from bench.voice.player import Player
 
 
 class Flushed(NamedTuple):
@@ -31,7 +31,7 @@ class Listener:
         self._outbox = outbox
         self.agent = Agent()
         self.output_audio = OutputAudio()
-        self._player = Playout(config.jitter_buffer_ns)
+        self._player = Player[str](config.jitter_buffer_ns)
 
     def hear(self, message: server.ResponseOutputAudioDelta, at_ns: int) -> None:
         """Audio came."""
@@ -65,7 +65,7 @@ class Listener:
         agent = self.agent
         if not agent.replies:
             return Reply()
-        item_id = self._player.item_id if agent.replying else ""
+        item_id = (self._player.item or "") if agent.replying else ""
         heard_ns = self._player.heard_ns(at_ns) if agent.replying else 0
         return Reply(agent.replies[-1], item_id, heard_ns, agent.calls, continues)
 
@@ -79,7 +79,7 @@ class Listener:
         playing = self._player.playing(at_ns)
         # Also a reply of which nothing plays yet is silenced: its stragglers are not heard.
         self.agent.silence()
-        item_id = self._player.item_id or None
+        item_id = self._player.item or None
         heard_ms = self._player.flush(at_ns) // NS_PER_MS
         detail = {"heard_ms": heard_ms, "cause": cause}
         self._outbox.note("bench.flush", at_ns, item_id=item_id, detail=detail)

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from bench.analysis.envelopes import audible_windows
 from bench.corpus.energy import AUDIBLE_DBFS, dbfs
 from bench.tracker.event import AudioDelta
-from bench.tracker.playout import AUDIBLE, Player
-from bench.voice.playout import Playout
+from bench.tracker.playout import AUDIBLE, Playback
+from bench.voice.player import Player
 from tests.analysis.story import LOUD, SOFT, Answer, Story, analysed
 
 MS = 1_000_000
@@ -25,7 +25,7 @@ ARRIVALS = st.lists(
 @settings(max_examples=200)
 @given(ARRIVALS, st.integers(0, 200))
 def test_a_session_plays_exactly_as_the_callers_player_would(arrivals, jitter):
-    live, player, at = Playout(jitter * MS), Player(jitter * MS), 7_000_000_000_000
+    live, player, at = Player(jitter * MS), Playback(jitter * MS), 7_000_000_000_000
     for number, (item, wait, length, flush) in enumerate(arrivals):
         at += wait * MS
         if flush and number:

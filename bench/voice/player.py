@@ -1,37 +1,48 @@
-"""What the caller has heard so far: a first-in-first-out player on the caller's side.
+"""A caller's player: first in, first out, with a jitter buffer.
 
 Theory of operation
 -------------------
-Speech arrives faster than it plays. The player starts a reply at its first chunk's arrival plus
-the jitter buffer, never plays faster than real time, starves when the next chunk is late, and is
+Speech arrives faster than it plays. The player starts an item at its first chunk's arrival plus the
+jitter buffer, never plays faster than real time, starves when the next chunk is late, and is
 emptied when the caller interrupts. Chunk *i* therefore starts at max(arrival_i, end_{i-1}), and
-everything else follows. `bench.analysis.playout` computes the same over tables.
+everything else follows.
 
 What it refuses to know: samples. Whether something was audible is decided offline.
 """
 
+from collections.abc import Hashable
+from typing import Generic, TypeVar
 
-class Playout:
-    """One caller's ear. Instants are monotonic ns; lengths are ns of audio."""
+Item = TypeVar("Item", bound=Hashable)
+
+
+class Player(Generic[Item]):
+    """One player of items, each with a key. Instants are monotonic ns; lengths are ns of audio.
+
+    `item` is what played last, and `ends_ns` when all that has come will have played.
+    """
+
+    __slots__ = ("_jitter_ns", "_spans", "ends_ns", "item")
 
     def __init__(self, jitter_buffer_ns: int = 0) -> None:
         self._jitter_ns = jitter_buffer_ns
-        self._spans: list[list[int]] = []  # [start, end) of the current item, touching ones merged
-        self.item_id = ""
+        self._spans: list[list[int]] = []  # [start, end) of the item, touching ones merged
+        self.item: Item | None = None
         self.ends_ns = 0
 
-    def feed(self, item_id: str, at_ns: int, duration_ns: int) -> None:
-        """A chunk of `item_id` has arrived."""
+    def feed(self, item: Item, at_ns: int, duration_ns: int) -> int:
+        """A chunk of `item` has arrived; when it starts to play."""
         start = max(at_ns, self.ends_ns)
-        if item_id != self.item_id:
+        if item != self.item:
             if self.ends_ns <= at_ns:
                 start = at_ns + self._jitter_ns
-            self.item_id, self._spans = item_id, []
+            self.item, self._spans = item, []
         if self._spans and self._spans[-1][1] == start:
             self._spans[-1][1] = start + duration_ns
         else:
             self._spans.append([start, start + duration_ns])
         self.ends_ns = start + duration_ns
+        return start
 
     def playing(self, now_ns: int) -> bool:
         """Whether anything is left to play."""
