@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from bench import pytest_plugin
-from bench.analysis.judge import judge_run
 from bench.analysis.pipeline import analyse
 from bench.pytest_plugin import arguments
+from bench.verdict.verdict import judge_run
 from tests.analysis.story import conversation, write_run
 
 pytest_plugins = ["pytester"]

@@ -8,18 +8,18 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bench.analysis.assumptions import assumptions
-from bench.analysis.bars import in_order
 from bench.analysis.evidence import Evidence
+from bench.analysis.excluded_turns import set_aside
 from bench.analysis.measure import identity_breaches, measure_sessions, measure_turns
+from bench.analysis.remarks import assumptions
 from bench.analysis.sessions import sessions_table
-from bench.analysis.slowness import slowed
+from bench.analysis.slow_turn_cause import slowed
 from bench.analysis.summary import Measured, remark_rows, summarise
 from bench.analysis.tables import plain_strings, read_events, read_health
-from bench.analysis.trouble import set_aside
+from bench.analysis.timestamp_error import in_order
 from bench.analysis.turns import turns_table, unreached
 from bench.analysis.validity import remarks
-from bench.analysis.words import word_errors
+from bench.analysis.word_errors import word_errors
 from bench.plan.gates import parse_gate
 from bench.runs.folder import RunFolder, replace_file
 from bench.runs.gauges import gauge_figures, read_gauges

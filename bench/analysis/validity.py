@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from bench.analysis.evidence import Check, Evidence, broken, kept
-from bench.analysis.pace import (
+from bench.analysis.generator_timing import (
     client_lag,
     cpu_share,
     hub_lag,
@@ -27,7 +27,7 @@ from bench.analysis.pace import (
 )
 from bench.analysis.sessions import ALLOWANCE_NS
 from bench.analysis.tables import integers
-from bench.analysis.words import remarks_on
+from bench.analysis.word_errors import remarks_on
 from bench.tracker.event import ALWAYS, NEVER
 
 CLOCK_STEP_MS: Final = 50.0

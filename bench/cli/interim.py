@@ -2,7 +2,7 @@
 
 Theory of operation
 -------------------
-The looks (`bench.analysis.interim`) are made by a process of its own, at the lowest priority and,
+The looks (`bench.verdict.early_stop`) are made by a process of its own, at the lowest priority and,
 with `--pin`, off the workers' cores: a line with an instant goes in, a line with the rulings comes
 out. `bench run` asks for the next one when it is due: a quarter of a window after the last, but
 never so soon that looking would take more than a fifth of one core. Each reads all that was written
@@ -21,13 +21,13 @@ from typing import Any, Final
 
 import msgspec
 
-from bench.analysis.interim import Look, Looks, look_at, may_end
-from bench.analysis.ruling import Ruling
 from bench.errors import BenchError, UsageError
 from bench.plan.duration import Duration
 from bench.plan.scenario import gates_of
 from bench.runs.folder import RunFolder
 from bench.runs.job import Job
+from bench.verdict.early_stop import Look, Looks, look_at, may_end
+from bench.verdict.gate_result import Ruling
 from bench.voice.audio import NS_PER_S
 
 _UNWRITTEN_NS: Final = 2 * NS_PER_S

@@ -263,8 +263,8 @@ def _check_baseline(job: Job, options: Options) -> None:
     if baseline is None:
         return
     # pandas is slow to import
-    from bench.analysis.baseline import read_yardstick, refusal, unlike  # noqa: PLC0415
-    from bench.analysis.comparing.fitting import facts_of  # noqa: PLC0415
+    from bench.compare.baseline import read_yardstick, refusal, unlike  # noqa: PLC0415
+    from bench.compare.comparability import facts_of  # noqa: PLC0415
 
     facts = facts_of(described(job, options.workers), {"metric_version": VERSION}, {})
     against = unlike(read_yardstick(baseline), facts)

@@ -6,7 +6,7 @@ from typing import Final
 import pandas as pd
 import plotly.graph_objects as go
 
-from bench.analysis.errors import PROVOKED_MARK
+from bench.analysis.counts import PROVOKED_MARK
 from bench.report.panel import Panel, Table
 from bench.report.run import Run, texts
 from bench.report.theme import OUTCOME_COLOURS, blank, colour

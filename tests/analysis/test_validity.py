@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from bench.analysis.judge import judge_run
 from bench.analysis.pipeline import analyse
+from bench.verdict.verdict import judge_run
 from tests.analysis.story import ORIGIN_NS, Story, conversation, steady, write_run
 
 S = 1_000_000_000

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from bench.analysis.quirks import _ABOUT as QUIRKS
+from bench.analysis.server_quirks import _ABOUT as QUIRKS
 from bench.analysis.validity import RULES as CHECKS
 from bench.plan.metrics import METRICS
 from bench.protocol.grammar import RULES

@@ -6,13 +6,13 @@ import re
 import numpy as np
 import pytest
 
-from bench.analysis.comparing import Side, compare
+from bench.compare.sides import Side, compare
 from bench.errors import UsageError
 from bench.report.changes import chance_of, detectable_of
 from bench.report.comparing import carried, render, shifted, write_page
 from bench.report.panel import Panel, Table
 from bench.report.words import NOTHING
-from tests.analysis.comparing.chance import World, side
+from tests.compare.chance import World, side
 from tests.report.test_page import HOSTILE, Elements, text_of
 
 SMALL = World(sessions=30, turns=6)

@@ -6,7 +6,7 @@ from bench.errors import UsageError
 from bench.report.history import context, render, write_history
 from bench.report.page import figure_json
 from bench.report.theme import dark_of_light
-from tests.analysis.history.test_series import of
+from tests.compare.test_trend import of
 from tests.past import figure, past
 
 

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from bench.analysis.interim import Looks, look_at
 from bench.cli.run import Options, job_of, run
 from bench.plan.arrivals import arrivals
 from bench.runs.folder import RunFolder
 from bench.runs.log import HealthRow, Log, read_log
+from bench.verdict.early_stop import Looks, look_at
 from bench.voice.audio import NS_PER_S
 from tests.virtual_run import virtual_run
 

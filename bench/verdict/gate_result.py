@@ -1,0 +1,198 @@
+"""One gate, judged: a statistic with its interval against a limit, and the sentence that says so.
+
+Theory of operation
+-------------------
+A statistic is known up to its interval. A gate *passes* where the value and the whole interval are
+on the right side of the limit, *fails* where both are on the wrong side, and is *inconclusive*
+otherwise. A quantile passes only with enough independent samples to see beyond it (p99: 299, flaw
+F20); with fewer it fails only where every single sample is on the wrong side and that is no chance.
+Counts, rates and extremes have no interval and are judged by value. No data never passes (F26).
+What stays open says about how many sessions more would decide it (`enough`).
+"""
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from bench.plan.declaration import number
+from bench.plan.gates import QUANTILES, Gate
+from bench.plan.metrics import METRICS
+from bench.stats.interval import CONFIDENCE
+from bench.verdict.sample_size import Ran, advice, alone, effective, short, upper, wanted
+
+Row = dict[str, Any]
+Rows = dict[tuple[str, str], Row]
+
+_NO_ROW: Final[Row] = {"value": None, "low": None, "high": None, "n": 0}
+
+
+class Ruling(NamedTuple):
+    """One gate, judged. Value and interval are the summary's; `reason` is a sentence.
+
+    `limit` is in the metric's unit; None where it was the baseline's to give, and it gave none. A
+    `soft` one decides nothing. `effective` is how many independent samples the `n` are worth; None
+    where that is not asked. `ended`: how it failed during the run, which was ended for it.
+    `longest`: of a value that lies beyond every wait, how long the longest was. `advice`: what it
+    takes to decide an open one.
+    """
+
+    gate: str
+    verdict: str
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    reason: str
+    limit: float | None = None
+    soft: bool = False
+    effective: float | None = None
+    ended: str = ""
+    longest: float | None = None
+    advice: str = ""
+
+
+def rule_gate(
+    gate: Gate, rows: Rows, accepted: Rows, missing: str, ran: Ran | None = None
+) -> Ruling:
+    """`rows` are the summary's, `accepted` the baseline's; `missing` says why there are none.
+
+    `ran` is the run that gave them: by it, it is told which run would decide an open gate.
+    """
+    row = rows.get((gate.metric, gate.statistic)) or _NO_ROW
+    verdict, reason = _decide(gate, row, rows, accepted, missing)
+    limit = _limit(gate, accepted)
+    takes = ""
+    if verdict == "inconclusive" and row["n"] and limit is not None:
+        takes = advice(gate, row, limit, ran)
+        reason += f": would need {takes}"
+    return Ruling(
+        gate=gate.text,
+        verdict=verdict,
+        value=row["value"],
+        low=row["low"],
+        high=row["high"],
+        n=row["n"],
+        reason=f"{gate.figure} {reason}",
+        limit=limit,
+        soft=gate.soft,
+        effective=row.get("effective"),
+        longest=row.get("longest"),
+        advice=takes,
+    )
+
+
+def _decide(gate: Gate, row: Row, rows: Rows, accepted: Rows, missing: str) -> tuple[str, str]:
+    counted = METRICS[gate.metric].kind == "count"
+    if not row["n"] or (counted and row["value"] is None):
+        return "inconclusive", "has no data"
+    limit = _limit(gate, accepted)
+    if limit is None:
+        told = (accepted.get((gate.metric, gate.statistic)) or {}).get("missing")
+        why = missing or told or "the baseline has no such figure"
+        return "inconclusive", f"cannot be compared with the baseline: {why}"
+    # A statistic without a value lies beyond every wait; its interval may still begin before.
+    value = np.inf if row["value"] is None else float(row["value"])
+    words = f"is {amount(row, gate)}{_interval(row)}, {_distance(value, limit, gate, accepted)}"
+    if by_value(gate, row):
+        return "pass" if gate.holds(value, limit) else "fail", words
+    few = _too_few(gate, row)
+    if few:
+        return _by_every_sample(gate, row, rows, limit, f"{words}; {few}")
+    return _by_interval(gate, row, value, limit, words)
+
+
+def by_value(gate: Gate, row: Row) -> bool:
+    """Whether the value alone decides: of counts, and of extremes that have no interval."""
+    extreme = gate.statistic == "max" or (gate.statistic == "min" and row["low"] is None)
+    return METRICS[gate.metric].kind == "count" or extreme
+
+
+def _by_interval(gate: Gate, row: Row, value: float, limit: float, words: str) -> tuple[str, str]:
+    low, high = row["low"], row["high"]
+    bottom = low if low is not None else (-np.inf if np.isfinite(value) else np.inf)
+    top = high if high is not None else np.inf
+    holds = [gate.holds(edge, limit) for edge in (value, bottom, top)]
+    if all(holds):
+        return "pass", words
+    if not any(holds):
+        return "fail", words
+    return "inconclusive", f"{words}; the interval reaches over the limit"
+
+
+def _by_every_sample(gate: Gate, row: Row, rows: Rows, limit: float, words: str) -> tuple[str, str]:
+    """A statistic of too few samples: it fails where all are on the wrong side, by no chance."""
+    q = QUANTILES.get(gate.statistic, 0.5)
+    edge = rows[gate.metric, "min" if upper(gate) else "max"]
+    nearest = np.inf if edge["value"] is None and edge["n"] else edge["value"]
+    if upper(gate) and edge["low"] is not None:
+        nearest = edge["low"]  # the shortest wait in vain, after which nobody knows
+    chance = (1 - q if upper(gate) else q) ** effective(row)
+    if nearest is not None and not gate.holds(nearest, limit) and chance <= 1 - CONFIDENCE:
+        return "fail", f"{words}, but each of the {row['n']} is on the wrong side"
+    return "inconclusive", words
+
+
+def _too_few(gate: Gate, row: Row) -> str:
+    """Why there are too few samples for the statistic to be trusted; empty where there are not."""
+    if METRICS[gate.metric].kind == "share":
+        return ""
+    if short(gate, row):
+        worth = f", worth {effective(row):.3g}," if effective(row) < row["n"] else ""
+        have = "1 sample is" if row["n"] == 1 else f"{row['n']} samples{worth} are"
+        return f"{have} too few, it needs {wanted(gate)}"
+    return "the turns of a single session give no interval" if alone(row) else ""
+
+
+def _limit(gate: Gate, accepted: Rows) -> float | None:
+    """The limit in the metric's unit; None where the baseline does not give one."""
+    if gate.limit is not None:
+        return gate.limit
+    row = accepted.get((gate.metric, gate.statistic))
+    if row is None or row["value"] is None:
+        return None
+    return float(row["value"] + abs(row["value"]) * gate.percent / 100)
+
+
+# ── words ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _unit(gate: Gate) -> str:
+    if gate.statistic == "rate":
+        return "/s"
+    unit = METRICS[gate.metric].unit
+    return "" if unit in {"1", "ratio"} else f" {unit}"
+
+
+def quantity(value: float, gate: Gate) -> str:
+    """A value of the gate's statistic, with its unit."""
+    return f"{number(value)}{_unit(gate)}" if np.isfinite(value) else "beyond every wait"
+
+
+def amount(row: Row, gate: Gate) -> str:
+    """The value of a row; of one that lies beyond every wait how long the longest was."""
+    if row["value"] is not None:
+        return quantity(float(row["value"]), gate)
+    longest = row.get("longest")
+    return quantity(np.inf, gate) if longest is None else f"> {quantity(longest, gate)}"
+
+
+def _interval(row: Row) -> str:
+    if row["low"] is None and row["high"] is None:
+        return ""
+    low, high = ("…" if edge is None else number(edge) for edge in (row["low"], row["high"]))
+    return f" [{low}, {high}]"
+
+
+def _distance(value: float, limit: float, gate: Gate, accepted: Rows) -> str:
+    """How far on which side of the limit."""
+    shown = f"the limit of {quantity(limit, gate)}"
+    if gate.against_baseline:
+        base = quantity(accepted[gate.metric, gate.statistic]["value"], gate)
+        shown += f" (baseline {base} {'+' if gate.percent >= 0 else '-'} {abs(gate.percent):g} %)"
+    if not np.isfinite(value):
+        return f"over {shown}"
+    gap = value - limit
+    if gap == 0:
+        return f"equal to {shown}"
+    far = f"{number(abs(gap))} points" if _unit(gate) == " %" else quantity(abs(gap), gate)
+    return f"{far} {'over' if gap > 0 else 'under'} {shown}"
