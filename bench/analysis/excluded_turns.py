@@ -15,17 +15,17 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.evidence import Evidence
-from bench.analysis.generator_timing import troubled
+from bench.analysis.generator_timing import bad_seconds
 from bench.analysis.measure import turn_spans
 from bench.analysis.tables import integers
 
 
-def set_aside(evidence: Evidence, turns: pd.DataFrame) -> tuple[pd.Series, dict[str, Any]]:
+def excluded_turns(evidence: Evidence, turns: pd.DataFrame) -> tuple[pd.Series, dict[str, Any]]:
     """(which turns, by index; what is said of it: `turns` and `seconds` counted, `spans`).
 
     A span is `{worker, from_s, to_s, rules}`, in seconds since the start of the run.
     """
-    bad = troubled(evidence)
+    bad = bad_seconds(evidence)
     touched = np.zeros(len(turns), bool)
     if len(bad):
         begin, end = turn_spans(turns)

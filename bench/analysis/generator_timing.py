@@ -1,21 +1,23 @@
 """Rules on time: was anything late because the generator was busy?
 
+Theory of operation
+-------------------
 A bound may be passed for a stated share of the measured worker-seconds (`[health]` of the
 scenario); the share and not the worst second, because one collection pause in a minute does not
-spoil a percentile. Each rule is a *sampler*, which knows what was seen of every worker in every
-second, and the one judgement of them all (`_judge`). The seconds over the bound of a rule that
-still holds are its *troubles* (`troubled`): what was measured in them is set aside.
+spoil a percentile. Each rule of `TIMING` is told by what was seen of every worker in every second;
+one judgement (`timing_check`) does for all. The seconds over the bound of a rule that still holds
+are its *bad seconds*: what was measured in them is excluded.
 """
 
-from collections.abc import Callable, Iterator
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable
+from typing import Final, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from bench.analysis.evidence import Check, Evidence, broken, kept
+from bench.analysis.evidence import Check, Evidence, check
 from bench.analysis.sessions import span
-from bench.analysis.tables import Floats, Ints, integers, is_type
+from bench.analysis.tables import Flags, Floats, Ints, integers, is_type
 
 _SECOND_NS: Final = 1_000_000_000
 _FREE: Final = (
@@ -24,14 +26,13 @@ _FREE: Final = (
 _ALONE: Final = "stop what runs beside it, keep it off the generator's core (--pin), and run again"
 
 
-class Watched(NamedTuple):
-    """What a rule looks at: every worker-second that is known, and the limit on each.
+class Seconds(NamedTuple):
+    """What was seen in every worker-second that is known, and the limit on each.
 
     `who` names what was seen in the seconds over the limit; `silence` is said where nothing is
     known although there must be something.
     """
 
-    rule: str
     limit: float
     unit: str
     what: str
@@ -43,7 +44,7 @@ class Watched(NamedTuple):
     silence: str = ""
 
     @property
-    def over(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    def over(self) -> Flags:
         return np.asarray(self.seen > self.limit)
 
     @property
@@ -52,71 +53,48 @@ class Watched(NamedTuple):
         return 100.0 * float(self.over.mean()) if len(self.seen) else 0.0
 
 
-def send_lateness(evidence: Evidence) -> Iterator[Check]:
-    """Chunks against their due instants."""
-    yield _judge(evidence, _late_sends(evidence))
-
-
-def client_lag(evidence: Evidence) -> Iterator[Check]:
-    """The program's stamps against the kernel's."""
-    yield _judge(evidence, _late_reads(evidence))
-
-
-def hub_lag(evidence: Evidence) -> Iterator[Check]:
-    """The loop's own probe."""
-    yield _judge(evidence, _late_loop(evidence))
-
-
-def cpu_share(evidence: Evidence) -> Iterator[Check]:
-    """A worker has one core."""
-    yield _judge(evidence, _busy(evidence))
-
-
-def steal_share(evidence: Evidence) -> Iterator[Check]:
-    """What the host gave to its other guests."""
-    yield _judge(evidence, _stolen(evidence))
-
-
-def run_wait(evidence: Evidence) -> Iterator[Check]:
-    """Ready to run, and without a core."""
-    yield _judge(evidence, _waiting(evidence))
-
-
-def neighbours(evidence: Evidence) -> Iterator[Check]:
-    """What others took of the cores that a worker may run on."""
-    yield _judge(evidence, _beside(evidence))
-
-
-def throttled(evidence: Evidence) -> Iterator[Check]:
-    """Held still by the CPU quota of its container."""
-    yield _judge(evidence, _held_still(evidence))
-
-
-def troubled(evidence: Evidence) -> pd.DataFrame:
+def bad_seconds(evidence: Evidence) -> pd.DataFrame:
     """Bad seconds of a run that is good: `worker`, `second`, `rule`, ordered.
 
     Of a rule that is broken there are none: its run is void as a whole, and shows what it has.
     """
-    found = [watched for sampler in _SAMPLERS if (watched := sampler(evidence)).share]
-    rows = [
-        pd.DataFrame(
-            {
-                "worker": watched.worker[watched.over],
-                "second": watched.second[watched.over],
-                "rule": watched.rule,
-            }
+    rows = [pd.DataFrame({"worker": [], "second": []}, dtype=np.int64).assign(rule="")]
+    for rule, sample in TIMING.items():
+        found = sample(evidence)
+        if 0 < found.share <= evidence.bounds.share:
+            worker, second = found.worker[found.over], found.second[found.over]
+            rows.append(pd.DataFrame({"worker": worker, "second": second, "rule": rule}))
+    return pd.concat(rows).sort_values(["worker", "second"], ignore_index=True)
+
+
+def timing_check(rule: str, evidence: Evidence) -> Check:
+    """In how many of the worker-seconds the bound of a rule of `TIMING` was passed."""
+    found, allowed = TIMING[rule](evidence), evidence.bounds.share
+    seen, over = found.seen, found.over
+    if not len(seen) and found.silence:
+        remedy = (
+            "a worker that records nothing was lost or stood still: see the logs, and run again"
         )
-        for watched in found
-        if watched.share <= evidence.bounds.share
-    ]
-    nothing = pd.DataFrame({"worker": [], "second": []}, dtype=np.int64).assign(rule="")
-    return pd.concat([nothing, *rows]).sort_values(["worker", "second"], ignore_index=True)
+        return check(rule, found.silence, remedy, ok=False)
+    if not len(seen):
+        text = f"no measured second has {rule}"
+        return check(rule, text, "", ok=True, measured=(None, allowed, "%"))
+    text = (
+        f"{found.what}: over {found.limit:g} {found.unit} in {found.share:.1f} % of "
+        f"worker-seconds, {allowed:g} % may be "
+        f"({int(over.sum())} of {len(over)}, worst {seen.max():.3g})"
+    )
+    text += f"; {found.who}" if found.who else ""
+    second = found.second[over]
+    when = (float(second.min()), float(second.max()) + 1.0) if len(second) else (None, None)
+    ok, measured = found.share <= allowed, (found.share, allowed, "%")
+    return check(rule, text, found.remedy, ok=ok, measured=measured, when=when)
 
 
 # ── what is looked at ────────────────────────────────────────────────────────────────────────────
 
 
-def _late_sends(evidence: Evidence) -> Watched:
+def _late_sends(evidence: Evidence) -> Seconds:
     events = evidence.events
     rows = is_type(events, "input_audio_buffer.append", direction="out")
     rows &= events["due_ns"].notna().to_numpy()
@@ -124,26 +102,25 @@ def _late_sends(evidence: Evidence) -> Watched:
     # Binned by when they were due: a stall of four seconds is four bad seconds and not one.
     worst = _worst(evidence, rows, due, at - due)
     limit, what = evidence.bounds.send_lateness, "chunks were sent late (99th percentile)"
-    return Watched("send_lateness", limit / 1e6, "ms", what, *worst)
+    return Seconds(limit / 1e6, "ms", what, *worst)
 
 
-def _late_reads(evidence: Evidence) -> Watched:
+def _late_reads(evidence: Evidence) -> Seconds:
     events = evidence.events
     rows = (events["direction"] == "in").to_numpy() & events["read_ns"].notna().to_numpy()
     at, read = events["at_ns"].to_numpy()[rows], integers(events["read_ns"][rows], 0)
     worst = _worst(evidence, rows, at, read - at)
     limit, what = evidence.bounds.client_lag, "messages were read late (99th percentile)"
-    return Watched("client_lag", limit / 1e6, "ms", what, *worst)
+    return Seconds(limit / 1e6, "ms", what, *worst)
 
 
-def _late_loop(evidence: Evidence) -> Watched:
+def _late_loop(evidence: Evidence) -> Seconds:
     worker, second, lag = _health(evidence, "hub_lag_ns")
     # A lag of four seconds is told once, and there is no row for the seconds that it swallowed.
     swallowed = np.maximum(1, -(-lag.astype(np.int64) // _SECOND_NS))
     first = np.concatenate([[0], np.cumsum(swallowed)[:-1]]) if len(swallowed) else swallowed
     back = np.arange(int(swallowed.sum())) - np.repeat(first, swallowed)
-    return Watched(
-        "hub_lag",
+    return Seconds(
         evidence.bounds.hub_lag / 1e6,
         "ms",
         "the loop woke late (worst of a second)",
@@ -154,57 +131,41 @@ def _late_loop(evidence: Evidence) -> Watched:
     )
 
 
-def _busy(evidence: Evidence) -> Watched:
+def _busy(evidence: Evidence) -> Seconds:
     worker, second, share = _health(evidence, "cpu_share")
     limit, what = evidence.bounds.cpu, "a worker's use of its core"
-    return Watched("cpu_share", limit, "%", what, worker, second, 100 * share)
+    return Seconds(limit, "%", what, worker, second, 100 * share)
 
 
-def _stolen(evidence: Evidence) -> Watched:
+def _stolen(evidence: Evidence) -> Seconds:
     worker, second, share = _health(evidence, "steal_share")
-    return Watched(
-        "steal_share", evidence.bounds.steal, "%", "CPU time taken by the host",
-        worker, second, 100 * share, "use a host of your own, or run when its neighbours are quiet",
-    )  # fmt: skip
+    remedy = "use a host of your own, or run when its neighbours are quiet"
+    limit, what = evidence.bounds.steal, "CPU time taken by the host"
+    return Seconds(limit, "%", what, worker, second, 100 * share, remedy)
 
 
-def _waiting(evidence: Evidence) -> Watched:
+def _waiting(evidence: Evidence) -> Seconds:
     worker, second, share = _health(evidence, "run_wait_share")
     what = "a worker could have run and another had the core"
-    watched = Watched(
-        "run_wait",
-        evidence.bounds.run_wait,
-        "%",
-        what,
-        worker,
-        second,
-        np.minimum(100 * share, 100.0),
-        _ALONE,
-    )
-    return watched._replace(who=_named(_neighbours(evidence), watched))
+    share = np.minimum(100 * share, 100.0)
+    found = Seconds(evidence.bounds.run_wait, "%", what, worker, second, share, _ALONE)
+    return found._replace(who=_named(_neighbours(evidence), found))
 
 
-def _beside(evidence: Evidence) -> Watched:
+def _beside(evidence: Evidence) -> Seconds:
     """Zero for the seconds in which nobody was seen; nothing where nobody looked."""
-    seen, worker, second = _neighbours(evidence), *_seconds(evidence)
+    seen, (worker, second, _) = _neighbours(evidence), _health(evidence, "at_ns")
+    if "worker_cores" not in evidence.run:
+        worker, second = worker[:0], second[:0]
     taken = seen.groupby(["worker", "second"])["share"].sum()
     grid = pd.MultiIndex.from_arrays([worker, second], names=["worker", "second"])
-    share = np.minimum(taken.reindex(grid).fillna(0.0).to_numpy(np.float64), 1.0)
-    looked = "worker_cores" in evidence.run
-    watched = Watched(
-        "neighbours",
-        evidence.bounds.neighbours,
-        "%",
-        "other processes used the cores that a worker may run on",
-        worker if looked else worker[:0],
-        second if looked else second[:0],
-        100 * share if looked else share[:0],
-        _ALONE,
-    )
-    return watched._replace(who=_named(seen, watched))
+    share = 100 * np.minimum(taken.reindex(grid).fillna(0.0).to_numpy(np.float64), 1.0)
+    what = "other processes used the cores that a worker may run on"
+    found = Seconds(evidence.bounds.neighbours, "%", what, worker, second, share, _ALONE)
+    return found._replace(who=_named(seen, found))
 
 
-def _held_still(evidence: Evidence) -> Watched:
+def _held_still(evidence: Evidence) -> Seconds:
     """What the kernel counts is of all cores of the container together, hence the bound of 1."""
     worker, second, share = _health(evidence, "throttled_share")
     share = np.minimum(share, 1.0)
@@ -212,19 +173,12 @@ def _held_still(evidence: Evidence) -> Watched:
     quota = host.get("cpu_quota")
     # All workers of a run are in one container: the one that saw most of it saw it all.
     lost_s = max((float(share[worker == one].sum()) for one in set(worker.tolist())), default=0.0)
-    whose = "the container" if quota is None else (
-        f"the container may use {quota:g} of {host.get('cores')} cores and"
-    )  # fmt: skip
-    return Watched(
-        "throttled", evidence.bounds.throttled, "%",
-        f"{whose} was throttled for {lost_s:.1f} s of {len(set(second.tolist()))} s",
-        worker, second, 100 * share, "raise its CPU limit, or use fewer sessions",
-    )  # fmt: skip
-
-
-_SAMPLERS: Final[tuple[Callable[[Evidence], Watched], ...]] = (
-    _late_sends, _late_reads, _late_loop, _busy, _stolen, _waiting, _beside, _held_still,
-)  # fmt: skip
+    whose = "the container"
+    if quota is not None:
+        whose += f" may use {quota:g} of {host.get('cores')} cores and"
+    what = f"{whose} was throttled for {lost_s:.1f} s of {len(set(second.tolist()))} s"
+    remedy = "raise its CPU limit, or use fewer sessions"
+    return Seconds(evidence.bounds.throttled, "%", what, worker, second, 100 * share, remedy)
 
 
 def _worst(evidence: Evidence, rows: np.ndarray, at: Ints, late: Ints) -> tuple[Ints, Ints, Floats]:
@@ -257,12 +211,6 @@ def _health(evidence: Evidence, column: str) -> tuple[Ints, Ints, Floats]:
     return integers(known["worker"], -1), second, known[column].to_numpy(np.float64)
 
 
-def _seconds(evidence: Evidence) -> tuple[Ints, Ints]:
-    """(worker, second) of every row of health in the measured phase."""
-    worker, second, _ = _health(evidence, "at_ns")
-    return worker, second
-
-
 def _neighbours(evidence: Evidence) -> pd.DataFrame:
     """Who was seen on the cores of each worker: `worker`, `second`, `name`, `core`, `share`.
 
@@ -284,12 +232,9 @@ def _neighbours(evidence: Evidence) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["worker", "second", "name", "core", "share"])
 
 
-# ── what is said of it ───────────────────────────────────────────────────────────────────────────
-
-
-def _named(seen: pd.DataFrame, watched: Watched) -> str:
+def _named(seen: pd.DataFrame, found: Seconds) -> str:
     """Who took the cores while the limit was passed: the three that took most, by name."""
-    bad = set(zip(watched.worker[watched.over], watched.second[watched.over], strict=True))
+    bad = set(zip(found.worker[found.over], found.second[found.over], strict=True))
     near = {(worker, second + step) for worker, second in bad for step in (-1, 0, 1)}
     rows = seen[[pair in near for pair in zip(seen["worker"], seen["second"], strict=True)]]
     if rows.empty:
@@ -303,26 +248,13 @@ def _named(seen: pd.DataFrame, watched: Watched) -> str:
     )
 
 
-def _judge(evidence: Evidence, watched: Watched) -> Check:
-    """In how many of the worker-seconds the bound was passed."""
-    allowed, seen, over = evidence.bounds.share, watched.seen, watched.over
-    if not len(seen):
-        if watched.silence:
-            return broken(
-                watched.rule,
-                watched.silence,
-                "a worker that records nothing was lost or stood still: see the logs, and run "
-                "again",
-            )
-        return kept(watched.rule, f"no measured second has {watched.rule}", None, allowed, "%")
-    text = (
-        f"{watched.what}: over {watched.limit:g} {watched.unit} in {watched.share:.1f} % of "
-        f"worker-seconds, {allowed:g} % may be "
-        f"({int(over.sum())} of {len(over)}, worst {seen.max():.3g})"
-    )
-    text += f"; {watched.who}" if watched.who else ""
-    if watched.share <= allowed:
-        return kept(watched.rule, text, watched.share, allowed, "%")
-    second = watched.second[over]
-    when = (float(second.min()), float(second.max()) + 1.0)
-    return broken(watched.rule, text, watched.remedy, watched.share, allowed, "%", when)
+TIMING: Final[dict[str, Callable[[Evidence], Seconds]]] = {
+    "send_lateness": _late_sends,
+    "client_lag": _late_reads,
+    "hub_lag": _late_loop,
+    "cpu_share": _busy,
+    "steal_share": _stolen,
+    "run_wait": _waiting,
+    "neighbours": _beside,
+    "throttled": _held_still,
+}

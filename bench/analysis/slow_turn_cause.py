@@ -29,7 +29,7 @@ LOOK_NS: Final = 1_000_000_000
 Side = Literal["left", "right"]
 
 
-def slowed(evidence: Evidence, turns: pd.DataFrame) -> pd.DataFrame:
+def slow_turn_causes(evidence: Evidence, turns: pd.DataFrame) -> pd.DataFrame:
     """By turn: `send_lateness`, `client_lag` (the worst, ms), `segments_lost`, `slowed_by`."""
     events = evidence.events
     session, (begin, end) = turns["session"].to_numpy(np.int64), turn_spans(turns)

@@ -10,7 +10,7 @@ counts. What the caller's player does with audio is as uncertain as the arrival 
 
 More is known than when a socket was last empty, and no bar is wider than all that is known:
 
-* a connection keeps its order: no event came before the one before it (`in_order`);
+* a connection keeps its order: no event came before the one before it (`bounded_by_order`);
 * nothing came before what it answers was sent (`causes`). To audio that the server names itself
   this applies only in a run in which no event came before the audio that it names;
 * where the definition of a latency orders its two instants (`Metric.signed` is false), it is not
@@ -54,7 +54,7 @@ class Span(NamedTuple):
     more: Ints
 
 
-def in_order(events: pd.DataFrame) -> pd.DataFrame:
+def bounded_by_order(events: pd.DataFrame) -> pd.DataFrame:
     """`events` with the bars of what was received, none of which reaches back behind another's."""
     received = np.flatnonzero((events["direction"] == "in").to_numpy(bool))
     width = events["at_err_ns"].to_numpy(np.int64).copy()
@@ -122,7 +122,9 @@ class Bars:
         width = events["at_err_ns"].to_numpy(np.int64).copy()
         # Nothing is known where an answer is stamped before what it answers.
         np.minimum.at(width, caused.row, np.maximum(at[caused.row] - caused.since_ns, 0))
-        self.width = in_order(events.assign(at_err_ns=width))["at_err_ns"].to_numpy(np.int64)
+        self.width = bounded_by_order(events.assign(at_err_ns=width))["at_err_ns"].to_numpy(
+            np.int64
+        )
         rows = np.flatnonzero(self.width > 0)
         self._out = (events["direction"] == "out").to_numpy(bool)[rows]
         self._width = self.width[rows]

@@ -21,7 +21,7 @@ Its interval is the bootstrap of whole sessions, and at least as wide as Garwood
 interval of the errors: no error in 100 words is no proof that there are none.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import jiwer
@@ -40,8 +40,6 @@ WORST: Final = 10
 """How many of the worst turns are shown."""
 _CUT: Final = ("cut", "dropped", "rejected")
 """Outcomes after which no transcription is owed."""
-_SHOWN: Final = 60
-"""Characters of a text in a remark."""
 UNITS: Final = ("word", "character")
 
 
@@ -161,36 +159,6 @@ def _unread(known: pd.DataFrame) -> dict[str, Any] | None:
     first = known[doubtful].head(1)
     said, heard = (str(texts(first[name]).iloc[0]) for name in ("text", "transcript"))
     return {"turns": int(doubtful.sum()), "said": said, "heard": heard}
-
-
-def remarks_on(words: dict[str, Any]) -> Iterator[str]:
-    """What must be known of the word error rate; `words` is that of a summary."""
-    by_unit, unread = words.get("by_unit") or {}, words.get("unread")
-    if "character" in by_unit:
-        told = (
-            f"{one['errors']} of {one['words']} {unit}s ({100 * one['errors'] / one['words']:.3g} "
-            f"%, {_turns(one['turns'])})"
-            for unit, one in sorted(by_unit.items())
-        )
-        yield (
-            "word_error_rate: texts in scripts without blanks are compared by characters; wrong "
-            f"are {' and '.join(told)}"
-        )
-    if unread:
-        yield (
-            f"word_error_rate: in {_turns(unread['turns'])} with "
-            "a number in digits no way to say it in English fits, and it may count as an error: "
-            f"said {_quoted(unread['said'])}, heard {_quoted(unread['heard'])}; spell numbers in "
-            "the corpus as the target does"
-        )
-
-
-def _turns(number: int) -> str:
-    return f"{number} turn{'' if number == 1 else 's'}"
-
-
-def _quoted(text: str) -> str:
-    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
 
 
 def worst(turns: pd.DataFrame) -> list[dict[str, Any]]:

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.analysis.remarks import word_remarks
 from bench.analysis.word_errors import (
     COUNTS,
     WORST,
     pooled,
-    remarks_on,
     spoken,
     tally,
     word_errors,
@@ -197,9 +197,9 @@ def test_words_and_characters_are_never_added_in_silence():
         "character": {"words": 3, "errors": 1, "turns": 1},
         "word": {"words": 4, "errors": 1, "turns": 2},
     }
-    (remark,) = remarks_on(told)
+    (remark,) = word_remarks(told)
     assert "1 of 3 characters (33.3 %, 1 turn) and 1 of 4 words (25 %, 2 turns)" in remark
-    assert list(remarks_on(tally(measured(turn())))) == []
+    assert list(word_remarks(tally(measured(turn())))) == []
 
 
 def test_what_is_not_compared_has_no_unit():
@@ -233,7 +233,7 @@ def test_a_number_that_fits_no_reading_is_remarked_with_an_example():
         turn("Take 20", "take 20"), turn("Take twenty now", "take 20 no"),
     )  # fmt: skip
     assert turns["unread"].tolist() == [True, True, False, True]
-    *_, remark = remarks_on(tally(turns))
+    *_, remark = word_remarks(tally(turns))
     assert "in 3 turns with a number in digits" in remark
     assert "said 'Ich nehme zwanzig', heard 'ich nehme 20'" in remark
 
