@@ -29,9 +29,9 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from bench.analysis.tables import Floats
+from bench.analysis.tables import Floats, read_document
 from bench.compare.comparability import NEEDED, facts_of, lengths, unfit
-from bench.compare.run_sample import Figure, Part, RunSample, Waits, read_document
+from bench.compare.run_sample import Figure, Part, RunSample, Waits
 from bench.errors import RunFolderError, UsageError
 from bench.plan.metrics import METRICS, VERSION
 from bench.runs.folder import RunFolder, replace_file

@@ -11,7 +11,6 @@ A session is known by its slot and lap: what it says is a function of these and 
 that *replay* each other say the same words at the same place (`replayed`).
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -22,7 +21,7 @@ from numpy.typing import NDArray
 
 from bench.analysis.measure import attempts, time_in_stage
 from bench.analysis.samples import share_parts, turn_waits
-from bench.analysis.tables import Flags, Floats, read_table
+from bench.analysis.tables import Flags, Floats, read_document, read_table
 from bench.analysis.turn_columns import TurnColumns
 from bench.compare.comparability import facts_of
 from bench.errors import RunFolderError
@@ -168,24 +167,6 @@ def _figures(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, Figure]]:
 def _floats(column: pd.Series) -> Floats:
     """Numbers or flags as floats, NaN where nothing is known."""
     return np.asarray(column.astype("Float64").to_numpy(np.float64, na_value=np.nan))
-
-
-def read_document(path: Path) -> dict[str, Any]:
-    """A JSON object of a run folder. RunFolderError where it is none."""
-    shown = f"{path.parent.name}/{path.name}"
-    try:
-        found = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise RunFolderError(
-            f"{shown}: no such file; analyse the run with 'bench report {path.parent}'"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise RunFolderError(
-            f"{shown}: cannot be read ({error}); analyse the run again with 'bench report'"
-        ) from None
-    if not isinstance(found, dict):
-        raise RunFolderError(f"{shown}: is no JSON object; analyse it again with 'bench report'")
-    return found
 
 
 def replayed(one: RunSample, other: RunSample) -> bool:

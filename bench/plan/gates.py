@@ -90,10 +90,15 @@ class Gate(NamedTuple):
         return f"{self.statistic}({self.metric}{only})"
 
     @property
+    def upper(self) -> bool:
+        """Whether the limit is one that may not be passed upwards."""
+        return self.operator in {"<", "<="}
+
+    @property
     def promised(self) -> float | None:
         """The share of samples that a quantile wants on the right side; None: it is no quantile."""
         q = QUANTILES.get(self.statistic)
-        return q if q is None or self.operator in {"<", "<="} else 1 - q
+        return q if q is None or self.upper else 1 - q
 
     @property
     def against_baseline(self) -> bool:

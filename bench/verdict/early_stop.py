@@ -1,9 +1,9 @@
-"""Judging a run that still goes on: looks at its last seconds, and when they are enough to end it.
+"""Judging a run that still goes on: checkpoints of its last seconds, and when they end it.
 
 Theory of operation
 -------------------
-A *look* takes what the workers have written so far through the same analysis as the end of the run
-does. So a gate means the same in the middle as at the end: the same samples, intervals and
+A *checkpoint* takes what the workers have written so far through the same analysis as the end of
+the run does. So a gate means the same in the middle as at the end: the same samples, intervals and
 effective numbers; turns that a bad second of the generator touched are set aside; a wait that its
 caller gave up is censored. Figures of turns are judged over a window; all else, which cannot be cut
 into windows or only ever grows, over all that was measured so far.
@@ -12,13 +12,14 @@ A turn under way is no sample yet, and one that has waited long already is a slo
 ends where the oldest turn under way began: of the turns in it none is missing, be it for its
 slowness, and a server that answers nobody is seen when the callers give up.
 
-*Ending on a look* is a decision made again and again, and whoever looks often enough at a target
-that just meets its gate will see it fail once. A gate ends the run where it fails in every look for
-so long that the first and the last of them share no turn: two windows, one after the other. At the
-limit a single look fails one time in forty. Simulated (`tests.verdict.watched`: 20 callers, a turn
-in six seconds each, ten minutes, a look in 7.5 s), of 1 000 runs whose p50 or p90 is at its limit
-none is ended, and of those 20 % beyond it all are, most after two windows. Looks that are rarer end
-fewer. A window with too few samples to fail ends nothing: a p99 of a hundred turns never does.
+*Ending on a checkpoint* is a decision made again and again, and whoever looks often enough at a
+target that just meets its gate will see it fail once. A gate ends the run where it fails in every
+checkpoint for so long that the first and the last of them share no turn: two windows, one after the
+other. At the limit a single checkpoint fails one time in forty. Simulated (`tests.verdict.watched`:
+20 callers, a turn in six seconds each, ten minutes, a checkpoint in 7.5 s), of 1 000 runs whose p50
+or p90 is at its limit none is ended, and of those 20 % beyond it all are, most after two windows.
+Checkpoints that are rarer end fewer. A window with too few samples to fail ends nothing: a p99 of a
+hundred turns never does.
 
 What nothing later can mend ends the run at once: a count of what must not happen, and an extreme,
 that are past their limits. Not judged before the end are soft gates, rates, counts that must reach
@@ -40,24 +41,24 @@ from bench.runs.folder import RunFolder
 from bench.runs.seal import seal
 from bench.tracker.event import NEVER
 from bench.verdict.filtered_figures import of_turns
-from bench.verdict.gate_result import Ruling
-from bench.verdict.sample_size import effective, upper, wanted
+from bench.verdict.gate_result import GateResult
+from bench.verdict.sample_size import effective, wanted
 from bench.verdict.verdict import weigh_run
 from bench.voice.audio import NS_PER_S
 
 RULE: Final = "abort_on_fail"
 
 
-class Look(NamedTuple):
+class Checkpoint(NamedTuple):
     """How a run was judged at an instant: by its turns that began in [from_ns, to_ns).
 
-    Instants are of the monotonic clock. Rulings of gates that are final are by all up to `at_ns`.
+    Instants are of the monotonic clock. Results of gates that are final are by all up to `at_ns`.
     """
 
     from_ns: int
     to_ns: int
     at_ns: int
-    rulings: tuple[Ruling, ...]
+    results: tuple[GateResult, ...]
 
 
 def may_end(gate: Gate) -> bool:
@@ -74,11 +75,11 @@ def is_final(gate: Gate) -> bool:
     if METRICS[gate.metric].kind == "count":
         growing = gate.statistic == "count" and METRICS[gate.metric].only_grows
         return growing and gate.operator in {"<", "<=", "=="}
-    return gate.statistic == ("max" if upper(gate) else "min")
+    return gate.statistic == ("max" if gate.upper else "min")
 
 
 @plain_strings
-def look_at(folder: Path, window_ns: int, now_ns: int, scratch: Path) -> Look:
+def take_checkpoint(folder: Path, window_ns: int, now_ns: int, scratch: Path) -> Checkpoint:
     """Judge the run in `folder` as it is known at `now_ns`.
 
     Reads its run.json and its workers' logs as far as they are written. Tables are made in a folder
@@ -99,12 +100,12 @@ def look_at(folder: Path, window_ns: int, now_ns: int, scratch: Path) -> Look:
         within = (to_ns - window_ns, to_ns)
         windowed = {gate: within for gate in gates if not is_final(gate)}
         found = weigh_run(partly.path, gates, None, within=windowed)["gates"]
-    rulings = [
-        Ruling(**entry)
+    results = [
+        GateResult(**entry)
         for gate, entry in zip(gates, found, strict=True)
         if may_end(gate) and (is_final(gate) or within[0] >= begin_ns)
     ]
-    return Look(*within, now_ns, tuple(rulings))
+    return Checkpoint(*within, now_ns, tuple(results))
 
 
 def _oldest_under_way(place: RunFolder) -> int:
@@ -120,41 +121,39 @@ def _oldest_under_way(place: RunFolder) -> int:
     return int(begin[under_way.to_numpy(bool)].min(initial=NEVER))
 
 
-class Looks:
-    """Look after look at a run that started at `start_ns`; says which of them ends it."""
+class EarlyStop:
+    """The checkpoints of a run that started at `start_ns`; says which of them ends it."""
 
     def __init__(self, start_ns: int) -> None:
         self.count = 0
         self._start_ns = start_ns
-        self._failing: dict[str, list[Look]] = {}
+        self._failing: dict[str, list[Checkpoint]] = {}
         self._fullest: dict[str, tuple[float, int]] = {}
 
-    def take(self, look: Look) -> dict[str, Any] | None:
-        """The next look, later than the others; returns `ended_by` where it is enough."""
+    def take(self, checkpoint: Checkpoint) -> dict[str, Any] | None:
+        """The next one, later than the others; returns `ended_by` where it is enough."""
         self.count += 1
-        for ruling in look.rulings:
-            gate = parse_gate(ruling.gate)
-            had = (effective(ruling._asdict()), wanted(gate))
+        for result in checkpoint.results:
+            gate = parse_gate(result.gate)
+            had = (effective(result._asdict()), wanted(gate))
             self._fullest[gate.text] = max(had, self._fullest.get(gate.text, had))
-            if ruling.verdict != "fail":
-                self._failing.pop(ruling.gate, None)
+            if result.verdict != "fail":
+                self._failing.pop(result.gate, None)
                 continue
-            since = self._failing.setdefault(ruling.gate, [])
-            since.append(look)
-            if is_final(gate):
-                if gate.operator != "==" or (ruling.value or 0) > (gate.limit or 0):
-                    at = self._second(look.at_ns)
-                    return self._ending(ruling, since, f"{at} into the run; nothing can mend that")
-            elif since[0].to_ns <= look.from_ns:
-                span = f"{self._second(look.from_ns)} to {self._second(look.to_ns)} of the run"
-                so_far = f"of all measured up to {self._second(look.at_ns)} of the run"
-                when = f"of turns begun from {span}" if of_turns(gate) else so_far
-                looks = f"as in all {len(since)} looks since {self._second(since[0].from_ns)}"
-                return self._ending(ruling, since, f"{when}, {looks}")
+            since = self._failing.setdefault(result.gate, [])
+            since.append(checkpoint)
+            if words := self._enough(gate, result, since):
+                return {
+                    "rule": RULE,
+                    "text": f"{result.reason}, {words}",
+                    "gate": result.gate,
+                    "looks": self.count,
+                    "windows": [[one.from_ns, one.to_ns] for one in since],
+                }
         return None
 
     def blind(self) -> dict[str, list[float]]:
-        """The gates that no look had samples enough for: how many at most, and how many it needs.
+        """The gates that no checkpoint had samples enough for: [how many at most, how many needed].
 
         One that ended the run is among them where every sample was beyond its limit.
         """
@@ -164,14 +163,19 @@ class Looks:
             if had < needs
         }
 
-    def _ending(self, ruling: Ruling, since: Sequence[Look], words: str) -> dict[str, Any]:
-        return {
-            "rule": RULE,
-            "text": f"{ruling.reason}, {words}",
-            "gate": ruling.gate,
-            "looks": self.count,
-            "windows": [[look.from_ns, look.to_ns] for look in since],
-        }
+    def _enough(self, gate: Gate, result: GateResult, since: Sequence[Checkpoint]) -> str:
+        """When the gate failed, where that ends the run; else ""."""
+        last = since[-1]
+        if is_final(gate):
+            if gate.operator == "==" and (result.value or 0) <= (gate.limit or 0):
+                return ""
+            return f"{self._second(last.at_ns)} into the run; nothing can mend that"
+        if since[0].to_ns > last.from_ns:
+            return ""
+        span = f"{self._second(last.from_ns)} to {self._second(last.to_ns)} of the run"
+        so_far = f"of all measured up to {self._second(last.at_ns)} of the run"
+        when = f"of turns begun from {span}" if of_turns(gate) else so_far
+        return f"{when}, as in all {len(since)} looks since {self._second(since[0].from_ns)}"
 
     def _second(self, at_ns: int) -> str:
         return f"{(at_ns - self._start_ns) / NS_PER_S:.0f} s"

@@ -11,28 +11,16 @@ It judges nothing: the verdict that it explains is an input.
 """
 
 import math
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from bench.errors import GateError
 from bench.plan.gates import Gate, parse_gate
 from bench.plan.metrics import METRICS
 from bench.stats.interval import CONFIDENCE
-from bench.verdict.gate_result import amount, by_value, quantity
-from bench.verdict.sample_size import alone, effective, short, upper, wanted
+from bench.verdict.gate_result import amount, quantity
+from bench.verdict.sample_size import Case, effective, wanted
 
 _VOID: Final = " The run is invalid, so this gates nothing."
-
-
-class _Case(NamedTuple):
-    """A gate and its entry in verdict.json."""
-
-    gate: Gate
-    entry: dict[str, Any]
-
-    @property
-    def limit(self) -> float | None:
-        limit = self.entry.get("limit")
-        return self.gate.limit if limit is None else float(limit)
 
 
 def explain(entry: dict[str, Any]) -> str:
@@ -44,9 +32,8 @@ def explain(entry: dict[str, Any]) -> str:
         gate = parse_gate(entry["gate"])
     except GateError:
         return str(entry["reason"])
-    case = _Case(gate, entry)
     word = {"pass": "It passes", "fail": "It fails"}.get(entry["verdict"], "It stays open")
-    return f"{word}: {_why(case)}."
+    return f"{word}: {_why(gate, entry)}."
 
 
 def explained(verdict: dict[str, Any]) -> dict[str, Any]:
@@ -56,38 +43,39 @@ def explained(verdict: dict[str, Any]) -> dict[str, Any]:
     return {**verdict, "gates": gates}
 
 
-def _why(case: _Case) -> str:
-    gate, entry = case.gate, case.entry
-    name = gate.figure
+def _why(gate: Gate, entry: dict[str, Any]) -> str:
+    name, limit = gate.figure, entry.get("limit", gate.limit)
     if not entry["n"] or (METRICS[gate.metric].kind == "count" and entry["value"] is None):
         return (
             f"{name} has no sample, and no data never passes; it takes a run in which what "
             f"{gate.metric} measures happens"
         )
-    if case.limit is None:
+    found = _found(gate, entry)
+    if limit is None and gate.limit is None:
         told = str(entry["reason"]).partition("the baseline: ")[2]
         return (
-            f"{_found(case)}, but the baseline gives no limit ({told}); it takes a --baseline with "
+            f"{found}, but the baseline gives no limit ({told}); it takes a --baseline with "
             f"a value of {name}"
         )
     if entry.get("ended"):
-        return f"during the run {entry['ended']}; over all that was measured {_found(case)}"
-    return f"{_found(case)}; {_decided(case)}"
+        return f"during the run {entry['ended']}; over all that was measured {found}"
+    case = Case(gate, entry, float(gate.limit or 0.0) if limit is None else float(limit))
+    return f"{found}; {_decided(case)}"
 
 
-def _decided(case: _Case) -> str:
+def _decided(case: Case) -> str:
     """What decided, and what would change it."""
-    verdict, limit = case.entry["verdict"], f"the limit of {quantity(_limit(case), case.gate)}"
+    verdict, limit = case.row["verdict"], f"the limit of {quantity(case.limit, case.gate)}"
     side = "on the right side of" if verdict == "pass" else "on the wrong side of"
-    if by_value(case.gate, case.entry):
+    if case.by_value:
         return f"it is judged by that value alone, which is {side} {limit}"
     if verdict == "pass":
         return f"value and whole interval are on the right side of {limit}, {_margin(case)}"
     if verdict == "fail":
         told = "value and whole interval are"
-        if short(case.gate, case.entry) or alone(case.entry):
+        if case.short or case.alone:
             told = "that is too little to go by an interval, but every sample is"
-        other = "generator" if METRICS[case.gate.metric].of == "event" else "target"
+        other = "generator" if case.metric.of == "event" else "target"
         return (
             f"{told} on the wrong side of {limit}: another {other} would change that, a longer run "
             "would not"
@@ -95,36 +83,31 @@ def _decided(case: _Case) -> str:
     return _open(case, limit)
 
 
-def _open(case: _Case, limit: str) -> str:
+def _open(case: Case, limit: str) -> str:
     """Why it stays open."""
-    gate, entry = case.gate, case.entry
+    gate, entry = case.gate, case.row
     takes = f"it takes {entry.get('advice') or 'a longer run, or one with more sessions'}"
-    if short(gate, entry):
+    if case.short:
         return f"a {gate.statistic} needs {wanted(gate)} to be told from {limit}: {takes}"
-    if alone(entry):
+    if case.alone:
         return f"the turns of a single session resemble each other and give no interval: {takes}"
     value = math.inf if entry["value"] is None else float(entry["value"])
-    side = "right" if gate.holds(value, _limit(case)) else "wrong"
+    side = "right" if gate.holds(value, case.limit) else "wrong"
     return f"the value is on the {side} side of {limit} but its interval reaches over it: {takes}"
 
 
-def _margin(case: _Case) -> str:
+def _margin(case: Case) -> str:
     """How near the nearest edge of a passing interval comes to the limit."""
-    edge = case.entry["high"] if upper(case.gate) else case.entry["low"]
-    room = abs(_limit(case) - edge) if edge is not None else 0.0
+    edge = case.row["high" if case.gate.upper else "low"]
+    room = abs(case.limit - edge) if edge is not None else 0.0
     return f"with {quantity(room, case.gate)} to spare" if room else "with nothing to spare"
-
-
-def _limit(case: _Case) -> float:
-    return math.nan if case.limit is None else case.limit
 
 
 # ── words ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _found(case: _Case) -> str:
+def _found(gate: Gate, entry: dict[str, Any]) -> str:
     """Value, interval and samples."""
-    gate, entry = case.gate, case.entry
     low, high, told = entry["low"], entry["high"], amount(entry, gate)
     if low is not None or high is not None:
         bottom, top = ("∞" if edge is None else quantity(edge, gate) for edge in (low, high))

@@ -7,7 +7,7 @@ on the right side of the limit, *fails* where both are on the wrong side, and is
 otherwise. A quantile passes only with enough independent samples to see beyond it (p99: 299, flaw
 F20); with fewer it fails only where every single sample is on the wrong side and that is no chance.
 Counts, rates and extremes have no interval and are judged by value. No data never passes (F26).
-What stays open says about how many sessions more would decide it (`enough`).
+What stays open says about how many sessions more would decide it (`sample_size`).
 """
 
 from typing import Any, Final, NamedTuple
@@ -18,7 +18,7 @@ from bench.plan.declaration import number
 from bench.plan.gates import QUANTILES, Gate
 from bench.plan.metrics import METRICS
 from bench.stats.interval import CONFIDENCE
-from bench.verdict.sample_size import Ran, advice, alone, effective, short, upper, wanted
+from bench.verdict.sample_size import Case, Ran, advice, wanted
 
 Row = dict[str, Any]
 Rows = dict[tuple[str, str], Row]
@@ -26,7 +26,7 @@ Rows = dict[tuple[str, str], Row]
 _NO_ROW: Final[Row] = {"value": None, "low": None, "high": None, "n": 0}
 
 
-class Ruling(NamedTuple):
+class GateResult(NamedTuple):
     """One gate, judged. Value and interval are the summary's; `reason` is a sentence.
 
     `limit` is in the metric's unit; None where it was the baseline's to give, and it gave none. A
@@ -53,19 +53,27 @@ class Ruling(NamedTuple):
 
 def rule_gate(
     gate: Gate, rows: Rows, accepted: Rows, missing: str, ran: Ran | None = None
-) -> Ruling:
+) -> GateResult:
     """`rows` are the summary's, `accepted` the baseline's; `missing` says why there are none.
 
     `ran` is the run that gave them: by it, it is told which run would decide an open gate.
     """
     row = rows.get((gate.metric, gate.statistic)) or _NO_ROW
-    verdict, reason = _decide(gate, row, rows, accepted, missing)
-    limit = _limit(gate, accepted)
-    takes = ""
-    if verdict == "inconclusive" and row["n"] and limit is not None:
-        takes = advice(gate, row, limit, ran)
-        reason += f": would need {takes}"
-    return Ruling(
+    limit, takes = _limit(gate, accepted), ""
+    if not row["n"] or (METRICS[gate.metric].kind == "count" and row["value"] is None):
+        verdict, reason = "inconclusive", "has no data"
+    elif limit is None:
+        told = (accepted.get((gate.metric, gate.statistic)) or {}).get("missing")
+        why = missing or told or "the baseline has no such figure"
+        verdict, reason = "inconclusive", f"cannot be compared with the baseline: {why}"
+    else:
+        case = Case(gate, row, limit)
+        verdict, why = _decide(case, rows)
+        reason = f"is {amount(row, gate)}{_interval(row)}, {_distance(case, accepted)}{why}"
+        if verdict == "inconclusive":
+            takes = advice(case, ran)
+            reason += f": would need {takes}"
+    return GateResult(
         gate=gate.text,
         verdict=verdict,
         value=row["value"],
@@ -81,68 +89,6 @@ def rule_gate(
     )
 
 
-def _decide(gate: Gate, row: Row, rows: Rows, accepted: Rows, missing: str) -> tuple[str, str]:
-    counted = METRICS[gate.metric].kind == "count"
-    if not row["n"] or (counted and row["value"] is None):
-        return "inconclusive", "has no data"
-    limit = _limit(gate, accepted)
-    if limit is None:
-        told = (accepted.get((gate.metric, gate.statistic)) or {}).get("missing")
-        why = missing or told or "the baseline has no such figure"
-        return "inconclusive", f"cannot be compared with the baseline: {why}"
-    # A statistic without a value lies beyond every wait; its interval may still begin before.
-    value = np.inf if row["value"] is None else float(row["value"])
-    words = f"is {amount(row, gate)}{_interval(row)}, {_distance(value, limit, gate, accepted)}"
-    if by_value(gate, row):
-        return "pass" if gate.holds(value, limit) else "fail", words
-    few = _too_few(gate, row)
-    if few:
-        return _by_every_sample(gate, row, rows, limit, f"{words}; {few}")
-    return _by_interval(gate, row, value, limit, words)
-
-
-def by_value(gate: Gate, row: Row) -> bool:
-    """Whether the value alone decides: of counts, and of extremes that have no interval."""
-    extreme = gate.statistic == "max" or (gate.statistic == "min" and row["low"] is None)
-    return METRICS[gate.metric].kind == "count" or extreme
-
-
-def _by_interval(gate: Gate, row: Row, value: float, limit: float, words: str) -> tuple[str, str]:
-    low, high = row["low"], row["high"]
-    bottom = low if low is not None else (-np.inf if np.isfinite(value) else np.inf)
-    top = high if high is not None else np.inf
-    holds = [gate.holds(edge, limit) for edge in (value, bottom, top)]
-    if all(holds):
-        return "pass", words
-    if not any(holds):
-        return "fail", words
-    return "inconclusive", f"{words}; the interval reaches over the limit"
-
-
-def _by_every_sample(gate: Gate, row: Row, rows: Rows, limit: float, words: str) -> tuple[str, str]:
-    """A statistic of too few samples: it fails where all are on the wrong side, by no chance."""
-    q = QUANTILES.get(gate.statistic, 0.5)
-    edge = rows[gate.metric, "min" if upper(gate) else "max"]
-    nearest = np.inf if edge["value"] is None and edge["n"] else edge["value"]
-    if upper(gate) and edge["low"] is not None:
-        nearest = edge["low"]  # the shortest wait in vain, after which nobody knows
-    chance = (1 - q if upper(gate) else q) ** effective(row)
-    if nearest is not None and not gate.holds(nearest, limit) and chance <= 1 - CONFIDENCE:
-        return "fail", f"{words}, but each of the {row['n']} is on the wrong side"
-    return "inconclusive", words
-
-
-def _too_few(gate: Gate, row: Row) -> str:
-    """Why there are too few samples for the statistic to be trusted; empty where there are not."""
-    if METRICS[gate.metric].kind == "share":
-        return ""
-    if short(gate, row):
-        worth = f", worth {effective(row):.3g}," if effective(row) < row["n"] else ""
-        have = "1 sample is" if row["n"] == 1 else f"{row['n']} samples{worth} are"
-        return f"{have} too few, it needs {wanted(gate)}"
-    return "the turns of a single session give no interval" if alone(row) else ""
-
-
 def _limit(gate: Gate, accepted: Rows) -> float | None:
     """The limit in the metric's unit; None where the baseline does not give one."""
     if gate.limit is not None:
@@ -151,6 +97,54 @@ def _limit(gate: Gate, accepted: Rows) -> float | None:
     if row is None or row["value"] is None:
         return None
     return float(row["value"] + abs(row["value"]) * gate.percent / 100)
+
+
+def _decide(case: Case, rows: Rows) -> tuple[str, str]:
+    """The verdict, and what else than the value led to it."""
+    gate, row = case.gate, case.row
+    value = _value(row)
+    if case.by_value:
+        return "pass" if gate.holds(value, case.limit) else "fail", ""
+    if few := _too_few(case):
+        if _each_is_wrong(case, rows):
+            return "fail", f"; {few}, but each of the {row['n']} is on the wrong side"
+        return "inconclusive", f"; {few}"
+    low, high = row["low"], row["high"]
+    bottom = low if low is not None else (-np.inf if np.isfinite(value) else np.inf)
+    top = high if high is not None else np.inf
+    holds = [gate.holds(edge, case.limit) for edge in (value, bottom, top)]
+    if all(holds) or not any(holds):
+        return "pass" if all(holds) else "fail", ""
+    return "inconclusive", "; the interval reaches over the limit"
+
+
+def _value(row: Row) -> float:
+    """A statistic without a value lies beyond every wait; its interval may still begin before."""
+    return np.inf if row["value"] is None else float(row["value"])
+
+
+def _too_few(case: Case) -> str:
+    """Why there are too few samples for the statistic to be trusted; empty where there are not."""
+    if case.metric.kind == "share":
+        return ""
+    if case.short:
+        n = case.row["n"]
+        worth = f", worth {case.effective:.3g}," if case.effective < n else ""
+        have = "1 sample is" if n == 1 else f"{n} samples{worth} are"
+        return f"{have} too few, it needs {wanted(case.gate)}"
+    return "the turns of a single session give no interval" if case.alone else ""
+
+
+def _each_is_wrong(case: Case, rows: Rows) -> bool:
+    """Whether all of too few samples are on the wrong side, by no chance."""
+    gate, q = case.gate, QUANTILES.get(case.gate.statistic, 0.5)
+    edge = rows[gate.metric, "min" if gate.upper else "max"]
+    nearest = np.inf if edge["value"] is None and edge["n"] else edge["value"]
+    if gate.upper and edge["low"] is not None:
+        nearest = edge["low"]  # the shortest wait in vain, after which nobody knows
+    chance = (1 - q if gate.upper else q) ** case.effective
+    wrong = nearest is not None and not gate.holds(nearest, case.limit)
+    return bool(wrong and chance <= 1 - CONFIDENCE)
 
 
 # ── words ────────────────────────────────────────────────────────────────────────────────────────
@@ -183,8 +177,9 @@ def _interval(row: Row) -> str:
     return f" [{low}, {high}]"
 
 
-def _distance(value: float, limit: float, gate: Gate, accepted: Rows) -> str:
+def _distance(case: Case, accepted: Rows) -> str:
     """How far on which side of the limit."""
+    gate, value, limit = case.gate, _value(case.row), case.limit
     shown = f"the limit of {quantity(limit, gate)}"
     if gate.against_baseline:
         base = quantity(accepted[gate.metric, gate.statistic]["value"], gate)

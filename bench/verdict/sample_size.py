@@ -19,14 +19,12 @@ proportion to its duration; sessions follow one another, as often as they did, o
 whole one allow; and where turns of a session resemble each other, more turns of the same sessions
 are worth little. Where no duration is enough, it takes more sessions at once, which is another load
 and has another baseline.
-
-A row, here, is one of the summary or an entry of a verdict: `value`, `low`, `high`, `n`, and
-`effective` where it is known.
 """
 
 import math
 from typing import Any, Final, NamedTuple
 
+from bench.plan.declaration import Metric
 from bench.plan.gates import Gate, needed
 from bench.plan.metrics import METRICS
 from bench.stats.proportion import ALIKE, FEW_SESSIONS, exact
@@ -69,9 +67,11 @@ class Ran(NamedTuple):
         return self.held + ended * (self.warmup_s + measured_s)
 
 
-def upper(gate: Gate) -> bool:
-    """Whether the limit is one that may not be passed upwards."""
-    return gate.operator in {"<", "<="}
+def wanted(gate: Gate) -> int:
+    """Samples without which a quantile is not seen beyond, or a mean is no mean; 0: any will do."""
+    if gate.statistic == "mean":
+        return FEW_SESSIONS
+    return 0 if gate.promised is None else needed(gate.promised)
 
 
 def effective(row: dict[str, Any]) -> float:
@@ -80,102 +80,123 @@ def effective(row: dict[str, Any]) -> float:
     return float(row["n"] if known is None else known)
 
 
-def wanted(gate: Gate) -> int:
-    """Samples without which a quantile is not seen beyond, or a mean is no mean; 0: any will do."""
-    if gate.statistic == "mean":
-        return FEW_SESSIONS
-    return 0 if gate.promised is None else needed(gate.promised)
+class Case(NamedTuple):
+    """A gate, the statistic that it is about, and its limit in the metric's unit.
+
+    `row` is one of the summary or an entry of a verdict: `value`, `low`, `high`, `n`, and
+    `effective` and `longest` where they are known.
+    """
+
+    gate: Gate
+    row: dict[str, Any]
+    limit: float
+
+    @property
+    def metric(self) -> Metric:
+        return METRICS[self.gate.metric]
+
+    @property
+    def effective(self) -> float:
+        return effective(self.row)
+
+    @property
+    def short(self) -> int:
+        """How many of the samples that are wanted are wanting."""
+        return max(0, math.ceil(wanted(self.gate) - self.effective - 1e-9))
+
+    @property
+    def alone(self) -> bool:
+        """There is a value and no interval: the samples are of a single session."""
+        row = self.row
+        return row["value"] is not None and row["low"] is None and row["high"] is None
+
+    @property
+    def by_value(self) -> bool:
+        """The value alone decides: of counts, and of extremes that have no interval."""
+        statistic = self.gate.statistic
+        extreme = statistic == "max" or (statistic == "min" and self.row["low"] is None)
+        return self.metric.kind == "count" or extreme
 
 
-def short(gate: Gate, row: dict[str, Any]) -> int:
-    """How many of those are wanting."""
-    return max(0, math.ceil(wanted(gate) - effective(row) - 1e-9))
-
-
-def advice(gate: Gate, row: dict[str, Any], limit: float, ran: Ran | None) -> str:
+def advice(case: Case, ran: Ran | None) -> str:
     """What it takes to decide an open gate: "about 12 more sessions like these: --duration 90s …".
 
     None: nothing is known of the run, and samples are told.
     """
-    of = METRICS[gate.metric].of
-    if METRICS[gate.metric].kind == "share" and limit in {0.0, 100.0}:
-        return f"another limit: no number of samples shows exactly {limit:g} %"
-    if any(one.key == "session" for one in gate.where):
+    of = case.metric.of
+    if case.metric.kind == "share" and case.limit in {0.0, 100.0}:
+        return f"another limit: no number of samples shows exactly {case.limit:g} %"
+    if any(one.key == "session" for one in case.gate.where):
         return "a gate on more than one session: its turns are too alike, however many they are"
-    times = _times_wanted(gate, row, limit)
+    times = _times_wanted(case)
     if times is None:
         return "more sessions than can be told from these"
-    if alone(row) and not short(gate, row):
-        return f"{FEW_SESSIONS} sessions or more{_asked(gate, row, limit, ran)}"
+    if case.alone and not case.short:
+        return f"{FEW_SESSIONS} sessions or more{_asked(case, ran)}"
     if of == "event":
-        return f"a longer run{_asked(gate, row, limit, ran)}"
-    have = row["n"] if of == "session" or ran is None else ran.started
+        return f"a longer run{_asked(case, ran)}"
+    have = case.row["n"] if of == "session" or ran is None else ran.started
     count = max(1, math.ceil(have * (times - 1) - 1e-9))
     more = f"about {count} more {of if ran is None else 'session'}{'s' if count > 1 else ''}"
-    return more if ran is None else f"{more} like these{_asked(gate, row, limit, ran)}"
+    return more if ran is None else f"{more} like these{_asked(case, ran)}"
 
 
-def _times_wanted(gate: Gate, row: dict[str, Any], limit: float) -> float | None:
+def _times_wanted(case: Case) -> float | None:
     """How many times as many samples would do on average; None: it cannot be told."""
-    if short(gate, row):
-        return _times_short(gate, row)
-    return max(1.0, FEW_SESSIONS / effective(row)) if alone(row) else _times(gate, row, limit)
-
-
-def alone(row: dict[str, Any]) -> bool:
-    """Whether there is a value and no interval: the samples are of a single session."""
-    return row["value"] is not None and row["low"] is None and row["high"] is None
+    if case.short:
+        return _times_short(case)
+    return max(1.0, FEW_SESSIONS / case.effective) if case.alone else _times(case)
 
 
 # ── the run that would decide ────────────────────────────────────────────────────────────────────
 
 
-def _asked(gate: Gate, row: dict[str, Any], limit: float, ran: Ran | None) -> str:
+def _asked(case: Case, ran: Ran | None) -> str:
     """The options of that run, as a part of a sentence; empty where none can be told."""
-    wanted_ = _surely(gate, row, limit)
-    if ran is None or wanted_ is None:
+    enough = _surely(case)
+    if ran is None or enough is None:
         return ""
-    length = _length(gate, row, wanted_, ran)
+    length = _length(case, enough, ran)
     if length is not None:
         return f": --duration {_written(length)} should decide it"
-    if ran.held is None or gate.against_baseline:
+    if ran.held is None or case.gate.against_baseline:
         return ""
-    most = math.ceil(ran.held * wanted_ / effective(row))
+    most = math.ceil(ran.held * enough / case.effective)
     return f": --sessions {most}, which is another load, should decide it; no duration would"
 
 
-def _surely(gate: Gate, row: dict[str, Any], limit: float) -> float | None:
+def _surely(case: Case) -> float | None:
     """Effective samples with which it is decided nine times in ten; None: it cannot be told."""
-    least = _SPARE * wanted(gate)
-    if short(gate, row) or alone(row):
+    least = _SPARE * wanted(case.gate)
+    if case.short or case.alone:
         return least
-    clear = _times(gate, row, limit)
+    clear = _times(case)
     if clear is None:
         return None
-    certain = METRICS[gate.metric].kind == "share" and row["value"] in {0.0, 100.0}
-    return max(least, effective(row) * clear * (_SPARE if certain else _SURE))
+    certain = case.metric.kind == "share" and case.row["value"] in {0.0, 100.0}
+    return max(least, case.effective * clear * (_SPARE if certain else _SURE))
 
 
-def _length(gate: Gate, row: dict[str, Any], wanted_: float, ran: Ran) -> float | None:
-    """How many seconds must be measured for so many effective samples; None: no number will do.
+def _length(case: Case, enough: float, ran: Ran) -> float | None:
+    """How many seconds must be measured for `enough` effective samples; None: no number will do.
 
     Of few sessions nobody knows how alike their turns are, and the usual is supposed.
     """
-    by_session = METRICS[gate.metric].of == "session"
+    n, by_session = case.row["n"], case.metric.of == "session"
     now = ran.sessions(ran.measured_s)
-    some = effective(row)
-    known = now >= FEW_SESSIONS and not alone(row) and some >= FEW_SESSIONS
-    each = max(1.0, row["n"] / now)
-    alike = min(1.0, (row["n"] / some - 1) / (each - 1)) if known and each > 1 else ALIKE
+    some = case.effective
+    known = now >= FEW_SESSIONS and not case.alone and some >= FEW_SESSIONS
+    each = max(1.0, n / now)
+    alike = min(1.0, (n / some - 1) / (each - 1)) if known and each > 1 else ALIKE
     times = 1.0
     while times <= MOST_TIMES:
         times *= _STEP
         sessions = ran.sessions(times * ran.measured_s)
-        turns = times * row["n"]
+        turns = times * n
         worth = turns / (1 + max(0.0, turns / sessions - 1) * alike)
         if by_session:
-            worth = row["n"] * sessions / now
-        if worth >= wanted_ and sessions >= _SPARE * FEW_SESSIONS:
+            worth = n * sessions / now
+        if worth >= enough and sessions >= _SPARE * FEW_SESSIONS:
             return times * ran.measured_s
     return None
 
@@ -188,25 +209,25 @@ def _written(seconds: float) -> str:
 # ── how many times as many ───────────────────────────────────────────────────────────────────────
 
 
-def _times_short(gate: Gate, row: dict[str, Any]) -> float:
+def _times_short(case: Case) -> float:
     """How many times as many samples are enough of them.
 
     Of few sessions each is taken for one sample; from `FEW_SESSIONS` on their turns count.
     """
-    some = effective(row)
-    if some >= FEW_SESSIONS or gate.statistic == "mean":
-        return wanted(gate) / some
-    return max(wanted(gate) / float(row["n"]), FEW_SESSIONS / some)
+    some = case.effective
+    if some >= FEW_SESSIONS or case.gate.statistic == "mean":
+        return wanted(case.gate) / some
+    return max(wanted(case.gate) / float(case.row["n"]), FEW_SESSIONS / some)
 
 
-def _times(gate: Gate, row: dict[str, Any], limit: float) -> float | None:
+def _times(case: Case) -> float | None:
     """How many times as many samples take the interval off the limit; None: it cannot be told."""
-    if row["value"] is None:
+    if case.row["value"] is None:
         return None
-    value, low, high = float(row["value"]), row["low"], row["high"]
-    if METRICS[gate.metric].kind == "share":
-        return _share_times(value / 100, limit / 100, effective(row))
-    far = high if value < limit else low
+    value, limit = float(case.row["value"]), case.limit
+    if case.metric.kind == "share":
+        return _share_times(value / 100, limit / 100, case.effective)
+    far = case.row["high" if value < limit else "low"]
     if far is None or value == limit:
         return None
     times = ((far - value) / (limit - value)) ** 2

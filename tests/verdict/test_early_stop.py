@@ -6,7 +6,7 @@ import pytest
 
 from bench.plan.gates import parse_gate
 from bench.runs.log import Log
-from bench.verdict.early_stop import RULE, Look, Looks, look_at, may_end
+from bench.verdict.early_stop import RULE, Checkpoint, EarlyStop, may_end, take_checkpoint
 from bench.verdict.gate_result import rule_gate
 from bench.verdict.verdict import weigh_run
 from tests.analysis.story import ORIGIN_NS, Answer, analysed, conversation, steady, write_run
@@ -36,9 +36,11 @@ PASSES = ruling(GATE, row(700, 650, 750))
 
 def taken(*looks, start_ns=0):
     """What comes of (from second, ruling, …) looks of ten seconds each, up to the one that ends."""
-    watch = Looks(start_ns)
+    watch = EarlyStop(start_ns)
     for number, (second, *rulings) in enumerate(looks):
-        ending = watch.take(Look(second * S, (second + 10) * S, (second + 12) * S, tuple(rulings)))
+        ending = watch.take(
+            Checkpoint(second * S, (second + 10) * S, (second + 12) * S, tuple(rulings))
+        )
         if ending is not None:
             return number, ending
     return None
@@ -87,12 +89,12 @@ def test_what_nothing_can_mend_ends_it_at_once(text, found):
 def test_a_gate_that_no_look_had_samples_enough_for_is_known():
     tail = "p99(first_audio_latency) < 1 s"
     few, more = (ruling(tail, row(900, 800, 1100, n=n), min=row(500, n=n)) for n in (40, 90))
-    watch = Looks(0)
+    watch = EarlyStop(0)
     for second, rulings in ((5, (few, PASSES)), (15, (more, PASSES)), (25, (few, PASSES))):
-        watch.take(Look(second * S, (second + 10) * S, (second + 12) * S, rulings))
+        watch.take(Checkpoint(second * S, (second + 10) * S, (second + 12) * S, rulings))
     assert watch.blind() == {tail: [90, 299]}
     enough = ruling(tail, row(900, 800, 950, n=300))
-    watch.take(Look(35 * S, 45 * S, 47 * S, (enough,)))
+    watch.take(Checkpoint(35 * S, 45 * S, 47 * S, (enough,)))
     assert watch.blind() == {}
 
 
@@ -168,11 +170,11 @@ def test_a_look_at_everything_judges_as_the_end_does(tmp_path, scratch):
     stories = [conversation(number, 3, opens=1000 + 40 * number) for number in range(6)]
     folder = under_way(tmp_path / "going", *stories, gates=gates)
     before = sorted(path.name for path in folder.rglob("*"))
-    look = look_at(folder, 60 * S, ORIGIN_NS + 60 * S, scratch)
+    look = take_checkpoint(folder, 60 * S, ORIGIN_NS + 60 * S, scratch)
     plan = {"measured_to_ns": ORIGIN_NS + 60 * S}
     analysed(tmp_path / "ended", *stories, gates=gates, seconds=60, plan=plan)
     at_end = weigh_run(tmp_path / "ended", [parse_gate(text) for text in gates], None)["gates"]
-    assert [one._asdict() for one in look.rulings] == at_end
+    assert [one._asdict() for one in look.results] == at_end
     assert {one["verdict"] for one in at_end} == {"pass", "fail", "inconclusive"}
     assert sorted(path.name for path in folder.rglob("*")) == before
 
@@ -182,25 +184,25 @@ def test_a_look_sees_the_turns_of_its_window_and_counts_from_the_beginning(tmp_p
     slow = [conversation(10 + number, 2, SLOW, opens=21_000) for number in range(6)]
     most = "max(first_audio_latency) < 900 ms"
     folder = under_way(tmp_path / "going", *fine, *slow, gates=(MET, most))
-    looks = [look_at(folder, 15 * S, ORIGIN_NS + end * S, scratch) for end in (15, 35, 55)]
-    assert [look.rulings[0].verdict for look in looks] == ["pass", "fail", "inconclusive"]
-    assert looks[2].rulings[0].reason.endswith("has no data")
+    looks = [take_checkpoint(folder, 15 * S, ORIGIN_NS + end * S, scratch) for end in (15, 35, 55)]
+    assert [look.results[0].verdict for look in looks] == ["pass", "fail", "inconclusive"]
+    assert looks[2].results[0].reason.endswith("has no data")
     # At second 15 nobody can know; from 35 on it has been seen, whenever the window is.
-    assert [look.rulings[1].verdict for look in looks] == ["pass", "fail", "fail"]
+    assert [look.results[1].verdict for look in looks] == ["pass", "fail", "fail"]
 
 
 def test_before_there_is_a_whole_window_only_what_is_final_is_judged(tmp_path, scratch):
     stories = [conversation(number, 2, SLOW, opens=1000) for number in range(6)]
     most = "max(first_audio_latency) < 900 ms"
     folder = under_way(tmp_path / "going", *stories, gates=(MET, most))
-    look = look_at(folder, 15 * S, ORIGIN_NS + 14 * S, scratch)
-    assert [(one.gate, one.verdict) for one in look.rulings] == [(most, "fail")]
+    look = take_checkpoint(folder, 15 * S, ORIGIN_NS + 14 * S, scratch)
+    assert [(one.gate, one.verdict) for one in look.results] == [(most, "fail")]
 
 
 def test_the_window_ends_where_the_oldest_turn_under_way_began(tmp_path, scratch):
     """So that no turn is missing from it because it is slow; and a torn log is no error."""
     stories = [conversation(number, 3, opens=1000) for number in range(3)]
-    whole = look_at(
+    whole = take_checkpoint(
         under_way(tmp_path / "whole", *stories, gates=(MET,)), 5 * S, ORIGIN_NS + 20 * S, scratch
     )
     assert whole.to_ns == ORIGIN_NS + 20 * S
@@ -208,10 +210,10 @@ def test_the_window_ends_where_the_oldest_turn_under_way_began(tmp_path, scratch
     # The third session's last turn has begun, and what came of it is not written yet.
     stories[2].rows = [row for row in stories[2].rows if row.at_ns <= last + S // 100]
     torn = under_way(tmp_path / "torn", *stories, gates=(MET,), cut=3)
-    going = look_at(torn, 5 * S, ORIGIN_NS + 20 * S, scratch)
+    going = take_checkpoint(torn, 5 * S, ORIGIN_NS + 20 * S, scratch)
     assert last - S < going.to_ns < last + S
     assert going.from_ns == going.to_ns - 5 * S
-    assert 0 < going.rulings[0].n < 9
+    assert 0 < going.results[0].n < 9
 
 
 def test_good_turns_mean_in_a_look_what_they_mean_at_the_end(tmp_path, scratch):
@@ -219,8 +221,8 @@ def test_good_turns_mean_in_a_look_what_they_mean_at_the_end(tmp_path, scratch):
     gates = ("share(good_turns) >= 90 %", f"soft {most}", most, GATE)
     stories = [conversation(number, 3) for number in range(6)]
     folder = under_way(tmp_path / "going", *stories, gates=gates)
-    look = look_at(folder, 60 * S, ORIGIN_NS + 60 * S, scratch)
-    assert [(one.gate, one.value) for one in look.rulings] == [
+    look = take_checkpoint(folder, 60 * S, ORIGIN_NS + 60 * S, scratch)
+    assert [(one.gate, one.value) for one in look.results] == [
         (gates[0], 0.0), (most, 850.0), (GATE, 850.0)
     ]  # fmt: skip
 

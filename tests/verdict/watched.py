@@ -6,7 +6,7 @@ from bench.analysis.summary import figure_row
 from bench.plan.gates import QUANTILES, parse_gate
 from bench.plan.metrics import METRICS
 from bench.stats.quantile import Sample, estimates
-from bench.verdict.early_stop import Look, Looks
+from bench.verdict.early_stop import Checkpoint, EarlyStop
 from bench.verdict.gate_result import rule_gate
 
 S = 1_000_000_000
@@ -24,12 +24,12 @@ def ended(trials, statistic, *, times=1.0, every=7.5, seed=0):
         own = np.repeat(rng.normal(0, 0.1, CALLERS), TURNS)
         waits = np.exp(own + rng.normal(0, 0.2, len(own)))
         waits *= 800 * times / np.quantile(waits, q)
-        watch = Looks(0)
+        watch = EarlyStop(0)
         for begin in np.arange(0, SECONDS - WINDOW, every):
             mine = (began >= begin) & (began < begin + WINDOW)
             rows = _rows(gate, Sample(waits[mine], np.zeros(mine.sum(), bool), of[mine]), q)
             end = round((begin + WINDOW) * S)
-            if watch.take(Look(round(begin * S), end, end, (rule_gate(gate, rows, {}, ""),))):
+            if watch.take(Checkpoint(round(begin * S), end, end, (rule_gate(gate, rows, {}, ""),))):
                 found.append(begin + WINDOW)
                 break
     return found
