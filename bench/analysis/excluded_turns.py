@@ -6,7 +6,7 @@ A run of ten minutes need not be thrown away for two seconds in which its genera
 what was measured in them is the generator's and not the target's. A turn is set aside where the
 time from its beginning to the last of its instants has a bad second in it. It stays in the tables
 and is in no figure: neither among those answered nor among those that failed. How many bad seconds
-a run may have at all is the rules' affair (`pace`).
+a run may have at all is the rules' affair (`generator_timing`).
 """
 
 from typing import Any

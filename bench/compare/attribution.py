@@ -15,13 +15,14 @@ from typing import Any, Final
 import numpy as np
 
 from bench.analysis.tables import Flags
-from bench.compare.differences import Plan, Sides, at_place, deciles, seats_of
+from bench.compare.differences import Plan, Sides, at_place, deciles, finite
 from bench.compare.run_sample import RunSample
 from bench.plan.metrics import WAITS
 from bench.plan.stages import STAGES
 from bench.stats.effect import contrast, interval, p_value
 from bench.stats.interval import CONFIDENCE
 from bench.stats.run_statistics import Ratios, ratios_of_runs
+from bench.stats.survival import in_order, survival
 
 DECILES: Final = tuple(round(0.1 * place, 1) for place in range(1, 10))
 _POINTS: Final = 200
@@ -74,9 +75,9 @@ def _mean(name: str, sides: Sides, plan: Plan) -> dict[str, Any]:
         "a": float(levels.a[0].mean()),
         "b": float(levels.b[0].mean()),
         "difference": float(told.change),
-        "low": _finite(float(low)),
-        "high": _finite(float(high)),
-        "p": _finite(float(p_value(told))),
+        "low": finite(float(low)),
+        "high": finite(float(high)),
+        "p": finite(float(p_value(told))),
     }
 
 
@@ -85,7 +86,7 @@ def _summed(name: str, run: RunSample) -> Ratios:
     # A stage that took no time in any turn is not written down.
     parts = run.stages.get(name, np.zeros(len(heard)))
     values = run.waits[_TOTAL].values if name == _TOTAL else parts
-    return Ratios(values[heard], np.ones(int(heard.sum())), seats_of(run)[run.session[heard]])
+    return Ratios(values[heard], np.ones(int(heard.sum())), run.seats()[run.session[heard]])
 
 
 def shift(metric: str, sides: Sides, plan: Plan) -> dict[str, Any]:
@@ -98,7 +99,7 @@ def shift(metric: str, sides: Sides, plan: Plan) -> dict[str, Any]:
         steps.append({
             "q": q, "a": row.a, "b": row.b,
             "difference": row.a - row.b if row.a is not None and row.b is not None else None,
-            "low": _finite(low) if known else None, "high": _finite(high) if known else None,
+            "low": finite(low) if known else None, "high": finite(high) if known else None,
         })  # fmt: skip
     curves = {name: _below(metric, side) for name, side in zip("ab", sides, strict=True)}
     return {"metric": metric, "deciles": steps, "ecdf": curves}
@@ -113,11 +114,10 @@ def _below(metric: str, side: Sequence[RunSample]) -> dict[str, list[float]]:
     censored = np.concatenate([wait.censored for wait in waits])
     known = ~np.isnan(values)
     values, censored = values[known], censored[known]
-    order = np.lexsort((censored, values))
+    order = in_order(values, censored)
     ended = ~censored[order]
-    at_risk = len(order) - np.arange(len(order))
-    below = 100.0 * (1.0 - np.cumprod(1.0 - ended / at_risk))
-    reached, share = values[order][ended], below[ended]
+    alive = survival(np.ones((len(order), 1), np.int32), ~ended)[:, 0]
+    reached, share = values[order][ended], 100.0 * (1.0 - alive[ended])
     if not len(reached):
         return {"ms": [], "below": []}
     kept = np.unique(np.linspace(0, len(reached) - 1, _POINTS).round().astype(int))
@@ -125,7 +125,3 @@ def _below(metric: str, side: Sequence[RunSample]) -> dict[str, list[float]]:
         "ms": reached[kept].round(2).tolist(),
         "below": share[kept].round(3).tolist(),
     }
-
-
-def _finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None

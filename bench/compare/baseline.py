@@ -7,8 +7,9 @@ It holds what a comparison needs and nothing else: of every run the samples by t
 from, so that an unlike run is refused years later. `rows` are those of a summary, the usual of the
 accepted runs, so that a gate against the baseline reads this file as it reads a summary.
 
-What `--baseline` names is read here too, be it such a file or a run folder (`read_yardstick`), and
-held against the run that is to be judged by it, as `comparing.fitting` has it (`unlike`).
+What `--baseline` names is read here too, be it such a file or a run folder
+(`read_baseline_figures`), and held against the run that is to be judged by it (`mismatches`, by the
+rules of `comparability`).
 
 Only what may serve as a yardstick is accepted: runs of one kind, none of them invalid or
 interrupted, each of which measured something.
@@ -31,6 +32,7 @@ import numpy as np
 
 from bench.analysis.tables import Floats, read_document
 from bench.compare.comparability import NEEDED, facts_of, lengths, unfit
+from bench.compare.differences import usual
 from bench.compare.run_sample import Figure, Part, RunSample, Waits
 from bench.errors import RunFolderError, UsageError
 from bench.plan.metrics import METRICS, VERSION
@@ -93,10 +95,10 @@ def read_baseline(path: Path) -> tuple[str, list[RunSample]]:
         ) from None
 
 
-class Yardstick(NamedTuple):
+class BaselineFigures(NamedTuple):
     """What a run is judged by. `rows` are without a filter.
 
-    `facts`: of each of its runs (`fitting.facts_of`); empty where nobody knows what was run.
+    `facts`: of each of its runs (`comparability.facts_of`); empty where nobody knows what was run.
     """
 
     name: str
@@ -104,7 +106,7 @@ class Yardstick(NamedTuple):
     rows: list[dict[str, Any]]
 
 
-def read_yardstick(path: Path) -> Yardstick:
+def read_baseline_figures(path: Path) -> BaselineFigures:
     """A run folder, a summary.json or an accepted baseline. RunFolderError where it is neither."""
     file = path / "summary.json" if path.is_dir() else path
     try:
@@ -112,7 +114,7 @@ def read_yardstick(path: Path) -> Yardstick:
         if found.get("kind") == KIND:
             name, runs = read_baseline(file)
             facts = [run.facts for run in runs]
-            return Yardstick(f"baseline {name}", facts, _plain_rows(found))
+            return BaselineFigures(f"baseline {name}", facts, _plain_rows(found))
         rows, version = _plain_rows(found), found["metric_version"]
     except FileNotFoundError:
         raise RunFolderError(
@@ -125,16 +127,18 @@ def read_yardstick(path: Path) -> Yardstick:
     place = RunFolder(file.parent)
     if file.name == place.summary.name and place.run_json.is_file():
         verdict = read_document(place.verdict) if place.verdict.is_file() else {}
-        return Yardstick(place.path.resolve().name, [facts_of(place.read(), found, verdict)], rows)
+        return BaselineFigures(
+            place.path.resolve().name, [facts_of(place.read(), found, verdict)], rows
+        )
     if version != VERSION:
         raise RunFolderError(
             f"--baseline {path}: its metrics are of definition version {version}, not {VERSION}: "
             "they mean something else; take a new one"
         )
-    return Yardstick(file.name, [], rows)
+    return BaselineFigures(file.name, [], rows)
 
 
-def unlike(found: Yardstick, ours: dict[str, Any]) -> list[str]:
+def mismatches(found: BaselineFigures, ours: dict[str, Any]) -> list[str]:
     """A line for everything that speaks against judging a run of these facts by it."""
     if not found.facts:
         return [f"{found.name} does not say what was run (no run.json stands beside it)"]
@@ -142,15 +146,15 @@ def unlike(found: Yardstick, ours: dict[str, Any]) -> list[str]:
     return unfit([*((found.name, facts) for facts in found.facts), ("this run", run)])
 
 
-def other_lengths(found: Yardstick, ours: dict[str, Any]) -> list[str]:
+def other_lengths(found: BaselineFigures, ours: dict[str, Any]) -> list[str]:
     """What must be known where a run of these facts is longer or shorter than its yardstick."""
     if not found.facts:
         return []
     return lengths([("this run", ours), *((found.name, facts) for facts in found.facts)])
 
 
-def refusal(path: Path, against: Sequence[str]) -> UsageError:
-    """What is said where `unlike` has something to say and nobody allowed it."""
+def mismatch_error(path: Path, against: Sequence[str]) -> UsageError:
+    """What is said where `mismatches` has something to say and nobody allowed it."""
     return UsageError(
         f"--baseline {path}: is no yardstick for this run: {'; '.join(against)}. "
         "Give a baseline of runs like this one, or allow it with --allow"
@@ -186,20 +190,16 @@ def _usual_rows(runs: Sequence[RunSample]) -> list[dict[str, Any]]:
         if len(runs) > 1:
             ends = (None, None)
             known = np.array([np.nan if value is None else value for value in values])
-            values = [_usual(row["metric"], known)]
+            ratio = METRICS[row["metric"]].kind not in {"share", "count"} and bool(
+                (known > 0).all()
+            )
+            values = [usual(known, ratio=ratio)]
         value, low, high = _numbers(np.array([values[0], *ends], np.float64), _FINE)
         found.append({
             "metric": row["metric"], "filter": "", "statistic": row["statistic"], "value": value,
             "low": low, "high": high, "n": n, "unit": row["unit"],
         })  # fmt: skip
     return found
-
-
-def _usual(metric: str, values: Floats) -> float:
-    """As a comparison has it: the geometric mean of what is positive, but for shares and counts."""
-    if METRICS[metric].kind in {"share", "count"} or not (values > 0).all():  # NaN: unknown
-        return float(values.mean())
-    return float(np.exp(np.log(values).mean()))
 
 
 # ── to plain values and back ─────────────────────────────────────────────────────────────────────
@@ -211,7 +211,7 @@ def _written(run: RunSample) -> dict[str, Any]:
     return {
         "name": run.name,
         "facts": run.facts,
-        "seats": [list(seat) for seat in run.seats],
+        "seats": [list(key) for key in run.keys],
         "session": run.session.tolist(),
         "utterances": utterances,
         "said": [[turn, number[utterance]] for turn, utterance in run.said],
@@ -256,7 +256,7 @@ def _read(run: dict[str, Any]) -> RunSample:
     found = RunSample(
         name=str(run["name"]),
         facts=dict(run["facts"]),
-        seats=tuple((int(slot), int(lap)) for slot, lap in run["seats"]),
+        keys=tuple((int(slot), int(lap)) for slot, lap in run["seats"]),
         session=np.array(run["session"], np.intp),
         said=tuple((int(turn), str(words[place])) for turn, place in run["said"]),
         waits=waits,
@@ -276,10 +276,10 @@ def _read(run: dict[str, Any]) -> RunSample:
     turns += [part for pair in (*waits.values(), *found.shares.values()) for part in pair]
     if {len(part) for part in turns} != {len(found.session)}:
         raise ValueError(f"the lists of turns of {found.name} are not of one length")
-    if {len(part) for part in found.once.values()} - {len(found.seats)}:
+    if {len(part) for part in found.once.values()} - {len(found.keys)}:
         raise ValueError(f"the lists of sessions of {found.name} are not of one length")
-    if found.session.max(initial=-1) >= len(found.seats):
-        raise ValueError(f"a turn of {found.name} is of a session without a seat")
+    if found.session.max(initial=-1) >= len(found.keys):
+        raise ValueError(f"a turn of {found.name} is of a session that is not among its seats")
     return found
 
 

@@ -28,7 +28,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from bench.compare.differences import EQUIVALENCE, Row
+from bench.compare.differences import EQUIVALENCE, Row, finite
 from bench.plan.declaration import number
 from bench.plan.metrics import WAITS
 from bench.stats.effect import detectable, holm
@@ -121,14 +121,14 @@ def _document(row: Row, margin: Margin, p_holm: float, alpha: float, family: str
         "b": row.b,
         "difference": row.a - row.b if row.a is not None and row.b is not None else None,
         "ratio": row.a / row.b if ratios and row.a is not None and row.b else None,
-        "low": _finite(unit * low),
-        "high": _finite(unit * high),
-        "ratio_low": _finite(1 + low) if ratios else None,
-        "ratio_high": _finite(1 + high) if ratios else None,
+        "low": finite(unit * low),
+        "high": finite(unit * high),
+        "ratio_low": finite(1 + low) if ratios else None,
+        "ratio_high": finite(1 + high) if ratios else None,
         "p": row.p,
         "p_holm": None if row.p is None else p_holm,
-        "smallest_detectable": _finite(smallest),
-        "run_shift": None if row.found is None else _finite(unit * float(row.found.shift)),
+        "smallest_detectable": finite(smallest),
+        "run_shift": None if row.found is None else finite(unit * float(row.found.shift)),
         "family": family,
         "verdict": verdict,
         "reason": reason or blind,
@@ -210,7 +210,3 @@ def _sentence(row: dict[str, Any]) -> str:
 def _percent(ratio: float) -> str:
     """A ratio as a change, with its sign; what rounds to nothing is +0.0 and never -0.0."""
     return f"{round(100 * (ratio - 1), 1) + 0.0:+.1f}"
-
-
-def _finite(value: float | None) -> float | None:
-    return None if value is None or not np.isfinite(value) else float(value)

@@ -14,7 +14,7 @@ A quantile needs samples beyond it (`gates.needed`), or it has no verdict. One t
 every wait in some runs has no value; only where it does in all runs of one side and in none of the
 other is that a change that can be told, by counting the ways to deal the runs.
 
-Of what no table tells by turn or session (`side.TOLD`: acknowledgements, the generator's own
+Of what no table tells by turn or session (`run_sample.TOLD`: acknowledgements, the generator's own
 figures, disturbances, counts) the figures of the summaries are compared, whole runs each, as
 differences: many are fractions of a ms, whose ratios say nothing. What sessions add to one is known
 by its interval; a count has none, and needs several runs.
@@ -26,7 +26,6 @@ from math import comb
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bench.analysis.tables import Floats
 from bench.compare.comparability import measured_alike
@@ -126,17 +125,12 @@ def rows_of(sides: Sides, plan: Plan) -> Iterator[Row]:
         yield from _told_rows(metric, sides, plan)
 
 
-def seats_of(run: RunSample) -> NDArray[np.intp]:
-    """A number for each (slot, lap), the same in every run."""
-    return np.array([slot * 100_000 + lap for slot, lap in run.seats], np.intp)
-
-
 def _by_turn(name: str, run: RunSample) -> Sampled | None:
     found = run.waits.get(name)
     if found is None:
         return None
     kept = ~np.isnan(found.values)
-    return Sampled(found.values[kept], found.censored[kept], seats_of(run)[run.session[kept]])
+    return Sampled(found.values[kept], found.censored[kept], run.seats()[run.session[kept]])
 
 
 def _by_session(name: str, run: RunSample) -> Sampled | None:
@@ -144,7 +138,7 @@ def _by_session(name: str, run: RunSample) -> Sampled | None:
     if values is None:
         return None
     kept = ~np.isnan(values)
-    return Sampled(values[kept], np.zeros(int(kept.sum()), bool), seats_of(run)[kept])
+    return Sampled(values[kept], np.zeros(int(kept.sum()), bool), run.seats()[kept])
 
 
 def deciles(name: str, sides: Sides, plan: Plan, asked: Sequence[float]) -> list[Row]:
@@ -204,7 +198,7 @@ def _row(bare: Row, found: RunStatistics, place: int, plan: Plan, *, least: floa
     """The row with the figure at `place`."""
     a, b = found.a[place], found.b[place]
     ratio = bare.metric.name in _RATIOS and bool((a > 0).all() and (b > 0).all())
-    row = bare._replace(a=_usual(a, ratio=ratio), b=_usual(b, ratio=ratio), ratio=ratio)
+    row = bare._replace(a=usual(a, ratio=ratio), b=usual(b, ratio=ratio), ratio=ratio)
     if row.a is None or row.b is None:
         return row._replace(lacking=_BEYOND, outright=_dealt(a, b))
     within = found.within_logs if ratio else found.within
@@ -223,10 +217,16 @@ def at_place(within: Scatter, place: int) -> Scatter:
     return Scatter(a[place], b[place], both[place], again[place], sessions)
 
 
-def _usual(values: Floats, *, ratio: bool) -> float | None:
+def usual(values: Floats, *, ratio: bool) -> float | None:
+    """What a run of these usually shows: the mean, of ratios the geometric one; None: unknown."""
     if not np.isfinite(values).all():
         return None
     return float(np.exp(np.log(values).mean())) if ratio else float(values.mean())
+
+
+def finite(value: float | None) -> float | None:
+    """A figure for JSON; None where there is none."""
+    return None if value is None or not np.isfinite(value) else float(value)
 
 
 def _dealt(a: Floats, b: Floats) -> float:
@@ -268,7 +268,7 @@ def _summed(name: str, run: RunSample) -> Ratios | None:
     if part is None:
         return None
     kept = part.of > 0
-    return Ratios(part.hits[kept], part.of[kept], seats_of(run)[run.session[kept]])
+    return Ratios(part.hits[kept], part.of[kept], run.seats()[run.session[kept]])
 
 
 def _told_rows(metric: Metric, sides: Sides, plan: Plan) -> Iterator[Row]:
@@ -282,7 +282,7 @@ def _told_rows(metric: Metric, sides: Sides, plan: Plan) -> Iterator[Row]:
         counts = {}
         for name, runs, told in zip("ab", known, figures, strict=True):
             counts[f"n_{name}"] = sum(one.n for one in told)
-            counts[f"sessions_{name}"] = sum(len(run.seats) for run in runs)
+            counts[f"sessions_{name}"] = sum(len(run.keys) for run in runs)
         bare = Row(metric, statistic, counts)
         if sum(map(len, known)) < len(every):
             yield bare._replace(lacking=_NOT_ALL)
@@ -296,7 +296,7 @@ def _told_rows(metric: Metric, sides: Sides, plan: Plan) -> Iterator[Row]:
             continue
         least = _BELIEVED if metric.kind == "share" else 0.0
         ends = [np.array([(one.value, one.low, one.high) for one in told]) for told in figures]
-        found = told_figures(ends[0], ends[1], sum(len(run.seats) for run in chain(*known)))
+        found = told_figures(ends[0], ends[1], sum(len(run.keys) for run in chain(*known)))
         row = _row(bare, found, 0, apart, least=least)
         few = _too_few(counts, QUANTILES.get(statistic))
         yield row._replace(lacking=few) if few else row

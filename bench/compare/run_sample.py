@@ -4,7 +4,7 @@ Theory of operation
 -------------------
 A *side* is one run or several of the same kind. Of each run the samples are kept by turn, and of
 each turn its session, for turns of one session resemble each other: what is drawn again is whole
-sessions. Samples are those of the summary (`summary.turn_waits`): a turn that failed while its
+sessions. Samples are those of the summary (`samples.turn_waits`): a turn that failed while its
 caller waited is a wait without an end, a turn that the run itself cut is left out.
 
 A session is known by its slot and lap: what it says is a function of these and the seeds. Two runs
@@ -74,9 +74,9 @@ class Figure(NamedTuple):
 class RunSample(NamedTuple):
     """One run. Arrays have an entry a turn, those of `once` one a session.
 
-    facts:    see `fitting.facts_of`
-    seats:    (slot, lap) of each session
-    session:  index into `seats`
+    facts:    see `comparability.facts_of`
+    keys:     (slot, lap) of each session
+    session:  index into `keys`
     said:     (turn, utterance)
     stages:   ms of each stage of the turns that heard a voice; NaN in the others
     figures:  of metrics that are `TOLD`, by statistic; none where there was no sample
@@ -85,7 +85,7 @@ class RunSample(NamedTuple):
 
     name: str
     facts: dict[str, Any]
-    seats: tuple[tuple[int, int], ...]
+    keys: tuple[tuple[int, int], ...]
     session: NDArray[np.intp]
     said: tuple[tuple[int, str], ...]
     waits: dict[str, Waits]
@@ -94,6 +94,10 @@ class RunSample(NamedTuple):
     once: dict[str, Floats]
     figures: dict[str, dict[str, Figure]]
     rows: list[dict[str, Any]]
+
+    def seats(self) -> NDArray[np.intp]:
+        """A number for the (slot, lap) of each session, the same in every run."""
+        return np.array([slot * 100_000 + lap for slot, lap in self.keys], np.intp)
 
 
 def read_sample(folder: Path) -> RunSample:
@@ -131,7 +135,7 @@ def _sample(
     return RunSample(
         name=name,
         facts=facts,
-        seats=tuple(zip(slot.tolist(), lap.tolist(), strict=True)),
+        keys=tuple(zip(slot.tolist(), lap.tolist(), strict=True)),
         session=np.asarray(index.reindex(turns["session"].to_numpy()), np.intp),
         said=tuple(
             zip(turns["turn"].tolist(), turns["utterance"].fillna("").tolist(), strict=True)
@@ -202,4 +206,4 @@ def _only(run: RunSample, common: set[tuple[tuple[int, int, int], str]]) -> RunS
 
 def _words(run: RunSample) -> dict[tuple[int, int, int], str]:
     places = zip(run.session.tolist(), run.said, strict=True)
-    return {(*run.seats[seat], turn): utterance for seat, (turn, utterance) in places}
+    return {(*run.keys[index], turn): utterance for index, (turn, utterance) in places}

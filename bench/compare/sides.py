@@ -9,9 +9,9 @@ comparison.json::
     replayed     whether both sides played one plan, so that what was said cancels
     family       the rows that decide, in words
     verdict, reasons
-    rows         see `verdicts` and `rows`
-    attribution  see `parts`
-    shift        see `parts`
+    rows         see `conclusion` and `differences`
+    attribution  see `attribution`
+    shift        see `attribution`
 """
 
 from collections.abc import Iterator
@@ -55,7 +55,7 @@ def compare(
 ) -> dict[str, Any]:
     """The candidate `a` against `b`. UsageError names what differs, unless that is allowed.
 
-    `resamples` of the sessions of each run: see `levels`.
+    `resamples` of the sessions of each run: see `stats.run_statistics`.
     """
     every = [(run.name, run.facts) for run in (*b.runs, *a.runs)]
     against = unfit(every)

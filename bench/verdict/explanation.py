@@ -5,7 +5,7 @@ Theory of operation
 A ruling's reason says where the value lies. This says what decided: the value alone (counts and
 extremes have no interval), the whole interval on one side of the limit, an interval that reaches
 over it, too few samples, no sample, or no baseline. And it says what would change the outcome
-(`enough`).
+(`sample_size`).
 
 It judges nothing: the verdict that it explains is an input.
 """

@@ -23,7 +23,7 @@ from bench.analysis.tables import (
     read_table,
 )
 from bench.analysis.validity import check_run, shortfall
-from bench.compare.baseline import other_lengths, read_yardstick, refusal, unlike
+from bench.compare.baseline import mismatch_error, mismatches, other_lengths, read_baseline_figures
 from bench.compare.comparability import asked_of_turns, facts_of, measured_alike
 from bench.errors import RunFolderError, UsageError
 from bench.plan.gates import Gate
@@ -283,11 +283,11 @@ def _accepted(
     if path is None:
         return _Accepted({}, "none was given")
     try:
-        found = read_yardstick(path)
+        found = read_baseline_figures(path)
         ours = facts_of(run, summary, {})
-        against = unlike(found, ours)
+        against = mismatches(found, ours)
         if against and not allow:
-            raise refusal(path, against)
+            raise mismatch_error(path, against)
     except UsageError as error:
         if given is not None:
             raise

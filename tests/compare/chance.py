@@ -107,7 +107,7 @@ def made(rng, name="run", world=USUAL, *, slower=None, later=None, answered=0.99
     return RunSample(
         name=name,
         facts=FACTS,
-        seats=tuple((slot, 0) for slot in range(world.sessions)),
+        keys=tuple((slot, 0) for slot in range(world.sessions)),
         session=np.repeat(np.arange(world.sessions), world.turns),
         said=tuple((1 + place % world.turns, f"u{word}") for place, word in enumerate(said)),
         waits=waits,

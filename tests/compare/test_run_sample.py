@@ -57,7 +57,7 @@ def test_samples_are_those_of_the_summary(folder, run):
 
 
 def test_every_turn_has_its_session_and_its_words(run):
-    assert run.seats == ((0, 0), (1, 0), (2, 0), (3, 0))
+    assert run.keys == ((0, 0), (1, 0), (2, 0), (3, 0))
     assert run.session.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]
     assert run.said[:3] == ((1, "u1"), (2, "u2"), (3, "u3"))
 
@@ -122,7 +122,7 @@ def test_runs_that_say_the_same_at_the_same_places_replay_each_other(run):
     assert replayed(run, run)
     other = run._replace(said=tuple((turn, f"x{word}") for turn, word in run.said))
     assert not replayed(run, other)
-    fewer = run._replace(seats=tuple((slot + 3, lap) for slot, lap in run.seats))
+    fewer = run._replace(keys=tuple((slot + 3, lap) for slot, lap in run.keys))
     assert not replayed(run, fewer)  # one session in common is no plan
 
 
