@@ -308,7 +308,7 @@ def take_up(run: dict[str, Any], held: int, calibration: dict[str, Any] | None) 
     """
     again = f"`bench calibrate --sessions {held}`"
     if calibration is None:
-        return {"held": held, "why": f"nobody has calibrated this machine: {again}"}
+        return {"held": held, "why": f"timing error not measured yet: run {again}"}
     ours, theirs = fingerprint(run), calibration["host"]
     others = [name for name in ours if ours[name] != theirs.get(name)]
     if others:

@@ -80,9 +80,9 @@ def timing_check(rule: str, evidence: Evidence) -> Check:
         text = f"no measured second has {rule}"
         return check(rule, text, "", ok=True, measured=(None, allowed, "%"))
     text = (
-        f"{found.what}: over {found.limit:g} {found.unit} in {found.share:.1f} % of "
-        f"worker-seconds, {allowed:g} % may be "
-        f"({int(over.sum())} of {len(over)}, worst {seen.max():.3g})"
+        f"{found.what}: above {found.limit:g} {found.unit} for {found.share:.1f} % of the time "
+        f"({int(over.sum())} of {len(over)} worker-seconds, worst {seen.max():.3g} {found.unit}); "
+        f"at most {allowed:g} % is allowed"
     )
     text += f"; {found.who}" if found.who else ""
     second = found.second[over]

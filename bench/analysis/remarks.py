@@ -47,7 +47,8 @@ def _excluded(evidence: Evidence) -> Iterator[str]:
             for one in aside["spans"][:3]
         )
         more = "" if len(aside["spans"]) <= 3 else f" and {len(aside['spans']) - 3} more"
-        yield f"{aside['turns']} turns are set aside: the generator was not fit in {spans}{more}"
+        turns = f"{_turns(aside['turns'])} {'is' if aside['turns'] == 1 else 'are'}"
+        yield f"{turns} excluded from all figures: the generator was late in {spans}{more}"
 
 
 def _unstamped(evidence: Evidence) -> Iterator[str]:
@@ -105,8 +106,8 @@ def _reference(evidence: Evidence) -> Iterator[str]:
         said = f"{late:.1f} ms late at p99" if late is not None else "it did not say how late"
         busy = 100 * (reference.get("cpu_share") or 0.0)
         yield (
-            f"the reference server did not keep its own schedule: {said}, {bound:g} ms may be, at "
-            f"{busy:.0f} % of a core; its latency has that in it"
+            f"the reference server did not keep its own schedule: {said}, at most {bound:g} ms is "
+            f"allowed, at {busy:.0f} % of a core; its latency has that in it"
         )
     longest = reference.get("loop_lag_max_ms") or 0.0
     if (stalls := reference.get("stalls")) and longest > bound:
@@ -173,9 +174,9 @@ def _blind_gates(evidence: Evidence) -> Iterator[str]:
             else "a run of this length has no window that holds enough"
         )
         yield (
-            f"--abort-on-fail: no window of {looks['window_s']:g} s had samples enough for "
-            f"{gate!r} (worth {had:g} at most, it needs {needs:g}), so only all of them beyond the "
-            f"limit could have ended the run; {helps}"
+            f"--abort-on-fail: gate {gate!r} could not end the run early, unless every sample was "
+            f"beyond its limit: a window of {looks['window_s']:g} s held at most {had:g} effective "
+            f"samples, {needs:g} are needed; {helps}"
         )
 
 
@@ -199,7 +200,7 @@ def _assumed(evidence: Evidence) -> Iterator[str]:
     lost = sessions[sessions["unreached_turns"] > 0]
     if len(lost):
         yield (
-            f"{int(lost['unreached_turns'].sum())} planned turns were never come to, in "
+            f"{int(lost['unreached_turns'].sum())} planned turns were never reached, in "
             f"{_of(lost, sessions)} that had failed before; they are in no share"
         )
 

@@ -62,7 +62,9 @@ def _load(evidence: Evidence) -> tuple[float, float, str]:
     rows = evidence.measured_health()
     held = float(rows.groupby("worker")["sessions_open"].mean().sum()) + connecting
     share = 100.0 * held / intended
-    text = f"{held:.1f} of {intended} sessions were ready ({share:.0f} %, at least {bound:g} %)"
+    text = (
+        f"{held:.1f} of {intended} sessions were ready ({share:.0f} %, at least {bound:g} % needed)"
+    )
     return held, share, text
 
 

@@ -11,7 +11,7 @@ What `--baseline` names is read here too, be it such a file or a run folder
 (`read_baseline_figures`), and held against the run that is to be judged by it (`mismatches`, by the
 rules of `comparability`).
 
-Only what may serve as a yardstick is accepted: runs of one kind, none of them invalid or
+Only what may serve as a baseline is accepted: runs of one kind, none of them invalid or
 interrupted, each of which measured something.
 
     {format, kind, name, metric_version, accepted, runs: [{name, facts, seats, session, said,
@@ -48,7 +48,7 @@ _FINE: Final = 4
 
 
 def accept(runs: Sequence[RunSample], name: str) -> dict[str, Any]:
-    """The baseline of these runs. UsageError where one is no yardstick."""
+    """The baseline of these runs. UsageError where one cannot serve as one."""
     against = unfit([(run.name, run.facts) for run in runs])
     against += [
         f"{run.name} measured no turn; run it longer" for run in runs if not len(run.session)
@@ -156,7 +156,7 @@ def other_lengths(found: BaselineFigures, ours: dict[str, Any]) -> list[str]:
 def mismatch_error(path: Path, against: Sequence[str]) -> UsageError:
     """What is said where `mismatches` has something to say and nobody allowed it."""
     return UsageError(
-        f"--baseline {path}: is no yardstick for this run: {'; '.join(against)}. "
+        f"--baseline {path}: does not match this run: {'; '.join(against)}. "
         "Give a baseline of runs like this one, or allow it with --allow"
     )
 

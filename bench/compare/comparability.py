@@ -120,7 +120,7 @@ def _void(name: str, facts: dict[str, Any]) -> Iterator[str]:
     if facts["verdict"] == "invalid":
         # What broke; how often, and beside what, its own report says.
         why = f" ({facts['why'][0].partition(': ')[0]})" if facts["why"] else ""
-        yield f"{name} is invalid{why}: its figures are no evidence; run it again"
+        yield f"{name} is invalid{why}: its figures prove nothing; run it again"
     if facts["interrupted"]:
         yield f"{name} was interrupted before its end; run it again"
     if facts.get("aborted"):

@@ -110,8 +110,9 @@ def _document(row: Row, margin: Margin, p_holm: float, alpha: float, family: str
     ratios = row.ratio and both
     verdict, reason = verdict_of(row, margin, p_holm), row.lacking
     if row.found is None and verdict in {"regressed", "improved"}:
-        where = ("A", "B") if row.a is None else ("B", "A")
-        reason = f"it lies beyond every wait in all runs of {where[0]} and in none of {where[1]}"
+        never, always = ("A", "B") if row.a is None else ("B", "A")
+        reason = f"not reached in any run of {never} and in every run of {always}"
+        reason += ": too many timed out"
     blind = _blind(row, smallest) if verdict == "inconclusive" and not reason else ""
     return {
         "metric": row.metric.name,

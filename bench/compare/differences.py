@@ -54,7 +54,7 @@ _BELIEVED: Final = 0.25
 sessions alone would make. Of five runs a side chance leads there twice in a hundred; were all of it
 believed, intervals would cover 99 times in a hundred and not 95."""
 _NOT_ALL: Final = "not all runs have it"
-_BEYOND: Final = "it lies beyond every wait in some runs"
+_BEYOND: Final = "not reached in some runs: too many timed out"
 _UNKNOWN: Final = "its error cannot be had from so few sessions"
 _ONE_COUNT: Final = "a count of one run a side has no error: it needs several runs"
 _OTHER_LENGTH: Final = "a count of runs of several lengths: compare its rate"
@@ -188,7 +188,7 @@ def _too_few(counts: dict[str, int], q: float | None) -> str:
     short = 0 if q is None else needed(max(q, 1 - q))
     for side in "ab":
         if counts[f"n_{side}"] < short:
-            return f"{counts[f'n_{side}']} samples are too few: it needs {short} a side"
+            return f"too few samples: {counts[f'n_{side}']} measured, {short} needed a side"
     if min(counts["sessions_a"], counts["sessions_b"]) < 2:
         return "a single session tells nothing of others"
     return ""

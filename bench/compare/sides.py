@@ -125,7 +125,7 @@ def _remarks(plan: Plan, left_out: int, attempted: int, *, seen: bool) -> list[s
             "several runs a side, as bench ab makes them"
         )
     if plan.together:
-        words = "both sides said the same words at the same places: what words add cancels"
+        words = "both sides used the same utterances, so differences between utterances cancel out"
         if left_out:
             words += (
                 f" (only turns that all runs came to are compared: {left_out} of {attempted} are "

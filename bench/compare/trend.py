@@ -123,7 +123,9 @@ def _line(
         elif figure is None:
             aside.append((entry, "no data"))
         elif figure.value is None:
-            bound = "at least" if figure.metric == CAPACITY else "beyond every wait"
+            bound = (
+                "at least" if figure.metric == CAPACITY else "not reached: too many turns timed out"
+            )
             aside.append((entry, bound))
         else:
             points.append(Point(entry, figure.value, figure.low, figure.high, figure.n))

@@ -176,8 +176,8 @@ TURN_METRICS: Final = (
     interval(
         "cancel_delay",
         "cancel_sent → cancelled",
-        "From the send of response.cancel to the response.done of the reply; of a cancel that was "
-        "ignored a wait without an end.",
+        "From the send of response.cancel to the response.done of the reply; a cancel that is "
+        "ignored counts as never answered.",
         needs="cancel",
         uses="table",
     ),

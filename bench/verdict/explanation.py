@@ -17,7 +17,7 @@ from bench.errors import GateError
 from bench.plan.gates import Gate, parse_gate
 from bench.plan.metrics import METRICS
 from bench.stats.interval import CONFIDENCE
-from bench.verdict.gate_result import amount, quantity
+from bench.verdict.gate_result import amount, quantity, unanswered
 from bench.verdict.sample_size import Case, effective, wanted
 
 _VOID: Final = " The run is invalid, so this gates nothing."
@@ -109,6 +109,8 @@ def _margin(case: Case) -> str:
 def _found(gate: Gate, entry: dict[str, Any]) -> str:
     """Value, interval and samples."""
     low, high, told = entry["low"], entry["high"], amount(entry, gate)
+    if entry["value"] is None:
+        told += f" ({unanswered(gate)})"
     if low is not None or high is not None:
         bottom, top = ("∞" if edge is None else quantity(edge, gate) for edge in (low, high))
         bottom = bottom if low is not None else "-∞"

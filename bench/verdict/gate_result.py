@@ -32,7 +32,7 @@ class GateResult(NamedTuple):
     `limit` is in the metric's unit; None where it was the baseline's to give, and it gave none. A
     `soft` one decides nothing. `effective` is how many independent samples the `n` are worth; None
     where that is not asked. `ended`: how it failed during the run, which was ended for it.
-    `longest`: of a value that lies beyond every wait, how long the longest was. `advice`: what it
+    `longest`: of a value that no sample reaches, how long the longest wait was. `advice`: what it
     takes to decide an open one.
     """
 
@@ -69,10 +69,10 @@ def rule_gate(
     else:
         case = Case(gate, row, limit)
         verdict, why = _decide(case, rows)
-        reason = f"is {amount(row, gate)}{_interval(row)}, {_distance(case, accepted)}{why}"
+        reason = f"{_stated(case, accepted)}{why}"
         if verdict == "inconclusive":
             takes = advice(case, ran)
-            reason += f": would need {takes}"
+            reason += f"; it takes {takes}"
     return GateResult(
         gate=gate.text,
         verdict=verdict,
@@ -107,7 +107,7 @@ def _decide(case: Case, rows: Rows) -> tuple[str, str]:
         return "pass" if gate.holds(value, case.limit) else "fail", ""
     if few := _too_few(case):
         if _each_is_wrong(case, rows):
-            return "fail", f"; {few}, but each of the {row['n']} is on the wrong side"
+            return "fail", f"; {few}, but all {row['n']} are on the wrong side"
         return "inconclusive", f"; {few}"
     low, high = row["low"], row["high"]
     bottom = low if low is not None else (-np.inf if np.isfinite(value) else np.inf)
@@ -119,7 +119,7 @@ def _decide(case: Case, rows: Rows) -> tuple[str, str]:
 
 
 def _value(row: Row) -> float:
-    """A statistic without a value lies beyond every wait; its interval may still begin before."""
+    """A statistic without a value lies beyond all waits; its interval may still begin before."""
     return np.inf if row["value"] is None else float(row["value"])
 
 
@@ -129,9 +129,8 @@ def _too_few(case: Case) -> str:
         return ""
     if case.short:
         n = case.row["n"]
-        worth = f", worth {case.effective:.3g}," if case.effective < n else ""
-        have = "1 sample is" if n == 1 else f"{n} samples{worth} are"
-        return f"{have} too few, it needs {wanted(case.gate)}"
+        worth = f" ({case.effective:.3g} effective)" if case.effective < n else ""
+        return f"too few samples: {n} measured{worth}, {wanted(case.gate)} needed"
     return "the turns of a single session give no interval" if case.alone else ""
 
 
@@ -159,11 +158,11 @@ def _unit(gate: Gate) -> str:
 
 def quantity(value: float, gate: Gate) -> str:
     """A value of the gate's statistic, with its unit."""
-    return f"{number(value)}{_unit(gate)}" if np.isfinite(value) else "beyond every wait"
+    return f"{number(value)}{_unit(gate)}" if np.isfinite(value) else "unknown"
 
 
 def amount(row: Row, gate: Gate) -> str:
-    """The value of a row; of one that lies beyond every wait how long the longest was."""
+    """The value of a row; of one that no sample reaches, how long the longest wait was."""
     if row["value"] is not None:
         return quantity(float(row["value"]), gate)
     longest = row.get("longest")
@@ -177,17 +176,26 @@ def _interval(row: Row) -> str:
     return f" [{low}, {high}]"
 
 
-def _distance(case: Case, accepted: Rows) -> str:
-    """How far on which side of the limit."""
-    gate, value, limit = case.gate, _value(case.row), case.limit
+def unanswered(gate: Gate) -> str:
+    """Why the gate's statistic has samples and no value."""
+    return {
+        "session": "too many sessions never came that far",
+        "event": "too many requests were never answered",
+    }.get(METRICS[gate.metric].of, "too many turns were never answered")
+
+
+def _stated(case: Case, accepted: Rows) -> str:
+    """The value, its interval, and how far on which side of the limit it is."""
+    gate, row, value, limit = case.gate, case.row, _value(case.row), case.limit
     shown = f"the limit of {quantity(limit, gate)}"
     if gate.against_baseline:
         base = quantity(accepted[gate.metric, gate.statistic]["value"], gate)
         shown += f" (baseline {base} {'+' if gate.percent >= 0 else '-'} {abs(gate.percent):g} %)"
+    told = f"is {amount(row, gate)}{_interval(row)}"
     if not np.isfinite(value):
-        return f"over {shown}"
+        return f"{told}: {unanswered(gate)} ({shown.removeprefix('the ')})"
     gap = value - limit
     if gap == 0:
-        return f"equal to {shown}"
+        return f"{told}, equal to {shown}"
     far = f"{number(abs(gap))} points" if _unit(gate) == " %" else quantity(abs(gap), gate)
-    return f"{far} {'over' if gap > 0 else 'under'} {shown}"
+    return f"{told}, {far} {'over' if gap > 0 else 'under'} {shown}"

@@ -221,7 +221,7 @@ def _unmeasured(summary: dict[str, Any]) -> str:
     if _attempted(summary):
         return ""
     aside = (summary.get("set_aside") or {}).get("turns")
-    spoilt = f"; set aside, for the generator was not fit: {aside}" if aside else ""
+    spoilt = f"; {aside} were excluded, for the generator was late" if aside else ""
     return f"no turn was measured{spoilt}"
 
 

@@ -442,7 +442,7 @@ def test_a_run_takes_up_the_errors_that_were_measured_at_its_load(tmp_path):
 def test_a_run_that_no_calibration_is_about_says_why_and_what_to_do(tmp_path):
     path = tmp_path / "calibration.json"
     assert take_up(RUN, 7, None) == {
-        "held": 7, "why": "nobody has calibrated this machine: `bench calibrate --sessions 7`",
+        "held": 7, "why": "timing error not measured yet: run `bench calibrate --sessions 7`",
     }  # fmt: skip
     write_calibration(path, [result(1), result(5)], host=fingerprint(RUN), scenario="demo")
     assert take_up(RUN, 7, read_calibration(path))["why"] == (

@@ -26,7 +26,7 @@ def test_a_run_whose_every_turn_is_set_aside_says_that_and_passes_nothing(tmp_pa
     verdict = judge_run(tmp_path, [], None)
     assert verdict["verdict"] == "inconclusive"
     assert verdict["reasons"] == [
-        "no turn was measured; set aside, for the generator was not fit: 1"
+        "no turn was measured; 1 were excluded, for the generator was late"
     ]
 
 
@@ -44,9 +44,9 @@ def test_turns_of_a_bad_second_are_in_no_figure_and_the_run_stays_valid(tmp_path
     }
     verdict = judge_run(tmp_path, (), None)
     assert verdict["verdict"] == "pass"
-    assert verdict["remarks"] == [
-        "1 turns are set aside: the generator was not fit in 14–15 s (worker 0: send_lateness)"
-    ]
+    (remark,) = verdict["remarks"]
+    assert remark.startswith("1 turn is excluded from all figures: ")
+    assert remark.endswith(": the generator was late in 14–15 s (worker 0: send_lateness)")
 
 
 def test_a_run_that_is_void_shows_what_it_has(tmp_path):

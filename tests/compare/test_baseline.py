@@ -146,7 +146,10 @@ def shorten(run):
         (lambda run: run["facts"].pop("chunk_ms"), "chunk_ms"),
         (shorten, "the lists of turns of side-0 are not of one length"),
         (lambda run: run["once"]["session_ready_time"].pop(), "the lists of sessions of side-0"),
-        (lambda run: run["seats"].clear() or run["once"].clear(), "a session that is not among its seats"),
+        (
+            lambda run: run["seats"].clear() or run["once"].clear(),
+            "a session that is not among its seats",
+        ),
     ],
 )
 def test_a_file_that_somebody_spoiled_is_an_error_in_one_line(file, spoil, words):

@@ -132,7 +132,7 @@ def test_a_quantile_of_too_few_samples_has_no_verdict(rng):
     found = quick(side(rng, 2, world=tiny), side(rng, 2, world=tiny))
     row = rows_of(found)[WAIT, "p95"]
     assert (row["verdict"], row["n_a"]) == ("inconclusive", 20)
-    assert "20 samples are too few: it needs 59 a side" in row["reason"]
+    assert "too few samples: 20 measured, 59 needed a side" in row["reason"]
     assert found["verdict"] == "inconclusive"
     assert EXIT_CODES["inconclusive"] == 4
 

@@ -83,7 +83,7 @@ def test_a_quantile_beyond_every_wait_and_one_without_data_are_told_apart():
         figures=[figure(lost, "first_audio_latency", "p50", None), *records[0].figures[4:]]
     )
     (group,) = of(records)
-    assert line_of(group).aside == [(lost, "beyond every wait")]
+    assert line_of(group).aside == [(lost, "not reached: too many turns timed out")]
     assert line_of(group, statistic="p95").aside == [(lost, "no data")]
 
 

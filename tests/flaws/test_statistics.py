@@ -49,7 +49,7 @@ def test_a_tail_that_twenty_turns_cannot_show_is_not_judged(fresh):
             assert ruling["verdict"] == "inconclusive", (
                 f"{ruling['n']} turns make a {statistic} that will {ruling['verdict']}"
             )
-            assert f"would need about {lacks} more sessions like these" in ruling["reason"]
+            assert f"it takes about {lacks} more sessions like these" in ruling["reason"]
             assert ruling["high"] is None  # as far as anybody knows, it may be anything
 
     flaw = all_of(

@@ -142,7 +142,7 @@ def test_an_invalid_run_is_a_cross_at_the_foot_and_no_point_of_a_line(groups):
     assert list(crosses.x) == [5, 8]
     assert set(crosses.y) == {plot.layout.yaxis.range[0]}
     assert "invalid" in crosses.customdata[0][0]
-    assert "p95 beyond every wait" in crosses.customdata[1][0]
+    assert "p95 not reached: too many turns timed out" in crosses.customdata[1][0]
     assert 5 not in named["p50"].x
 
 

@@ -60,10 +60,12 @@ def test_the_sentence_says_by_how_much():
         "share(answered) is 97 % [95, 98.5], 2 points under the limit of 99 %"
     )
     assert rule(GATE, row(None, 900, None)).reason == (
-        "p95(first_audio_latency) is beyond every wait [900, …], over the limit of 800 ms"
+        "p95(first_audio_latency) is unknown [900, …]: "
+        "too many turns were never answered (limit of 800 ms)"
     )
     assert rule(GATE, {**row(None, 900, None), "longest": 10_000.0}).reason == (
-        "p95(first_audio_latency) is > 10000 ms [900, …], over the limit of 800 ms"
+        "p95(first_audio_latency) is > 10000 ms [900, …]: "
+        "too many turns were never answered (limit of 800 ms)"
     )
 
 
@@ -72,7 +74,7 @@ def test_a_tiny_sample_is_never_called_p95_and_says_what_it_lacks():
     found = rule(GATE, row(300, 290, 310, n=58), min=row(250))
     assert found.verdict == "inconclusive"
     assert found.reason.endswith(
-        "58 samples are too few, it needs 59: would need about 1 more turn"
+        "too few samples: 58 measured, 59 needed; it takes about 1 more turn"
     )
     assert rule(GATE, row(300, 290, 310, n=59), min=row(250)).verdict == "pass"
 
@@ -80,7 +82,7 @@ def test_a_tiny_sample_is_never_called_p95_and_says_what_it_lacks():
 def test_a_gate_is_judged_by_what_its_samples_are_worth_and_not_by_their_number():
     few = rule(GATE, row(300, 290, 310, n=400, effective=58), min=row(250))
     assert (few.verdict, few.effective) == ("inconclusive", 58)
-    assert "; 400 samples, worth 58, are too few, it needs 59: would need about" in few.reason
+    assert "; too few samples: 400 measured (58 effective), 59 needed; it takes about" in few.reason
     assert rule(GATE, row(300, 290, 310, n=400, effective=59), min=row(250)).verdict == "pass"
     # Forty turns of three sessions that are all too slow may be three slow callers.
     median = "p50(first_audio_latency) < 800 ms"
@@ -93,7 +95,7 @@ def test_a_mean_of_few_sessions_is_no_mean():
     text = "mean(first_audio_latency) < 800 ms"
     few = rule(text, row(300, 290, 310, n=40, effective=4), min=row(250))
     assert few.verdict == "inconclusive"
-    assert "40 samples, worth 4, are too few, it needs 5" in few.reason
+    assert "too few samples: 40 measured (4 effective), 5 needed" in few.reason
     assert rule(text, row(300, 290, 310, n=40, effective=5), min=row(250)).verdict == "pass"
     assert rule(text, row(900, n=40, effective=1), min=row(850)).verdict == "inconclusive"
 
@@ -116,13 +118,13 @@ RAN = Ran(10, 2, 4, 8, 100, 12)
     ("text", "found", "words"),
     [
         ("share(answered) >= 100 %", row(100, 96, 100), "another limit: no number of samples"),
-        ("p99(hub_lag) < 1 ms", row(0.5, 0.4, 2), "would need a longer run: --duration"),
+        ("p99(hub_lag) < 1 ms", row(0.5, 0.4, 2), "it takes a longer run: --duration"),
         (
             "p50(first_audio_latency{session=3}) < 800 ms",
             row(700, 600, 900),
             "more than one session",
         ),
-        (GATE, row(700, 600, None, n=100, effective=4), "need about 2 more sessions"),
+        (GATE, row(700, 600, None, n=100, effective=4), "it takes about 2 more sessions"),
     ],
 )
 def test_advice_can_be_followed(text, found, words):
@@ -149,7 +151,7 @@ def test_a_single_session_passes_nothing_and_fails_where_all_of_it_fails():
 def test_a_share_that_cannot_be_shown_yet_says_how_many_turns_it_needs():
     found = rule("share(answered) >= 99.5 %", row(100, 96.4, 100, n=100))
     assert found.verdict == "inconclusive"
-    assert found.reason.endswith("would need about 636 more turns")  # 736: ln 0.025 / ln 0.995
+    assert found.reason.endswith("it takes about 636 more turns")  # 736: ln 0.025 / ln 0.995
 
 
 @pytest.mark.parametrize(
@@ -291,7 +293,7 @@ def test_a_baseline_of_another_kind_of_run_is_refused_and_what_differs_is_named(
     with pytest.raises(UsageError) as refused:
         judge(run, AGAINST, baseline=narrower / name)
     text = str(refused.value)
-    assert f"--baseline {narrower / name}: is no yardstick" in text
+    assert f"--baseline {narrower / name}: does not match this run" in text
     assert "this run and narrower differ in the chunk size in ms: 100 and 200" in text
     assert "this run and narrower differ in concurrency: 20 sessions and 3 sessions" in text
     assert "--allow" in text
@@ -306,7 +308,7 @@ def test_an_unlike_baseline_that_was_allowed_is_said_in_the_verdict(run, narrowe
     assert judge(run, AGAINST) == verdict
     RunFolder(run).update(baseline_allowed=False)
     assert judge(run, AGAINST)["verdict"] == "inconclusive"  # a run is judged again years later
-    with pytest.raises(UsageError, match="no yardstick"):
+    with pytest.raises(UsageError, match="does not match this run"):
         judge(run, AGAINST, baseline=narrower)
 
 
