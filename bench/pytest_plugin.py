@@ -140,8 +140,8 @@ def assert_gate(run: RunResult, gate: str, baseline: str | Path | None = None) -
     UnfitRunError where the run is invalid, GateError where the gate is none.
     """
     __tracebackhide__ = True
-    from bench.analysis.judge import weigh_run  # noqa: PLC0415 - pandas is slow to import
     from bench.plan.gates import parse_gate  # noqa: PLC0415
+    from bench.verdict.verdict import weigh_run  # noqa: PLC0415 - pandas is slow to import
 
     found = weigh_run(run.folder, [parse_gate(gate)], None if baseline is None else Path(baseline))
     if found["verdict"] == "invalid":

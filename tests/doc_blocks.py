@@ -16,9 +16,10 @@ from pathlib import Path
 
 from typer.main import get_command
 
-from bench.analysis.quirks import _ABOUT as SEEN_QUIRKS
+from bench.analysis.server_quirks import _ABOUT as SEEN_QUIRKS
 from bench.cli import app
-from bench.plan.metrics import INSTANTS, METRICS
+from bench.plan.instants import INSTANTS
+from bench.plan.metrics import METRICS
 from bench.tracker.protocol_rules import RULES
 from bench.voice.scripts import SCRIPTS
 

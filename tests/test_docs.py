@@ -9,9 +9,10 @@ from typing import get_args
 import msgspec
 import pytest
 
-from bench.analysis.judge import EXIT_CODES
+from bench.verdict.verdict import EXIT_CODES
 from bench.plan.gates import parse_gate
-from bench.plan.metrics import INSTANTS, METRICS, VERSION
+from bench.plan.instants import INSTANTS
+from bench.plan.metrics import METRICS, VERSION
 from bench.plan.scenario import Caller, Health, Ingredient, Load, Reference, Scenario, Seeds
 from bench.plan.session import SESSION_SHORTHANDS
 from bench.protocol.dialects import DIALECTS, TARGETS

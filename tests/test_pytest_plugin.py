@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from bench import pytest_plugin
-from bench.analysis.judge import judge_run
 from bench.analysis.pipeline import analyse
 from bench.pytest_plugin import arguments
+from bench.verdict.verdict import judge_run
 from tests.analysis.story import conversation, write_run
 
 pytest_plugins = ["pytester"]
@@ -98,7 +98,7 @@ def test_a_gate_that_fails_fails_the_test_with_its_reason_and_without_the_plugin
 @pytest.mark.parametrize(
     ("gate", "why"),
     [
-        ("p99(first_audio_latency) < 900 ms", "would need about 55 more sessions"),
+        ("p99(first_audio_latency) < 900 ms", "it takes about 55 more sessions"),
         ("p95(barge_in_silence) < 900 ms", "has no data"),
         ("p50(first_audio_latency) <= baseline + 10 %", "none was given"),
     ],

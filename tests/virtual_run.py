@@ -16,7 +16,6 @@ from unittest import mock
 import msgspec
 from rich.console import Console
 
-from bench.analysis.judge import EXIT_CODES, judge_run
 from bench.analysis.pipeline import analyse
 from bench.cli.run import Options, run
 from bench.cli.settle import seal_logs, settle
@@ -31,6 +30,7 @@ from bench.reference.admission import INWORLD_PATH
 from bench.reference.profile import load_profile
 from bench.reference.repertoire import Repertoire
 from bench.runs.folder import RunFolder, script_fault
+from bench.verdict.verdict import EXIT_CODES, judge_run
 from bench.voice.audio import NS_PER_MS, NS_PER_S, PCM16_24K
 from bench.voice.backoff import backoff_ns
 from bench.voice.microphone import record

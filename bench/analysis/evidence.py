@@ -3,11 +3,10 @@
 from typing import Any, NamedTuple
 
 import msgspec
-import numpy as np
 import pandas as pd
 
 from bench.analysis.sessions import span
-from bench.analysis.tables import Floats, Ints, integers
+from bench.analysis.tables import integers
 from bench.plan.duration import Duration
 from bench.plan.scenario import Health
 from bench.tracker.event import NEVER
@@ -60,37 +59,23 @@ class Evidence(NamedTuple):
         at = integers(self.health["at_ns"], NEVER)
         return self.health[(at >= begin) & (at < stop)]
 
-    def seconds(self, at_ns: Ints) -> Floats:
-        """Instants as seconds since the start of the run."""
-        return np.asarray((at_ns - self.start_ns) / 1e9, np.float64)
 
-
-def kept(rule: str, text: str, value: float | None, bound: float | None, unit: str) -> Check:
-    """The rule holds."""
-    return Check(rule, ok=True, value=value, bound=bound, unit=unit, text=text)
-
-
-def broken(
+def check(
     rule: str,
     text: str,
     remedy: str,
-    value: float | None = None,
-    bound: float | None = None,
-    unit: str = "",
+    *,
+    ok: bool,
+    measured: tuple[float | None, float | None, str] = (None, None, ""),
     when: tuple[float | None, float | None] = (None, None),
 ) -> Check:
-    """The rule does not hold; `remedy` says what to do, `when` from and to which second."""
-    return Check(
-        rule,
-        ok=False,
-        value=value,
-        bound=bound,
-        unit=unit,
-        text=text,
-        remedy=remedy,
-        from_s=when[0],
-        to_s=when[1],
-    )
+    """What a rule found. `measured`: value, bound and unit.
+
+    `remedy` says what to do, `when` from and to which second, where the rule does not hold.
+    """
+    value, bound, unit = measured
+    found = Check(rule, ok, value, bound, unit, text)
+    return found if ok else found._replace(remedy=remedy, from_s=when[0], to_s=when[1])
 
 
 def _duration(kind: type, value: object) -> object:

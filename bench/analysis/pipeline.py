@@ -8,18 +8,17 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bench.analysis.assumptions import assumptions
-from bench.analysis.bars import in_order
 from bench.analysis.evidence import Evidence
+from bench.analysis.excluded_turns import excluded_turns
 from bench.analysis.measure import identity_breaches, measure_sessions, measure_turns
+from bench.analysis.remarks import remarks
 from bench.analysis.sessions import sessions_table
-from bench.analysis.slowness import slowed
+from bench.analysis.slow_turn_cause import slow_turn_causes
 from bench.analysis.summary import Measured, remark_rows, summarise
 from bench.analysis.tables import plain_strings, read_events, read_health
-from bench.analysis.trouble import set_aside
+from bench.analysis.timestamp_error import bounded_by_order
 from bench.analysis.turns import turns_table, unreached
-from bench.analysis.validity import remarks
-from bench.analysis.words import word_errors
+from bench.analysis.word_errors import word_errors
 from bench.plan.gates import parse_gate
 from bench.runs.folder import RunFolder, replace_file
 from bench.runs.gauges import gauge_figures, read_gauges
@@ -34,29 +33,30 @@ def analyse(folder: Path) -> None:
     """
     place = RunFolder.open(folder)
     run = place.read()
-    events, health = in_order(read_events(place.events)), read_health(place.health)
-    gates = [parse_gate(text) for text in run.get("gates") or ()]
+    events, health = bounded_by_order(read_events(place.events)), read_health(place.health)
+
     sessions = sessions_table(events, run["plan"])
     told = turns_table(events, sessions, run)
     sessions["unreached_turns"] = unreached(sessions, told.turns)
-    breaches = identity_breaches(told.turns)
-    seen = Evidence(run, events, health, sessions.reset_index(), {})
-    touched, aside = set_aside(seen, told.turns)
-    blamed = slowed(seen, told.turns)
-    turns = measure_turns(told.turns, gates).join(blamed)
-    turns["set_aside"] = touched.reindex(turns.index)
+
+    evidence = Evidence(run, events, health, sessions.reset_index(), {})
+    excluded, exclusion = excluded_turns(evidence, told.turns)
+    turns = measure_turns(told.turns, [parse_gate(text) for text in run.get("gates") or ()])
+    turns = turns.join(slow_turn_causes(evidence, told.turns))
+    turns["set_aside"] = excluded.reindex(turns.index)
     turns["measured"] &= ~turns["set_aside"]
     turns = turns.join(word_errors(turns))
     measured = measure_sessions(sessions, turns)
-    told = told._replace(turns=turns)
-    summary = summarise(run, events, health, Measured(told, measured, breaches, aside))
+
+    breaches = identity_breaches(told.turns)
+    found = Measured(told._replace(turns=turns), measured, breaches, exclusion)
+    summary = summarise(run, events, health, found)
     gauges = read_gauges(place)
-    found = [] if gauges is None else gauge_figures(gauges, run["plan"])
-    summary["gauges"] = [one._asdict() for one in found]
-    evidence = Evidence(run, events, health, measured, summary)
-    said = [*remarks(evidence), *assumptions(measured, summary["quirks"])]
-    summary["remarks"] = said
-    summary["rows"] += remark_rows(len(said), len(measured))
+    figures = [] if gauges is None else gauge_figures(gauges, run["plan"])
+    summary["gauges"] = [one._asdict() for one in figures]
+    summary["remarks"] = remarks(evidence._replace(sessions=measured, summary=summary))
+    summary["rows"] += remark_rows(len(summary["remarks"]), len(measured))
+
     write_table(measured, place.sessions)
     write_table(turns, place.turns)
     write_json(summary, place.summary)

@@ -6,15 +6,19 @@ A session is its notes (`bench.runs.rows`) and two messages. A session without `
 `lost`: its worker died, and what it was doing is the run's own doing. A session counts as
 *measured* where its life overlaps the measured phase: a closed load connects during the warm-up,
 and those connects are as real as later ones.
+
+A session is *ready* once its microphone is open; before that it holds no call. Each may take
+`ALLOWANCE_NS` to become ready: with short calls and a slow handshake some are always on their way,
+and the load that was asked for is held all the same.
 """
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bench.analysis.tables import Flags, integers, is_type, optional, texts
+from bench.analysis.tables import Flags, Ints, integers, is_type, optional, texts
 from bench.tracker.event import ALWAYS, NEVER, body_of, milliseconds
 
 IN_ORDER: Final = ("finished", "drained", "lost")
@@ -169,3 +173,34 @@ def _joined(value: Any) -> str:
 
 def _format(value: Any) -> str:
     return f"{value['type']} {value['rate']}" if isinstance(value, dict) else ""
+
+
+class Connecting(NamedTuple):
+    """Sessions not ready yet, on average over the measured phase.
+
+    `allowed` are those within the time that any may take, `waiting` those beyond it.
+    """
+
+    allowed: float
+    waiting: float
+
+
+def connecting(sessions: pd.DataFrame, plan: dict[str, Any]) -> Connecting:
+    """How many sessions were on their way to be ready.
+
+    No wait that came to nothing is allowed.
+    """
+    begin, stop = span(plan)
+    if NEVER in {begin, stop} or ALWAYS in {begin, stop} or stop <= begin:
+        return Connecting(0.0, 0.0)
+    started = integers(sessions["started_ns"], stop)
+    opened = integers(sessions["opened_ns"], NEVER)
+    until = np.minimum(opened, integers(sessions["ended_ns"], NEVER))
+    soon = np.where(opened == NEVER, started, np.minimum(until, started + ALLOWANCE_NS))
+    allowed, whole = _overlap(started, soon, begin, stop), stop - begin
+    return Connecting(allowed / whole, _overlap(soon, until, begin, stop) / whole)
+
+
+def _overlap(since: Ints, until: Ints, begin: int, stop: int) -> float:
+    """How long of [begin, stop) the spans hold, added up; ns."""
+    return float(np.maximum(np.minimum(until, stop) - np.maximum(since, begin), 0).sum())

@@ -16,6 +16,7 @@ The event's own id and what is only shown (the report does) are not read: a mill
 cost more than all the rest.
 """
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -105,6 +106,24 @@ def read_table(path: Path, columns: list[str] | None) -> pd.DataFrame:
         raise RunFolderError(
             f"{shown}: cannot be read ({reason}); seal the run again with 'bench report'"
         ) from None
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """A JSON object of a run folder. RunFolderError where it is none."""
+    shown = f"{path.parent.name}/{path.name}"
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise RunFolderError(
+            f"{shown}: no such file; analyse the run with 'bench report {path.parent}'"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise RunFolderError(
+            f"{shown}: cannot be read ({error}); analyse the run again with 'bench report'"
+        ) from None
+    if not isinstance(found, dict):
+        raise RunFolderError(f"{shown}: is no JSON object; analyse it again with 'bench report'")
+    return found
 
 
 def of_type(events: pd.DataFrame, *types: str, direction: str = "in") -> pd.DataFrame:

@@ -12,22 +12,17 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.greetings import Greetings
-from bench.analysis.peers import like_their_peers
 from bench.analysis.sessions import IN_ORDER, WHOLE, session_words, span
 from bench.analysis.settings_mismatch import Difference, differences
 from bench.analysis.tables import Ints, integers, nullable, optional
 from bench.analysis.trackers import tracked
-from bench.plan.metrics import INSTANTS
+from bench.analysis.unreached_turns import like_their_peers
+from bench.plan.instants import TURN_INSTANTS
 from bench.tracker.event import NEVER
 from bench.tracker.protocol_rules import Violation
 from bench.tracker.requests import ACKNOWLEDGED
 from bench.tracker.tracker import Tracker
 from bench.tracker.turn import SessionEnd, Turn
-
-SESSION_INSTANTS: Final = (
-    "scheduled", "started", "connected", "secured", "upgraded", "created", "ready",
-)  # fmt: skip
-TURN_INSTANTS: Final = tuple(name for name in INSTANTS if name not in SESSION_INSTANTS)
 
 _LENGTHS: Final = (
     "queued_ns", "jitter_buffer_ns", "underrun_before_onset_ns", "leading_silence_ns",

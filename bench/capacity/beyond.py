@@ -19,9 +19,8 @@ from typing import Final, Literal, NamedTuple, Self
 
 import numpy as np
 
-from bench.analysis.measure import attempts, good_turns
+from bench.analysis.measure import attempts, good_turns, turn_spans
 from bench.analysis.tables import plain_strings, read_table
-from bench.analysis.trouble import lives
 from bench.capacity.document import BeyondLimit, BoundedFigure, Recovery
 from bench.capacity.result import Trial
 from bench.plan.duration import Duration
@@ -112,7 +111,7 @@ def aftermath(path: Path, steps: Sequence[Step], trial: Trial, tier: Tier) -> Af
     folder = RunFolder.open(path)
     turns = attempts(read_table(folder.turns, None))
     good = good_turns(turns, tier.gates).to_numpy(bool)
-    begin = lives(turns)[0]
+    begin = turn_spans(turns)[0]
     at = int(folder.read()["plan"]["measured_from_ns"])
     phases = []
     for step in steps:

@@ -20,10 +20,10 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import pandas as pd
 
-from bench.analysis.judge import by_statistic, weigh_run
-from bench.analysis.measure import attempts, good_turns
+from bench.analysis.measure import attempts, good_turns, turn_spans
+from bench.analysis.samples import share_flags, turn_sample, turn_waits
 from bench.analysis.sessions import ALLOWANCE_NS, span
-from bench.analysis.summary import figure_row, share_flags, turn_sample, turn_waits
+from bench.analysis.summary import figure_row
 from bench.analysis.tables import (
     Flags,
     Floats,
@@ -33,7 +33,6 @@ from bench.analysis.tables import (
     read_health,
     read_table,
 )
-from bench.analysis.trouble import lives
 from bench.analysis.turn_columns import TurnColumns
 from bench.analysis.validity import BY_TARGET
 from bench.capacity.document import (
@@ -43,6 +42,7 @@ from bench.capacity.document import (
     ProbeGate,
     ProbeTier,
 )
+from bench.plan import stages as plan_stages
 from bench.plan.gates import QUANTILES, Gate
 from bench.plan.metrics import METRICS
 from bench.plan.scenario import Step
@@ -53,17 +53,16 @@ from bench.stats.interval import Estimate, Z
 from bench.stats.proportion import proportion
 from bench.stats.quantile import estimates
 from bench.tracker.event import ALWAYS, NEVER
+from bench.verdict.verdict import by_statistic, weigh_run
 
 HELD: Final = "sessions held >= 99 %"
 """The gate that is part of every tier of a closed load."""
 _LEAST_HELD: Final = 99.0
 _TURNED_AWAY: Final = ("refused", "overloaded")
-_NOT_OF_TURNS: Final = ("spurious", "word_error_rate", "false_barge_in")
-"""Shares that are no share of turns which meet something."""
 _WORDS: Final = {"pass": "pass", "fail": "fail", "inconclusive": "open"}
-STAGES: Final = (
-    "endpointing_delay", "commit_delay", "response_start_delay", "generation_delay",
-)  # fmt: skip
+STAGES: Final = tuple(
+    stage.column for stage in plan_stages.STAGES if stage.before_audio and stage.column in METRICS
+)
 """What first audio is made of, in order."""
 
 
@@ -131,7 +130,7 @@ def observe(
     plan = folder.read()["plan"]
     begin, end = window or span(plan)
     attempted = attempts(turns)
-    began = lives(attempted)[0]
+    began = turn_spans(attempted)[0]
     inside = (began >= begin) & (began < end)
     attempted, began = attempted[inside], began[inside]
     rows = by_statistic(json.loads(folder.summary.read_text("utf-8")))
@@ -260,13 +259,13 @@ def _met(gate: Gate, turns: pd.DataFrame, gates: Sequence[Gate]) -> tuple[Floats
         upper = gate.operator in {"<", "<="}
         below = _below(values, waits, gate.limit, strict=gate.operator in {"<", ">="})
         return (below if upper else 1 - below), ~np.isnan(values)
-    if metric.kind != "share" or gate.metric in _NOT_OF_TURNS:
+    if metric.over != "turns":
         return None
     wanted = gate.operator in {">", ">="}
     if gate.metric == "good_turns":
         yes, known = good_turns(turns, gates).to_numpy(bool), np.ones(len(turns), bool)
     else:
-        yes, known = share_flags(gate.metric, TurnColumns(turns))
+        yes, known = share_flags(metric, TurnColumns(turns))
     return (yes if wanted else ~yes).astype(np.float64), known
 
 

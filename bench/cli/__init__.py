@@ -223,8 +223,8 @@ def _settle(folder: Any, *, as_json: bool, as_markdown: bool = False) -> int:
 def _print_verdict(
     folder: Any, verdict: dict[str, Any], *, as_json: bool, as_markdown: bool = False
 ) -> int:
-    from bench.analysis.judge import EXIT_CODES  # noqa: PLC0415
     from bench.cli.tables import print_result  # noqa: PLC0415
+    from bench.verdict.verdict import EXIT_CODES  # noqa: PLC0415
 
     if as_json:
         print(json.dumps({"folder": str(folder.path), **verdict}, indent=2))
@@ -267,9 +267,9 @@ def judge(
     as_markdown: Markdown = False,
 ) -> None:
     """Judge a run by its own gates and some more, from its folder alone."""
-    from bench.analysis.explaining import explained  # noqa: PLC0415
     from bench.cli.settle import judge as judge_folder  # noqa: PLC0415
     from bench.runs.folder import RunFolder  # noqa: PLC0415
+    from bench.verdict.explanation import explained  # noqa: PLC0415
 
     folder = RunFolder.open(run_folder)
     verdict = judge_folder(folder, gate or (), baseline, allow=allow)

@@ -154,8 +154,8 @@ def _calibrate_one(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """(result, fingerprint) of one run."""
     from bench.analysis.calibration import calibrate_run, fingerprint  # noqa: PLC0415 - slow
-    from bench.analysis.judge import judge_run  # noqa: PLC0415
     from bench.analysis.pipeline import analyse  # noqa: PLC0415
+    from bench.verdict.verdict import judge_run  # noqa: PLC0415
 
     folder, interrupted = run(
         RunOptions(

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from bench.analysis.comparing import Margin, RunSample
+    from bench.compare.conclusion import Margin
+    from bench.compare.run_sample import RunSample
 
 EXAMPLES: Final = {
     "compare": "Example: bench compare reports/new-1 reports/new-2 --against "
@@ -90,7 +91,7 @@ def compare(
 
     It says what changed, by how much, and how surely. Capacity results may be given as A B too.
     """
-    from bench.analysis.comparing import Margin  # noqa: PLC0415
+    from bench.compare.conclusion import Margin  # noqa: PLC0415
 
     if (pair := _capacities(runs, against or [])) is not None:
         raise typer.Exit(
@@ -133,13 +134,13 @@ def _compare_capacities(
     a: Path, b: Path, *, margin: float, allow: bool, place: Path | None, as_json: bool
 ) -> int:
     """Compare two capacity results, write, print; the exit code."""
-    from bench.analysis.comparing import EXIT_CODES  # noqa: PLC0415
     from bench.capacity.comparison import (  # noqa: PLC0415
         compare_capacities,
         read_side,
         write_capacity_comparison,
     )
     from bench.cli.comparison import print_capacity_comparison  # noqa: PLC0415
+    from bench.compare.conclusion import EXIT_CODES  # noqa: PLC0415
 
     found = compare_capacities(read_side(a), read_side(b), margin=margin, allow=allow)
     if place is not None:
@@ -169,8 +170,8 @@ def _tell(
 
 def _read(paths: list[Path]) -> tuple[str, "tuple[RunSample, ...]"]:
     """(what to call it, its runs) of one side."""
-    from bench.analysis.baseline import read_baseline  # noqa: PLC0415
-    from bench.analysis.comparing import read_sample  # noqa: PLC0415
+    from bench.compare.baseline import read_baseline  # noqa: PLC0415
+    from bench.compare.run_sample import read_sample  # noqa: PLC0415
 
     runs, names = [], []
     for path in paths:
@@ -217,13 +218,9 @@ def _compare(
     as_json: bool,
 ) -> int:
     """Compare, write, print; the exit code."""
-    from bench.analysis.comparing import (  # noqa: PLC0415
-        EXIT_CODES,
-        Side,
-        compare,
-        write_comparison,
-    )
     from bench.cli.comparison import print_comparison  # noqa: PLC0415
+    from bench.compare.conclusion import EXIT_CODES  # noqa: PLC0415
+    from bench.compare.sides import Side, compare, write_comparison  # noqa: PLC0415
 
     with talk.status("comparing"):
         found = compare(Side(*sides[0]), Side(*sides[1]), margin=margin, allow=allow)
@@ -252,7 +249,7 @@ def baseline_accept(
     ] = None,
 ) -> None:
     """Accept runs as what later ones are compared with and judged by: one small file for git."""
-    from bench.analysis.baseline import SHELF, accept, write_baseline  # noqa: PLC0415
+    from bench.compare.baseline import SHELF, accept, write_baseline  # noqa: PLC0415
     from bench.report.words import count  # noqa: PLC0415
 
     for path in runs:
@@ -311,8 +308,8 @@ def ab(
     as_json: Json = False,
 ) -> None:
     """Run two targets in turn, AB BA AB …, and compare them: the way that cancels drift."""
-    from bench.analysis.comparing import Margin  # noqa: PLC0415
     from bench.cli.interleaving import Interleaved, Wanted, interleave  # noqa: PLC0415
+    from bench.compare.conclusion import Margin  # noqa: PLC0415
 
     common = tuple(set_ or ())
     wanted = {

@@ -90,8 +90,8 @@ def show(
     store: Store = STORE,
 ) -> None:
     """Show the runs, a line for every figure, and where its level changed."""
-    from bench.analysis.history.series import HEADLINE, STATISTICS, with_changes  # noqa: PLC0415
     from bench.cli.lines import document, print_groups  # noqa: PLC0415
+    from bench.compare.trend import HEADLINE, STATISTICS, with_changes  # noqa: PLC0415
     from bench.runs.history import Wanted  # noqa: PLC0415
 
     found = _groups(
@@ -137,8 +137,8 @@ def export(
     store: Store = STORE,
 ) -> None:
     """Write the history, or its latest runs, in the format of another tracker."""
-    from bench.analysis.history.series import HEADLINE, STATISTICS  # noqa: PLC0415
-    from bench.analysis.history.tracking import FORMATS, left_out  # noqa: PLC0415
+    from bench.compare.trend import HEADLINE, STATISTICS  # noqa: PLC0415
+    from bench.compare.trend_export import FORMATS, left_out  # noqa: PLC0415
     from bench.runs.history import Wanted  # noqa: PLC0415
 
     if format_ not in FORMATS:
@@ -172,7 +172,7 @@ def merge(
 
 def _groups(wanted: "Wanted", store: Path) -> list[Any]:
     """The settings that were asked for. UsageError where the history has none such."""
-    from bench.analysis.history.series import groups  # noqa: PLC0415 - pandas is slow to import
+    from bench.compare.trend import groups  # noqa: PLC0415 - pandas is slow to import
     from bench.runs.history import Wanted, read  # noqa: PLC0415
 
     entries, figures = read(store, wanted)

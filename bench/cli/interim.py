@@ -2,7 +2,7 @@
 
 Theory of operation
 -------------------
-The looks (`bench.analysis.interim`) are made by a process of its own, at the lowest priority and,
+The looks (`bench.verdict.early_stop`) are made by a process of its own, at the lowest priority and,
 with `--pin`, off the workers' cores: a line with an instant goes in, a line with the rulings comes
 out. `bench run` asks for the next one when it is due: a quarter of a window after the last, but
 never so soon that looking would take more than a fifth of one core. Each reads all that was written
@@ -21,13 +21,13 @@ from typing import Any, Final
 
 import msgspec
 
-from bench.analysis.interim import Look, Looks, look_at, may_end
-from bench.analysis.ruling import Ruling
 from bench.errors import BenchError, UsageError
 from bench.plan.duration import Duration
 from bench.plan.scenario import gates_of
 from bench.runs.folder import RunFolder
 from bench.runs.job import Job
+from bench.verdict.early_stop import Checkpoint, EarlyStop, may_end, take_checkpoint
+from bench.verdict.gate_result import GateResult
 from bench.voice.audio import NS_PER_S
 
 _UNWRITTEN_NS: Final = 2 * NS_PER_S
@@ -64,7 +64,7 @@ class Interim:
     def __init__(self, folder: RunFolder, window_ns: int) -> None:
         self._folder = folder
         self._window_ns = window_ns
-        self._looks: Looks | None = None
+        self._looks: EarlyStop | None = None
         self._due_ns = 0
         self._asked = False
         self._told = b""
@@ -84,7 +84,7 @@ class Interim:
     def heed(self, word: dict[str, Any]) -> dict[str, Any] | None:
         """Take in a progress line of the master; returns `ended_by` where the run is to end."""
         if self._looks is None:
-            self._looks = Looks(word["start_ns"])
+            self._looks = EarlyStop(word["start_ns"])
             self._due_ns = word["measured_ns"] + self._window_ns // 4
         if self._broken:
             return None
@@ -119,7 +119,7 @@ class Interim:
         except OSError:
             self._broken = f"it has ended; see {self._folder.logs.name}/interim.txt"
 
-    def _answer(self, looks: Looks, now_ns: int) -> dict[str, Any] | None:
+    def _answer(self, looks: EarlyStop, now_ns: int) -> dict[str, Any] | None:
         assert self._process.stdout is not None  # noqa: S101 - it was asked for
         with contextlib.suppress(BlockingIOError):
             while data := os.read(self._process.stdout.fileno(), 1 << 16):
@@ -133,8 +133,8 @@ class Interim:
         self._due_ns = now_ns - _UNWRITTEN_NS + round(pause_ns)
         if self._broken:
             return None
-        rulings = tuple(Ruling(**one) for one in told["rulings"])
-        return looks.take(Look(told["from_ns"], told["to_ns"], told["at_ns"], rulings))
+        rulings = tuple(GateResult(**one) for one in told["results"])
+        return looks.take(Checkpoint(told["from_ns"], told["to_ns"], told["at_ns"], rulings))
 
 
 def main() -> None:
@@ -145,8 +145,8 @@ def main() -> None:
         began = time.process_time()
         told: dict[str, Any] = {"broken": ""}
         try:
-            told |= look_at(folder, window_ns, int(line), scratch)._asdict()
-            told["rulings"] = [one._asdict() for one in told["rulings"]]
+            told |= take_checkpoint(folder, window_ns, int(line), scratch)._asdict()
+            told["results"] = [one._asdict() for one in told["results"]]
         except (BenchError, OSError, ValueError) as error:
             told["broken"] = str(error)
         told["spent_s"] = time.process_time() - began

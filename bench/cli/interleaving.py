@@ -151,7 +151,7 @@ def _options(plan: Interleaved, side: str) -> Options:
 
 def _check(plan: Interleaved) -> dict[str, Job]:
     """The job of each side. UsageError for what either lacks, before the first of many runs."""
-    from bench.analysis.comparing.fitting import facts_of, unfit  # noqa: PLC0415 - pandas is slow
+    from bench.compare.comparability import facts_of, unfit  # noqa: PLC0415 - pandas is slow
 
     jobs = {side: job_of(_options(plan, side)) for side in plan.sides}
     for job in jobs.values():

@@ -8,8 +8,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bench.analysis.history.changes import Change
-from bench.analysis.history.series import (
+from bench.compare.change_points import Change
+from bench.compare.trend import (
     Group,
     Line,
     Setting,

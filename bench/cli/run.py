@@ -263,13 +263,13 @@ def _check_baseline(job: Job, options: Options) -> None:
     if baseline is None:
         return
     # pandas is slow to import
-    from bench.analysis.baseline import read_yardstick, refusal, unlike  # noqa: PLC0415
-    from bench.analysis.comparing.fitting import facts_of  # noqa: PLC0415
+    from bench.compare.baseline import mismatch_error, mismatches, read_baseline_figures  # noqa: PLC0415
+    from bench.compare.comparability import facts_of  # noqa: PLC0415
 
     facts = facts_of(described(job, options.workers), {"metric_version": VERSION}, {})
-    against = unlike(read_yardstick(baseline), facts)
+    against = mismatches(read_baseline_figures(baseline), facts)
     if against and not options.allow:
-        raise refusal(baseline, against)
+        raise mismatch_error(baseline, against)
 
 
 def described(job: Job, workers: int) -> dict[str, Any]:

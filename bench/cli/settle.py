@@ -40,9 +40,9 @@ def judge(
     allow: bool = False,
 ) -> dict[str, Any]:
     """Judge by the run's own gates and some more, and draw the report and its digest again."""
-    from bench.analysis.judge import judge_run  # noqa: PLC0415
     from bench.report.digest import write_digest  # noqa: PLC0415
     from bench.report.page import write_report  # noqa: PLC0415
+    from bench.verdict.verdict import judge_run  # noqa: PLC0415
 
     run = folder.read()
     if not folder.summary.exists():

@@ -28,7 +28,8 @@ from difflib import get_close_matches
 from typing import NamedTuple
 
 from bench.errors import GateError
-from bench.plan.metrics import METRICS, Metric
+from bench.plan.declaration import Metric
+from bench.plan.metrics import METRICS
 from bench.plan.where import COMPARE, OF_SESSIONS, Condition, Known, parse_where, unmeetable
 
 QUANTILES = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
@@ -51,9 +52,6 @@ CONFIDENCE = 0.95
 """Of every interval, and so of every verdict."""
 FEW_SESSIONS = 5
 """From fewer sessions not more than one turn of each counts: how alike they are cannot be told."""
-
-_BEYOND = ("spurious", "word_error_rate")
-"""Shares that may pass 100 %."""
 
 _NAMED = 8
 """So many names a refusal lists."""
@@ -92,10 +90,15 @@ class Gate(NamedTuple):
         return f"{self.statistic}({self.metric}{only})"
 
     @property
+    def upper(self) -> bool:
+        """Whether the limit is one that may not be passed upwards."""
+        return self.operator in {"<", "<="}
+
+    @property
     def promised(self) -> float | None:
         """The share of samples that a quantile wants on the right side; None: it is no quantile."""
         q = QUANTILES.get(self.statistic)
-        return q if q is None or self.operator in {"<", "<="} else 1 - q
+        return q if q is None or self.upper else 1 - q
 
     @property
     def against_baseline(self) -> bool:
@@ -170,7 +173,11 @@ def _check_range(
         )
     if metric.kind == "count" and limit < 0:
         raise GateError(f"gate {text!r}: nothing is counted below 0")
-    if metric.kind == "share" and not 0 <= limit <= 100 and metric.name not in _BEYOND:
+    if (
+        metric.kind == "share"
+        and not 0 <= limit <= 100
+        and metric.over in {"turns", "disturbances"}
+    ):
         raise GateError(f"gate {text!r}: a share is from 0 to 100 %, not {limit:g} %")
 
 
@@ -198,7 +205,7 @@ def _where(
             f"gate {text!r}: {metric.name} is a session's; it can be asked for by "
             f"{', '.join(OF_SESSIONS)}"
         )
-    if metric.name == "false_barge_in":
+    if metric.over == "disturbances":
         raise GateError(f"gate {text!r}: {metric.name} is a share of disturbances, not of turns")
     return where
 

@@ -1,6 +1,6 @@
 """The page of a comparison: the verdict, what changed, at which waits, which stage carries it.
 
-It is drawn from the document of `bench.analysis.comparing` alone, and computes no figure: the same
+It is drawn from the document of `bench.compare` alone, and computes no figure: the same
 file makes the same page years later.
 """
 

@@ -20,7 +20,7 @@ from typing import Final
 
 import numpy as np
 
-from bench.analysis.stages import WAITS
+from bench.plan.metrics import WAITS
 from bench.report.markdown import inert, row, table_head
 from bench.report.page import put
 from bench.report.run import Run, numbers, read_run, said_ns

@@ -6,7 +6,7 @@ from typing import Final
 import pandas as pd
 import plotly.graph_objects as go
 
-from bench.analysis.errors import PROVOKED_MARK
+from bench.analysis.counts import PROVOKED_MARK
 from bench.protocol.error_codes import BENIGN, PROVOKED
 from bench.report.panel import Panel, Table
 from bench.report.run import Run, texts

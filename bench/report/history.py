@@ -2,7 +2,7 @@
 
 Theory of operation
 -------------------
-One section for each setting (`bench.analysis.history.series`), since lines of different settings
+One section for each setting (`bench.compare.trend`), since lines of different settings
 are never joined, and in it one figure for each metric: p50 and p95 with their
 intervals, over the runs in order of time. A change of level is an upright line with its size. Runs
 without a point (invalid, beyond every wait, or a capacity that is "at least" so much) are crosses
@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from bench.analysis.history.changes import ALPHA, FEWEST, LEAST, Change
-from bench.analysis.history.series import (
+from bench.compare.change_points import ALPHA, FEWEST, LEAST, Change
+from bench.compare.trend import (
     Group,
     Line,
     Point,

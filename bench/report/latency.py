@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from bench.analysis.stages import STAGES, Stage, spent
+from bench.analysis.measure import time_in_stage
+from bench.plan.stages import STAGES, Stage
 from bench.report.choosing import pooled
 from bench.report.marks import (
     TURN_HOVER,
@@ -144,7 +145,7 @@ def stages(run: Run) -> Panel | None:
         figure.add_trace(
             go.Bar(
                 x=np.arange(1, len(drawn) + 1),
-                y=spent(drawn, stage).fillna(0.0).to_numpy(),
+                y=time_in_stage(drawn, stage).fillna(0.0).to_numpy(),
                 name=stage.name,
                 marker={
                     "color": metric_colour(stage.column.removesuffix("_ns")),
@@ -162,7 +163,7 @@ def stages(run: Run) -> Panel | None:
     some = f"{plain(len(drawn))} of {plain(len(turns))} turns" if note else "turns"
     figure.update_xaxes(title={"text": f"{some}, quickest answer first"}, showgrid=False)
     figure.update_yaxes(title={"text": "ms after the caller's last word"})
-    means = {stage.name: float(spent(turns, stage).fillna(0.0).mean()) for stage in parts}
+    means = {stage.name: float(time_in_stage(turns, stage).fillna(0.0).mean()) for stage in parts}
     total = float(numbers(turns, "value").mean())
     said = listing(
         f"{name} {quantity(mean, 'ms')}"
@@ -181,31 +182,33 @@ def stages(run: Run) -> Panel | None:
 
 def medians(turns: pd.DataFrame) -> dict[str, float]:
     """The median of each stage over the turns that were in it, in ms; 0 where none was."""
-    found = {stage.name: float(spent(turns, stage).median()) for stage in STAGES}
+    found = {stage.name: float(time_in_stage(turns, stage).median()) for stage in STAGES}
     return {name: 0.0 if np.isnan(value) else value for name, value in found.items()}
 
 
 def spent_ms(turn: pd.Series, stage: Stage) -> float:
     """The ms that one turn spent in a stage; NaN where it was in none."""
-    return float(spent(turn.to_frame().T, stage).iloc[0])
+    return float(time_in_stage(turn.to_frame().T, stage).iloc[0])
 
 
 def _parts(turns: pd.DataFrame) -> list[Stage]:
     """The stages in which any turn spent any time."""
-    return [stage for stage in STAGES if (spent(turns, stage).fillna(0.0).abs() > 0.0).any()]
+    return [
+        stage for stage in STAGES if (time_in_stage(turns, stage).fillna(0.0).abs() > 0.0).any()
+    ]
 
 
 def _stage_table(run: Run, turns: pd.DataFrame, parts: list[Stage]) -> Table:
     rows = []
     for stage in parts:
         # A metric that counts more than the stage (tools, what the caller did) is not its quantile.
-        same = spent(turns, stage).equals(numbers(turns, stage.column))
+        same = time_in_stage(turns, stage).equals(numbers(turns, stage.column))
         known = run.statistics(stage.column) if same else {}
         cells = [
             quantity(known[word].value, "ms") if word in known else NOTHING
             for word in ("p50", "p95")
         ]
-        mean = float(spent(turns, stage).fillna(0.0).mean())
+        mean = float(time_in_stage(turns, stage).fillna(0.0).mean())
         rows.append([stage.name, stage.about, quantity(mean, "ms"), *cells])
     return Table(
         "Each stage by itself",

@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from bench.analysis.history.changes import Change
-from bench.analysis.history.series import Line, Point, size, worse
+from bench.compare.change_points import Change
+from bench.compare.trend import Line, Point, size, worse
 from bench.report.marks import safe
 from bench.report.theme import blank, colour, metric_colour
 from bench.report.words import moment, plain, with_interval

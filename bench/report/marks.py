@@ -17,7 +17,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from bench.analysis.summary import turn_sample
+from bench.analysis.samples import turn_sample
 from bench.analysis.turn_columns import TurnColumns
 from bench.errors import GateError
 from bench.plan.gates import QUANTILES, Gate, parse_gate

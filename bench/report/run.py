@@ -22,8 +22,8 @@ from typing import Any, Final, NamedTuple
 import pandas as pd
 import pyarrow.parquet as pq
 
-from bench.analysis.stages import WAITS
 from bench.errors import RunFolderError
+from bench.plan.metrics import WAITS
 from bench.runs.folder import RunFolder
 from bench.runs.gauges import Gauges, read_gauges
 from bench.tracker.utterances import WRITTEN

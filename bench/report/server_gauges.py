@@ -8,9 +8,9 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from bench.analysis.stages import WAITS
 from bench.errors import GateError
 from bench.plan.gates import parse_gate
+from bench.plan.metrics import WAITS
 from bench.report.marks import remarks, safe, thin
 from bench.report.panel import Panel, Table
 from bench.report.run import Run

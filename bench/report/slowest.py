@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from bench.analysis.stages import STAGES
+from bench.plan.stages import STAGES
 from bench.report.latency import medians, spent_ms
 from bench.report.marks import METRIC_WORDS, sampled
 from bench.report.panel import Cell, Closeup, Panel, Table

@@ -3,7 +3,7 @@
 Theory of operation
 -------------------
 All that two runs must share for their figures to be of one line is written down here (`Entry`) and
-decided by who reads it (`bench.analysis.history`). `workload` is the digest of the scenario with
+decided by who reads it (`bench.compare`). `workload` is the digest of the scenario with
 its options, without what changes no figure (`workload_of`, and its seeds): a gate that was tuned, a
 comment that was mended or another `--duration` makes no other workload, while `--set turns=5` does.
 

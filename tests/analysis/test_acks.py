@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bench.analysis.acks import ack_samples
+from bench.analysis.samples import request_samples
 from bench.analysis.sessions import sessions_table
 from bench.analysis.turns import turns_table
 from bench.tracker.event import ALWAYS, NEVER
@@ -19,7 +19,7 @@ def waited(tmp_path, *stories):
     events = events_of(tmp_path, *stories)
     sessions = sessions_table(events, {})
     told = turns_table(events, sessions, {"plan": {}})
-    found = ack_samples(told.acks, sessions, ALWAYS, NEVER)
+    found = request_samples(told.acks, sessions, ALWAYS, NEVER)
     return {
         name: np.where(sample.censored, -sample.values, sample.values).tolist()
         for name, sample in found.items()

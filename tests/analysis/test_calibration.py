@@ -19,7 +19,7 @@ from bench.analysis.calibration import (
     trusted,
     write_calibration,
 )
-from bench.analysis.calibration.figures import HEADLINE, figure_errors
+from bench.analysis.true_stamps import CALIBRATED, figure_errors
 from bench.errors import RunFolderError
 from tests.analysis.story import MS, ORIGIN_NS, Answer, Story, conversation, steady, write_run
 
@@ -280,7 +280,7 @@ def test_an_event_that_is_in_the_log_twice_is_extra_once_and_sent_twice_is_not(t
 
 
 def test_a_turn_that_has_a_figure_by_one_of_the_two_stamps_only_is_counted_apart():
-    nothing = dict.fromkeys(HEADLINE, np.nan)
+    nothing = dict.fromkeys(CALIBRATED, np.nan)
     turns = pd.DataFrame({"session": 0, "turn": [1, 2, 3], **nothing})
     told = turns.assign(first_audio_latency=[800.5, 900.0, np.nan])
     truth = turns.assign(first_audio_latency=[800.0, np.nan, np.nan])
@@ -442,7 +442,7 @@ def test_a_run_takes_up_the_errors_that_were_measured_at_its_load(tmp_path):
 def test_a_run_that_no_calibration_is_about_says_why_and_what_to_do(tmp_path):
     path = tmp_path / "calibration.json"
     assert take_up(RUN, 7, None) == {
-        "held": 7, "why": "nobody has calibrated this machine: `bench calibrate --sessions 7`",
+        "held": 7, "why": "timing error not measured yet: run `bench calibrate --sessions 7`",
     }  # fmt: skip
     write_calibration(path, [result(1), result(5)], host=fingerprint(RUN), scenario="demo")
     assert take_up(RUN, 7, read_calibration(path))["why"] == (

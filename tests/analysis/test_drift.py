@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from bench.analysis.drift import latency_drift
+from bench.analysis.measure import latency_drift
 from tests.analysis.story import Answer, Story, analysed
 
 

@@ -1,14 +1,18 @@
 """Laws: the order of rows changes no metric, and shifting all clocks changes no interval."""
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 
 import pandas as pd
+import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 import bench.analysis
+import bench.compare
+import bench.verdict
 from bench.analysis.pipeline import analyse
 from bench.tracker.outcomes import OUTCOMES
 from tests.analysis.story import MANUAL, ORIGIN_NS, Answer, Story, conversation, write_run
@@ -143,13 +147,7 @@ def _plan(shift):
     return {"start_ns": ORIGIN_NS + shift, "measured_from_ns": ORIGIN_NS + shift}
 
 
-def test_the_way_of_the_data_names_every_module():
-    modules = {path.stem for path in Path(bench.analysis.__file__).parent.iterdir()}
-    named = set(
-        bench.analysis.__doc__.replace(",", " ")
-        .replace(":", " ")
-        .replace("(", " ")
-        .replace(")", " ")
-        .split()
-    )
-    assert {name for name in modules if not name.startswith("_")} - named == set()
+@pytest.mark.parametrize("room", [bench.analysis, bench.compare, bench.verdict])
+def test_the_list_of_modules_of_a_room_names_every_module(room):
+    modules = {path.stem for path in Path(room.__file__).parent.glob("[!_]*.py")}
+    assert modules - set(re.findall(r"\w+", room.__doc__)) == set()

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.analysis.judge import judge_run
 from bench.analysis.pipeline import analyse
 from bench.errors import RunFolderError
 from bench.plan.gates import STATISTICS, parse_gate
 from bench.plan.metrics import METRICS, VERSION
+from bench.verdict.verdict import judge_run
 from tests.analysis.story import (
     IN_TEXT,
     ORIGIN_NS,

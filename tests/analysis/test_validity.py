@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from bench.analysis.judge import judge_run
 from bench.analysis.pipeline import analyse
+from bench.verdict.verdict import judge_run
 from tests.analysis.story import ORIGIN_NS, Story, conversation, steady, write_run
 
 S = 1_000_000_000
@@ -57,7 +57,7 @@ def test_chunks_sent_late_for_more_than_the_stated_share_of_seconds_invalidate(t
     check = found["send_lateness"]
     assert check["value"] == pytest.approx(100 * 2 / 19, abs=1)
     assert (check["from_s"], check["to_s"]) == (5, 7)
-    assert "over 20 ms" in check["text"]
+    assert "above 20 ms" in check["text"]
     assert "--workers" in check["remedy"]
 
 
@@ -284,10 +284,8 @@ def test_a_gate_that_no_look_could_judge_is_told_with_what_would_help(tmp_path, 
     looks = {"window_s": 5.0, "looks": 4, "blind": {gate: [had, 299]}}
     verdict, said = remarks(tmp_path / "a", interim=looks)
     assert (verdict, len(said)) == ("pass", 1)
-    assert said[0].startswith(
-        f"--abort-on-fail: no window of 5 s had samples enough for {gate!r} ("
-    )
-    assert f"(worth {had} at most, it needs 299)" in said[0]
+    assert said[0].startswith(f"--abort-on-fail: gate {gate!r} could not end the run early")
+    assert f"a window of 5 s held at most {had} effective samples, 299 are needed" in said[0]
     assert said[0].endswith(helps)
     assert remarks(tmp_path / "b", interim={**looks, "blind": {}}) == ("pass", [])
     ended = {"rule": "abort_on_fail", "gate": gate, "text": "all were beyond"}

@@ -2,7 +2,7 @@
 
 Every figure is the share of seeded trials in which something happened, in percent. A share that is
 nominally 5 is told from 6 by some 2 000 trials (its standard error is then 0.5), 95 from 93 or 97
-by 1 000. The worlds are those of `tests.analysis.comparing.chance`: five runs a side of 60 sessions
+by 1 000. The worlds are those of `tests.compare.chance`: five runs a side of 60 sessions
 of 10 turns, half of the variance within a run between sessions, 3 % of shift between runs.
 
 Change points of a history: pages of many lines over the same runs, 3 % of noise between runs.
@@ -16,20 +16,19 @@ import time
 
 import numpy as np
 
-from bench.analysis.comparing import Side, compare
-from bench.analysis.comparing.rows import STATISTICS
-from bench.analysis.comparing.side import Waits
-from bench.analysis.history.changes import find_in_all
-from bench.analysis.measure import PER_TURN
-from bench.analysis.ruling import rule_gate
 from bench.analysis.summary import figure_row
+from bench.compare.change_points import find_in_all
+from bench.compare.differences import STATISTICS
+from bench.compare.run_sample import Waits
+from bench.compare.sides import Side, compare
 from bench.plan.gates import QUANTILES, parse_gate
-from bench.plan.metrics import METRICS
+from bench.plan.metrics import METRICS, PER_TURN
 from bench.stats.effect import contrast, holm, interval, p_value
 from bench.stats.proportion import proportion
 from bench.stats.quantile import Sample, estimates
 from bench.stats.run_statistics import RESAMPLES, Ratios, Sampled, quantiles_of_runs, ratios_of_runs
-from tests.analysis.comparing.chance import (
+from bench.verdict.gate_result import rule_gate
+from tests.compare.chance import (
     STAGES,
     World,
     figures,
@@ -39,8 +38,8 @@ from tests.analysis.comparing.chance import (
     truth,
     unsampled,
 )
-from tests.analysis.history.test_changes import family
-from tests.analysis.watched import ended
+from tests.compare.test_change_points import family
+from tests.verdict.watched import ended
 
 ASKED = [QUANTILES[name] for name in STATISTICS]
 NAMES = (*STATISTICS, "mean")

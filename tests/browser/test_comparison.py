@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from bench.analysis.comparing import Side, compare
+from bench.compare.sides import Side, compare
 from bench.report.comparing import write_page
-from tests.analysis.comparing.chance import World, side
 from tests.browser.looking import DESK, PHONE, SHADED, colours, contrast, tables
+from tests.compare.chance import World, side
 
 pytestmark = pytest.mark.browser
 

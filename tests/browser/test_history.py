@@ -5,8 +5,8 @@ from itertools import combinations
 import pytest
 
 from bench.report.history import write_history
-from tests.analysis.history.test_series import of
 from tests.browser.looking import DESK, PHONE, contrast
+from tests.compare.test_trend import of
 from tests.past import figure, past
 
 pytestmark = pytest.mark.browser

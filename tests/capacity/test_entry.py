@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from bench.analysis.history.series import better, groups, with_changes, worse
 from bench.capacity.document import NAME, write_capacity
 from bench.capacity.entry import capacity_record
+from bench.compare.trend import better, groups, with_changes, worse
 from bench.errors import UsageError
 from bench.runs.history import Wanted, add, read
 from tests.capacity.found import capacity_result, probe, tier

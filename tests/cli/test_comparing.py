@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from bench.analysis.comparing import Side, compare
-from bench.analysis.comparing.side import Figure
 from bench.cli.comparison import print_comparison
 from bench.cli.interleaving import Interleaved, Wanted, interleave, order
+from bench.compare.run_sample import Figure
+from bench.compare.sides import Side, compare
 from bench.errors import UsageError
-from tests.analysis.comparing.chance import World, side
-from tests.analysis.comparing.test_side import folder_of
+from tests.compare.chance import World, side
+from tests.compare.test_run_sample import folder_of
 
 DEMO = "scenarios/demo.toml"
 

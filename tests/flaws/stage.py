@@ -10,13 +10,13 @@ import math
 
 import pandas as pd
 
-from bench.analysis.judge import judge_run
 from bench.analysis.pipeline import analyse
 from bench.plan.gates import parse_gate
 from bench.protocol import server
 from bench.protocol.client import InputAudioBufferAppend
 from bench.protocol.codec import decode_client
 from bench.reference.profile import Profile, ResponseProfile, TranscriptionProfile, VadProfile
+from bench.verdict.verdict import judge_run
 from bench.voice.audio import NS_PER_MS, ms
 from bench.voice.directions import Pause
 from tests.world import World

@@ -193,6 +193,6 @@ def test_a_wall_clock_that_steps_in_mid_run_spoils_the_run_and_says_when(fresh):
         [rule] = [rule for rule in verdict["validity"] if rule["rule"] == "clock"]
         assert (rule["from_s"], rule["to_s"]) == (4, 5)
 
-    blind = tuple(rule for rule in validity.RULES if rule.__name__ != "_clock")
+    blind = {name: rule for name, rule in validity.RULES.items() if name != "clock"}
     flaw = put_in("bench.analysis.validity.RULES", blind)
     caught(check, flaw, "a step of 2 s leaves the verdict 'pass'")

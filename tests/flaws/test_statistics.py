@@ -49,11 +49,11 @@ def test_a_tail_that_twenty_turns_cannot_show_is_not_judged(fresh):
             assert ruling["verdict"] == "inconclusive", (
                 f"{ruling['n']} turns make a {statistic} that will {ruling['verdict']}"
             )
-            assert f"would need about {lacks} more sessions like these" in ruling["reason"]
+            assert f"it takes about {lacks} more sessions like these" in ruling["reason"]
             assert ruling["high"] is None  # as far as anybody knows, it may be anything
 
     flaw = all_of(
-        put_in("bench.analysis.enough.needed", lambda _: 0),
+        put_in("bench.verdict.sample_size.needed", lambda _: 0),
         put_in("bench.stats.quantile._widened", lambda interval, *_: interval),
     )
     caught(check, flaw, "20 turns make a p95 that will pass")

@@ -9,13 +9,14 @@ from unittest import mock
 
 import pytest
 
-from bench.analysis import ruling, validity
-from bench.analysis.comparing.fitting import facts_of
-from bench.analysis.judge import EXIT_CODES, judge_run
+from bench.analysis import validity
 from bench.analysis.pipeline import analyse
+from bench.compare.comparability import facts_of
 from bench.errors import UsageError
 from bench.plan.gates import parse_gate
 from bench.plan.metrics import METRICS, VERSION
+from bench.verdict.gate_result import rule_gate
+from bench.verdict.verdict import EXIT_CODES, judge_run
 from bench.voice.audio import ms
 from tests.analysis.story import Answer, Story, analysed, conversation, steady, write_run
 from tests.flaws.injection import caught, put_in
@@ -28,7 +29,7 @@ SCENARIOS = Path(__file__).parents[2] / "scenarios"
 
 def without(*names):
     """The rules of validity but these."""
-    return tuple(rule for rule in validity.RULES if rule.__name__ not in names)
+    return {name: rule for name, rule in validity.RULES.items() if name not in names}
 
 
 def test_a_generator_that_was_late_makes_no_server_slow(fresh):
@@ -94,7 +95,7 @@ def test_figures_of_another_definition_are_no_baseline(fresh):
         assert f"the version of metric definitions: {VERSION} and {VERSION - 1}" in found
 
     words = r"fail: p50\(first_audio_latency\) is 392 ms .*\(baseline 84 ms \+ 10 %\)"
-    caught(check, put_in("bench.analysis.baseline.facts_of", of_this_version), words)
+    caught(check, put_in("bench.compare.baseline.facts_of", of_this_version), words)
 
 
 MEANS = (4, {
@@ -152,7 +153,7 @@ def test_a_gate_on_eight_sessions_is_never_passed_by_one(fresh):
         [held] = [rule["text"] for rule in among["validity"] if rule["rule"] == "sessions"]
         assert held.startswith("8.0 of 8 sessions were ready")
 
-    caught(check, put_in(RULES, without("_sessions_held")), "one caller at a time, and eight pass")
+    caught(check, put_in(RULES, without("sessions")), "one caller at a time, and eight pass")
 
 
 LOADS = {path.name: tomllib.loads(path.read_text()) for path in sorted(SCENARIOS.glob("*.toml"))}
@@ -182,7 +183,7 @@ def nothing_is_enough(gate, *facts):
     return found if found.n else found._replace(verdict="pass")
 
 
-RULE = ruling.rule_gate
+RULE = rule_gate
 
 
 @pytest.mark.parametrize(
@@ -199,7 +200,7 @@ def test_a_gate_without_a_sample_passes_nothing(fresh, gate):
         assert verdict["reasons"][0].endswith("has no data")
         assert EXIT_CODES[verdict["verdict"]] == 4
 
-    flaw = put_in("bench.analysis.judge.rule_gate", nothing_is_enough)
+    flaw = put_in("bench.verdict.verdict.rule_gate", nothing_is_enough)
     caught(check, flaw, "nothing was measured: pass")
 
 
@@ -212,4 +213,4 @@ def test_a_run_without_a_turn_passes_nothing(fresh):
         verdict, _ = judged(folder)
         assert verdict["verdict"] == "inconclusive", f"no turn, and a verdict: {verdict['verdict']}"
 
-    caught(check, put_in("bench.analysis.judge._unmeasured", lambda _: ""), "no turn, and .* pass")
+    caught(check, put_in("bench.verdict.verdict._unmeasured", lambda _: ""), "no turn, and .* pass")

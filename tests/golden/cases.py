@@ -90,12 +90,13 @@ CASES = {
     "bad_seconds": stories.bad_seconds,
     "void": stories.void,
     "remarked": stories.remarked,
-    "told_turns": partial(stories.told, "turns", "outcomes", "summary", "peers"),
+    "told_turns": partial(stories.told, "turns", "outcomes", "summary", "unreached_turns"),
     "told_replies": partial(
-        stories.told, "asks", "acks", "tools", "honoured", "bargein", "stops", "disturb", "deltas",
-        "playout", "words",
+        stories.told, "asks", "acks", "tools", "settings_mismatch", "bargein", "stops", "disturb",
+        "deltas", "playout", "word_errors",
     ),
     "told_clocks": partial(
-        stories.told, "clock", "bars", "slowness", "quirks", "messages", "filtered", "drift"
+        stories.told, "clock", "timestamp_error", "slow_turn_cause", "server_quirks", "messages",
+        "filtered_figures", "drift",
     ),
 }  # fmt: skip

@@ -17,10 +17,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bench.analysis.judge import judge_run
 from bench.analysis.pipeline import analyse
 from bench.plan.gates import parse_gate
 from bench.runs.folder import RunFolder
+from bench.verdict.verdict import judge_run
 
 GOLDEN = Path(__file__).parent
 TABLES = ("events", "health", "gauges")

@@ -5,6 +5,7 @@ becomes one run, and every session that it writes a session of that.
 """
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -12,9 +13,9 @@ from bench.runs.folder import RunFolder
 from bench.runs.gauges import CPU_BUSY, Gauges, Readings, Series, write_gauges
 from tests.analysis import story
 from tests.analysis.story import MS, ORIGIN_NS, Story, conversation, steady, write_run
+from tests.analysis.test_excluded_turns import late
 from tests.analysis.test_rule_violations import rows_of
 from tests.analysis.test_stops import cancelled, speaking
-from tests.analysis.test_trouble import late
 from tests.tracker.test_protocol_rules import LEGAL, OPEN, REPLY, WRONG
 
 S = 1_000_000_000
@@ -45,10 +46,10 @@ class Gathered:
 
 
 def told(*files):
-    """One run, in the folder named last, of every session told in these `tests/analysis` files."""
+    """One run, in the folder named last, of every session told in these files of tests."""
     *names, folder = files
     gathered = Gathered()
-    paths = [f"tests/analysis/test_{name}.py" for name in names]
+    paths = [str(path) for name in names for path in Path("tests").glob(f"*/test_{name}.py")]
     code = pytest.main(["-qq", "--assert=plain", "-p", "no:xdist", *paths], plugins=[gathered])
     assert code == 0, f"the tests that tell the sessions fail: {code}"
     stories = []

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.analysis.summary import turn_sample
+from bench.analysis.samples import turn_sample
 from bench.analysis.turn_columns import TurnColumns
 from bench.plan.gates import QUANTILES
 from bench.plan.metrics import METRICS

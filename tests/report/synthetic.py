@@ -16,10 +16,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bench.analysis.summary import turn_sample
+from bench.analysis.samples import turn_sample
 from bench.analysis.turn_columns import TurnColumns
 from bench.plan.gates import QUANTILES
-from bench.plan.metrics import INSTANTS, METRICS
+from bench.plan.instants import INSTANTS
+from bench.plan.metrics import METRICS
 from bench.runs.folder import RunFolder
 from bench.runs.gauges import gauge_figures, write_gauges
 from bench.runs.rows import Row

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.analysis.stages import STAGES
+from bench.plan.stages import STAGES
 from bench.protocol.error_codes import PROVOKED
 from bench.report.barging import barge_in
 from bench.report.failures import breaking

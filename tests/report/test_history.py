@@ -6,7 +6,7 @@ from bench.errors import UsageError
 from bench.report.history import context, render, write_history
 from bench.report.page import figure_json
 from bench.report.theme import dark_of_light
-from tests.analysis.history.test_series import of
+from tests.compare.test_trend import of
 from tests.past import figure, past
 
 
@@ -142,7 +142,7 @@ def test_an_invalid_run_is_a_cross_at_the_foot_and_no_point_of_a_line(groups):
     assert list(crosses.x) == [5, 8]
     assert set(crosses.y) == {plot.layout.yaxis.range[0]}
     assert "invalid" in crosses.customdata[0][0]
-    assert "p95 beyond every wait" in crosses.customdata[1][0]
+    assert "p95 not reached: too many turns timed out" in crosses.customdata[1][0]
     assert 5 not in named["p50"].x
 
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from bench.analysis.judge import EXIT_CODES
 from bench.cli.settle import settle
 from bench.cli.tables import print_result
 from bench.report.digest import digest
 from bench.report.run import read_run
 from bench.report.server_gauges import gauge_lines, idle_hardware, server_gauges
 from bench.runs.gauges import Gauges, Readings, Series, write_gauges
+from bench.verdict.verdict import EXIT_CODES
 from tests.virtual_run import virtual_run
 
 S = 1_000_000_000

@@ -63,7 +63,7 @@ def test_binomial_quantiles_are_whole_and_exact():
 def test_no_room_of_the_program_imports_scipy_stats():
     code = (
         "import importlib, pkgutil, sys, bench\n"
-        "for room in ('analysis', 'capacity', 'report', 'stats'):\n"
+        "for room in ('analysis', 'capacity', 'compare', 'report', 'stats', 'verdict'):\n"
         "    path = importlib.import_module(f'bench.{room}').__path__\n"
         "    for found in pkgutil.walk_packages(path, f'bench.{room}.'):\n"
         "        importlib.import_module(found.name)\n"

@@ -12,7 +12,7 @@ from bench.stats.effect import (
     interval,
     p_value,
 )
-from tests.analysis.comparing.chance import World, figures, logs, unsampled
+from tests.compare.chance import World, figures, logs, unsampled
 
 NONE = unsampled(())
 

@@ -11,9 +11,9 @@ from functools import cache
 import pandas as pd
 import pytest
 
-from bench.analysis.measure import PER_SESSION
 from bench.analysis.pipeline import analyse
-from bench.analysis.turns import TURN_INSTANTS
+from bench.plan.instants import TURN_INSTANTS
+from bench.plan.metrics import PER_SESSION
 from bench.reference.misbehaviour import HABITS
 from bench.reference.profile import (
     Profile,

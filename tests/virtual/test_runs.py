@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from bench.analysis.interim import Looks, look_at
 from bench.cli.run import Options, job_of, run
 from bench.plan.arrivals import arrivals
 from bench.runs.folder import RunFolder
 from bench.runs.log import HealthRow, Log, read_log
+from bench.verdict.early_stop import EarlyStop, take_checkpoint
 from bench.voice.audio import NS_PER_S
 from tests.virtual_run import virtual_run
 
@@ -96,7 +96,7 @@ def looked(scenario, tmp_path):
         whole, _ = run(options, Console(file=io.StringIO()))
         rows = list(read_log(whole.logs / "worker-0.log"))
         facts = whole.read()
-        partly, looks = RunFolder.create(tmp_path / "partly"), Looks(0)
+        partly, looks = RunFolder.create(tmp_path / "partly"), EarlyStop(0)
         partly.write(facts)
         first_ns, end_ns = facts["plan"]["measured_from_ns"], facts["plan"]["measured_to_ns"]
         for now_ns in range(first_ns + WINDOW_NS // 4, end_ns, WINDOW_NS // 2):
@@ -105,7 +105,7 @@ def looked(scenario, tmp_path):
                 if row.at_ns <= now_ns:
                     log.health(row) if isinstance(row, HealthRow) else log.append(row)
             log.close()
-            ending = looks.take(look_at(partly.path, WINDOW_NS, now_ns, tmp_path))
+            ending = looks.take(take_checkpoint(partly.path, WINDOW_NS, now_ns, tmp_path))
             if ending is not None:
                 return ending, looks.count
         return None, looks.count
