@@ -106,8 +106,11 @@ class AudioDelta:
 
 
 def body_of(text: str) -> dict[str, Any]:
-    """A detail as an object; empty where it is empty, or no object."""
-    found = _decode(text) if text else None
+    """A detail as an object; empty where it is empty, no object, or no JSON."""
+    try:
+        found = _decode(text) if text else None
+    except (msgspec.DecodeError, RecursionError):
+        return {}
     return found if isinstance(found, dict) else {}
 
 
