@@ -13,7 +13,7 @@ from typer.main import get_command
 from bench.cli import app
 from bench.plan.scenario import Caller, Health, Ingredient, Load, Reference, Scenario, Seeds
 from bench.plan.session import SESSION_SHORTHANDS
-from bench.reference.misbehaviour import HABITS
+from bench.reference.profile import SESSION_QUIRKS
 from bench.runs.job import make_job, read_target
 from bench.voice.directions import Direction
 from bench.voice.scripts import SCRIPTS
@@ -183,4 +183,4 @@ def test_every_kind_of_trouble_names_a_test_that_there_is():
 
 def test_every_quirk_of_a_session_is_named_where_trouble_is_told():
     told = re.findall(r"`(\w+)`", ROBUSTNESS.partition("## Quirks")[2])
-    assert told == list(HABITS)
+    assert told == list(SESSION_QUIRKS)

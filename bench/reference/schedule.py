@@ -16,7 +16,7 @@ from itertools import count
 from typing import NamedTuple
 
 from bench.protocol.server import ServerMessage
-from bench.reference.accent import Accent
+from bench.reference.message_variants import Variants
 
 
 class Raw(NamedTuple):
@@ -50,15 +50,15 @@ class _Step(NamedTuple):
 class Schedule:
     """The future of one session. `prefix` makes its event ids unlike those of other sessions.
 
-    `accent` says what is said in place of each message.
+    `variants` says what is said in place of each message.
     """
 
-    def __init__(self, prefix: str, accent: Accent | None = None) -> None:
+    def __init__(self, prefix: str, variants: Variants | None = None) -> None:
         self.now_ns = 0
         self.closed = False
         self.silent = False
         self._prefix = prefix
-        self._accent = accent
+        self._variants = variants
         self._steps: list[_Step] = []
         self._said: list[Due] = []
         self._order = count()
@@ -78,9 +78,9 @@ class Schedule:
         if self.closed or self.silent:
             return
         if isinstance(message, ServerMessage):
-            for spelt in (message,) if self._accent is None else self._accent(message):
-                spelt.event_id = f"{self._prefix}_{next(self._event)}"
-                self._said.append(Due(self.now_ns, spelt, cause))
+            for said in (message,) if self._variants is None else self._variants(message):
+                said.event_id = f"{self._prefix}_{next(self._event)}"
+                self._said.append(Due(self.now_ns, said, cause))
             return
         self._said.append(Due(self.now_ns, message, cause))
         if isinstance(message, Close):

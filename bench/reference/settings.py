@@ -5,14 +5,17 @@ Theory of operation
 The effective session is a plain nested dict in the key order of recorded servers, nulls present
 (`protocol.md` section 2.5). An update is checked whole by a table of rules, field by field, before
 a single key changes: the first rule that is broken is the one error, and nothing is applied. Then
-it is laid over what there was (`bench.reference.merging`).
+it is laid over what there was: dicts merge into dicts, anything else replaces, `null` too (one
+that means absence is not there any more: `bench.protocol.client`). A few things are one value
+though they look like dicts. Another kind of detector starts from its own defaults and has its own
+keys.
 
 Where the two services differ (models that can change, rates, modalities together, whether
-transcription is intrinsic) the difference is a value in `bench.reference.manners`.
+transcription is intrinsic) the difference is a value in `bench.reference.vendor`.
 
 Stated simplifications: `model`, `voice` and `instructions` are echoed and change no sound and no
-word; `prompt`, `tracing`, `truncation` and most of `providerData` (`bench.reference.vendor`) change
-nothing at all. Prefix and silence have no documented limits; up to a minute is taken.
+word; `prompt`, `tracing`, `truncation` and most of `providerData` change nothing at all. Prefix and
+silence have no documented limits; up to a minute is taken.
 """
 
 from collections.abc import Collection
@@ -22,20 +25,38 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from bench.protocol.objects import Session
-from bench.reference.formats import audio_format
-from bench.reference.manners import Manners
-from bench.reference.merging import DETECTION, merged, whole_transcription
-from bench.reference.repertoire import Sound
-from bench.reference.rules import Invalid, check
-from bench.reference.vendor import auto_tool_response
-from bench.voice.audio import AudioFormat
+from bench.reference.request_rules import Invalid, check_session
+from bench.reference.vendor import ServiceProfile, auto_tool_response
+from bench.reference.voices import Sound
+from bench.voice.audio import FORMATS, AudioFormat
 
 LIFETIME_S: Final = 3600
 
-# The longest wait of semantic_vad by eagerness; most turns end far sooner (`judging`).
+# The longest wait of semantic_vad by eagerness; most turns end far sooner (`InputBuffer`).
 _LONGEST_MS: Final = {"low": 8000, "medium": 4000, "high": 2000}
 _SEMANTIC_THRESHOLD: Final = 0.5
 _SEMANTIC_PREFIX_MS: Final = 300
+
+
+_DETECTION: Final[dict[str, dict[str, Any]]] = {
+    "server_vad": {
+        "type": "server_vad",
+        "threshold": 0.5,
+        "prefix_padding_ms": 300,
+        "silence_duration_ms": 500,
+        "idle_timeout_ms": None,
+        "create_response": True,
+        "interrupt_response": True,
+    },
+    "semantic_vad": {
+        "type": "semantic_vad",
+        "eagerness": "auto",
+        "create_response": True,
+        "interrupt_response": True,
+    },
+}
+# Paths whose value is one thing and is replaced whole, not merged into what was there.
+_WHOLE: Final = frozenset({"format", "tool_choice", "truncation", "tracing", "prompt", "voice"})
 
 
 class Detection(NamedTuple):
@@ -56,31 +77,31 @@ class Detection(NamedTuple):
 class Settings:
     """The effective session of one session. Reading gives values; `update` is all or nothing.
 
-    `habits` are the quirks that the session has (`bench.reference.misbehaviour.HABITS`).
+    `quirks` are those that the session has (`bench.reference.profile.SESSION_QUIRKS`).
     `voiceless`: its agent makes no sound any more.
     """
 
     def __init__(
         self,
-        manners: Manners,
+        service: ServiceProfile,
         *,
         session_id: str,
         model: str,
         opened_s: int,
         lifetime_s: int = LIFETIME_S,
-        habits: Collection[str] = (),
+        quirks: Collection[str] = (),
     ) -> None:
-        self.manners = manners
+        self.service = service
         self.voiceless = False
-        self._habits = habits
+        self._quirks = quirks
         self._unanswered = False
-        stt = manners.transcription
+        stt = service.transcription
         self._session: dict[str, Any] = {
             "type": "realtime",
             "object": "realtime.session",
             "id": session_id,
-            "model": model or manners.model,
-            "output_modalities": list(manners.modalities),
+            "model": model or service.model,
+            "output_modalities": list(service.modalities),
             "instructions": "",
             "tools": [],
             "tool_choice": "auto",
@@ -92,19 +113,19 @@ class Settings:
             "audio": {
                 "input": {
                     "format": {"type": "audio/pcm", "rate": 24_000},
-                    "transcription": None if stt is None else whole_transcription({"model": stt}),
+                    "transcription": None if stt is None else _transcription({"model": stt}),
                     "noise_reduction": None,
-                    "turn_detection": dict(DETECTION["server_vad"]),
+                    "turn_detection": dict(_DETECTION["server_vad"]),
                 },
                 "output": {
                     "format": {"type": "audio/pcm", "rate": 24_000},
-                    "voice": manners.voice,
+                    "voice": service.voice,
                     "speed": 1.0,
                 },
             },
             "include": None,
         }
-        if manners.dialect == "inworld":
+        if service.dialect == "inworld":
             self._session |= {"temperature": 0.8, "providerData": None}
 
     @property
@@ -150,7 +171,7 @@ class Settings:
     def answers_tools(self) -> bool:
         """Whether the server goes on by itself once it has what its tools gave."""
         said = auto_tool_response(self.provider_data)
-        by_itself = "auto_tools" in self._habits and self.manners.dialect == "inworld"
+        by_itself = "auto_tools" in self._quirks and self.service.dialect == "inworld"
         return by_itself if said is None else said
 
     @property
@@ -191,7 +212,7 @@ class Settings:
     def update(self, asked: Session, *, spoken: bool = False) -> Invalid | None:
         """Apply `asked` whole, or nothing and say why. `spoken`: the agent has made a sound."""
         change: dict[str, Any] = msgspec.to_builtins(asked)
-        invalid = check(change, self.manners) or self._refused(change, spoken=spoken)
+        invalid = check_session(change, self.service) or self._refused(change, spoken=spoken)
         if invalid is not None:
             return invalid
         detection = change.get("audio", {}).get("input", {}).get("turn_detection")
@@ -199,10 +220,10 @@ class Settings:
             left_open = (
                 detection.get("type") == "semantic_vad" and "create_response" not in detection
             )
-            self._unanswered = left_open and "semantic_unanswered" in self._habits
+            self._unanswered = left_open and "semantic_unanswered" in self._quirks
         for name in ("object", "id", "expires_at"):
             change.pop(name, None)
-        self._session = merged(self._session, self._normal(change))
+        self._session = _merged(self._session, self._normal(change))
         return None
 
     def sounds_after(self, asked: Session) -> tuple[Sound, ...]:
@@ -219,22 +240,18 @@ class Settings:
             if "format" in side:
                 asked, fmt = side["format"], audio_format(side["format"])
                 in_old_words = isinstance(asked, dict) and asked["type"] != fmt.type
-                self.voiceless |= "mute_shorthand" in self._habits and in_old_words
-                refused = "refuse_g711" in self._habits and fmt.type != "audio/pcm"
+                self.voiceless |= "mute_shorthand" in self._quirks and in_old_words
+                refused = "refuse_g711" in self._quirks and fmt.type != "audio/pcm"
                 side["format"] = (AudioFormat() if refused else fmt).wire
         return change
 
     def _refused(self, change: dict[str, Any], *, spoken: bool) -> Invalid | None:
         """What is well formed and yet not to be had of OpenAI; Inworld takes it all."""
-        if self.manners.model_changes:
+        if self.service.model_changes:
             return None
         if "type" not in change:
             text = "Missing required parameter: 'session.type'."
             return Invalid("session.type", text, "missing_required_parameter")
-        return self._fixed(change, spoken=spoken)
-
-    def _fixed(self, change: dict[str, Any], *, spoken: bool) -> Invalid | None:
-        """What OpenAI does not let change."""
         if len(change.get("output_modalities", ())) > 1:
             return Invalid("session.output_modalities", "One modality at a time: text or audio.")
         if change.get("model", self.model) != self.model:
@@ -243,3 +260,41 @@ class Settings:
         if spoken and voice != self.voice:
             return Invalid("session.audio.output.voice", "The voice is fixed once it has spoken.")
         return None
+
+
+def audio_format(wire: dict[str, Any] | str) -> AudioFormat:
+    """The format that a checked wire value means: an object, or a word of Inworld's samples."""
+    if isinstance(wire, str):
+        return FORMATS[wire]
+    named = FORMATS[wire["type"]]
+    rate = wire.get("rate")
+    return named._replace(rate=rate) if rate and named.type == "audio/pcm" else named
+
+
+def _transcription(asked: dict[str, Any]) -> dict[str, Any]:
+    """A transcription object with every key that servers echo."""
+    return {"model": None, "language": None, "prompt": None} | asked
+
+
+def _merged(old: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+    """`change` laid over `old`: a new dict; `old` stays as it was."""
+    new = dict(old)
+    for name, value in change.items():
+        before = old.get(name)
+        if name == "turn_detection" and value is not None:
+            new[name] = _detection(before, value)
+        elif name == "transcription" and value is not None:
+            new[name] = _transcription((before or {}) | value)
+        elif isinstance(value, dict) and isinstance(before, dict) and name not in _WHOLE:
+            new[name] = _merged(before, value)
+        else:
+            new[name] = value
+    return new
+
+
+def _detection(before: dict[str, Any] | None, change: dict[str, Any]) -> dict[str, Any]:
+    """Turn detection merged: another type starts from its own defaults, and has its own keys."""
+    kind = change.get("type") or (before or _DETECTION["server_vad"])["type"]
+    known = _DETECTION[kind]
+    start = before if before is not None and before["type"] == kind else known
+    return start | {key: given for key, given in change.items() if key in known}

@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 import pytest
 from websockets.asyncio.client import connect
 
-from bench.reference.fitness import STALL_MS
-from bench.reference.server import _Reference, _serve
-from bench.reference.truth import TruthLog
+from bench.reference.server_load import STALL_MS
+from bench.reference.server_process import Address, ReferenceServer, listen
+from bench.reference.truth_log import TruthLog
 from tests.reference.stage import ROUND
 from tests.reference.test_preparation import PCMU, repertoire
 
@@ -22,10 +22,7 @@ pytestmark = pytest.mark.live
 async def serving(voices):
     """The server on a socket of loopback: the address it listens at."""
     ready = asyncio.get_running_loop().create_future()
-    server = asyncio.create_task(
-        _serve(ROUND, voices, TruthLog(None), "127.0.0.1", 0, ready.set_result, parent=None,
-               tls=None)
-    )  # fmt: skip
+    server = asyncio.create_task(listen(ROUND, voices, TruthLog(None), Address(), ready.set_result))
     try:
         yield f"{await ready}?key=k&protocol=realtime"
     finally:
@@ -77,7 +74,7 @@ def test_the_first_use_of_a_format_stops_nobody_else(way):
 
 def test_the_servers_own_probe_sees_a_loop_that_stood_still_once():
     async def watched():
-        reference = _Reference(ROUND, repertoire([].append), TruthLog(None))
+        reference = ReferenceServer(ROUND, repertoire([].append), TruthLog(None))
         reference._capacity.enter()
         probe = asyncio.create_task(reference.probe())
         await asyncio.sleep(0.05)
@@ -85,7 +82,7 @@ def test_the_servers_own_probe_sees_a_loop_that_stood_still_once():
         await asyncio.sleep(0.05)
         probe.cancel()
         reference.close()
-        return reference.fitness.summary()
+        return reference.load.summary()
 
     summary = asyncio.run(watched())
     assert summary.stalls >= 1

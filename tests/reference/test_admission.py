@@ -2,8 +2,7 @@ import msgspec
 import pytest
 
 from bench.reference.admission import INWORLD_PATH, OPENAI_PATH, Admitted, Refused, admit
-from bench.reference.misbehaviour import REFUSALS, Failures
-from bench.reference.profile import Limits, Profile
+from bench.reference.profile import REFUSALS, Failures, Limits, Profile
 
 GOOD = f"{INWORLD_PATH}?key=k1&protocol=realtime"
 

@@ -8,8 +8,8 @@ from bench.protocol import server as say
 from bench.protocol.codec import UnknownMessage, decode_client, encode
 from bench.protocol.objects import Part, ResponseParams
 from bench.reference.profile import TranscriptionProfile, load_profile
-from bench.reference.repertoire import _convert
 from bench.reference.schedule import Close, Raw
+from bench.reference.voices import _convert
 from bench.voice.audio import PCM16_24K, AudioFormat, ms
 from tests.reference.stage import LINES, ROUND, Caller, code, failing, quiet, user_text, voiced
 

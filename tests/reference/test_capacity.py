@@ -13,8 +13,8 @@ import pytest
 from bench.analysis.pipeline import analyse
 from bench.protocol import client as ask
 from bench.protocol import server as say
-from bench.reference.capacity import Capacity
 from bench.reference.profile import CapacityProfile, Limits
+from bench.reference.server_state import Capacity, ServerState
 from bench.voice.audio import NS_PER_S, ms
 from tests.reference.stage import ROUND, Caller
 from tests.world import World, voice
@@ -213,8 +213,8 @@ def asked_at(caller, at_ms):
 def test_first_audio_comes_later_by_exactly_the_wait_and_created_does_not():
     alone = [asked_at(Caller(number=n), 250 * n) for n in range(4)]
     profile = carrying(slots=2, service_ms=1000)
-    shared = Capacity(profile.capacity)
-    queued = [asked_at(Caller(profile, number=n, capacity=shared), 250 * n) for n in range(4)]
+    shared = ServerState(profile)
+    queued = [asked_at(Caller(profile, number=n, state=shared), 250 * n) for n in range(4)]
     waits = [0, 0, 500, 500]  # asked at 500 and 750, and the slots are free at 1000 and 1250
     for (created, audio), (created_too, later), wait in zip(alone, queued, waits, strict=True):
         assert created_too == created
@@ -223,23 +223,23 @@ def test_first_audio_comes_later_by_exactly_the_wait_and_created_does_not():
 
 def test_a_response_that_is_cut_keeps_its_slot():
     profile = carrying(slots=1, service_ms=1000)
-    shared = Capacity(profile.capacity)
-    one, two = (Caller(profile, number=n, capacity=shared) for n in range(2))
+    shared = ServerState(profile)
+    one, two = (Caller(profile, number=n, state=shared) for n in range(2))
     one.ask(ask.ResponseCreate())
     one.wait(100)
     one.ask(ask.ResponseCancel())
     assert one.last(say.ResponseDone).response.status == "cancelled"
-    assert shared.running(ms(100)) == 1
+    assert shared.capacity.running(ms(100)) == 1
     _, audio = asked_at(two, 200)
     assert audio[0].due_ns == ms(1000 + 300)
 
 
 def test_the_pace_of_replies_is_shared_by_sessions():
     profile = carrying(pace_slots=1)
-    shared = Capacity(profile.capacity)
+    shared = ServerState(profile)
     steps = []
     for n in range(3):
-        _, audio = asked_at(Caller(profile, number=n, capacity=shared), 0)
+        _, audio = asked_at(Caller(profile, number=n, state=shared), 0)
         first, second = (due.due_ns for due in audio[:2])
         steps.append(second - first)
     assert steps == [ms(25), ms(50), ms(75)]  # 100 ms at pace 4, at a half and a third of it
@@ -247,24 +247,24 @@ def test_the_pace_of_replies_is_shared_by_sessions():
 
 def test_wear_delays_the_answers_of_all_sessions():
     profile = carrying(wear_ms=40)
-    shared = Capacity(profile.capacity)
-    callers = [Caller(profile, number=n, capacity=shared) for n in range(3)]
+    shared = ServerState(profile)
+    callers = [Caller(profile, number=n, state=shared) for n in range(3)]
     firsts = [asked_at(caller, 0)[1][0].due_ns for caller in callers]
     assert firsts == [ms(300), ms(340), ms(380)]
 
 
 def test_a_collapsed_service_thinks_holds_and_speaks_so_many_times_as_long():
     profile = carrying(slots=1, service_ms=500, collapse_sessions=1, collapse_factor=4)
-    shared = Capacity(profile.capacity)
+    shared = ServerState(profile)
     for _ in range(2):
-        shared.enter()
-    one, two = (asked_at(Caller(profile, number=n, capacity=shared), 0)[1] for n in range(2))
+        shared.capacity.enter()
+    one, two = (asked_at(Caller(profile, number=n, state=shared), 0)[1] for n in range(2))
     assert one[0].due_ns == ms(4 * 300)
     assert one[1].due_ns - one[0].due_ns == ms(4 * 25)
     assert two[0].due_ns == ms(4 * 500 + 4 * 300)
-    shared.leave()
-    shared.leave()
-    assert shared.slowdown == 1.0
+    shared.capacity.leave()
+    shared.capacity.leave()
+    assert shared.capacity.slowdown == 1.0
 
 
 def test_whole_conversations_wait_in_line_and_analysis_finds_the_waits(tmp_path):

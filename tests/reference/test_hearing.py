@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.reference.hearing import MOST_HELD, Hearing, SpeechStarted, SpeechStopped
+from bench.reference.input_buffer import MOST_HELD, InputBuffer, SpeechStarted, SpeechStopped
 from bench.reference.settings import Detection
 from bench.voice.audio import PCM16_24K, AudioFormat, ms
 from tests.reference.stage import quiet, voiced
@@ -11,7 +11,7 @@ TURN = quiet(1000).tobytes() + voiced(600).tobytes() + quiet(700).tobytes()
 
 
 def test_a_turn_is_cut_out_with_its_padding_and_its_silence():
-    started, stopped = Hearing(PCM16_24K, VAD).append(TURN)
+    started, stopped = InputBuffer(PCM16_24K, VAD).append(TURN)
     assert started == SpeechStarted(ms(700), ms(1000))
     assert stopped.end_ns == ms(2100)
     assert stopped.audio == TURN[PCM16_24K.nbytes(ms(700)) : PCM16_24K.nbytes(ms(2100))]
@@ -19,16 +19,16 @@ def test_a_turn_is_cut_out_with_its_padding_and_its_silence():
 
 @given(cuts=st.lists(st.integers(0, len(TURN)), max_size=8))
 def test_the_cut_is_the_same_however_the_stream_is_torn_even_inside_samples(cuts):
-    hearing, decided, last = Hearing(PCM16_24K, VAD), [], 0
+    hearing, decided, last = InputBuffer(PCM16_24K, VAD), [], 0
     for cut in [*sorted(cuts), len(TURN)]:
         decided += hearing.append(TURN[last:cut])
         last = cut
-    assert decided == Hearing(PCM16_24K, VAD).append(TURN)
+    assert decided == InputBuffer(PCM16_24K, VAD).append(TURN)
     assert hearing.clock_ns == ms(2300)
 
 
 def test_nothing_rewinds_the_clock():
-    hearing = Hearing(PCM16_24K, VAD)
+    hearing = InputBuffer(PCM16_24K, VAD)
     hearing.append(bytes(48_000))
     hearing.take()
     hearing.clear()
@@ -39,21 +39,21 @@ def test_nothing_rewinds_the_clock():
 
 
 def test_silence_older_than_the_padding_is_forgotten():
-    hearing = Hearing(PCM16_24K, VAD)
+    hearing = InputBuffer(PCM16_24K, VAD)
     for _ in range(50):
         hearing.append(bytes(4800))
     assert hearing.held_ns == ms(300)
 
 
 def test_what_is_held_by_hand_is_bounded():
-    hearing = Hearing(PCM16_24K, None)
+    hearing = InputBuffer(PCM16_24K, None)
     for _ in range(20):
         hearing.append(bytes(2**20))
     assert len(hearing.take()) == MOST_HELD
 
 
 def test_speech_under_way_survives_a_change_of_threshold():
-    hearing = Hearing(PCM16_24K, VAD)
+    hearing = InputBuffer(PCM16_24K, VAD)
     hearing.append(voiced(400).tobytes())
     hearing.configure(PCM16_24K, VAD._replace(silence_ms=200))
     (stopped,) = hearing.append(quiet(300).tobytes())

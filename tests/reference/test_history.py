@@ -1,8 +1,8 @@
 from base64 import b64decode
 
 from bench.protocol.objects import Item, Part
-from bench.reference.history import MOST_AUDIO, History
-from bench.reference.speech import Reply, speech, words
+from bench.reference.conversation_items import MOST_AUDIO, ConversationItems
+from bench.reference.voices import Reply, Speech
 from bench.voice.audio import PCM16_24K, ms
 
 
@@ -12,28 +12,28 @@ def spoken_by_user(item_id):
 
 
 def test_old_audio_is_forgotten_beyond_the_bound_and_the_last_item_never():
-    history = History()
+    items = ConversationItems()
     for name in ("a", "b", "c"):
-        history.add(spoken_by_user(name))
-        history.record(name, bytes(MOST_AUDIO // 2 + 2), PCM16_24K)
-    assert history.whole(history.find("b")).content[0].audio is None
-    assert len(b64decode(history.whole(history.find("c")).content[0].audio)) == MOST_AUDIO // 2 + 2
-    history.add(spoken_by_user("d"))
-    history.record("d", bytes(2 * MOST_AUDIO), PCM16_24K)
-    assert history.whole(history.find("d")).content[0].audio
-    assert history.whole(history.find("c")).content[0].audio is None
+        items.add(spoken_by_user(name))
+        items.record(name, bytes(MOST_AUDIO // 2 + 2), PCM16_24K)
+    assert items.whole(items.find("b")).content[0].audio is None
+    assert len(b64decode(items.whole(items.find("c")).content[0].audio)) == MOST_AUDIO // 2 + 2
+    items.add(spoken_by_user("d"))
+    items.record("d", bytes(2 * MOST_AUDIO), PCM16_24K)
+    assert items.whole(items.find("d")).content[0].audio
+    assert items.whole(items.find("c")).content[0].audio is None
 
 
 def test_a_transcript_reaches_the_item_it_belongs_to():
-    history = History()
-    history.add(spoken_by_user("a"))
-    history.heard("a", "hello")
-    history.heard("gone", "hello")
-    assert history.find("a").content[0].transcript == "hello"
+    items = ConversationItems()
+    items.add(spoken_by_user("a"))
+    items.heard("a", "hello")
+    items.heard("gone", "hello")
+    assert items.find("a").content[0].transcript == "hello"
 
 
 def test_speech_is_silence_then_voice_whatever_part_is_asked_for():
-    whole = speech(Reply(bytes(range(1, 201)) * 480, "x"), PCM16_24K, ms(50), None)
+    whole = Speech.of(Reply(bytes(range(1, 201)) * 480, "x"), PCM16_24K, ms(50), None)
     audio = whole.part(0, whole.nbytes)
     assert len(audio) == whole.nbytes
     assert audio == bytes(PCM16_24K.nbytes(ms(50))) + whole.reply.audio
@@ -42,7 +42,7 @@ def test_speech_is_silence_then_voice_whatever_part_is_asked_for():
 
 
 def test_a_filler_comes_first_and_padding_last_wherever_it_is_cut():
-    whole = speech(
+    whole = Speech.of(
         Reply(bytes(range(1, 201)) * 48, "x"),
         PCM16_24K,
         ms(5),
@@ -59,34 +59,34 @@ def test_a_filler_comes_first_and_padding_last_wherever_it_is_cut():
 
 
 def test_what_is_cut_off_is_not_padded():
-    whole = speech(Reply(bytes(48_000), "x"), PCM16_24K, 0, ms(500), padding_ns=ms(10))
+    whole = Speech.of(Reply(bytes(48_000), "x"), PCM16_24K, 0, ms(500), padding_ns=ms(10))
     assert whole.nbytes == PCM16_24K.nbytes(ms(500))
 
 
 def test_it_is_the_users_turn_after_the_users_word_alone():
-    history = History()
-    assert not history.is_users_turn
-    history.add(spoken_by_user("a"))
-    assert history.is_users_turn
-    history.add(Item(id="s", type="message", role="system", content=[]))
-    assert history.is_users_turn
-    history.add(Item(id="b", type="message", role="assistant", content=[]))
-    assert not history.is_users_turn
-    history.add(spoken_by_user("front"), "root")
-    assert not history.is_users_turn
-    history.add(Item(id="c", type="function_call_output", call_id="x", output="y"))
-    assert not history.is_users_turn
+    items = ConversationItems()
+    assert not items.is_users_turn
+    items.add(spoken_by_user("a"))
+    assert items.is_users_turn
+    items.add(Item(id="s", type="message", role="system", content=[]))
+    assert items.is_users_turn
+    items.add(Item(id="b", type="message", role="assistant", content=[]))
+    assert not items.is_users_turn
+    items.add(spoken_by_user("front"), "root")
+    assert not items.is_users_turn
+    items.add(Item(id="c", type="function_call_output", call_id="x", output="y"))
+    assert not items.is_users_turn
 
 
 def test_items_keep_their_order_whatever_is_put_between_them():
-    history = History()
+    items = ConversationItems()
     for name, after in (("b", None), ("d", None), ("a", "root"), ("c", "b"), ("e", "d")):
-        history.add(spoken_by_user(name), after)
-    assert list(history._items) == ["a", "b", "c", "d", "e"]
-    assert history.last_id == "e"
-    history.delete("e")
-    assert history.last_id == "d"
+        items.add(spoken_by_user(name), after)
+    assert list(items._items) == ["a", "b", "c", "d", "e"]
+    assert items.last_id == "e"
+    items.delete("e")
+    assert items.last_id == "d"
 
 
 def test_words_put_together_are_the_text():
-    assert "".join(words("Thank you  for calling.")) == "Thank you for calling."
+    assert "".join(Reply(b"", "Thank you  for calling.").words) == "Thank you for calling."

@@ -1,4 +1,4 @@
-"""Session expiry and the limits of an account, each breach shown as configured."""
+"""Session expiry and the limits of an packets, each breach shown as configured."""
 
 import msgspec
 import pytest
@@ -6,10 +6,10 @@ import pytest
 from bench.protocol import client as ask
 from bench.protocol import server as say
 from bench.protocol.codec import decode_server
-from bench.reference.account import Account
 from bench.reference.admission import INWORLD_PATH, Admitted, Refused, admit
 from bench.reference.profile import Limits
 from bench.reference.schedule import Close, Raw
+from bench.reference.server_state import PacketLimit, ServerState
 from bench.voice.audio import ms
 from tests.reference.stage import ROUND, Caller, code, user_text
 
@@ -81,13 +81,13 @@ def test_a_session_over_the_limit_is_told_and_closed(breach, expected):
         assert detail.message == "The model is at capacity, temporarily unavailable."
         assert detail.code is None
     caller.wait(5000)
-    assert caller.behaviour.next_due() is None
+    assert caller.server.next_due() is None
 
 
 def test_packets_of_all_sessions_count_together_and_are_heard_again_later():
     profile = limited(packets_per_second=3, breach="error")
-    account = Account(profile.limits)
-    one, two = (Caller(profile, number=n, account=account) for n in (1, 2))
+    state = ServerState(profile)
+    one, two = (Caller(profile, number=n, state=state) for n in (1, 2))
     for _ in range(2):
         assert one.ask(user_text("a"))
     assert two.ask(user_text("b"))
@@ -120,13 +120,13 @@ def test_a_packet_too_many_is_not_heard_and_shown_as_configured(breach):
 
 
 def test_no_limit_hears_any_number():
-    account = Account(Limits())
-    assert all(account.takes_packet(0) for _ in range(5000))
+    packets = PacketLimit(Limits())
+    assert all(packets.takes_packet(0) for _ in range(5000))
 
 
 def test_no_second_has_more_packets_than_the_limit():
-    account = Account(Limits(packets_per_second=10))
-    taken = [at for at in range(0, 5000, 7) if account.takes_packet(ms(at))]
+    packets = PacketLimit(Limits(packets_per_second=10))
+    taken = [at for at in range(0, 5000, 7) if packets.takes_packet(ms(at))]
     for at in taken:
         assert sum(at <= other < at + 1000 for other in taken) <= 10
     assert len(taken) >= 45

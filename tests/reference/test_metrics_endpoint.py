@@ -1,4 +1,4 @@
-"""What a server says of itself is what its capacity and its fitness are at that instant."""
+"""What a server says of itself is what its capacity and its load are at that instant."""
 
 import time
 from unittest import mock
@@ -6,22 +6,21 @@ from unittest import mock
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from bench.reference.capacity import Capacity
-from bench.reference.fitness import Fitness
-from bench.reference.metrics_endpoint import metrics_text
 from bench.reference.profile import CapacityProfile
+from bench.reference.server_load import ServerLoad, metrics_text
+from bench.reference.server_state import Capacity
 from bench.runs.exposition import default_choice, read_exposition
 from bench.voice.audio import ms
 
 
 class Endpoint:
-    """A server's capacity and fitness under a clock that a test sets."""
+    """A server's capacity and load under a clock that a test sets."""
 
     def __init__(self, **profile):
         self.now_ns = 0
         self.capacity = Capacity(CapacityProfile(**profile))
-        self.fitness = Fitness()
-        self.text = metrics_text(self.capacity, self.fitness, lambda: self.now_ns)
+        self.load = ServerLoad()
+        self.text = metrics_text(self.capacity, self.load, lambda: self.now_ns)
 
     def values(self):
         families = text_string_to_metric_families(self.text().decode())
@@ -50,7 +49,7 @@ def test_each_gauge_follows_what_it_is_about():
 
 def test_refusals_and_cpu_are_counters_and_the_rest_are_gauges():
     server = Endpoint()
-    server.fitness.refused = 3
+    server.load.refused = 3
     families = list(text_string_to_metric_families(server.text().decode()))
     counters = {family.name for family in families if family.type == "counter"}
     assert counters == {"bench_sessions_refused", "process_cpu_seconds"}

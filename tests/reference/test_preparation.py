@@ -6,8 +6,8 @@ import json
 import pytest
 
 from bench.protocol.codec import decode_client
-from bench.reference.preparation import Preparation
-from bench.reference.repertoire import Repertoire, Sound
+from bench.reference.connection import SoundMaker
+from bench.reference.voices import Sound, Voices
 from bench.voice.audio import PCM16_24K, AudioFormat
 from tests.reference.stage import LINES, REPLIES, Caller
 
@@ -17,7 +17,7 @@ WIDE = AudioFormat("audio/pcm", 16_000)
 
 def repertoire(before):
     """The voices of the stage; `before` is called when a format is loaded."""
-    made = Repertoire.of(*LINES, *REPLIES)
+    made = Voices.of(*LINES, *REPLIES)
     load = made._load
 
     def loading(fmt):
@@ -30,7 +30,7 @@ def repertoire(before):
 
 
 def needs(caller, message):
-    return set(caller.behaviour.needs(decode_client(json.dumps(message))))
+    return set(caller.server.needs(decode_client(json.dumps(message))))
 
 
 def updating(**audio):
@@ -55,9 +55,9 @@ def updating(**audio):
 )  # fmt: skip
 def test_a_message_says_which_sounds_it_asks_for_and_changes_nothing_by_that(message, sounds):
     caller = Caller()
-    before = caller.behaviour._settings.effective
+    before = caller.server._context.settings.effective
     assert needs(caller, message) == sounds
-    assert caller.behaviour._settings.effective == before
+    assert caller.server._context.settings.effective == before
 
 
 def test_a_response_at_the_speed_of_its_session_asks_for_that():
@@ -85,9 +85,9 @@ def test_two_who_want_the_same_find_it_made_once():
     voices = repertoire(loaded.append)
 
     async def both():
-        preparation = Preparation(voices)
-        await asyncio.gather(*(preparation.ready([Sound(PCMU)]) for _ in range(2)))
-        preparation.close()
+        sounds = SoundMaker(voices)
+        await asyncio.gather(*(sounds.ready([Sound(PCMU)]) for _ in range(2)))
+        sounds.close()
 
     asyncio.run(both())
     assert loaded == [PCM16_24K, PCMU]

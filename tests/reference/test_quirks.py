@@ -13,8 +13,8 @@ from bench.corpus.energy import AUDIBLE_DBFS, dbfs, envelope
 from bench.protocol import client as ask
 from bench.protocol import server as say
 from bench.protocol.codec import decode_client, encode, type_of
-from bench.reference.misbehaviour import HABITS, Quirks
-from bench.reference.spread import Chance
+from bench.reference.draws import Chance
+from bench.reference.profile import SESSION_QUIRKS, Quirks
 from bench.voice.audio import PCM16_24K, AudioFormat, ms
 from tests.reference.stage import LINES, ROUND, Caller, code, odd, quiet, user_text, voiced
 from tests.reference.test_tools import TOOL, tool_output
@@ -459,10 +459,10 @@ def test_a_short_answer_is_not_interjected():
 
 
 def test_every_habit_is_a_quirk_and_its_draw_is_kept():
-    assert set(HABITS) <= set(Quirks.__struct_fields__)
-    for habit in HABITS:
+    assert set(SESSION_QUIRKS) <= set(Quirks.__struct_fields__)
+    for habit in SESSION_QUIRKS:
         caller = Caller(odd(**{habit: 1.0}))
-        assert (habit, 0, 1.0) in caller.behaviour.draws.drawn
+        assert (habit, 0, 1.0) in caller.server.draws.drawn
 
 
 def test_a_rate_is_a_share_of_sessions_with_a_seed_of_its_own():
@@ -485,13 +485,11 @@ def test_a_share_of_turns_is_drawn_turn_by_turn():
         caller.spoken_turn()
     failed = len(caller.every(say.InputAudioTranscriptionFailed))
     assert 2 <= failed <= 10
-    drawn = [
-        one.value for one in caller.behaviour.draws.drawn if one.name == "transcription_failed"
-    ]
+    drawn = [one.value for one in caller.server.draws.drawn if one.name == "transcription_failed"]
     assert sum(drawn) == failed
 
 
-@pytest.mark.parametrize("habit", HABITS)
+@pytest.mark.parametrize("habit", SESSION_QUIRKS)
 def test_an_answer_to_an_error_survives_every_habit(habit):
     caller = Caller(odd(**{habit: 1.0}))
     caller.wait(3000)

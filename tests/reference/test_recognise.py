@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.corpus.codec import decode
-from bench.reference.recognise import UNRECOGNISED, Recogniser
+from bench.reference.recogniser import UNRECOGNISED, Recogniser
 from bench.voice.audio import ms
 from tests.reference.stage import LINES, REPLIES, hiss, quiet, utterance, voiced
 

@@ -6,17 +6,17 @@ import pytest
 from bench.plan.session import session_object
 from bench.protocol.codec import type_of
 from bench.protocol.server import ServerMessage
-from bench.reference.behaviour import Behaviour
-from bench.reference.misbehaviour import Failures
-from bench.reference.profile import Profile
+from bench.reference.admission import Admitted
+from bench.reference.profile import Failures, Profile
 from bench.reference.rehearsal import Rehearsal
 from bench.reference.schedule import Close
-from bench.reference.virtual_time import VirtualTime
+from bench.reference.served_session import ServedSession
 from bench.voice.audio import ms
 from bench.voice.conversation import Conversation, Note
 from bench.voice.directions import Part, Pause
 from bench.voice.microphone import record
 from bench.voice.scripts import SCRIPTS
+from tests.virtual_time import VirtualTime
 from tests.world import VAD, World, voice
 
 PART = Part((voice("one", 100, 900), voice("two", 50, 700)), (voice("no", 60, 400),) * 2)
@@ -25,7 +25,7 @@ PART = Part((voice("one", 100, 900), voice("two", 50, 700)), (voice("no", 60, 40
 def rehearsed(world, script, part=PART):
     asked = session_object({"type": "realtime", "turn_detection": VAD})
     caller = Conversation(script(part), asked, lambda said, _: record(said, ms(100)), name="s0")
-    server = Behaviour(world.profile, world.repertoire, number=0)
+    server = ServedSession(world.profile, world.repertoire, Admitted(0, "inworld", "", ""))
     session = Rehearsal(caller, server)
     session.play(ms(600_000))
     return session, caller

@@ -3,14 +3,14 @@ import pytest
 from bench.corpus.codec import decode
 from bench.corpus.energy import AUDIBLE_DBFS, envelope, first_audible
 from bench.errors import CorpusError
-from bench.reference.repertoire import Repertoire
+from bench.reference.voices import Voices
 from bench.voice.audio import PCM16_24K, AudioFormat, ms
 from tests.reference.stage import LINES, REPLIES
 
 
 @pytest.mark.parametrize("fmt", [PCM16_24K, AudioFormat("audio/pcmu", 8000)])
 def test_replies_are_those_tagged_and_start_where_they_can_be_heard(fmt):
-    replies = Repertoire.of(*LINES, *REPLIES).replies(fmt)
+    replies = Voices.of(*LINES, *REPLIES).replies(fmt)
     assert [reply.text for reply in replies] == [one.text for one in REPLIES]
     for reply, one in zip(replies, REPLIES, strict=True):
         samples = decode(reply.audio, fmt.type)
@@ -20,13 +20,13 @@ def test_replies_are_those_tagged_and_start_where_they_can_be_heard(fmt):
 
 
 def test_a_corpus_without_replies_lends_its_speech():
-    assert len(Repertoire.of(*LINES).replies(PCM16_24K)) == len(LINES)
+    assert len(Voices.of(*LINES).replies(PCM16_24K)) == len(LINES)
 
 
 def test_a_corpus_without_speech_is_no_voice():
     silent = LINES[0]._replace(onset_ns=None, offset_ns=None)
     with pytest.raises(CorpusError, match="voice"):
-        Repertoire.of(silent).replies(PCM16_24K)
+        Voices.of(silent).replies(PCM16_24K)
 
 
 def test_a_format_is_loaded_once():
@@ -36,7 +36,7 @@ def test_a_format_is_loaded_once():
         asked.append(fmt)
         return LINES
 
-    repertoire = Repertoire(load)
+    repertoire = Voices(load)
     for _ in range(3):
         repertoire.replies(PCM16_24K)
         repertoire.recogniser(PCM16_24K)

@@ -6,8 +6,8 @@ import pytest
 
 from bench.protocol import client as ask
 from bench.protocol import server as say
-from bench.reference.profile import ByEagerness, Mistaken, SemanticProfile
-from bench.reference.repertoire import Repertoire
+from bench.reference.profile import ByEagerness, SemanticProfile, SharesByEagerness
+from bench.reference.voices import Voices
 from bench.voice.audio import PCM16_24K, ms
 from bench.voice.utterance import Utterance
 from tests.reference.stage import LINES, REPLIES, ROUND, Caller, quiet, voiced
@@ -28,15 +28,15 @@ def hesitant(number, pause_ms):
 
 
 HESITANT = tuple(hesitant(number, pause) for number, pause in enumerate(PAUSES))
-VOICES = Repertoire.of(*LINES, *REPLIES, *HESITANT)
+VOICES = Voices.of(*LINES, *REPLIES, *HESITANT)
 
 
 def semantic(**changes):
     return msgspec.structs.replace(ROUND, semantic=SemanticProfile(**changes))
 
 
-NEVER = Mistaken(low=0, medium=0, high=0)
-ALWAYS = Mistaken(low=1, medium=1, high=1)
+NEVER = SharesByEagerness(low=0, medium=0, high=0)
+ALWAYS = SharesByEagerness(low=1, medium=1, high=1)
 
 
 def heard(detection, audio, *, profile=ROUND, number=0, quiet_ms=2500):
@@ -121,7 +121,7 @@ def test_the_waits_are_those_of_the_profile():
 
 def test_each_pause_is_judged_once_and_the_draw_is_kept():
     caller, _ = heard({"type": "semantic_vad", "eagerness": "high"}, HESITANT[3].audio)
-    drawn = [one for one in caller.behaviour.draws.drawn if one.name == "mistake"]
+    drawn = [one for one in caller.server.draws.drawn if one.name == "mistake"]
     assert [one.n for one in drawn] == [0]
 
 

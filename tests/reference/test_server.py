@@ -6,8 +6,8 @@ from bench.corpus.codec import decode
 from bench.corpus.decode import load_utterances
 from bench.corpus.manifest import load_corpus
 from bench.reference.profile import Profile
-from bench.reference.recognise import Recogniser
-from bench.reference.server import prepare
+from bench.reference.recogniser import Recogniser
+from bench.reference.server_process import prepare
 from bench.voice.audio import PCM16_24K, AudioFormat
 
 CORPUS = Path(__file__).parents[2] / "audio_corpus" / "everyday"

@@ -32,13 +32,13 @@ UNKNOWN = [
 @pytest.mark.parametrize(("kind", "fields", "param"), UNKNOWN)
 def test_openai_refuses_an_unknown_parameter_and_drops_the_whole_message(kind, fields, param):
     caller = Caller(dialect="openai")
-    before = caller.behaviour._settings.effective
+    before = caller.server._context.settings.effective
     (answer,) = caller.tell(kind, event_id="mine", **fields)
     error = answer.message.error
     assert (error.type, error.code) == ("invalid_request_error", "unknown_parameter")
     assert (error.param, error.event_id) == (param, "mine")
     assert error.message == f"Unknown parameter: '{param}'."
-    assert caller.behaviour._settings.effective == before
+    assert caller.server._context.settings.effective == before
     caller.wait(3000)
     assert len(caller.heard) == 2  # session.created, and the error
 

@@ -9,9 +9,9 @@ from bench.protocol import client as ask
 from bench.protocol import server as say
 from bench.protocol.codec import type_of
 from bench.protocol.objects import ResponseParams
-from bench.reference.calling import arguments
 from bench.reference.draws import Draws
 from bench.reference.profile import ToolsProfile
+from bench.reference.tool_calls import arguments
 from bench.voice.audio import ms
 from tests.reference.stage import ROUND, Caller, code, tool_output, user_text, voiced
 

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from bench.errors import UsageError
-from bench.reference.truth import Sent, TruthLog
+from bench.reference.truth_log import Sent, TruthLog
 
 
 def line(n):

@@ -1,12 +1,17 @@
-"""How one session spells its messages where it has habits: same meaning, other words.
+"""How a session with quirks says its messages: other messages, other frames, the same meaning.
 
 Theory of operation
 -------------------
-A spelling is a table from message type to a function from one message to the messages said in its
-place: none, one or several. Habits are applied one after another, beta names last, to whatever the
-server says, at the instant at which it says it. Without habits there is no accent, and no cost.
+Two tables. `_MESSAGE_VARIANTS` has for a quirk a table from message type to a function from one
+message to the messages said in its place: none, one or several. They are applied one after another,
+beta names last, to whatever the server says, at the instant at which it says it. `_FRAME_VARIANTS`
+change fields of the JSON in which a message goes, or add unknown fields that no strict reader
+takes; one puts the text into a binary frame. Without such quirks a message is encoded and nothing
+else, at no cost.
 """
 
+import json
+import textwrap
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -14,36 +19,65 @@ import msgspec
 from msgspec import UNSET
 
 from bench.protocol import server as say
+from bench.protocol.codec import encode
 from bench.protocol.server import ServerMessage
 
-Spelling = dict[type, Callable[[Any], Iterable[ServerMessage]]]
-Accent = Callable[[ServerMessage], Iterable[ServerMessage]]
+MessageTable = dict[type, Callable[[Any], Iterable[ServerMessage]]]
+Variants = Callable[[ServerMessage], Iterable[ServerMessage]]
+Framing = Callable[[ServerMessage], str | bytes]
 
 _HYPOTHESES: Final = 4
 _TOKENS_A_MINUTE: Final = 100_000
+_LINE: Final = 76
+"""Letters a line of base64, as MIME has it."""
+_INEXACT_MS: Final = 0.4
+_URL_SAFE: Final = str.maketrans("+/", "-_")
+_GRPC_INVALID: Final = 3
 
 
-def accent_of(habits: frozenset[str]) -> Accent | None:
-    """What becomes of each message in a session with these habits; None if nothing."""
-    spellings = [
-        spelling() if callable(spelling) else spelling
-        for habit, spelling in _SPELLINGS.items()
-        if habit in habits
+def variants_of(quirks: frozenset[str]) -> Variants | None:
+    """What becomes of each message in a session with these quirks; None if nothing."""
+    tables = [
+        table() if callable(table) else table
+        for quirk, table in _MESSAGE_VARIANTS.items()
+        if quirk in quirks
     ]
-    if not spellings:
+    if not tables:
         return None
 
-    def accent(message: ServerMessage) -> list[ServerMessage]:
+    def variants(message: ServerMessage) -> list[ServerMessage]:
         messages = [message]
-        for spelling in spellings:
+        for table in tables:
             messages = [
-                spelt
+                said
                 for one in messages
-                for spelt in (spelling[type(one)](one) if type(one) in spelling else (one,))
+                for said in (table[type(one)](one) if type(one) in table else (one,))
             ]
         return messages
 
-    return accent
+    return variants
+
+
+def framing_of(quirks: frozenset[str]) -> Framing:
+    """How a session with these quirks puts a message into a frame: `bytes` are a binary one."""
+    changes = [change for quirk, change in _FRAME_VARIANTS.items() if quirk in quirks]
+    unknown = "".join(field for quirk, field in _UNKNOWN_FIELDS.items() if quirk in quirks)
+    deep = _DEEP if "deep_nesting" in quirks else ""
+    head = "\ufeff" if "loose_json" in quirks else ""
+    binary = "binary_frames" in quirks
+
+    def plain(message: ServerMessage) -> str | bytes:
+        return encode(message) if binary else encode(message).decode()
+
+    def odd(message: ServerMessage) -> str | bytes:
+        whole = msgspec.to_builtins(message)
+        for change in changes:
+            change(whole)
+        added = unknown if whole.get("type", "").endswith(".delta") else unknown + deep
+        text = f"{head}{json.dumps(whole)[:-1]}{added}}}"
+        return text.encode() if binary else text
+
+    return odd if changes or unknown or deep or head else plain
 
 
 def _hypotheses(one: say.InputAudioTranscriptionDelta) -> list[ServerMessage]:
@@ -87,7 +121,7 @@ def _agents_previous_null(one: say.ConversationItemDone) -> tuple[ServerMessage,
     return (msgspec.structs.replace(one, previous_item_id=None) if agents else one,)
 
 
-def _without_in_calls(name: str) -> Spelling:
+def _without_in_calls(name: str) -> MessageTable:
     """Tool calls without a field, wherever they are said."""
 
     def bare(one: Any) -> Any:
@@ -104,7 +138,7 @@ def _without_in_calls(name: str) -> Spelling:
         response = msgspec.structs.replace(one.response, output=[bare(item) for item in output])
         return (msgspec.structs.replace(one, response=response),)
 
-    messages: Spelling = {say.ResponseFunctionCallArgumentsDone: _without(**{name: UNSET})}
+    messages: MessageTable = {say.ResponseFunctionCallArgumentsDone: _without(**{name: UNSET})}
     if name == "call_id":
         messages[say.ResponseFunctionCallArgumentsDelta] = _without(call_id=UNSET)
     return {
@@ -117,7 +151,7 @@ def _without_in_calls(name: str) -> Spelling:
     }
 
 
-def _strays() -> Spelling:
+def _strays() -> MessageTable:
     """A start of speech after every response.created, where the server heard the last one end."""
     ended_ms = 0
 
@@ -157,7 +191,7 @@ def _renamed(kind: type[ServerMessage]) -> Callable[[Any], tuple[ServerMessage, 
     return renamed
 
 
-_SPELLINGS: Final[dict[str, Spelling | Callable[[], Spelling]]] = {
+_MESSAGE_VARIANTS: Final[dict[str, MessageTable | Callable[[], MessageTable]]] = {
     "cumulative_deltas": {say.InputAudioTranscriptionDelta: _hypotheses},
     # Before usage is left out: what remains is counted from it.
     "rate_limits": {say.ResponseDone: _limited},
@@ -198,3 +232,59 @@ _SPELLINGS: Final[dict[str, Spelling | Callable[[], Spelling]]] = {
         say.ConversationItemDone: lambda _: (),
     },
 }
+
+
+def _loosen(whole: dict[str, Any]) -> None:
+    """Base64 in lines, with the letters of URLs, without padding."""
+    if whole["type"].endswith("audio.delta"):
+        letters = whole["delta"].rstrip("=").translate(_URL_SAFE)
+        whole["delta"] = "\r\n".join(textwrap.wrap(letters, _LINE))
+
+
+def _unround(whole: dict[str, Any]) -> None:
+    """Positions as floats that are not whole, indexes in quotes."""
+    for name in ("audio_start_ms", "audio_end_ms"):
+        if isinstance(whole.get(name), int):
+            whole[name] += _INEXACT_MS
+    for name in ("output_index", "content_index"):
+        if name in whole:
+            whole[name] = str(whole[name])
+
+
+def _say_error(whole: dict[str, Any]) -> None:
+    if isinstance(whole.get("error"), dict) and whole["type"] == "error":
+        whole["error"] = whole["error"]["message"]
+
+
+def _number_code(whole: dict[str, Any]) -> None:
+    if isinstance(whole.get("error"), dict) and whole["type"] == "error":
+        whole["error"]["code"] = _GRPC_INVALID
+
+
+def _untype_error(whole: dict[str, Any]) -> None:
+    if whole["type"] == "error":
+        del whole["type"]
+
+
+def _drop_ids(whole: dict[str, Any]) -> None:
+    if whole["type"].startswith("response."):
+        whole.pop("response_id", None)
+        whole.pop("item_id", None)
+
+
+_FRAME_VARIANTS: Final[dict[str, Callable[[dict[str, Any]], None]]] = {
+    "loose_base64": _loosen,
+    "float_positions": _unround,
+    "error_string": _say_error,
+    "integer_code": _number_code,
+    "missing_ids": _drop_ids,
+    # The last: the others look at the type.
+    "untyped_error": _untype_error,
+}
+_UNKNOWN_FIELDS: Final = {
+    "lone_surrogates": r',"mood":"\ud83d"',
+    "odd_numbers": f',"load":NaN,"left":1e999,"serial":{"9" * 400}',
+    "loose_json": ',"note":"two\nlines"',
+}
+_DEEP: Final = f',"trace":{"[" * 2000}{"]" * 2000}'
+"""In all but deltas, which are many."""

@@ -1,16 +1,28 @@
-"""Errors in the API's own shape: what was wrong, where, and which client message was at fault."""
+"""A client's frame as this server reads it: a message, or the error that it is answered by.
+
+Theory of operation
+-------------------
+A binary frame, and text that is no JSON object, are messages of no type. OpenAI knows every field
+of a message and takes none besides; Inworld skips what it does not know. Errors have the API's own
+shape: what was wrong, where, and which client message was at fault.
+"""
 
 import re
 from typing import Final
 
+from bench.errors import ProtocolError
 from bench.protocol.client import ClientMessage
-from bench.protocol.codec import UnknownMessage, message_table
+from bench.protocol.codec import UnknownMessage, client_object, decode_client, message_table
 from bench.protocol.objects import ErrorDetail
+from bench.protocol.parameters import unknown_parameter
 from bench.protocol.server import ErrorMessage
-from bench.reference.manners import Manners
-from bench.reference.requests import NOT_JSON
-from bench.reference.rules import Invalid
+from bench.reference.request_rules import Invalid
+from bench.reference.vendor import ServiceProfile
 
+Incoming = ClientMessage | UnknownMessage
+
+NOT_JSON: Final = "(no JSON)"
+"""The type of a frame that holds no JSON object."""
 LONGEST_EVENT_ID: Final = 512
 
 _CLIENT_TYPES: Final = frozenset(
@@ -21,9 +33,28 @@ _UNKNOWN: Final = re.compile(r"Unknown parameter: '(?P<path>[^']*)'")
 _MISSING: Final = re.compile(r"missing required field `(?P<field>[^`]*)`")
 
 
-def error(
-    message: ClientMessage | UnknownMessage | None, invalid: Invalid, code: str = ""
-) -> ErrorMessage:
+def read_message(frame: str | bytes, *, strict: bool) -> Incoming:
+    """What a frame says. `strict`: a message with a field that OpenAI does not know is none."""
+    if isinstance(frame, bytes):
+        return UnknownMessage(type=NOT_JSON, reason="Binary frames carry no message here.", text="")
+    try:
+        message = decode_client(frame)
+        if not strict or isinstance(message, UnknownMessage):
+            return message
+        whole = client_object(frame)
+    except ProtocolError as error:
+        return UnknownMessage(type=NOT_JSON, reason=str(error), text="")
+    if not (stranger := unknown_parameter(whole)):
+        return message
+    return UnknownMessage(
+        type=whole["type"],
+        event_id=whole.get("event_id", ""),
+        reason=f"Unknown parameter: '{stranger}'.",
+        text=frame,
+    )
+
+
+def error(message: Incoming | None, invalid: Invalid, code: str = "") -> ErrorMessage:
     """One error; `message` is at fault, unless it is None: the server did it of its own accord."""
     event_id = None if message is None else message.event_id
     detail = ErrorDetail(
@@ -36,15 +67,15 @@ def error(
     return ErrorMessage(error=detail)
 
 
-def refusal(message: UnknownMessage, manners: Manners) -> ErrorMessage:
+def refusal(message: UnknownMessage, service: ServiceProfile) -> ErrorMessage:
     """What is wrong with what is no message: no JSON, no type, an unknown type, a field of it."""
     if message.type == NOT_JSON:
-        return error(message, Invalid("", message.reason), manners.not_json)
+        return error(message, Invalid("", message.reason), service.not_json)
     if message.type in _CLIENT_TYPES:
-        return error(message, _misshapen(message, strict=manners.strict))
+        return error(message, _misshapen(message, strict=service.strict))
     if message.type.startswith(("(no type)", "errorType:")):
         return error(message, Invalid("type", message.reason), "invalid_event")
-    code, param = manners.unknown_type
+    code, param = service.unknown_type
     supported = ", ".join(f"'{name}'" for name in sorted(_CLIENT_TYPES))
     text = f"Invalid value: '{message.type}'. Supported values are: {supported}."
     return error(message, Invalid(param, text), code)

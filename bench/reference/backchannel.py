@@ -12,30 +12,20 @@ session speaks; at a gain of 0 it is made and not sent. No interjection belongs 
 from typing import Final
 
 from bench.protocol import server as say
-from bench.reference.draws import Draws
-from bench.reference.humming import hum
-from bench.reference.schedule import Schedule
-from bench.reference.settings import Settings
-from bench.reference.spread import Rate
-from bench.reference.vendor import Backchannel, backchannel
+from bench.reference.session_context import SessionContext
+from bench.reference.vendor import BackchannelSettings, backchannel_settings
+from bench.reference.voices import hum
 from bench.voice.audio import PCM16_24K, ms
 
-_CAUSE: Final = "backchannel"
 _LENGTH_MS: Final = 300
 _DELTA_NS: Final = ms(100)
 
 
-class Interjecting:
-    """The interjections of one session; `ids` makes their ids unlike those of others."""
+class Backchannel:
+    """The interjections of one session."""
 
-    def __init__(
-        self, ids: str, draws: Draws, schedule: Schedule, settings: Settings, skipped: Rate
-    ) -> None:
-        self._ids = ids
-        self._draws = draws
-        self._schedule = schedule
-        self._settings = settings
-        self._skipped = skipped
+    def __init__(self, context: SessionContext) -> None:
+        self._context = context
         self._considered = 0
         self._next_ns: int | None = None
         self._last_ns: int | None = None
@@ -48,7 +38,7 @@ class Interjecting:
 
     def speech_started(self, clock_ns: int) -> None:
         """The caller began to talk at this clock time. Told late, as everything is."""
-        wanted = backchannel(self._settings.provider_data)
+        wanted = backchannel_settings(self._context.settings.provider_data)
         self._this_turn = 0
         self._next_ns = None if wanted is None else clock_ns + ms(wanted.min_speech_ms)
 
@@ -59,29 +49,29 @@ class Interjecting:
     def heard(self, clock_ns: int) -> None:
         """The caller is talking at this clock time."""
         while self._next_ns is not None and clock_ns >= self._next_ns:
-            wanted = backchannel(self._settings.provider_data)
+            wanted = backchannel_settings(self._context.settings.provider_data)
             if wanted is None or self._this_turn >= wanted.max_per_turn:
                 self._next_ns = None
                 return
             self._consider(wanted, self._next_ns)
             self._next_ns += ms(wanted.eval_interval_ms)
 
-    def _consider(self, wanted: Backchannel, at_ns: int) -> None:
-        n = self._considered
-        self._considered += 1
+    def _consider(self, wanted: BackchannelSettings, at_ns: int) -> None:
+        draws, skipped = self._context.draws, self._context.profile.quirks.backchannel_skipped
+        n, self._considered = self._considered, self._considered + 1
         if self._last_ns is not None and at_ns - self._last_ns < ms(wanted.min_gap_ms):
             self._say(say.BackchannelSkipped(reason="min_gap_not_elapsed"))
             return
-        by_rule = wanted.fire_probability < 1.0 and not self._draws.happens(
+        by_rule = wanted.fire_probability < 1.0 and not draws.happens(
             "backchannel_fires", wanted.fire_probability, n
         )
-        if by_rule or self._draws.happens("backchannel_skipped", self._skipped, n):
+        if by_rule or draws.happens("backchannel_skipped", skipped, n):
             self._say(say.BackchannelSkipped(reason="no_phrase"))
             return
-        phrase = wanted.phrases[self._draws.index("phrase", len(wanted.phrases), n)]
+        phrase = wanted.phrases[draws.index("phrase", len(wanted.phrases), n)]
         self._last_ns = at_ns
         self._this_turn += 1
-        name = f"bc_{self._ids}_{n}"
+        name = f"bc_{self._context.name}_{n}"
         audio = hum(PCM16_24K, _LENGTH_MS, wanted.volume_gain) if wanted.volume_gain else b""
         size = PCM16_24K.nbytes(_DELTA_NS)
         for start in range(0, len(audio), size):
@@ -90,4 +80,4 @@ class Interjecting:
         self._say(say.BackchannelAudioDone(backchannel_id=name, phrase=phrase))
 
     def _say(self, message: say.ServerMessage) -> None:
-        self._schedule.say(message, _CAUSE)
+        self._context.say(message, "backchannel")

@@ -1,4 +1,4 @@
-"""The capacity that the sessions of one server share: generation slots, and what load does to it.
+"""What all sessions of one server share: its capacity, its packet budget, and what can leak.
 
 Theory of operation
 -------------------
@@ -10,15 +10,30 @@ one is spoken so much more slowly. *Wear*: every response makes later ones slowe
 that. *Collapse*: with too many sessions open the service becomes slow, and stays so until far fewer
 are (a metastable failure).
 
+A server that keeps its sessions apart has nothing to leak. This one has, so that a seeded share of
+responses can be given words that belong to somebody else.
+
 Pure: told the time, which never goes back by more than the order of messages within one instant.
 """
 
 import heapq
 from collections import deque
 from math import exp
+from typing import Final
 
-from bench.reference.profile import CapacityProfile
+from bench.reference.profile import CapacityProfile, Limits, Profile
 from bench.voice.audio import NS_PER_MS, NS_PER_S
+
+MOST_KEPT: Final = 256
+
+
+class ServerState:
+    """The state that sessions of one server share."""
+
+    def __init__(self, profile: Profile) -> None:
+        self.capacity = Capacity(profile.capacity)
+        self.packets = PacketLimit(profile.limits)
+        self.leaks = LeakSource()
 
 
 class Capacity:
@@ -106,3 +121,48 @@ class Capacity:
         """Those that have their slot wait no more."""
         while self._starts_ns and self._starts_ns[0] <= now_ns:
             self._starts_ns.popleft()
+
+
+class PacketLimit:
+    """How many messages all sessions together may send in any second.
+
+    Those beyond it are not counted, so a client that slows down is heard again.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._most = limits.packets_per_second
+        self._taken_ns: deque[int] = deque()
+
+    def takes_packet(self, at_ns: int) -> bool:
+        """Whether one more is within the limit now."""
+        if not self._most:
+            return True
+        taken_ns = self._taken_ns
+        while taken_ns and taken_ns[0] <= at_ns - NS_PER_S:
+            taken_ns.popleft()
+        if len(taken_ns) >= self._most:
+            return False
+        taken_ns.append(at_ns)
+        return True
+
+
+class LeakSource:
+    """The last words of each session, the latest 256 sessions."""
+
+    def __init__(self) -> None:
+        self._words: dict[int, str] = {}
+
+    def write(self, number: int, words: str) -> None:
+        """Session `number` said this; nothing is no words."""
+        if not words:
+            return
+        self._words.pop(number, None)
+        self._words[number] = words
+        if len(self._words) > MOST_KEPT:
+            del self._words[next(iter(self._words))]
+
+    def words_of_another(self, number: int) -> str:
+        """What was said last by any session but this one, and not by this one too; "" for none."""
+        mine = self._words.get(number)
+        others = ((who, words) for who, words in reversed(self._words.items()) if words != mine)
+        return next((words for who, words in others if who != number), "")

@@ -8,8 +8,13 @@ two formats cannot share one buffer.
 
 Without a detector everything is held until commit or clear. With one, silence older than the
 prefix padding is forgotten, and what it decides to be a turn is cut out at once: from the onset
-less the padding to the end of the silence wait, both of which the API reports. With semantic_vad
-a judge is asked, once a pause, how long this one must last.
+less the padding to the end of the silence wait, both of which the API reports.
+
+With semantic_vad it is judged, once a pause, how long this one must last, at some 0.2 ms a time. A
+real server asks a model. This one knows its corpus by ear, so its judgement is true by decree: an
+utterance that was said whole is complete, one that was not is an inner pause, and strangers' words
+are unknown. What it gets wrong it gets wrong on purpose: a seeded share of inner pauses is judged
+complete, by eagerness, which is what trades endpointing delay against split turns.
 
 Memory: at most 16 MiB are held (5.8 min of PCM16 at 24 kHz); beyond it the oldest goes.
 """
@@ -17,9 +22,11 @@ Memory: at most 16 MiB are held (5.8 min of PCM16 at 24 kHz); beyond it the olde
 from typing import Final, NamedTuple
 
 from bench.corpus.codec import decode
-from bench.reference.judging import Judge
+from bench.reference.draws import Draws
+from bench.reference.profile import SemanticProfile
 from bench.reference.settings import Detection
 from bench.reference.vad import WINDOW_MS, Edge, Vad
+from bench.reference.voices import Voices
 from bench.voice.audio import NS_PER_MS, AudioFormat, ms
 
 MOST_HELD: Final = 16 * 2**20
@@ -37,6 +44,7 @@ class SpeechStopped(NamedTuple):
 
     end_ns: int
     audio: bytes
+    format: AudioFormat
 
 
 class SpeechPaused(NamedTuple):
@@ -56,8 +64,43 @@ class SpeechResumed(NamedTuple):
 Decision = SpeechStarted | SpeechPaused | SpeechResumed | SpeechStopped
 
 
-class Hearing:
-    """The input of one session. `judge` is asked about pauses where the detector is semantic.
+class SemanticVad:
+    """The judgement of one session's pauses; `eagerness` is `low`, `medium` or `high`."""
+
+    def __init__(self, profile: SemanticProfile, voices: Voices, draws: Draws) -> None:
+        self._profile = profile
+        self._voices = voices
+        self._draws = draws
+        self._pauses = 0
+
+    @property
+    def after_ms(self) -> int:
+        """How far into a pause it judges."""
+        return self._profile.judge_ms
+
+    def longest_ms(self, eagerness: str) -> int:
+        """The longest wait there is, for a turn that it was not asked about."""
+        profile = self._profile
+        waits = (profile.complete_ms, profile.incomplete_ms, profile.unknown_ms)
+        longest: float = max(getattr(wait, eagerness) for wait in waits)
+        return max(profile.judge_ms, round(longest))
+
+    def wait_ms(self, eagerness: str, audio: bytes, fmt: AudioFormat) -> float:
+        """How long this pause, `audio` before it, must last to end the turn."""
+        pause, self._pauses = self._pauses, self._pauses + 1
+        said_all = self._voices.recogniser(fmt).said_whole(decode(fmt.whole(audio), fmt.type))
+        profile = self._profile
+        if said_all is None:
+            wait = profile.unknown_ms
+        elif said_all or self._draws.happens("mistake", getattr(profile.mistake, eagerness), pause):
+            wait = profile.complete_ms
+        else:
+            wait = profile.incomplete_ms
+        return float(getattr(wait, eagerness))
+
+
+class InputBuffer:
+    """The input of one session. `semantic` judges pauses where the detector is semantic_vad.
 
     `tells_pauses`: pauses and their ends are among the decisions, whatever the detector.
     """
@@ -66,12 +109,12 @@ class Hearing:
         self,
         fmt: AudioFormat,
         detection: Detection | None,
-        judge: Judge | None = None,
+        semantic: SemanticVad | None = None,
         *,
         tells_pauses: bool = False,
     ) -> None:
         self.format = fmt
-        self._judge = judge
+        self._semantic = semantic
         self._tells_pauses = tells_pauses
         self._base_ns = 0  # the clock when the present format began
         self._written = 0  # bytes since then
@@ -135,7 +178,7 @@ class Hearing:
                 self._start_ns = max(0, at_ns - ms(self._detection.prefix_ms))
                 decided.append(SpeechStarted(self._start_ns, at_ns))
             elif heard.edge is Edge.STOPPED:
-                decided.append(SpeechStopped(at_ns, self._cut(self._start_ns, at_ns)))
+                decided.append(self._stopped(at_ns))
             elif heard.edge is Edge.PAUSED:
                 decided += self._paused(at_ns, self._vad, self._detection)
             elif self._tells_pauses:
@@ -165,20 +208,20 @@ class Hearing:
 
     def _waits(self, detection: Detection) -> tuple[int, int]:
         """How long a quiet ends speech, in ms, and how long a pause is told; 0 for never."""
-        judge, eagerness = self._judge, detection.eagerness
-        if judge is None:
+        semantic, eagerness = self._semantic, detection.eagerness
+        if semantic is None:
             return detection.silence_ms, 0
         if eagerness is None:
-            return detection.silence_ms, judge.after_ms if self._tells_pauses else 0
-        return judge.longest_ms(eagerness), judge.after_ms
+            return detection.silence_ms, semantic.after_ms if self._tells_pauses else 0
+        return semantic.longest_ms(eagerness), semantic.after_ms
 
     def _paused(self, at_ns: int, vad: Vad, detection: Detection) -> list[Decision]:
-        if self._judge is not None and detection.eagerness is not None:
+        if self._semantic is not None and detection.eagerness is not None:
             said = self._between(self._start_ns, at_ns)
-            vad.wait_for(self._judge.wait_ms(detection.eagerness, said, self.format))
-        if self._judge is None or not self._tells_pauses:
+            vad.wait_for(self._semantic.wait_ms(detection.eagerness, said, self.format))
+        if self._semantic is None or not self._tells_pauses:
             return []
-        return [SpeechPaused(at_ns, ms(self._judge.after_ms), at_ns - self._start_ns)]
+        return [SpeechPaused(at_ns, ms(self._semantic.after_ms), at_ns - self._start_ns)]
 
     def _byte(self, at_ns: int) -> int:
         """The byte, counted since the format began, that was written at this clock time."""
@@ -189,10 +232,11 @@ class Hearing:
         first = self._written - len(self._held)
         return bytes(self._held[max(0, self._byte(start_ns) - first) : self._byte(end_ns) - first])
 
-    def _cut(self, start_ns: int, end_ns: int) -> bytes:
-        audio = self._between(start_ns, end_ns)
-        self._forget(self._byte(end_ns))
-        return audio
+    def _stopped(self, at_ns: int) -> SpeechStopped:
+        """The turn that ends here is cut out of what is held."""
+        audio = self._between(self._start_ns, at_ns)
+        self._forget(self._byte(at_ns))
+        return SpeechStopped(at_ns, audio, self.format)
 
     def _forget(self, until: int) -> None:
         """Drop what was written before byte `until`."""

@@ -4,7 +4,8 @@ Theory of operation
 -------------------
 Replies are the utterances tagged `reply`; a corpus without any lends its speech, whoever speaks.
 A reply starts at its first audible window (`bench.corpus.energy`), so that the silence before the
-voice is the silence that the profile drew and nothing else.
+voice is the silence that the profile drew and nothing else. Where the server has nothing to say
+yet, or only listens, it hums.
 
 A format is loaded on first use and kept, shared by all sessions; so is a reply at another speed,
 whose pitch follows its speed, as on a tape, and of which the last 256 are kept. That takes some
@@ -14,19 +15,24 @@ whole.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from threading import Lock
 from typing import Final, NamedTuple, Self
+
+import numpy as np
 
 from bench.corpus.codec import decode, encode
 from bench.corpus.decode import resample
 from bench.corpus.energy import WINDOW_MS, envelope, first_audible
 from bench.errors import CorpusError
-from bench.reference.recognise import Recogniser
-from bench.reference.speech import Reply
+from bench.reference.recogniser import Recogniser
 from bench.voice.audio import AudioFormat, ms
 from bench.voice.utterance import Utterance
 
 _MOST_PACED: Final = 256
+_HUM_HZ: Final = 140
+_HUM_LEVEL: Final = 6000
+_HUM_SOFT_S: Final = 0.04
 
 
 class Sound(NamedTuple):
@@ -36,7 +42,71 @@ class Sound(NamedTuple):
     speed: float = 1.0
 
 
-class Repertoire:
+class Reply(NamedTuple):
+    """Something the server can say: audio from its first audible sample on, and its words."""
+
+    audio: bytes
+    text: str
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The text word by word, each but the first with the blank before it: joined, the text."""
+        first, *others = self.text.split() or [""]
+        return (first, *(f" {word}" for word in others))
+
+
+class Speech(NamedTuple):
+    """A reply as it is spoken: `filler`, `silence` bytes of silence, the voice, more silence.
+
+    It is `nbytes` long: less than its parts where it is cut off, more where it is padded.
+    """
+
+    reply: Reply
+    format: AudioFormat
+    silence: int
+    nbytes: int
+    filler: bytes = b""
+
+    @classmethod
+    def of(
+        cls,
+        reply: Reply,
+        fmt: AudioFormat,
+        silence_ns: int,
+        longest_ns: int | None,
+        *,
+        filler: bytes = b"",
+        padding_ns: int = 0,
+    ) -> Self:
+        """`reply` behind some silence, cut off after `longest_ns` where that is given.
+
+        A filler comes before that and does not count; what is cut off is not padded.
+        """
+        silence = fmt.nbytes(silence_ns)
+        nbytes = silence + len(reply.audio)
+        if longest_ns is not None and fmt.nbytes(longest_ns) < nbytes:
+            nbytes = fmt.nbytes(longest_ns)
+        else:
+            nbytes += fmt.nbytes(padding_ns)
+        return cls(reply, fmt, silence, len(filler) + nbytes, filler)
+
+    def part(self, start: int, end: int) -> bytes:
+        """Bytes `start` … `end` of the whole, without copying the rest."""
+        voice = len(self.filler) + self.silence
+        tail = voice + len(self.reply.audio)
+        end = min(end, self.nbytes)
+        if start >= voice and end <= tail:
+            return self.reply.audio[start - voice : end - voice]
+
+        def silence(first: int, last: int) -> bytes:
+            return self.format.silence(max(0, min(end, last) - max(start, first)))
+
+        spoken = self.reply.audio[max(0, start - voice) : max(0, end - voice)]
+        quiet, padding = silence(len(self.filler), voice), silence(tail, self.nbytes)
+        return self.filler[start:end] + quiet + spoken + padding
+
+
+class Voices:
     """Replies and known speech by format. `load` gives the whole corpus in one format."""
 
     def __init__(self, load: Callable[[AudioFormat], tuple[Utterance, ...]]) -> None:
@@ -49,7 +119,7 @@ class Repertoire:
 
     @classmethod
     def of(cls, *utterances: Utterance) -> Self:
-        """A repertoire of utterances at hand, converted where another format is wanted."""
+        """Voices of utterances at hand, converted where another format is wanted."""
         return cls(lambda fmt: tuple(_convert(one, fmt) for one in utterances))
 
     def replies(self, fmt: AudioFormat) -> tuple[Reply, ...]:
@@ -70,7 +140,8 @@ class Repertoire:
         key = (fmt, number, speed)
         paced = self._paced.get(key)
         if paced is None:
-            paced = reply._replace(audio=_at_speed(reply.audio, fmt, speed))
+            samples = resample(decode(reply.audio, fmt.type), round(fmt.rate * speed), fmt.rate)
+            paced = reply._replace(audio=encode(samples, fmt.type))
             with self._pacing:  # for as long as the dict takes, and no longer
                 if len(self._paced) >= _MOST_PACED:
                     del self._paced[next(iter(self._paced))]
@@ -106,15 +177,23 @@ class Repertoire:
         return self._utterances[fmt]
 
 
+@lru_cache(maxsize=64)
+def hum(fmt: AudioFormat, length_ms: int, gain: float = 1.0) -> bytes:
+    """A vowel of 140 Hz with a soft beginning and end, at -20 dBFS times the linear `gain`.
+
+    Audible, voiced, and in no corpus, so that no recogniser takes it for words.
+    """
+    count = fmt.rate * length_ms // 1000
+    at = np.arange(count) / fmt.rate
+    wave = sum(np.sin(2 * np.pi * _HUM_HZ * n * at) / n**2 for n in range(1, 8))
+    soft = np.minimum(1.0, np.minimum(at, at[::-1]) / _HUM_SOFT_S)
+    return encode(np.rint(wave * soft * _HUM_LEVEL * gain).astype(np.int16), fmt.type)
+
+
 def _from_audible(one: Utterance) -> bytes:
     samples = decode(one.audio, one.format.type)
     quiet = first_audible(envelope(samples, one.format.rate)) or 0
     return one.audio[one.format.nbytes(ms(quiet * WINDOW_MS)) :]
-
-
-def _at_speed(audio: bytes, fmt: AudioFormat, speed: float) -> bytes:
-    samples = resample(decode(audio, fmt.type), round(fmt.rate * speed), fmt.rate)
-    return encode(samples, fmt.type)
 
 
 def _convert(one: Utterance, fmt: AudioFormat) -> Utterance:

@@ -10,8 +10,8 @@ written, CPU is read and the parent is looked for.
 A browser, which can set no header, names the protocol `realtime` and its key as subprotocols: the
 first is chosen, the second counts as a credential. Of others that a client offers none is chosen,
 and the session goes on without: so it is for OpenAI, as far as is known. HTTP that asks for no
-WebSocket is answered at the door (`bench.reference.doorway`): a scrape of `/metrics` with what the
-server says of itself at that instant (`bench.reference.metrics_endpoint`).
+WebSocket is answered by `bench.reference.plain_http`: a scrape of `/metrics` with the server's load
+at that instant (`bench.reference.server_load`).
 
 It listens on loopback unless told otherwise, compresses nothing (a codec inside a codec costs CPU
 and hides sizes), and sends no pings of its own.
@@ -24,31 +24,28 @@ import signal
 import ssl
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from time import monotonic_ns, process_time_ns
-from typing import Final
+from time import monotonic_ns, process_time_ns, time
+from typing import Final, NamedTuple
 from weakref import WeakKeyDictionary
 
 import msgspec
 from websockets.asyncio.server import Server, ServerConnection
-from websockets.asyncio.server import serve as listen
+from websockets.asyncio.server import serve as websocket_server
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from bench.corpus.decode import load_utterances
 from bench.corpus.manifest import find_corpus, load_corpus
 from bench.errors import UsageError
-from bench.reference.account import Account
 from bench.reference.admission import INWORLD_PATH, SUBPROTOCOL, Admitted, Refused, admit
-from bench.reference.board import Board
-from bench.reference.call import Call
-from bench.reference.capacity import Capacity
-from bench.reference.doorway import Doorway
-from bench.reference.fitness import Fitness, Summary
-from bench.reference.metrics_endpoint import metrics_text
-from bench.reference.preparation import Preparation
+from bench.reference.connection import Connection, SoundMaker
+from bench.reference.plain_http import HttpConnection
 from bench.reference.profile import Profile
-from bench.reference.repertoire import Repertoire, Sound
-from bench.reference.truth import TruthLog, TurnedAway
+from bench.reference.served_session import ServedSession
+from bench.reference.server_load import ServerLoad, Summary, metrics_text
+from bench.reference.server_state import ServerState
+from bench.reference.truth_log import TruthLog, TurnedAway
+from bench.reference.voices import Sound, Voices
 from bench.voice.audio import AudioFormat
 
 # 15 MiB of audio, the API's limit for an append, in base64, with room for the JSON around it.
@@ -60,63 +57,57 @@ _PARENT_S: Final = 0.25
 _GOODBYE_S: Final = 0.4
 
 
-class _Reference:
+class ReferenceServer:
     """The server's sessions and what it knows of itself."""
 
-    def __init__(self, profile: Profile, repertoire: Repertoire, truth: TruthLog) -> None:
+    def __init__(self, profile: Profile, voices: Voices, truth: TruthLog) -> None:
         self._profile = profile
-        self._preparation = Preparation(repertoire)
+        self._voices = voices
         self._truth = truth
-        self.fitness = Fitness()
-        self._board = Board()
-        self._account = Account(profile.limits)
+        self._sounds = SoundMaker(voices)
+        self._state = ServerState(profile)
+        self._capacity = self._state.capacity
         self._admitted: WeakKeyDictionary[ServerConnection, Admitted] = WeakKeyDictionary()
-        self._capacity = Capacity(profile.capacity)
-        self.metrics = metrics_text(self._capacity, self.fitness, monotonic_ns)
-        self._number = 0
+        self._upgrades = 0
+        self.load = ServerLoad()
+        self.metrics = metrics_text(self._capacity, self.load, monotonic_ns)
 
     def upgrade(self, connection: ServerConnection, request: Request) -> Response | None:
         """Let an upgrade go on (None), or answer it with a refusal."""
+        number, self._upgrades = self._upgrades, self._upgrades + 1
         verdict = admit(
             request.path,
             request.headers.get("Authorization"),
             self._profile,
             offered=_subprotocols(request),
-            number=self._number,
+            number=number,
             open_sessions=self._capacity.open_sessions,
         )
-        self._number += 1
         if isinstance(verdict, Refused):
-            self.fitness.refused += 1
-            self._truth.note(TurnedAway(self._number - 1, monotonic_ns(), verdict.status))
+            self.load.refused += 1
+            self._truth.note(TurnedAway(number, monotonic_ns(), verdict.status))
             return connection.respond(verdict.status, f"{verdict.text}\n")
         self._admitted[connection] = verdict
         return None
 
-    async def session(self, connection: ServerConnection) -> None:
+    async def session(self, socket: ServerConnection) -> None:
         """One session from upgrade to end."""
         self._capacity.enter()
-        self.fitness.sessions += 1
-        opened = self._capacity.open_sessions
-        self.fitness.peak_sessions = max(self.fitness.peak_sessions, opened)
+        self.load.sessions += 1
+        self.load.peak_sessions = max(self.load.peak_sessions, self._capacity.open_sessions)
         try:
-            await Call(
-                connection,
-                self._admitted.pop(connection),
-                self._profile,
-                self._preparation,
-                self._truth,
-                self.fitness,
-                self._board,
-                self._account,
-                self._capacity,
-            ).run()
+            admitted = self._admitted.pop(socket)
+            session = ServedSession(
+                self._profile, self._voices, admitted, self._state, opened_s=int(time())
+            )
+            connection = Connection(socket, session, admitted, self._truth, self.load)
+            await connection.run(self._sounds)
         finally:
             self._capacity.leave()
 
     def close(self) -> None:
         """Begin nothing new."""
-        self._preparation.close()
+        self._sounds.close()
 
     async def probe(self) -> None:
         """Fire at absolute deadlines and note how late."""
@@ -127,7 +118,7 @@ class _Reference:
             deadline = max(deadline + _PROBE_S, loop.time())
             await asyncio.sleep(deadline - loop.time())
             lag_ns = round((loop.time() - deadline) * 1e9)
-            self.fitness.lagged(lag_ns, open_sessions=self._capacity.open_sessions)
+            self.load.lagged(lag_ns, open_sessions=self._capacity.open_sessions)
 
     async def tick(self) -> None:
         """Write the log and read the CPU clock, once a second."""
@@ -136,38 +127,43 @@ class _Reference:
             await asyncio.sleep(_TICK_S)
             wall_now, cpu_now = monotonic_ns(), process_time_ns()
             opened = self._capacity.open_sessions
-            self.fitness.watch(cpu_now - cpu, wall_now - wall, open_sessions=opened)
+            self.load.watch(cpu_now - cpu, wall_now - wall, open_sessions=opened)
             wall, cpu = wall_now, cpu_now
             self._truth.flush()
 
 
+class Address(NamedTuple):
+    """Where to listen; port 0 picks one. With `tls` nothing else is spoken."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    tls: ssl.SSLContext | None = None
+
+
 def serve(
-    *,
     profile: Profile,
     corpus: str,
-    host: str = "127.0.0.1",
-    port: int = 0,
+    address: Address,
+    *,
     truth: Path | None = None,
     summary: Path | None = None,
     parent: int | None = None,
     formats: Sequence[AudioFormat] = (),
-    tls: ssl.SSLContext | None = None,
     on_ready: Callable[[str], None],
 ) -> Summary:
     """Serve until SIGINT, SIGTERM or, with `parent`, the end of that process, its parent.
 
-    `corpus` is a name or a folder; `port` 0 picks one; `on_ready` is told the URL of the Inworld
-    path once sessions are welcome. `truth` and `summary` are files to write. `formats` are made
-    ready beside the profile's rates. With `tls` nothing else is spoken. UsageError if the corpus, a
-    file or the port cannot be had; nothing was started then.
+    `corpus` is a name or a folder; `on_ready` is told the URL of the Inworld path once sessions
+    are welcome. `truth` and `summary` are files to write. `formats` are made ready beside the
+    profile's rates. UsageError if the corpus, a file or the port cannot be had; nothing was started
+    then.
     """
-    repertoire = prepare(profile, corpus, formats)
+    voices = prepare(profile, corpus, formats)
     log = TruthLog(truth)
     if summary is not None:
         _write(summary, b"")
-    serving = _serve(profile, repertoire, log, host, port, on_ready, parent=parent, tls=tls)
     try:
-        result = asyncio.run(serving)
+        result = asyncio.run(listen(profile, voices, log, address, on_ready, parent=parent))
     finally:
         log.close()
     if summary is not None:
@@ -175,41 +171,41 @@ def serve(
     return result
 
 
-def prepare(profile: Profile, corpus: str, formats: Sequence[AudioFormat] = ()) -> Repertoire:
-    """A corpus as the server's voice and ear, in the profile's rates and `formats`."""
+def prepare(profile: Profile, corpus: str, formats: Sequence[AudioFormat] = ()) -> Voices:
+    """The voices of a corpus, ready in the profile's rates and `formats`."""
     found = load_corpus(find_corpus(corpus))
-    repertoire = Repertoire(lambda fmt: load_utterances(found, found.entries, fmt))
+    voices = Voices(lambda fmt: load_utterances(found, found.entries, fmt))
     for fmt in (*(AudioFormat("audio/pcm", rate) for rate in profile.rates), *formats):
-        repertoire.make(Sound(fmt))
+        voices.make(Sound(fmt))
     # What is here now stays: the collector need never look at it again.
     gc.collect()
     gc.freeze()
-    return repertoire
+    return voices
 
 
-async def _serve(
+async def listen(
     profile: Profile,
-    repertoire: Repertoire,
+    voices: Voices,
     truth: TruthLog,
-    host: str,
-    port: int,
+    address: Address,
     on_ready: Callable[[str], None],
     *,
-    parent: int | None,
-    tls: ssl.SSLContext | None,
+    parent: int | None = None,
 ) -> Summary:
-    reference = _Reference(profile, repertoire, truth)
+    """Serve on the running loop until it is told to stop, see `serve`."""
+    host, port, tls = address
+    reference = ReferenceServer(profile, voices, truth)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     try:
-        server = await listen(
+        server = await websocket_server(
             reference.session,
             host,
             port,
             process_request=reference.upgrade,
-            create_connection=Doorway.with_metrics(reference.metrics),
+            create_connection=HttpConnection.with_metrics(reference.metrics),
             select_subprotocol=_chosen,
             ssl=tls,
             compression=None,
@@ -234,7 +230,7 @@ async def _serve(
         task.cancel()
     reference.close()
     await _say_goodbye(server)
-    return reference.fitness.summary()
+    return reference.load.summary()
 
 
 def _subprotocols(request: Request) -> list[str]:

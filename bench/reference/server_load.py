@@ -1,4 +1,4 @@
-"""How well the server kept its own schedule: lateness, loop lag, CPU, and whether it was the limit.
+"""The server's own load: lateness, loop lag, CPU, whether it was the bottleneck; and `/metrics`.
 
 Theory of operation
 -------------------
@@ -11,12 +11,26 @@ one while sessions are open, and one is enough.
 
 Durations are counted in bins of 10 µs up to 1 s, so an hour costs no more memory than a minute; a
 quantile is the upper edge of its bin, the maximum is exact.
+
+A scrape of `/metrics` reads process, capacity and load at its own instant: nothing is kept and
+nothing is sampled in between, so a server that nobody scrapes spends nothing on it. It happens on
+the loop that serves the sessions, so nothing here may take longer with more of them: the library's
+own collector of the process counts open files one by one, 3 ms for 5,000 sessions, and is not used.
 """
 
 from array import array
+from collections.abc import Callable, Iterator
+from time import process_time
 from typing import Final
 
+import psutil
 from msgspec import Struct
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from bench.reference.server_state import Capacity
 
 _BIN_NS: Final = 10_000
 _BINS: Final = 100_000
@@ -31,7 +45,7 @@ STALL_MS: Final = 50.0
 CPU_SHARE: Final = 0.9
 
 
-class Tally:
+class Histogram:
     """A distribution of durations in ns. Negative counts as 0."""
 
     def __init__(self) -> None:
@@ -85,12 +99,12 @@ class Summary(Struct):
         )
 
 
-class Fitness:
+class ServerLoad:
     """What the server measures of itself while it runs."""
 
     def __init__(self) -> None:
-        self.late = Tally()
-        self.lag = Tally()
+        self.late = Histogram()
+        self.lag = Histogram()
         self.sessions = 0
         self.peak_sessions = 0
         self.refused = 0
@@ -146,3 +160,70 @@ class Fitness:
             bottleneck=bool(reasons),
             reason="; ".join(reasons),
         )
+
+
+class ServerCollector(Collector):
+    """The gauges of one server; `now_ns` is the clock that its sessions tell `capacity`."""
+
+    def __init__(self, capacity: Capacity, load: ServerLoad, now_ns: Callable[[], int]) -> None:
+        self._capacity = capacity
+        self._load = load
+        self._now_ns = now_ns
+        self._process = psutil.Process()
+
+    def collect(self) -> Iterator[Metric]:
+        """Each family with its one sample."""
+        capacity, now_ns = self._capacity, self._now_ns()
+        for name, text, value in (
+            ("bench_sessions_open", "Sessions that are open.", capacity.open_sessions),
+            (
+                "bench_slots",
+                "Responses that are generated at once at most; 0 is no limit.",
+                capacity.slots,
+            ),
+            (
+                "bench_responses_running",
+                "Responses that hold a slot; 0 where there is no limit.",
+                capacity.running(now_ns),
+            ),
+            (
+                "bench_responses_waiting",
+                "Responses that wait for a slot; 0 where there is no limit.",
+                capacity.waiting(now_ns),
+            ),
+            (
+                "bench_collapsed",
+                "1 while the service is slow for having had too many sessions, else 0.",
+                int(capacity.collapsed),
+            ),
+            (
+                "process_resident_memory_bytes",
+                "Resident memory of the server, in bytes.",
+                self._process.memory_info().rss,
+            ),
+        ):
+            yield GaugeMetricFamily(name, text, value)
+        yield CounterMetricFamily(
+            "bench_sessions_refused",
+            "Upgrades that were refused with an HTTP status.",
+            self._load.refused,
+        )
+        yield CounterMetricFamily(
+            "process_cpu_seconds",
+            "CPU time of the server, user and system, in seconds.",
+            process_time(),
+        )
+
+
+def metrics_text(
+    capacity: Capacity, load: ServerLoad, now_ns: Callable[[], int]
+) -> Callable[[], bytes]:
+    """What makes the text of a scrape, in UTF-8, each time that it is called."""
+    registry = CollectorRegistry()
+    registry.register(ServerCollector(capacity, load, now_ns))
+
+    def text() -> bytes:
+        return generate_latest(registry)
+
+    text()  # what the library does once is done before anybody is served
+    return text

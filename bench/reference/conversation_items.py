@@ -18,15 +18,18 @@ from typing import Final, NamedTuple
 import msgspec
 
 from bench.protocol.objects import Item, Part, WireFormat
-from bench.reference.answer import TOKEN_LETTERS
-from bench.reference.rules import Invalid
-from bench.reference.speech import Speech
-from bench.voice.audio import NS_PER_MS, AudioFormat
+from bench.reference.request_rules import Invalid
+from bench.reference.voices import Speech
+from bench.voice.audio import NS_PER_MS, AudioFormat, ms
 
 MOST_AUDIO: Final = 2 * 2**20
 ROOT: Final = "root"
+TOKEN_NS: Final = ms(50)
+"""Audio that one output token stands for (20 tokens a second)."""
+TOKEN_LETTERS: Final = 4
+"""Letters of arguments that one token stands for."""
 
-_AUDIO_TOKEN_NS: Final = 100 * NS_PER_MS
+_INPUT_TOKEN_NS: Final = ms(100)
 # A clock of 24 kHz used for bytes of 8 kHz (`protocol.md` 13.10).
 _THIRDS: Final = AudioFormat("audio/pcmu", 24_000)
 
@@ -45,7 +48,7 @@ class Spoken(NamedTuple):
     nbytes: int
 
 
-class History:
+class ConversationItems:
     """The items of one conversation. `thirds`: truncation of G.711 counts 24 bytes a ms."""
 
     def __init__(self, *, thirds: bool = False) -> None:
@@ -79,7 +82,7 @@ class History:
         """Tokens of text and of audio in all items: a word or 4 letters of a call, and 100 ms."""
         text = sum(_text_tokens(item) for item in self._items.values())
         audio = sum(
-            -(-one.format.duration_ns(len(one.audio)) // _AUDIO_TOKEN_NS)
+            -(-one.format.duration_ns(len(one.audio)) // _INPUT_TOKEN_NS)
             for one in self._recorded.values()
         )
         return text, audio
