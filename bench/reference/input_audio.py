@@ -27,19 +27,12 @@ from bench.protocol.objects import ErrorDetail, Item, Part
 from bench.reference.backchannel import Backchannel
 from bench.reference.client_errors import error
 from bench.reference.draws import share_of
-from bench.reference.input_buffer import (
-    Decision,
-    InputBuffer,
-    SemanticVad,
-    SpeechPaused,
-    SpeechResumed,
-    SpeechStarted,
-    SpeechStopped,
-)
+from bench.reference.input_buffer import InputBuffer, SemanticVad, SpeechEvent
 from bench.reference.recogniser import UNRECOGNISED
 from bench.reference.request_rules import Invalid
 from bench.reference.served_responses import ServedResponses
 from bench.reference.session_context import SessionContext
+from bench.reference.vad import Edge
 from bench.voice.audio import NS_PER_MS, NS_PER_S, AudioFormat, ms
 
 SHORTEST_COMMIT_NS: Final = ms(100)
@@ -64,7 +57,7 @@ class InputAudio:
             settings.input_format,
             settings.detection,
             SemanticVad(context.profile.semantic, context.voices, context.draws),
-            tells_pauses=self._suggestions.listens,
+            pause_ms=context.profile.semantic.judge_ms if self._suggestions.wanted else 0,
         )
         self._decisions = 0
         self._told_ns = 0
@@ -83,14 +76,14 @@ class InputAudio:
             invalid = Invalid("audio", "More than 15 MiB in one append.")
             self._context.say(error(message, invalid), "client")
             return
-        for decided in self._buffer.append(message.audio):
+        for event in self._buffer.append(message.audio):
             lag = self._context.draws.ns(
                 "lag_ms", self._context.profile.vad.lag_ms, self._decisions
             )
             self._decisions += 1
             # A stop is never told before its start, whatever lags are drawn.
             self._told_ns = max(self._schedule.now_ns + lag, self._told_ns)
-            self._schedule.at(self._told_ns, "vad", partial(self._tell, decided))
+            self._schedule.at(self._told_ns, "vad", partial(self._tell, event))
         if self._backchannel.listens and self._buffer.voiced:
             self._backchannel.heard(self._buffer.clock_ns)
 
@@ -120,18 +113,17 @@ class InputAudio:
         self._item_id = None
         self._backchannel.speech_stopped()
 
-    def _tell(self, decided: Decision) -> None:
-        match decided:
-            case SpeechStarted():
-                self._started(decided)
-            case SpeechStopped():
-                self._stopped(decided)
-            case SpeechPaused():
-                self._suggestions.paused(decided, self._item_id)
-            case SpeechResumed():
-                self._suggestions.resumed(self._item_id)
+    def _tell(self, event: SpeechEvent) -> None:
+        if event.edge is Edge.STARTED:
+            self._started(event)
+        elif event.edge is Edge.STOPPED:
+            self._stopped(event)
+        elif event.edge is Edge.PAUSED:
+            self._suggestions.paused(event, self._item_id)
+        else:
+            self._suggestions.resumed(self._item_id)
 
-    def _started(self, started: SpeechStarted) -> None:
+    def _started(self, started: SpeechEvent) -> None:
         self._item_id = self._context.new_item_id()
         start_ms = started.start_ns // NS_PER_MS
         self._context.say(
@@ -143,11 +135,11 @@ class InputAudio:
             self._responses.cut(active, "turn_detected")
         self._responses.idle_timer.stop()
         self._suggestions.forget()
-        self._backchannel.speech_started(started.onset_ns)
+        self._backchannel.speech_started(started.at_ns)
 
-    def _stopped(self, stopped: SpeechStopped) -> None:
+    def _stopped(self, stopped: SpeechEvent) -> None:
         self._item_id = self._item_id or self._context.new_item_id()
-        end_ms = stopped.end_ns // NS_PER_MS
+        end_ms = stopped.at_ns // NS_PER_MS
         self._context.say(
             say.InputAudioBufferSpeechStopped(item_id=self._item_id, audio_end_ms=end_ms), "vad"
         )
@@ -279,7 +271,7 @@ class TurnSuggestions:
         self._standing: int | None = None
 
     @property
-    def listens(self) -> bool:
+    def wanted(self) -> bool:
         """Whether pauses matter at all."""
         return share_of(self._rate) > 0
 
@@ -287,7 +279,7 @@ class TurnSuggestions:
         """A new utterance begins."""
         self._standing = None
 
-    def paused(self, pause: SpeechPaused, item_id: str | None) -> None:
+    def paused(self, pause: SpeechEvent, item_id: str | None) -> None:
         """The caller has been quiet for a moment."""
         n, self._pauses = self._pauses, self._pauses + 1
         draws = self._context.draws
@@ -299,8 +291,8 @@ class TurnSuggestions:
                 item_id=item_id,
                 utterance_index=self._standing,
                 probability=round(draws.generator("probability", n).uniform(0.5, 1.0), 3),
-                trailing_silence_ms=pause.quiet_ns // NS_PER_MS,
-                audio_duration_ms=pause.turn_ns // NS_PER_MS,
+                trailing_silence_ms=self._context.profile.semantic.judge_ms,
+                audio_duration_ms=(pause.at_ns - pause.start_ns) // NS_PER_MS,
                 inference_ms=20,
             ),
             "vad",

@@ -32,36 +32,19 @@ from bench.voice.audio import NS_PER_MS, AudioFormat, ms
 MOST_HELD: Final = 16 * 2**20
 
 
-class SpeechStarted(NamedTuple):
-    """A voice began at `onset_ns`; `start_ns` is that less the prefix padding."""
+class SpeechEvent(NamedTuple):
+    """What the detector decided: speech started, paused, resumed or stopped, in `format`.
 
+    `at_ns` is the onset of what started or resumed, and where the wait was over of what paused or
+    stopped. The utterance began at `start_ns`, its onset less the prefix padding; one that has
+    stopped has its `audio`, from there to `at_ns`.
+    """
+
+    edge: Edge
     start_ns: int
-    onset_ns: int
-
-
-class SpeechStopped(NamedTuple):
-    """A voice fell silent: the turn's audio, and where it ends, silence wait included."""
-
-    end_ns: int
-    audio: bytes
+    at_ns: int
     format: AudioFormat
-
-
-class SpeechPaused(NamedTuple):
-    """A quiet in speech has lasted a moment: where, and how long it and the turn have lasted."""
-
-    at_ns: int
-    quiet_ns: int
-    turn_ns: int
-
-
-class SpeechResumed(NamedTuple):
-    """The voice goes on after a pause."""
-
-    at_ns: int
-
-
-Decision = SpeechStarted | SpeechPaused | SpeechResumed | SpeechStopped
+    audio: bytes = b""
 
 
 class SemanticVad:
@@ -102,7 +85,8 @@ class SemanticVad:
 class InputBuffer:
     """The input of one session. `semantic` judges pauses where the detector is semantic_vad.
 
-    `tells_pauses`: pauses and their ends are among the decisions, whatever the detector.
+    With `pause_ms` pauses that have lasted so long, and their ends, are among the events, whatever
+    the detector; 0: never.
     """
 
     def __init__(
@@ -111,11 +95,11 @@ class InputBuffer:
         detection: Detection | None,
         semantic: SemanticVad | None = None,
         *,
-        tells_pauses: bool = False,
+        pause_ms: int = 0,
     ) -> None:
         self.format = fmt
         self._semantic = semantic
-        self._tells_pauses = tells_pauses
+        self._pause_ms = pause_ms
         self._base_ns = 0  # the clock when the present format began
         self._written = 0  # bytes since then
         self._held = bytearray()
@@ -161,33 +145,43 @@ class InputBuffer:
             self._vad.tune(detection.threshold, *self._waits(detection))
         self._detection = detection
 
-    def append(self, audio: bytes) -> list[Decision]:
+    def append(self, audio: bytes) -> list[SpeechEvent]:
         """What the detector decides on hearing this too."""
         self._held += audio
         self._written += len(audio)
         whole = self._torn + audio if self._torn else audio
         odd = len(whole) % self.format.bytes_per_sample
         self._torn = whole[len(whole) - odd :] if odd else b""
-        if self._vad is None or self._detection is None:
-            self._forget(self._written - MOST_HELD)
-            return []
-        decided: list[Decision] = []
-        for heard in self._vad.feed(decode(whole, self.format.type)):
-            at_ns = self._vad_base_ns + heard.window * WINDOW_MS * NS_PER_MS
-            if heard.edge is Edge.STARTED:
-                self._start_ns = max(0, at_ns - ms(self._detection.prefix_ms))
-                decided.append(SpeechStarted(self._start_ns, at_ns))
-            elif heard.edge is Edge.STOPPED:
-                decided.append(self._stopped(at_ns))
-            elif heard.edge is Edge.PAUSED:
-                decided += self._paused(at_ns, self._vad, self._detection)
-            elif self._tells_pauses:
-                decided.append(SpeechResumed(at_ns))
-        if not self._vad.speaking:
-            earliest = self._vad_base_ns + self._vad.earliest * WINDOW_MS * NS_PER_MS
-            self._forget(self._byte(earliest - ms(self._detection.prefix_ms)))
+        events: list[SpeechEvent] = []
+        if self._vad is not None and self._detection is not None:
+            prefix_ns = ms(self._detection.prefix_ms)
+            for heard in self._vad.feed(decode(whole, self.format.type)):
+                events += self._decided(heard.edge, self._instant(heard.window), prefix_ns)
+            if not self._vad.speaking:
+                self._forget(self._byte(self._instant(self._vad.earliest) - prefix_ns))
         self._forget(self._written - MOST_HELD)
-        return decided
+        return events
+
+    def _decided(self, edge: Edge, at_ns: int, prefix_ns: int) -> list[SpeechEvent]:
+        """The event of one decision of the detector; none for a pause that nobody wants."""
+        audio = b""
+        if edge is Edge.STARTED:
+            self._start_ns = max(0, at_ns - prefix_ns)
+        elif edge is Edge.STOPPED:
+            audio = self._between(self._start_ns, at_ns)
+            self._forget(self._byte(at_ns))
+        elif edge is Edge.PAUSED:
+            self._judge(at_ns)
+        if edge in {Edge.PAUSED, Edge.RESUMED} and not self._pause_ms:
+            return []
+        return [SpeechEvent(edge, self._start_ns, at_ns, self.format, audio)]
+
+    def _judge(self, at_ns: int) -> None:
+        """Where semantic_vad is in force, how long the pause that is told here must last."""
+        eagerness = None if self._detection is None else self._detection.eagerness
+        if self._vad is not None and self._semantic is not None and eagerness is not None:
+            said = self._between(self._start_ns, at_ns)
+            self._vad.wait_for(self._semantic.wait_ms(eagerness, said, self.format))
 
     def take(self) -> bytes:
         """All that is held, for a commit; the detector starts afresh."""
@@ -208,20 +202,13 @@ class InputBuffer:
 
     def _waits(self, detection: Detection) -> tuple[int, int]:
         """How long a quiet ends speech, in ms, and how long a pause is told; 0 for never."""
-        semantic, eagerness = self._semantic, detection.eagerness
-        if semantic is None:
-            return detection.silence_ms, 0
-        if eagerness is None:
-            return detection.silence_ms, semantic.after_ms if self._tells_pauses else 0
-        return semantic.longest_ms(eagerness), semantic.after_ms
+        if self._semantic is None or detection.eagerness is None:
+            return detection.silence_ms, self._pause_ms
+        return self._semantic.longest_ms(detection.eagerness), self._semantic.after_ms
 
-    def _paused(self, at_ns: int, vad: Vad, detection: Detection) -> list[Decision]:
-        if self._semantic is not None and detection.eagerness is not None:
-            said = self._between(self._start_ns, at_ns)
-            vad.wait_for(self._semantic.wait_ms(detection.eagerness, said, self.format))
-        if self._semantic is None or not self._tells_pauses:
-            return []
-        return [SpeechPaused(at_ns, ms(self._semantic.after_ms), at_ns - self._start_ns)]
+    def _instant(self, window: int) -> int:
+        """The clock time at which a window of the detector begins."""
+        return self._vad_base_ns + window * WINDOW_MS * NS_PER_MS
 
     def _byte(self, at_ns: int) -> int:
         """The byte, counted since the format began, that was written at this clock time."""
@@ -231,12 +218,6 @@ class InputBuffer:
         """What is held of this stretch of the clock."""
         first = self._written - len(self._held)
         return bytes(self._held[max(0, self._byte(start_ns) - first) : self._byte(end_ns) - first])
-
-    def _stopped(self, at_ns: int) -> SpeechStopped:
-        """The turn that ends here is cut out of what is held."""
-        audio = self._between(self._start_ns, at_ns)
-        self._forget(self._byte(at_ns))
-        return SpeechStopped(at_ns, audio, self.format)
 
     def _forget(self, until: int) -> None:
         """Drop what was written before byte `until`."""
