@@ -13,7 +13,7 @@ from bench.reference.server_load import STALL_MS
 from bench.reference.server_process import Address, ReferenceServer, listen
 from bench.reference.truth_log import TruthLog
 from tests.reference.stage import ROUND
-from tests.reference.test_preparation import PCMU, repertoire
+from tests.reference.test_connection import PCMU, repertoire
 
 pytestmark = pytest.mark.live
 

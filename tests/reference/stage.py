@@ -9,10 +9,11 @@ from functools import cache
 
 import msgspec
 import numpy as np
+from msgspec import UNSET
 
 from bench.protocol import client as ask
 from bench.protocol.codec import type_of
-from bench.protocol.objects import Item, Part
+from bench.protocol.objects import Item, Part, ResponseParams
 from bench.reference.admission import Admitted
 from bench.reference.profile import (
     Failures,
@@ -148,6 +149,17 @@ class Caller:
     def update(self, **session):
         return self.tell("session.update", session=session)
 
+    def detect(self, turn_detection):
+        """Ask for another turn detection, None for none."""
+        return self.update(audio={"input": {"turn_detection": turn_detection}})
+
+    def respond(self, wait_ms=3000, **params):
+        """Ask for a response with these parameters, and hear it out."""
+        response = ResponseParams(**params) if params else UNSET
+        self.ask(ask.ResponseCreate(response=response))
+        self.wait(wait_ms)
+        return self
+
     def wait(self, length_ms):
         """Let time pass without a word, stopping at every instant that is due."""
         end = self.now_ns + ms(length_ms)
@@ -184,9 +196,7 @@ class Caller:
     def typed_turn(self, text="hello", reply_ms=3000):
         """Type a line, ask for an answer, and hear it out."""
         self.ask(user_text(text))
-        self.ask(ask.ResponseCreate())
-        self.wait(reply_ms)
-        return self
+        return self.respond(reply_ms)
 
     def every(self, kind):
         return [due for due in self.heard if isinstance(due.message, kind)]

@@ -9,9 +9,9 @@ from bench.protocol import server as say
 from bench.protocol.codec import decode_server, encode, type_of
 from bench.protocol.refusals import is_overload
 from bench.reference.schedule import Raw
-from bench.reference.server_state import MOST_KEPT, LeakSource, ServerState
+from bench.reference.server_state import ServerState
 from tests.reference.stage import LINES, ROUND, Caller, failing, user_text
-from tests.reference.test_tools import TOOL
+from tests.reference.test_tool_calls import TOOL
 
 
 def wires(caller):
@@ -21,8 +21,7 @@ def wires(caller):
 
 def test_resources_exhausted_stand_in_place_of_the_response():
     caller = Caller(failing(errortype=1.0))
-    caller.ask(ask.ResponseCreate())
-    caller.wait(4000)
+    caller.respond(4000)
     assert [type(due.message) for due in caller.heard] == [say.SessionCreated, Raw]
     frame = decode_server(caller.heard[-1].message.payload)
     assert frame.type == "errorType:SESSION_RESOURCES_EXHAUSTED"
@@ -32,8 +31,7 @@ def test_resources_exhausted_stand_in_place_of_the_response():
 
 def test_a_full_server_says_so_in_an_ordinary_error_in_place_of_the_response():
     caller = Caller(failing(overloaded=1.0))
-    caller.ask(ask.ResponseCreate())
-    caller.wait(4000)
+    caller.respond(4000)
     assert [type(due.message) for due in caller.heard] == [say.SessionCreated, say.ErrorMessage]
     assert is_overload(caller.heard[-1].message.text)
 
@@ -113,8 +111,7 @@ def test_a_call_out_of_order_has_a_delta_after_its_done():
 def test_a_late_part_is_announced_even_when_the_response_is_cut_before_its_first_delta():
     for number in range(12):
         caller = Caller(failing(order_violation=1.0), number=number)
-        caller.ask(ask.ResponseCreate())
-        caller.wait(250)
+        caller.respond(250)
         caller.ask(ask.ResponseCancel())
         assert len(caller.every(say.ResponseContentPartAdded)) == 1
 
@@ -149,22 +146,6 @@ def test_without_the_failure_nobody_hears_of_anybody():
     assert wires(alone) == wires(beside)
 
 
-def test_a_leak_source_tells_the_latest_words_that_are_somebody_elses():
-    source = LeakSource()
-    assert source.words_of_another(1) == ""
-    source.write(1, "one")
-    assert source.words_of_another(1) == ""
-    source.write(2, "two")
-    source.write(3, "one")
-    source.write(4, "")
-    assert source.words_of_another(1) == "two"
-    assert source.words_of_another(2) == "one"
-    for number in range(10, 10 + MOST_KEPT):
-        source.write(number, str(number))
-    assert source.words_of_another(10) == str(9 + MOST_KEPT)
-    assert len(source._words) == MOST_KEPT
-
-
 def failed(caller):
     return [due for due in caller.every(say.ResponseDone) if due.message.response.reason]
 
@@ -184,8 +165,7 @@ SIGNS = {
 def test_a_share_of_responses_is_befallen_and_every_one_is_in_the_draws(failure):
     caller = Caller(failing(**{failure: 0.4}))
     for _ in range(15):
-        caller.ask(ask.ResponseCreate())
-        caller.wait(3000)
+        caller.respond(3000)
     signs = SIGNS[failure](caller)
     name = "failed" if failure == "response_failed" else failure
     befallen = sum(one.value for one in caller.server.draws.drawn if one.name == name)

@@ -16,8 +16,8 @@ from bench.protocol.codec import decode_client, encode, type_of
 from bench.reference.draws import Chance
 from bench.reference.profile import SESSION_QUIRKS, Quirks
 from bench.voice.audio import PCM16_24K, AudioFormat, ms
-from tests.reference.stage import LINES, ROUND, Caller, code, odd, quiet, user_text, voiced
-from tests.reference.test_tools import TOOL, tool_output
+from tests.reference.stage import LINES, ROUND, Caller, code, odd, quiet, voiced
+from tests.reference.test_tool_calls import TOOL, tool_output
 
 RESPONSIVE = {"responsiveness": {"enabled": True}}
 BACKCHANNEL = {"backchannel": {"enabled": True, "min_gap_ms": 1000}}
@@ -194,7 +194,7 @@ def test_cumulative_deltas_each_hold_all_words_so_far():
 )
 def test_semantic_vad_that_leaves_create_response_out_is_never_answered(detection, answered):
     caller = Caller(odd(semantic_unanswered=1.0))
-    caller.update(audio={"input": {"turn_detection": detection}})
+    caller.detect(detection)
     caller.spoken_turn()
     caller.wait(5000)
     assert caller.every(say.InputAudioBufferSpeechStarted)
@@ -205,9 +205,7 @@ def test_semantic_vad_that_leaves_create_response_out_is_never_answered(detectio
 def test_a_server_goes_on_after_tools_unless_it_is_told_not_to(data, responses):
     caller = Caller(odd(auto_tools=1.0))
     caller.update(tools=[TOOL], **({} if data is None else {"providerData": data}))
-    caller.ask(user_text("hello"))
-    caller.ask(ask.ResponseCreate())
-    caller.wait(3000)
+    caller.typed_turn(reply_ms=3000)
     call_id = caller.last(say.ResponseFunctionCallArgumentsDone).call_id
     caller.ask(tool_output(call_id))
     caller.wait(3000)
@@ -220,8 +218,7 @@ def test_a_format_object_in_old_words_is_taken_and_no_audio_ever_comes(side):
         caller = Caller(odd(**quirks))
         caller.update(audio={side: {"format": asked}})
         assert caller.every(say.SessionUpdated)
-        caller.ask(ask.ResponseCreate())
-        caller.wait(4000)
+        caller.respond(4000)
         assert caller.every(say.ResponseDone)
         assert caller.every(say.ResponseOutputAudioTranscriptDone)
         return bool(caller.every(say.ResponseOutputAudioDelta))
@@ -355,7 +352,7 @@ def test_a_late_transcription_comes_after_response_done():
 
 def test_a_late_transcription_with_no_response_under_way_is_not_late():
     caller = Caller(odd(transcription_late=1.0))
-    caller.update(audio={"input": {"turn_detection": None}})
+    caller.detect(None)
     caller.say(LINES[0].audio)
     caller.ask(ask.InputAudioBufferCommit())
     caller.wait(1000)

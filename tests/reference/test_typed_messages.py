@@ -18,7 +18,7 @@ from bench.protocol.codec import encode, message_table, type_of
 from bench.protocol.server import ServerMessage
 from bench.reference.profile import Limits, Quirks
 from tests.reference.stage import LINES, ROUND, Caller, failing, odd, tool_output, user_text
-from tests.reference.test_tools import TOOL
+from tests.reference.test_tool_calls import TOOL
 
 SERVER = TypeAdapter(RealtimeServerEvent)
 
@@ -31,8 +31,7 @@ def called(kind):
         if item.type == "function_call":
             caller.ask(tool_output(item.call_id))
             caller.ask(ask.ConversationItemRetrieve(item_id=item.id))
-    caller.ask(ask.ResponseCreate())
-    caller.wait(3000)
+    caller.respond(3000)
     return caller
 
 
@@ -45,9 +44,7 @@ def _profile_of(kind):
 def cut_call():
     caller = Caller(_profile_of("one"), dialect="openai")
     caller.update(type="realtime", tools=[TOOL])
-    caller.ask(user_text("hello"))
-    caller.ask(ask.ResponseCreate())
-    caller.wait(225)
+    caller.typed_turn(reply_ms=225)
     caller.ask(ask.ResponseCancel())
     return caller
 

@@ -14,7 +14,7 @@ from bench.analysis.pipeline import analyse
 from bench.protocol import client as ask
 from bench.protocol import server as say
 from bench.reference.profile import CapacityProfile, Limits
-from bench.reference.server_state import Capacity, ServerState
+from bench.reference.server_state import MOST_KEPT, Capacity, LeakSource, PacketLimit, ServerState
 from bench.voice.audio import NS_PER_S, ms
 from tests.reference.stage import ROUND, Caller
 from tests.world import World, voice
@@ -195,6 +195,38 @@ def test_without_a_collapse_any_number_is_held():
     assert not holding(5000).collapsed
 
 
+# ── packets and leaks ────────────────────────────────────────────────────────────────────────
+
+
+def test_no_limit_hears_any_number():
+    packets = PacketLimit(Limits())
+    assert all(packets.takes_packet(0) for _ in range(5000))
+
+
+def test_no_second_has_more_packets_than_the_limit():
+    packets = PacketLimit(Limits(packets_per_second=10))
+    taken = [at for at in range(0, 5000, 7) if packets.takes_packet(ms(at))]
+    for at in taken:
+        assert sum(at <= other < at + 1000 for other in taken) <= 10
+    assert len(taken) >= 45
+
+
+def test_a_leak_source_tells_the_latest_words_that_are_somebody_elses():
+    source = LeakSource()
+    assert source.words_of_another(1) == ""
+    source.write(1, "one")
+    assert source.words_of_another(1) == ""
+    source.write(2, "two")
+    source.write(3, "one")
+    source.write(4, "")
+    assert source.words_of_another(1) == "two"
+    assert source.words_of_another(2) == "one"
+    for number in range(10, 10 + MOST_KEPT):
+        source.write(number, str(number))
+    assert source.words_of_another(10) == str(9 + MOST_KEPT)
+    assert len(source._words) == MOST_KEPT
+
+
 # ── what callers hear of it ──────────────────────────────────────────────────────────────────
 
 
@@ -205,8 +237,7 @@ def carrying(**profile):
 def asked_at(caller, at_ms):
     """The instants at which the answer to a request made then is created and first heard."""
     caller.wait(at_ms)
-    caller.ask(ask.ResponseCreate())
-    caller.wait(20_000)
+    caller.respond(20_000)
     return caller.only(say.ResponseCreated).due_ns, caller.every(say.ResponseOutputAudioDelta)
 
 
@@ -225,8 +256,7 @@ def test_a_response_that_is_cut_keeps_its_slot():
     profile = carrying(slots=1, service_ms=1000)
     shared = ServerState(profile)
     one, two = (Caller(profile, number=n, state=shared) for n in range(2))
-    one.ask(ask.ResponseCreate())
-    one.wait(100)
+    one.respond(100)
     one.ask(ask.ResponseCancel())
     assert one.last(say.ResponseDone).response.status == "cancelled"
     assert shared.capacity.running(ms(100)) == 1

@@ -6,7 +6,7 @@ import pytest
 from bench.protocol import client as ask
 from bench.protocol import server as say
 from bench.protocol.codec import UnknownMessage, decode_client, encode
-from bench.protocol.objects import Part, ResponseParams
+from bench.protocol.objects import Part
 from bench.reference.profile import TranscriptionProfile, load_profile
 from bench.reference.schedule import Close, Raw
 from bench.reference.voices import _convert
@@ -136,7 +136,7 @@ def test_a_stranger_is_transcribed_by_the_placeholder():
 
 def test_a_manual_turn_says_nothing_until_it_is_asked():
     caller = Caller()
-    caller.update(audio={"input": {"turn_detection": None}})
+    caller.detect(None)
     caller.say(LINES[1].audio)
     caller.silence(1500)
     assert caller.types() == ["session.created", "session.updated"]
@@ -150,8 +150,7 @@ def test_a_manual_turn_says_nothing_until_it_is_asked():
     assert caller.last(say.InputAudioTranscriptionCompleted).transcript == LINES[1].text
     assert not caller.every(say.ResponseCreated)
     asked = caller.now_ns
-    caller.ask(ask.ResponseCreate())
-    caller.wait(3000)
+    caller.respond(3000)
     assert caller.only(say.ResponseCreated).due_ns == asked + ms(20)
     assert caller.last(say.ResponseDone).response.status == "completed"
 
@@ -159,9 +158,7 @@ def test_a_manual_turn_says_nothing_until_it_is_asked():
 def test_a_text_turn_has_the_order_of_section_7_3():
     caller = Caller()
     caller.update(output_modalities=["text"])
-    caller.ask(user_text("hello"))
-    caller.ask(ask.ResponseCreate())
-    caller.wait(3000)
+    caller.typed_turn(reply_ms=3000)
     assert caller.types() == [
         "session.created",
         "session.updated",
@@ -205,9 +202,7 @@ def test_speech_during_a_reply_cuts_it_in_the_order_of_section_7_5():
 def test_speech_does_not_cut_where_the_session_says_so_and_the_stop_errs():
     slowly = msgspec.structs.replace(ROUND.response, pace=1.0)
     caller = Caller(msgspec.structs.replace(ROUND, response=slowly))
-    caller.update(
-        audio={"input": {"turn_detection": {"type": "server_vad", "interrupt_response": False}}}
-    )
+    caller.detect({"type": "server_vad", "interrupt_response": False})
     caller.ask(ask.ResponseCreate())
     caller.say(voiced(150))
     caller.silence(600)
@@ -225,8 +220,7 @@ def test_a_finished_reply_is_not_cancelled_by_speech():
 
 def test_a_client_cancel_closes_what_is_open_and_says_so():
     caller = Caller()
-    caller.ask(ask.ResponseCreate())
-    caller.wait(400)
+    caller.respond(400)
     answers = caller.ask(ask.ResponseCancel())
     assert [due.message for due in answers][-1].response.status_details == {
         "type": "cancelled",
@@ -259,8 +253,7 @@ def test_one_response_at_a_time():
 def test_responses_outside_the_conversation_run_beside_it_and_leave_no_item():
     caller = Caller()
     caller.ask(ask.ResponseCreate())
-    caller.ask(ask.ResponseCreate(response=ResponseParams(conversation="none")))
-    caller.wait(3000)
+    caller.respond(3000, conversation="none")
     assert len(caller.every(say.ResponseDone)) == 2
     assert len(caller.every(say.ConversationItemAdded)) == 1
 
@@ -322,7 +315,7 @@ def test_a_message_without_a_type_is_an_invalid_event():
 
 def test_a_commit_takes_what_was_said_and_only_that():
     caller = Caller()
-    caller.update(audio={"input": {"turn_detection": None}})
+    caller.detect(None)
     caller.say(LINES[0].audio)
     caller.ask(ask.InputAudioBufferCommit())
     assert code(caller.ask(ask.InputAudioBufferCommit())) == "input_audio_buffer_commit_empty"
@@ -364,7 +357,7 @@ def test_only_the_agents_audio_can_be_truncated():
 
 def test_retrieve_gives_the_callers_audio_back():
     caller = Caller()
-    caller.update(audio={"input": {"turn_detection": None}})
+    caller.detect(None)
     caller.say(LINES[0].audio)
     caller.ask(ask.InputAudioBufferCommit())
     item_id = caller.only(say.InputAudioBufferCommitted).message.item_id
@@ -442,8 +435,7 @@ def test_a_format_is_honoured_on_the_way_in_and_out(wire, fmt):
 
 def test_max_output_tokens_ends_a_reply_as_incomplete():
     caller = Caller()
-    caller.ask(ask.ResponseCreate(response=ResponseParams(max_output_tokens=10)))
-    caller.wait(2000)
+    caller.respond(2000, max_output_tokens=10)
     done = caller.last(say.ResponseDone).response
     assert (done.status, done.reason) == ("incomplete", "max_output_tokens")
     assert done.usage["output_token_details"]["audio_tokens"] == 10
@@ -451,8 +443,7 @@ def test_max_output_tokens_ends_a_reply_as_incomplete():
 
 def test_a_response_told_to_fail_says_so_in_place_of_its_reply():
     caller = Caller(failing(response_failed=1.0))
-    caller.ask(ask.ResponseCreate())
-    caller.wait(1000)
+    caller.respond(1000)
     assert caller.types() == ["session.created", "response.created", "response.done"]
     done = caller.only(say.ResponseDone)
     assert (done.due_ns, done.message.response.status) == (ms(300), "failed")
@@ -461,8 +452,7 @@ def test_a_response_told_to_fail_says_so_in_place_of_its_reply():
 
 def test_a_session_told_to_close_in_mid_turn_says_nothing_more():
     caller = Caller(failing(close_mid_turn=1.0, close_code=1001))
-    caller.ask(ask.ResponseCreate())
-    caller.wait(5000)
+    caller.respond(5000)
     assert caller.heard[-1].message == Close(1001)
     assert caller.every(say.ResponseOutputAudioDelta)
     assert not caller.ask(ask.ResponseCreate())
@@ -470,8 +460,7 @@ def test_a_session_told_to_close_in_mid_turn_says_nothing_more():
 
 def test_a_session_told_to_stall_goes_silent_and_stays_open():
     caller = Caller(failing(stall=1.0))
-    caller.ask(ask.ResponseCreate())
-    caller.wait(5000)
+    caller.respond(5000)
     assert caller.every(say.ResponseOutputAudioDelta)
     assert not caller.every(say.ResponseDone)
     assert not caller.every(Close)

@@ -2,8 +2,7 @@ from base64 import b64decode
 
 from bench.protocol.objects import Item, Part
 from bench.reference.conversation_items import MOST_AUDIO, ConversationItems
-from bench.reference.voices import Reply, Speech
-from bench.voice.audio import PCM16_24K, ms
+from bench.voice.audio import PCM16_24K
 
 
 def spoken_by_user(item_id):
@@ -32,37 +31,6 @@ def test_a_transcript_reaches_the_item_it_belongs_to():
     assert items.find("a").content[0].transcript == "hello"
 
 
-def test_speech_is_silence_then_voice_whatever_part_is_asked_for():
-    whole = Speech.of(Reply(bytes(range(1, 201)) * 480, "x"), PCM16_24K, ms(50), None)
-    audio = whole.part(0, whole.nbytes)
-    assert len(audio) == whole.nbytes
-    assert audio == bytes(PCM16_24K.nbytes(ms(50))) + whole.reply.audio
-    for start in range(0, whole.nbytes, 700):
-        assert whole.part(start, start + 700) == audio[start : start + 700]
-
-
-def test_a_filler_comes_first_and_padding_last_wherever_it_is_cut():
-    whole = Speech.of(
-        Reply(bytes(range(1, 201)) * 48, "x"),
-        PCM16_24K,
-        ms(5),
-        None,
-        filler=b"\x07" * 960,
-        padding_ns=ms(10),
-    )
-    silence, padding = bytes(PCM16_24K.nbytes(ms(5))), bytes(PCM16_24K.nbytes(ms(10)))
-    audio = b"\x07" * 960 + silence + whole.reply.audio + padding
-    assert whole.nbytes == len(audio)
-    for size in (100, 961, 5000):
-        pieces = [whole.part(at, at + size) for at in range(0, len(audio), size)]
-        assert b"".join(pieces) == audio
-
-
-def test_what_is_cut_off_is_not_padded():
-    whole = Speech.of(Reply(bytes(48_000), "x"), PCM16_24K, 0, ms(500), padding_ns=ms(10))
-    assert whole.nbytes == PCM16_24K.nbytes(ms(500))
-
-
 def test_it_is_the_users_turn_after_the_users_word_alone():
     items = ConversationItems()
     assert not items.is_users_turn
@@ -86,7 +54,3 @@ def test_items_keep_their_order_whatever_is_put_between_them():
     assert items.last_id == "e"
     items.delete("e")
     assert items.last_id == "d"
-
-
-def test_words_put_together_are_the_text():
-    assert "".join(Reply(b"", "Thank you  for calling.").words) == "Thank you for calling."

@@ -91,8 +91,7 @@ def test_arguments_come_to_the_nanosecond():
     caller = calling()
     caller.ask(user_text("hello"))
     start = caller.now_ns
-    caller.ask(ask.ResponseCreate())
-    caller.wait(2000)
+    caller.respond(2000)
     assert caller.only(say.ResponseCreated).due_ns == start + ms(20)
     deltas = caller.every(say.ResponseFunctionCallArgumentsDelta)
     assert [d.due_ns - start for d in deltas] == [ms(200 + 10 * k) for k in range(len(deltas))]
@@ -153,8 +152,7 @@ def test_the_response_after_the_output_speaks_and_the_next_turn_calls_again():
         say.ConversationItemAdded,
         say.ConversationItemDone,
     ]
-    caller.ask(ask.ResponseCreate())
-    caller.wait(3000)
+    caller.respond(3000)
     assert caller.last(say.ResponseDone).response.output[0].type == "message"
     asked(caller)
     assert caller.last(say.ResponseDone).response.output[0].type == "function_call"
@@ -203,8 +201,7 @@ def test_tools_left_to_auto_speak_in_half_of_the_turns_and_each_session_in_turns
 
 def test_required_calls_even_where_nothing_was_said():
     caller = calling(tool_choice="required", kind="mixed")
-    caller.ask(ask.ResponseCreate())
-    caller.wait(3000)
+    caller.respond(3000)
     output = caller.only(say.ResponseDone).message.response.output
     assert [item.type for item in output] == ["message", "function_call"]
 
@@ -219,8 +216,7 @@ def test_a_function_that_is_not_there_cannot_be_chosen():
 
 def test_without_a_users_turn_or_with_tools_of_the_server_alone_it_speaks():
     caller = calling()
-    caller.ask(ask.ResponseCreate())
-    caller.wait(3000)
+    caller.respond(3000)
     caller.update(tools=[{"type": "web_search"}])
     caller.typed_turn()
     assert [due.message.response.output[0].type for due in caller.every(say.ResponseDone)] == [
@@ -279,9 +275,7 @@ def test_without_it_nothing_happens_after_the_output():
 
 def test_a_call_that_is_cut_is_done_with_what_there_is_and_is_not_waited_for():
     caller = calling(providerData={"auto_tool_response": True})
-    caller.ask(user_text("hello"))
-    caller.ask(ask.ResponseCreate())
-    caller.wait(225)
+    caller.typed_turn(reply_ms=225)
     answers = caller.ask(ask.ResponseCancel())
     assert kinds(answers) == CALL_7_4[4:]
     done = answers[-1].message.response
@@ -300,8 +294,7 @@ def test_a_spoken_turn_is_answered_by_a_call_too():
 def test_the_limit_on_tokens_cuts_arguments_short():
     caller = calling()
     caller.ask(user_text("hello"))
-    caller.ask(ask.ResponseCreate(response=ResponseParams(max_output_tokens=2)))
-    caller.wait(3000)
+    caller.respond(3000, max_output_tokens=2)
     done = caller.only(say.ResponseDone).message.response
     assert (done.status, done.reason) == ("incomplete", "max_output_tokens")
     assert len(done.output[0].arguments) == 8
@@ -313,8 +306,7 @@ def test_calls_and_outputs_count_as_input_of_what_follows():
     asked(caller)
     call = caller.only(say.ResponseDone).message.response
     caller.ask(tool_output(call.output[0].call_id, "three words here"))
-    caller.ask(ask.ResponseCreate())
-    caller.wait(3000)
+    caller.respond(3000)
     usage = caller.last(say.ResponseDone).response.usage
     called = -(-len(call.output[0].arguments) // 4)
     assert call.usage["output_tokens"] == called
@@ -329,9 +321,7 @@ def test_speech_cuts_a_mixed_response_output_by_output():
     )
     caller = Caller(slow)
     caller.update(tools=[TOOL])
-    caller.ask(user_text("hello"))
-    caller.ask(ask.ResponseCreate())
-    caller.wait(300)
+    caller.typed_turn(reply_ms=300)
     caller.say(voiced(500))
     done = caller.only(say.ResponseDone).message.response
     assert done.status_details["reason"] == "turn_detected"

@@ -43,9 +43,7 @@ def test_a_response_says_which_voice_format_and_modalities_it_has():
 def test_an_update_leaves_a_response_under_way_as_it_is():
     caller, plain = Caller(), Caller()
     for one in (caller, plain):
-        one.ask(user_text("hello"))
-        one.ask(ask.ResponseCreate())
-        one.wait(350)
+        one.typed_turn(reply_ms=350)
     caller.update(
         output_modalities=["text"],
         audio={"output": {"voice": "Ash", "speed": 1.5, "format": "g711_ulaw"}},
@@ -80,7 +78,7 @@ def test_each_change_is_acknowledged_whole_and_effective_from_the_next_response(
     caller.say(LINES[0].audio)
     caller.silence(1500)
     assert not caller.every(say.InputAudioBufferSpeechStarted)
-    caller.update(audio={"input": {"turn_detection": {"type": "server_vad"}}})
+    caller.detect({"type": "server_vad"})
     caller.spoken_turn()
     assert caller.every(say.InputAudioBufferSpeechStarted)
 
@@ -133,8 +131,7 @@ def test_history_makes_the_first_delta_later_by_so_much_an_item():
     for _ in range(4):
         caller.ask(user_text("hello"))
         at = caller.now_ns
-        caller.ask(ask.ResponseCreate())
-        caller.wait(4000)
+        caller.respond(4000)
         response_id = responses(caller)[-1].id
         first = next(
             due
@@ -148,9 +145,7 @@ def test_history_makes_the_first_delta_later_by_so_much_an_item():
 
 def test_what_is_truncated_or_deleted_while_it_is_spoken_stays_so():
     caller = Caller()
-    caller.ask(user_text("hello"))
-    caller.ask(ask.ResponseCreate())
-    caller.wait(400)
+    caller.typed_turn(reply_ms=400)
     item_id = caller.every(say.ResponseOutputItemAdded)[0].message.item.id
     caller.ask(ask.ConversationItemTruncate(item_id=item_id, audio_end_ms=100))
     assert caller.every(say.ConversationItemTruncated)
@@ -160,8 +155,7 @@ def test_what_is_truncated_or_deleted_while_it_is_spoken_stays_so():
     assert part.transcript is None
     assert len(part.audio) * 3 // 4 == PCM16_24K.nbytes(ms(100))
 
-    caller.ask(ask.ResponseCreate())
-    caller.wait(400)
+    caller.respond(400)
     item_id = caller.every(say.ResponseOutputItemAdded)[1].message.item.id
     caller.ask(ask.ConversationItemDelete(item_id=item_id))
     caller.wait(4000)
@@ -175,8 +169,7 @@ def test_overrides_are_of_one_response_alone():
     params = ResponseParams(output_modalities=["text"], voice="Ash", metadata={"a": "b"})
     caller.ask(ask.ResponseCreate(response=params))
     caller.wait(4000)
-    caller.ask(ask.ResponseCreate())
-    caller.wait(4000)
+    caller.respond(4000)
     first, second = responses(caller)
     assert (first.voice, first.output_modalities, first.metadata) == ("Ash", ["text"], {"a": "b"})
     assert (second.voice, second.output_modalities) == ("Dennis", ["audio", "text"])

@@ -2,7 +2,6 @@
 
 import pytest
 
-from bench.protocol import client as ask
 from bench.protocol import server as say
 from bench.voice.audio import PCM16_24K, ms
 from tests.reference.stage import ROUND, Caller, voiced
@@ -11,7 +10,7 @@ from tests.reference.stage import ROUND, Caller, voiced
 def idle(profile=ROUND, **detection):
     caller = Caller(profile)
     wanted = {"type": "server_vad", "idle_timeout_ms": 5000, **detection}
-    caller.update(audio={"input": {"turn_detection": wanted}})
+    caller.detect(wanted)
     return caller
 
 
@@ -87,7 +86,7 @@ def test_speech_ends_the_wait():
 def test_a_session_that_no_longer_wants_it_is_left_alone():
     caller = idle()
     caller.typed_turn(reply_ms=3000)
-    caller.update(audio={"input": {"turn_detection": {"type": "semantic_vad"}}})
+    caller.detect({"type": "semantic_vad"})
     caller.wait(30_000)
     assert not caller.every(say.InputAudioBufferTimeoutTriggered)
 
@@ -95,8 +94,7 @@ def test_a_session_that_no_longer_wants_it_is_left_alone():
 def test_another_response_starts_the_wait_afresh():
     caller = idle()
     caller.typed_turn(reply_ms=4000)
-    caller.ask(ask.ResponseCreate())
-    caller.wait(5000)
+    caller.respond(5000)
     assert not caller.every(say.InputAudioBufferTimeoutTriggered)
 
 

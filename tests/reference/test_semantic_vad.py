@@ -42,7 +42,7 @@ ALWAYS = SharesByEagerness(low=1, medium=1, high=1)
 def heard(detection, audio, *, profile=ROUND, number=0, quiet_ms=2500):
     """The turns of one utterance: (start, end) in ms of written audio."""
     caller = Caller(profile, voices=VOICES, number=number)
-    caller.update(audio={"input": {"turn_detection": {**detection, "create_response": False}}})
+    caller.detect({**detection, "create_response": False})
     caller.say(audio)
     caller.silence(quiet_ms)
     return caller, [
@@ -128,7 +128,7 @@ def test_each_pause_is_judged_once_and_the_draw_is_kept():
 @pytest.mark.parametrize("chunk", [480, 4800, 200_000])
 def test_the_judgement_does_not_depend_on_how_the_stream_is_cut(chunk):
     caller = Caller(semantic(mistake=NEVER), voices=VOICES)
-    caller.update(audio={"input": {"turn_detection": {"type": "semantic_vad"}}})
+    caller.detect({"type": "semantic_vad"})
     whole = HESITANT[2].audio + bytes(PCM16_24K.nbytes(ms(1000)))
     for at in range(0, len(whole), chunk):
         caller.ask(ask.InputAudioBufferAppend(audio=whole[at : at + chunk]))

@@ -3,7 +3,7 @@ import pytest
 from bench.corpus.codec import decode
 from bench.corpus.energy import AUDIBLE_DBFS, envelope, first_audible
 from bench.errors import CorpusError
-from bench.reference.voices import Voices
+from bench.reference.voices import Reply, Speech, Voices
 from bench.voice.audio import PCM16_24K, AudioFormat, ms
 from tests.reference.stage import LINES, REPLIES
 
@@ -41,3 +41,38 @@ def test_a_format_is_loaded_once():
         repertoire.replies(PCM16_24K)
         repertoire.recogniser(PCM16_24K)
     assert asked == [PCM16_24K]
+
+
+def test_speech_is_silence_then_voice_whatever_part_is_asked_for():
+    whole = Speech.of(Reply(bytes(range(1, 201)) * 480, "x"), PCM16_24K, ms(50), None)
+    audio = whole.part(0, whole.nbytes)
+    assert len(audio) == whole.nbytes
+    assert audio == bytes(PCM16_24K.nbytes(ms(50))) + whole.reply.audio
+    for start in range(0, whole.nbytes, 700):
+        assert whole.part(start, start + 700) == audio[start : start + 700]
+
+
+def test_a_filler_comes_first_and_padding_last_wherever_it_is_cut():
+    whole = Speech.of(
+        Reply(bytes(range(1, 201)) * 48, "x"),
+        PCM16_24K,
+        ms(5),
+        None,
+        filler=b"\x07" * 960,
+        padding_ns=ms(10),
+    )
+    silence, padding = bytes(PCM16_24K.nbytes(ms(5))), bytes(PCM16_24K.nbytes(ms(10)))
+    audio = b"\x07" * 960 + silence + whole.reply.audio + padding
+    assert whole.nbytes == len(audio)
+    for size in (100, 961, 5000):
+        pieces = [whole.part(at, at + size) for at in range(0, len(audio), size)]
+        assert b"".join(pieces) == audio
+
+
+def test_what_is_cut_off_is_not_padded():
+    whole = Speech.of(Reply(bytes(48_000), "x"), PCM16_24K, 0, ms(500), padding_ns=ms(10))
+    assert whole.nbytes == PCM16_24K.nbytes(ms(500))
+
+
+def test_words_put_together_are_the_text():
+    assert "".join(Reply(b"", "Thank you  for calling.").words) == "Thank you for calling."
