@@ -23,17 +23,17 @@ Instants are whole nanoseconds computed from k, never summed, so nothing drifts.
 """
 
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from bench.protocol.objects import ResponseParams
 from bench.reference.conversation_items import TOKEN_LETTERS, TOKEN_NS
 from bench.reference.draws import Distribution, Rate
 from bench.reference.session_context import SessionContext
-from bench.reference.settings import Settings, audio_format
+from bench.reference.settings import ResponseSettings
 from bench.reference.tool_calls import ToolCall, calls_of
 from bench.reference.vendor import filler_wait_ms
 from bench.reference.voices import Speech, hum
-from bench.voice.audio import NS_PER_MS, AudioFormat, ms
+from bench.voice.audio import NS_PER_MS, ms
 
 Fate = Literal["reply", "failed", "errortype", "overloaded", "close", "stall", "malformed_mid_turn"]
 OrderFault = Literal["", "late_delta", "late_part"]
@@ -41,39 +41,6 @@ OrderFault = Literal["", "late_delta", "late_part"]
 _ANNOUNCED_PERCENT: Final = 62
 _FILLER_MS: Final = 400
 _PADDING_NS: Final = ms(10)
-
-
-class Wanted(NamedTuple):
-    """The settings of one response: those of the session, less what this one overrides."""
-
-    modalities: list[str]
-    format: AudioFormat
-    voice: Any
-    max_output_tokens: int | str
-    tools: list[dict[str, Any]]
-    tool_choice: str | dict[str, Any]
-
-    @classmethod
-    def of(cls, params: ResponseParams, settings: Settings) -> "Wanted":
-        """What one checked `response.create` comes to in this session."""
-        audio = params.audio if isinstance(params.audio, dict) else {}
-        output = audio.get("output") or {}
-        modalities, limit, voice = params.output_modalities, params.max_output_tokens, params.voice
-        tools, choice = params.tools, params.tool_choice
-        wire = output.get("format")
-        return cls(
-            modalities=modalities if isinstance(modalities, list) else settings.modalities,
-            format=audio_format(wire) if wire else settings.output_format,
-            voice=voice if isinstance(voice, str) else output.get("voice") or settings.voice,
-            max_output_tokens=limit if isinstance(limit, int | str) else settings.max_output_tokens,
-            tools=tools if isinstance(tools, list) else settings.tools,
-            tool_choice=choice if isinstance(choice, str | dict) else settings.tool_choice,
-        )
-
-    @property
-    def most_tokens(self) -> int | None:
-        """The limit on output tokens, or None."""
-        return self.max_output_tokens if isinstance(self.max_output_tokens, int) else None
 
 
 class Delta(NamedTuple):
@@ -122,7 +89,7 @@ class ServedResponse:
     id: str
     created_ns: int
     outputs: tuple[Output, ...]
-    wanted: Wanted
+    wanted: ResponseSettings
     metadata: dict[str, str] | None
     in_conversation: bool
     input_tokens: tuple[int, int]
@@ -171,7 +138,7 @@ class _Draft(NamedTuple):
     """Response `n` while it is planned. `leak`: words of another session in place of its own."""
 
     n: int
-    wanted: Wanted
+    wanted: ResponseSettings
     now_ns: int
     created_ns: int
     leak: str
@@ -191,7 +158,7 @@ class ResponsePlanner:
         """The next response; `to_speech`: it answers audio whose transcription is yet to come."""
         n, self._count = self._count, self._count + 1
         context, draws, failures = self._context, self._draws, self._profile.failures
-        ids, wanted = f"{context.name}_{n}", Wanted.of(params, context.settings)
+        ids, wanted = f"{context.name}_{n}", context.settings.for_response(params)
         created_ns = now_ns + draws.ns("created_ms", self._profile.response.created_ms, n)
         leak = self._leak(n)
         draft = _Draft(n, wanted, now_ns, created_ns, "" if to_speech else leak)
@@ -219,7 +186,7 @@ class ResponsePlanner:
         """The outputs of a response, in order."""
         tools, n, wanted = self._profile.tools, draft.n, draft.wanted
         fresh = self._context.items.is_users_turn
-        called = calls_of(tools, self._draws, n, ids, wanted.tools, wanted.tool_choice, fresh=fresh)
+        called = calls_of(tools, self._draws, n, ids, wanted, fresh=fresh)
         begin_ns = self._begin_ns(n, draft.now_ns)
         if called.speaks:
             first_ns = self._work_ns("first_delta_ms", self._profile.response.first_delta_ms, n)

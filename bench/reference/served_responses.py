@@ -31,7 +31,7 @@ from bench.protocol.objects import ErrorDetail, ResponseParams
 from bench.reference.client_errors import error
 from bench.reference.request_rules import Invalid, check_response
 from bench.reference.response_emitter import ResponseEmitter, response_of, usage_of
-from bench.reference.response_plan import Output, ResponsePlanner, ServedResponse, Wanted
+from bench.reference.response_plan import Output, ResponsePlanner, ServedResponse
 from bench.reference.schedule import Close, Raw
 from bench.reference.session_context import SessionContext
 from bench.reference.tool_calls import functions
@@ -59,34 +59,24 @@ class IdleTimer:
     def __init__(self, context: SessionContext) -> None:
         self._schedule = context.schedule
         self._settings = context.settings
-        self._waiting = False
         self.on_timeout: Callable[[int], None] = lambda _: None
 
     def start(self, played_out_ns: int) -> None:
         """A response has ended that will have been heard at `played_out_ns`."""
         self.stop()
-        timeout_ms = self._timeout_ms()
-        if timeout_ms is not None:
-            self._waiting = True
-            self._schedule.at(played_out_ns + ms(timeout_ms), "idle", self._over)
+        detection = self._settings.detection
+        if detection is not None and detection.idle_timeout_ms is not None:
+            due_ns = played_out_ns + ms(detection.idle_timeout_ms)
+            self._schedule.at(due_ns, "idle", self._over)
 
     def stop(self) -> None:
         """Something happens: nobody is idle."""
-        if self._waiting:
-            self._schedule.drop("idle")
-            self._waiting = False
+        self._schedule.drop("idle")
 
     def _over(self) -> None:
-        self._waiting = False
-        timeout_ms = self._timeout_ms()
-        if timeout_ms is not None:
-            self.on_timeout(timeout_ms)
-
-    def _timeout_ms(self) -> int | None:
         detection = self._settings.detection
-        if detection is None or not detection.create_response:
-            return None
-        return detection.idle_timeout_ms
+        if detection is not None and detection.idle_timeout_ms is not None:
+            self.on_timeout(detection.idle_timeout_ms)
 
 
 class ServedResponses:
@@ -149,7 +139,7 @@ class ServedResponses:
         if isinstance(params, Invalid):
             return ()
         settings = self._context.settings
-        return (Sound(Wanted.of(params, settings).format, settings.speed),)
+        return (Sound(settings.for_response(params).format, settings.speed),)
 
     def cancel(self, message: ResponseCancel) -> None:
         """Cut the response that is named, else the active one."""
@@ -210,7 +200,7 @@ class ServedResponses:
             item_id = item.get("id")
             if item.get("type") == "item_reference" and item_id not in self._context.items:
                 return Invalid(f"response.input[{number}].id", f"No item {item_id!r} to refer to.")
-        wanted = Wanted.of(params, self._context.settings)
+        wanted = self._context.settings.for_response(params)
         choice = wanted.tool_choice
         if isinstance(choice, dict) and choice.get("type") == "function":
             name = choice.get("name")

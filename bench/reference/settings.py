@@ -24,7 +24,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from bench.protocol.objects import Session
+from bench.protocol.objects import ResponseParams, Session
 from bench.reference.request_rules import Invalid, check_session
 from bench.reference.vendor import ServiceProfile, auto_tool_response
 from bench.reference.voices import Sound
@@ -72,6 +72,22 @@ class Detection(NamedTuple):
     interrupt_response: bool
     eagerness: str | None = None
     idle_timeout_ms: int | None = None
+
+
+class ResponseSettings(NamedTuple):
+    """The settings of one response: those of the session, less what the response overrides."""
+
+    modalities: list[str]
+    format: AudioFormat
+    voice: Any
+    max_output_tokens: int | str
+    tools: list[dict[str, Any]]
+    tool_choice: str | dict[str, Any]
+
+    @property
+    def most_tokens(self) -> int | None:
+        """The limit on output tokens, or None."""
+        return self.max_output_tokens if isinstance(self.max_output_tokens, int) else None
 
 
 class Settings:
@@ -134,34 +150,8 @@ class Settings:
         return msgspec.convert(self._session, Session)
 
     @property
-    def model(self) -> str:
-        return str(self._session["model"])
-
-    @property
-    def modalities(self) -> list[str]:
-        return list(self._session["output_modalities"])
-
-    @property
-    def max_output_tokens(self) -> int | str:
-        limit: int | str = self._session["max_output_tokens"]
-        return limit
-
-    @property
-    def voice(self) -> Any:
-        return self._session["audio"]["output"]["voice"]
-
-    @property
     def speed(self) -> float:
         return float(self._session["audio"]["output"]["speed"])
-
-    @property
-    def tools(self) -> list[dict[str, Any]]:
-        return list(self._session["tools"])
-
-    @property
-    def tool_choice(self) -> str | dict[str, Any]:
-        choice: str | dict[str, Any] = self._session["tool_choice"]
-        return choice
 
     @property
     def provider_data(self) -> dict[str, Any] | None:
@@ -206,7 +196,25 @@ class Settings:
             silence_ms=asked["silence_duration_ms"],
             create_response=create,
             interrupt_response=interrupt,
-            idle_timeout_ms=asked["idle_timeout_ms"],
+            idle_timeout_ms=asked["idle_timeout_ms"] if create else None,
+        )
+
+    def for_response(self, params: ResponseParams) -> ResponseSettings:
+        """What one checked `response.create` comes to in this session."""
+        own = msgspec.to_builtins(params)
+        audio = (own.get("audio") or {}).get("output") or {}
+        output = self._session["audio"]["output"]
+
+        def chosen(name: str) -> Any:
+            return self._session[name] if own.get(name) is None else own[name]
+
+        return ResponseSettings(
+            modalities=chosen("output_modalities"),
+            format=audio_format(audio.get("format") or output["format"]),
+            voice=own.get("voice", audio.get("voice") or output["voice"]),
+            max_output_tokens=chosen("max_output_tokens"),
+            tools=chosen("tools"),
+            tool_choice=chosen("tool_choice"),
         )
 
     def update(self, asked: Session, *, spoken: bool = False) -> Invalid | None:
@@ -254,10 +262,10 @@ class Settings:
             return Invalid("session.type", text, "missing_required_parameter")
         if len(change.get("output_modalities", ())) > 1:
             return Invalid("session.output_modalities", "One modality at a time: text or audio.")
-        if change.get("model", self.model) != self.model:
+        if change.get("model", self._session["model"]) != self._session["model"]:
             return Invalid("session.model", "The model of a session cannot be changed.")
-        voice = change.get("audio", {}).get("output", {}).get("voice", self.voice)
-        if spoken and voice != self.voice:
+        voice = self._session["audio"]["output"]["voice"]
+        if spoken and change.get("audio", {}).get("output", {}).get("voice", voice) != voice:
             return Invalid("session.audio.output.voice", "The voice is fixed once it has spoken.")
         return None
 

@@ -5,9 +5,8 @@ Theory of operation
 A server without a mind calls where a caller can expect it: in the first response after a user's
 turn, not in the one that has the answers; left to itself (`auto`), in a seeded share of those
 turns, half of them unless the profile says otherwise. `required`, or a function by name, calls
-always, `none` never. Which
-function is called is drawn, and so are arguments that fit its schema in the simple sense: types,
-enumerations, ranges; not patterns, formats or conditions.
+always, `none` never. Which function is called is drawn, and so are arguments that fit its schema in
+the simple sense: types, enumerations, ranges; not patterns, formats or conditions.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,6 +17,7 @@ import msgspec
 
 from bench.reference.draws import Draws
 from bench.reference.profile import ToolsProfile
+from bench.reference.settings import ResponseSettings
 
 _WORDS: Final = ("Berlin", "tomorrow", "order 5512", "two tickets", "a window seat", "Main Street")
 _DEEPEST: Final = 6
@@ -49,13 +49,12 @@ def calls_of(
     draws: Draws,
     n: int,
     ids: str,
-    tools: list[dict[str, Any]],
-    choice: str | dict[str, Any],
+    wanted: ResponseSettings,
     *,
     fresh: bool,
 ) -> Calls:
     """The calls of response `n`; `fresh`: it is the first since the user's turn."""
-    known = functions(tools)
+    known, choice = functions(wanted.tools), wanted.tool_choice
     shares: Mapping[str, float] = {
         "one": profile.one,
         "parallel": profile.parallel,
