@@ -143,7 +143,8 @@ class ServerLoad:
         if self.stalls:
             times = "once" if self.stalls == 1 else f"{self.stalls} times"
             reasons.append(
-                f"it stood still {times}, for up to {longest:.0f} ms, and {STALL_MS:g} ms may be"
+                f"its loop stood still {times}, for up to {longest:.0f} ms; "
+                f"at most {STALL_MS:g} ms is allowed"
             )
         return Summary(
             events=self.late.count,

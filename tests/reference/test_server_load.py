@@ -56,7 +56,7 @@ def test_a_single_stall_that_no_quantile_shows_is_noticed_and_its_length_said():
     assert summary.loop_lag_p99_ms < 1
     assert (summary.stalls, summary.loop_lag_max_ms) == (1, 200.0)
     assert summary.bottleneck
-    assert "it stood still once, for up to 200 ms, and 50 ms may be" in summary.line
+    assert "its loop stood still once, for up to 200 ms; at most 50 ms is allowed" in summary.line
     load.lagged(90_000_000, open_sessions=5)
     assert "stood still 2 times, for up to 200 ms" in load.summary().reason
 
