@@ -6,7 +6,6 @@ import pytest
 from bench.protocol import client as ask
 from bench.protocol import server as say
 from bench.protocol.codec import decode_server
-from bench.reference.admission import INWORLD_PATH, Admitted, Refused, admit
 from bench.reference.profile import Limits
 from bench.reference.schedule import Close, Raw
 from bench.reference.server_state import ServerState
@@ -43,20 +42,6 @@ def test_expires_at_says_when():
     assert caller.only(say.SessionCreated).message.session.expires_at == 1090
     caller = Caller(ROUND, opened_s=1000)
     assert caller.only(say.SessionCreated).message.session.expires_at == 4600
-
-
-GOOD = f"{INWORLD_PATH}?key=k1&protocol=realtime"
-
-
-@pytest.mark.parametrize("breach", ["429", "error", "errortype", "close", "at_capacity"])
-def test_one_session_too_many_is_refused_or_let_in_to_be_told_so(breach):
-    profile = limited(sessions=20, breach=breach)
-    for open_sessions, over in ((19, False), (20, True)):
-        verdict = admit(GOOD, None, profile, number=0, open_sessions=open_sessions)
-        if over and breach == "429":
-            assert verdict == Refused(429, "Too many sessions.")
-        else:
-            assert verdict == Admitted(0, "inworld", "k1", "", over_limit=over)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from bench.protocol import client as ask
 from bench.protocol import server as say
 from bench.protocol.codec import decode_client, encode, type_of
 from bench.reference.draws import Chance
-from bench.reference.profile import SESSION_QUIRKS, Quirks
+from bench.reference.profile import SESSION_QUIRKS
 from bench.voice.audio import PCM16_24K, AudioFormat, ms
 from tests.reference.stage import LINES, ROUND, Caller, code, odd, quiet, voiced
 from tests.reference.test_tool_calls import TOOL, tool_output
@@ -99,7 +99,7 @@ def flat(wire):
 
 
 COMPLETED = "conversation.item.input_audio_transcription.completed"
-# What each of these habits makes of every message: itself, another, or none.
+# What each of these quirks makes of every message: itself, another, or none.
 CHANGES = {
     "missing_name": [without("response.function_call_arguments.done", "name")],
     "missing_ms": [
@@ -113,12 +113,12 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("habit", CHANGES)
-def test_a_habit_changes_these_messages_so_and_no_others(habit):
+@pytest.mark.parametrize("quirk", CHANGES)
+def test_a_quirk_of_a_session_changes_these_messages_so_and_no_others(quirk):
     expected = wires(conversation(ROUND))
-    for change in CHANGES[habit]:
+    for change in CHANGES[quirk]:
         expected = [(at, changed) for at, wire in expected if (changed := change(wire))]
-    said = wires(conversation(odd(**{habit: 1.0})))
+    said = wires(conversation(odd(**{quirk: 1.0})))
     assert said == expected
     assert said != wires(conversation(ROUND))
 
@@ -455,11 +455,10 @@ def test_a_short_answer_is_not_interjected():
     assert not caller.every(say.BackchannelAudioDone)
 
 
-def test_every_habit_is_a_quirk_and_its_draw_is_kept():
-    assert set(SESSION_QUIRKS) <= set(Quirks.__struct_fields__)
-    for habit in SESSION_QUIRKS:
-        caller = Caller(odd(**{habit: 1.0}))
-        assert (habit, 0, 1.0) in caller.server.draws.drawn
+def test_every_quirk_of_a_session_is_drawn_when_it_begins_and_the_draw_is_kept():
+    for quirk in SESSION_QUIRKS:
+        caller = Caller(odd(**{quirk: 1.0}))
+        assert (quirk, 0, 1.0) in caller.server.draws.drawn
 
 
 def test_a_rate_is_a_share_of_sessions_with_a_seed_of_its_own():
@@ -486,9 +485,9 @@ def test_a_share_of_turns_is_drawn_turn_by_turn():
     assert sum(drawn) == failed
 
 
-@pytest.mark.parametrize("habit", SESSION_QUIRKS)
-def test_an_answer_to_an_error_survives_every_habit(habit):
-    caller = Caller(odd(**{habit: 1.0}))
+@pytest.mark.parametrize("quirk", SESSION_QUIRKS)
+def test_an_answer_to_an_error_survives_every_quirk_of_a_session(quirk):
+    caller = Caller(odd(**{quirk: 1.0}))
     caller.wait(3000)
     (answer,) = caller.ask(decode_client('{"type":"nonsense"}'))
     assert answer.message.text.startswith("Invalid value: 'nonsense'.")

@@ -394,19 +394,6 @@ def test_items_go_where_previous_item_id_says():
     assert code(caller.ask(user_text("d", id="d"))) == "invalid_value"
 
 
-def test_an_update_that_is_wrong_changes_nothing():
-    caller = Caller()
-    answers = caller.update(
-        instructions="changed",
-        audio={"input": {"transcription": {"model": "nobody/nothing"}}},
-    )
-    error = answers[0].message.error
-    assert error.code == "invalid_value"
-    assert error.param == "session.audio.input.transcription.model"
-    session = caller.update(temperature=1.0)[0].message.session
-    assert session.instructions == ""
-
-
 @pytest.mark.parametrize(
     ("wire", "fmt"),
     [
