@@ -109,10 +109,6 @@ class ServedResponse:
         """The outputs that were announced, in order."""
         return [output for output in self.outputs if output.state != "pending"]
 
-    def has_call(self, call_id: str) -> bool:
-        calls = (output.script.call for output in self.outputs)
-        return any(call is not None and call.call_id == call_id for call in calls)
-
     def played_out_ns(self, now_ns: int) -> int:
         """When a caller who plays it as it comes has heard it all."""
         if self.audible_ns is None:

@@ -172,7 +172,8 @@ class ServedResponses:
 
     def is_calling(self, call_id: str) -> bool:
         """Whether the active response makes this call."""
-        return self.active is not None and self.active.has_call(call_id)
+        outputs = () if self.active is None else self.active.outputs
+        return any(one.script.call and one.script.call.call_id == call_id for one in outputs)
 
     def returned(self, call_id: str) -> None:
         """A call has its output. Where the session says so, the last of them is answered."""

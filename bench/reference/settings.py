@@ -32,8 +32,6 @@ from bench.voice.audio import FORMATS, AudioFormat
 
 LIFETIME_S: Final = 3600
 
-# The longest wait of semantic_vad by eagerness; most turns end far sooner (`InputBuffer`).
-_LONGEST_MS: Final = {"low": 8000, "medium": 4000, "high": 2000}
 _SEMANTIC_THRESHOLD: Final = 0.5
 _SEMANTIC_PREFIX_MS: Final = 300
 
@@ -62,7 +60,7 @@ _WHOLE: Final = frozenset({"format", "tool_choice", "truncation", "tracing", "pr
 class Detection(NamedTuple):
     """Turn detection in force. `eagerness` (`low`, `medium`, `high`): of semantic_vad alone.
 
-    `silence_ms` is the wait of server_vad, or the longest of semantic_vad.
+    `silence_ms` is the wait of server_vad; semantic_vad, which waits as it judges, has 0.
     """
 
     threshold: float
@@ -186,9 +184,8 @@ class Settings:
         interrupt = asked["interrupt_response"]
         if asked["type"] == "semantic_vad":
             eagerness = "medium" if asked["eagerness"] == "auto" else asked["eagerness"]
-            longest = _LONGEST_MS[eagerness]
             return Detection(
-                _SEMANTIC_THRESHOLD, _SEMANTIC_PREFIX_MS, longest, create, interrupt, eagerness
+                _SEMANTIC_THRESHOLD, _SEMANTIC_PREFIX_MS, 0, create, interrupt, eagerness
             )
         return Detection(
             threshold=asked["threshold"],

@@ -82,7 +82,7 @@ def test_another_detector_starts_from_its_own_defaults():
         "interrupt_response": True,
     }
     assert settings.detection == Detection(
-        0.5, 300, 4000, create_response=False, interrupt_response=True, eagerness="medium"
+        0.5, 300, 0, create_response=False, interrupt_response=True, eagerness="medium"
     )
 
 
