@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def _tls(asked: argparse.Namespace) -> Iterator[ssl.SSLContext | None]:
-    """What to serve TLS with, None for none. A certificate's file that nobody named goes again."""
+    """Yield the TLS context, None for plain. A certificate file that nobody named is removed."""
     if not asked.tls and asked.tls_cert is None:
         yield None
         return
@@ -67,7 +67,7 @@ def _tls(asked: argparse.Namespace) -> Iterator[ssl.SSLContext | None]:
 
 
 def _tls_context(path: Path, host: str) -> ssl.SSLContext:
-    """What to serve TLS with; what to trust is written to `path`. UsageError if it cannot be."""
+    """Make a certificate; write what clients must trust to `path`. UsageError if that fails."""
     import trustme  # noqa: PLC0415 - for TLS alone
 
     authority = trustme.CA()

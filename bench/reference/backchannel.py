@@ -33,11 +33,11 @@ class Backchannel:
 
     @property
     def listens(self) -> bool:
-        """Whether there may be something to say to this speech."""
+        """Whether an interjection into the present speech is still possible."""
         return self._next_ns is not None
 
     def speech_started(self, clock_ns: int) -> None:
-        """The caller began to talk at this clock time. Told late, as everything is."""
+        """The caller began to talk at this time of written audio, one VAD lag ago."""
         wanted = backchannel_settings(self._context.settings.provider_data)
         self._this_turn = 0
         self._next_ns = None if wanted is None else clock_ns + ms(wanted.min_speech_ms)
@@ -47,7 +47,7 @@ class Backchannel:
         self._next_ns = None
 
     def heard(self, clock_ns: int) -> None:
-        """The caller is talking at this clock time."""
+        """The caller is talking at this time of written audio: consider what has come due."""
         while self._next_ns is not None and clock_ns >= self._next_ns:
             wanted = backchannel_settings(self._context.settings.provider_data)
             if wanted is None or self._this_turn >= wanted.max_per_turn:

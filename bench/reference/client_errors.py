@@ -34,7 +34,7 @@ _MISSING: Final = re.compile(r"missing required field `(?P<field>[^`]*)`")
 
 
 def read_message(frame: str | bytes, *, strict: bool) -> Incoming:
-    """What a frame says. `strict`: a message with a field that OpenAI does not know is none."""
+    """Decode a frame. `strict`: a message with a field that OpenAI does not know is refused."""
     if isinstance(frame, bytes):
         return UnknownMessage(type=NOT_JSON, reason="Binary frames carry no message here.", text="")
     try:
@@ -55,7 +55,7 @@ def read_message(frame: str | bytes, *, strict: bool) -> Incoming:
 
 
 def error(message: Incoming | None, invalid: Invalid, code: str = "") -> ErrorMessage:
-    """One error; `message` is at fault, unless it is None: the server did it of its own accord."""
+    """An error message about `message`, or with None about what the server did by itself."""
     event_id = None if message is None else message.event_id
     detail = ErrorDetail(
         type="invalid_request_error",
@@ -68,7 +68,7 @@ def error(message: Incoming | None, invalid: Invalid, code: str = "") -> ErrorMe
 
 
 def refusal(message: UnknownMessage, service: ServiceProfile) -> ErrorMessage:
-    """What is wrong with what is no message: no JSON, no type, an unknown type, a field of it."""
+    """The error for a frame that is no message: no JSON, no type, unknown type, wrong field."""
     if message.type == NOT_JSON:
         return error(message, Invalid("", message.reason), service.not_json)
     if message.type in _CLIENT_TYPES:

@@ -38,14 +38,14 @@ MOST_UNSENT: Final = 64 * 2**20
 
 
 class SoundMaker:
-    """What makes the sounds of a server ready beside its loop. Call `close` in the end."""
+    """Makes the sounds of a server in a thread beside its loop. Call `close` in the end."""
 
     def __init__(self, voices: Voices) -> None:
         self._voices = voices
         self._thread = ThreadPoolExecutor(1, "sounds")
 
     async def ready(self, sounds: Iterable[Sound]) -> None:
-        """Return once all of these are there."""
+        """Return once all of these sounds are made."""
         for sound in sounds:
             if not self._voices.has(sound):
                 loop = asyncio.get_running_loop()
@@ -163,7 +163,7 @@ class Connection:
 
 
 def ids_of(message: Any) -> tuple[str, str]:
-    """Response and item that a message is about, "" where it is about none."""
+    """The ids of the response and the item that a message is about, "" for none."""
     response = getattr(message, "response", None)
     response_id = getattr(message, "response_id", None) or getattr(response, "id", None)
     return response_id or "", item_id_of(message) or ""

@@ -73,7 +73,7 @@ class ConversationItems:
 
     @property
     def is_users_turn(self) -> bool:
-        """Whether the last word, instructions apart, is the user's."""
+        """Whether the last item that is no instruction is a message of the user's."""
         spoken = (item for item in reversed(self._items.values()) if item.role != "system")
         last = next(spoken, None)
         return last is not None and last.type == "message" and last.role == "user"
@@ -105,7 +105,7 @@ class ConversationItems:
         return names[place - 1] if place else None
 
     def finish(self, item: Item) -> None:
-        """`item` as it has become, unless it was deleted; a truncated one stays without words."""
+        """Replace an item by its final form, unless deleted; a truncated one has no transcript."""
         item_id = str(item.id)
         if item_id in self._items:
             self._items[item_id] = _mute(item) if item_id in self._truncated else item
@@ -130,7 +130,7 @@ class ConversationItems:
             self._spoken[item_id] = Spoken(speech, nbytes)
 
     def heard(self, item_id: str, transcript: str) -> None:
-        """Set what a caller's item says, once it is known."""
+        """Set the transcript of a caller's item."""
         item = self.find(item_id)
         if item is not None and isinstance(item.content, list):
             parts = [msgspec.structs.replace(part, transcript=transcript) for part in item.content]

@@ -77,12 +77,12 @@ Rate = Share | Chance
 
 
 def share_of(rate: Rate) -> float:
-    """The share of cases, whatever draws them."""
+    """The share of cases, without the seed that draws them."""
     return rate.rate if isinstance(rate, Chance) else rate
 
 
 class Drawn(NamedTuple):
-    """One draw: what was asked, for the how-manieth time, and what came (ms, share or index)."""
+    """One draw: its name, its count from 0, and the value drawn (ms, 0 or 1, or an index)."""
 
     name: str
     n: int
@@ -90,7 +90,7 @@ class Drawn(NamedTuple):
 
 
 class Draws:
-    """The chance of one session. `drawn` is everything drawn so far, in order."""
+    """The random choices of one session. `drawn` lists all of them so far, in order."""
 
     def __init__(self, seed: int, session: int) -> None:
         self._seed = seed
@@ -102,7 +102,7 @@ class Draws:
         return Random(f"{self._seed if seed is None else seed}/{name}/{self._session}/{n}")
 
     def ns(self, name: str, distribution: Distribution, n: int = 0) -> int:
-        """A duration in ns, rounded to one ns."""
+        """Draw a duration, in whole ns."""
         if isinstance(distribution, int | float):
             value = distribution
         else:
@@ -111,7 +111,7 @@ class Draws:
         return round(value * NS_PER_MS)
 
     def happens(self, name: str, rate: Rate, n: int = 0) -> bool:
-        """Whether something that befalls a share of all cases befalls this one."""
+        """Draw whether something that happens in a share of all cases happens in this one."""
         share = share_of(rate)
         if share <= 0.0:
             return False
@@ -121,13 +121,13 @@ class Draws:
         return answer
 
     def index(self, name: str, length: int, n: int = 0) -> int:
-        """One of 0 … length-1."""
+        """Draw one of 0 … length-1."""
         answer = self.generator(name, n).randrange(length)
         self.drawn.append(Drawn(name, n, float(answer)))
         return answer
 
     def among(self, name: str, shares: Mapping[str, float], n: int = 0) -> str | None:
-        """One of the words, each with its share of all cases; None for what is left of 1."""
+        """Draw one of the words by their shares of all cases; None for what is left of 1."""
         point = self.generator(name, n).random()
         for place, (word, share) in enumerate(shares.items()):
             point -= share

@@ -43,7 +43,7 @@ _REPEATED_NS: Final = ms(200)
 
 
 class InputAudio:
-    """The caller's side of one session."""
+    """The input side of one session: what the caller says becomes items and events."""
 
     def __init__(self, context: SessionContext, responses: ServedResponses) -> None:
         self._context = context
@@ -65,13 +65,13 @@ class InputAudio:
         responses.idle_timer.on_timeout = self._timed_out
 
     def configure(self) -> None:
-        """The settings may have changed."""
+        """Follow the settings, which may have changed."""
         self._buffer.configure(self._settings.input_format, self._settings.detection)
         if self._settings.detection is None:
             self._fall_silent()
 
     def append(self, message: ask.InputAudioBufferAppend) -> None:
-        """Hear it. The one message that is not answered."""
+        """Feed the buffer and schedule what it decides. The one message that has no answer."""
         if len(message.audio) > MOST_APPENDED:
             invalid = Invalid("audio", "More than 15 MiB in one append.")
             self._context.say(error(message, invalid), "client")
@@ -188,7 +188,7 @@ class InputAudio:
 
 
 class Transcriptions:
-    """What the caller said, in words, some time after it was committed."""
+    """The transcripts of the caller's items, each said a delay after its commit."""
 
     def __init__(self, context: SessionContext, responses: ServedResponses) -> None:
         self._context = context
@@ -196,7 +196,7 @@ class Transcriptions:
         self._count = 0
 
     def begin(self, item_id: str, audio: bytes, fmt: AudioFormat, leaked: str = "") -> None:
-        """The item has this audio. `leaked`: what is told of it instead."""
+        """Transcribe the audio of an item. `leaked`: words to say in place of its own."""
         context = self._context
         if not context.settings.transcribes:
             return
@@ -219,13 +219,13 @@ class Transcriptions:
         context.schedule.at(due, "transcription", tell)
 
     def nothing(self, item_id: str) -> None:
-        """The item has no words in it."""
+        """Transcribe an item without words."""
         if self._context.settings.transcribes:
             _, due = self._due()
             self._context.schedule.at(due, "transcription", partial(self._said, item_id, "", 0))
 
     def _due(self) -> tuple[int, int]:
-        """The number of the next transcription, and when it is due by its delay."""
+        """The number of the next transcription, and the instant at which it is due."""
         n, self._count = self._count, self._count + 1
         delay_ns = self._context.draws.ns(
             "delay_ms", self._context.profile.transcription.delay_ms, n
@@ -261,7 +261,7 @@ class Transcriptions:
 
 
 class TurnSuggestions:
-    """The guesses of one session that the caller has finished."""
+    """Inworld's guesses in one session that the caller has finished."""
 
     def __init__(self, context: SessionContext) -> None:
         self._context = context
@@ -272,15 +272,15 @@ class TurnSuggestions:
 
     @property
     def wanted(self) -> bool:
-        """Whether pauses matter at all."""
+        """Whether the profile asks for any, so that pauses must be detected."""
         return share_of(self._rate) > 0
 
     def forget(self) -> None:
-        """A new utterance begins."""
+        """A new utterance begins: nothing is left to revoke."""
         self._standing = None
 
     def paused(self, pause: SpeechEvent, item_id: str | None) -> None:
-        """The caller has been quiet for a moment."""
+        """The caller has paused: perhaps suggest that the turn has ended."""
         n, self._pauses = self._pauses, self._pauses + 1
         draws = self._context.draws
         if item_id is None or not draws.happens("turn_suggestion", self._rate, n):
@@ -299,7 +299,7 @@ class TurnSuggestions:
         )
 
     def resumed(self, item_id: str | None) -> None:
-        """The caller goes on."""
+        """The caller goes on: revoke the suggestion, if there was one."""
         if self._standing is not None and item_id is not None:
             self._context.say(
                 say.TurnSuggestionRevoked(item_id=item_id, utterance_index=self._standing), "vad"

@@ -48,7 +48,7 @@ class SpeechEvent(NamedTuple):
 
 
 class SemanticVad:
-    """The judgement of one session's pauses; `eagerness` is `low`, `medium` or `high`."""
+    """Judges the pauses of one session; `eagerness` is `low`, `medium` or `high`."""
 
     def __init__(self, profile: SemanticProfile, voices: Voices, draws: Draws) -> None:
         self._profile = profile
@@ -58,18 +58,18 @@ class SemanticVad:
 
     @property
     def after_ms(self) -> int:
-        """How far into a pause it judges."""
+        """How long a pause has lasted when it is judged."""
         return self._profile.judge_ms
 
     def longest_ms(self, eagerness: str) -> int:
-        """The longest wait there is, for a turn that it was not asked about."""
+        """The wait that ends speech as long as no pause has been judged."""
         profile = self._profile
         waits = (profile.complete_ms, profile.incomplete_ms, profile.unknown_ms)
         longest: float = max(getattr(wait, eagerness) for wait in waits)
         return max(profile.judge_ms, round(longest))
 
     def wait_ms(self, eagerness: str, audio: bytes, fmt: AudioFormat) -> float:
-        """How long this pause, `audio` before it, must last to end the turn."""
+        """Judge a pause by the `audio` before it: how long it must last to end the turn."""
         pause, self._pauses = self._pauses, self._pauses + 1
         said_all = self._voices.recogniser(fmt).said_whole(decode(fmt.whole(audio), fmt.type))
         profile = self._profile
@@ -112,12 +112,12 @@ class InputBuffer:
 
     @property
     def clock_ns(self) -> int:
-        """Written audio so far."""
+        """Audio written since the session began."""
         return self._base_ns + self.format.duration_ns(self._written)
 
     @property
     def held_ns(self) -> int:
-        """Audio that a commit would take."""
+        """Length of the audio that a commit would take."""
         return self.format.duration_ns(len(self._held))
 
     @property
@@ -131,7 +131,7 @@ class InputBuffer:
         return self._vad is not None and self._vad.voiced
 
     def configure(self, fmt: AudioFormat, detection: Detection | None) -> None:
-        """Go on under new settings, which may be the old ones."""
+        """Apply settings, which may be the same as before."""
         changed = fmt != self.format
         if changed:
             self._base_ns, self._written, self._torn = self.clock_ns, 0, b""
@@ -146,7 +146,7 @@ class InputBuffer:
         self._detection = detection
 
     def append(self, audio: bytes) -> list[SpeechEvent]:
-        """What the detector decides on hearing this too."""
+        """Write audio; returns what the detector decides on hearing it."""
         self._held += audio
         self._written += len(audio)
         whole = self._torn + audio if self._torn else audio
@@ -163,7 +163,7 @@ class InputBuffer:
         return events
 
     def _decided(self, edge: Edge, at_ns: int, prefix_ns: int) -> list[SpeechEvent]:
-        """The event of one decision of the detector; none for a pause that nobody wants."""
+        """Turn one decision of the detector into an event; none for a pause that is not told."""
         audio = b""
         if edge is Edge.STARTED:
             self._start_ns = max(0, at_ns - prefix_ns)
@@ -177,14 +177,14 @@ class InputBuffer:
         return [SpeechEvent(edge, self._start_ns, at_ns, self.format, audio)]
 
     def _judge(self, at_ns: int) -> None:
-        """Where semantic_vad is in force, how long the pause that is told here must last."""
+        """With semantic_vad, set how long the pause at `at_ns` must last to end the speech."""
         eagerness = None if self._detection is None else self._detection.eagerness
         if self._vad is not None and self._semantic is not None and eagerness is not None:
             said = self._between(self._start_ns, at_ns)
             self._vad.wait_for(self._semantic.wait_ms(eagerness, said, self.format))
 
     def take(self) -> bytes:
-        """All that is held, for a commit; the detector starts afresh."""
+        """Take all audio that is held, for a commit; the detector starts afresh."""
         first = self._written - len(self._held)
         audio = bytes(self._held[first % self.format.bytes_per_sample :])
         self.clear()
@@ -201,7 +201,7 @@ class InputBuffer:
         self._vad_base_ns = self.clock_ns
 
     def _waits(self, detection: Detection) -> tuple[int, int]:
-        """How long a quiet ends speech, in ms, and how long a pause is told; 0 for never."""
+        """The silence that ends speech and the one that is a pause, in ms; 0 is never."""
         if self._semantic is None or detection.eagerness is None:
             return detection.silence_ms, self._pause_ms
         return self._semantic.longest_ms(detection.eagerness), self._semantic.after_ms
@@ -211,11 +211,11 @@ class InputBuffer:
         return self._vad_base_ns + window * WINDOW_MS * NS_PER_MS
 
     def _byte(self, at_ns: int) -> int:
-        """The byte, counted since the format began, that was written at this clock time."""
+        """The byte written at this clock time, counted since the present format began."""
         return self.format.nbytes(max(0, at_ns - self._base_ns))
 
     def _between(self, start_ns: int, end_ns: int) -> bytes:
-        """What is held of this stretch of the clock."""
+        """The audio that is held between two clock times."""
         first = self._written - len(self._held)
         return bytes(self._held[max(0, self._byte(start_ns) - first) : self._byte(end_ns) - first])
 

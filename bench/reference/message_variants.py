@@ -36,7 +36,7 @@ _GRPC_INVALID: Final = 3
 
 
 def variants_of(quirks: frozenset[str]) -> Variants | None:
-    """What becomes of each message in a session with these quirks; None if nothing."""
+    """A function from a message to those said in its place; None if these quirks change none."""
     tables = [
         table() if callable(table) else table
         for quirk, table in _MESSAGE_VARIANTS.items()
@@ -59,7 +59,7 @@ def variants_of(quirks: frozenset[str]) -> Variants | None:
 
 
 def framing_of(quirks: frozenset[str]) -> Framing:
-    """How a session with these quirks puts a message into a frame: `bytes` are a binary one."""
+    """A function from a message to its frame under these quirks: text, or bytes for binary."""
     changes = [change for quirk, change in _FRAME_VARIANTS.items() if quirk in quirks]
     unknown = "".join(field for quirk, field in _UNKNOWN_FIELDS.items() if quirk in quirks)
     deep = _DEEP if "deep_nesting" in quirks else ""
@@ -81,7 +81,7 @@ def framing_of(quirks: frozenset[str]) -> Framing:
 
 
 def _hypotheses(one: say.InputAudioTranscriptionDelta) -> list[ServerMessage]:
-    """The transcript in up to four deltas, each with all of the words so far."""
+    """Split a transcript into up to four deltas, each with all of the words so far."""
     words = one.delta.split(" ")
     count = min(_HYPOTHESES, len(words))
     ends = [-(-len(words) * part // count) for part in range(1, count + 1)]
@@ -89,7 +89,7 @@ def _hypotheses(one: say.InputAudioTranscriptionDelta) -> list[ServerMessage]:
 
 
 def _without(**fields: Any) -> Callable[[Any], tuple[ServerMessage, ...]]:
-    """A function that gives a message with these fields set instead: UNSET leaves them out."""
+    """A variant that sets these fields: UNSET leaves them out."""
     return lambda one: (msgspec.structs.replace(one, **fields),)
 
 
@@ -122,7 +122,7 @@ def _agents_previous_null(one: say.ConversationItemDone) -> tuple[ServerMessage,
 
 
 def _without_in_calls(name: str) -> MessageTable:
-    """Tool calls without a field, wherever they are said."""
+    """Variants that leave a field out of tool calls in every message that has them."""
 
     def bare(one: Any) -> Any:
         calls = one.type == "function_call"
@@ -152,7 +152,7 @@ def _without_in_calls(name: str) -> MessageTable:
 
 
 def _strays() -> MessageTable:
-    """A start of speech after every response.created, where the server heard the last one end."""
+    """Variants that add a speech_started after every response.created, at the last end heard."""
     ended_ms = 0
 
     def stopped(one: say.InputAudioBufferSpeechStopped) -> tuple[ServerMessage, ...]:
@@ -168,13 +168,13 @@ def _strays() -> MessageTable:
 
 
 class _VadState(ServerMessage, tag="input_audio_buffer.vad_state", kw_only=True):
-    """A type that is in nobody's list."""
+    """A message of a type that no documentation lists."""
 
     state: str
 
 
 def _repeated(times: int) -> Callable[[Any], list[ServerMessage]]:
-    """A function that gives a message so many times, each with an event id of its own."""
+    """A variant that says a message so many times, each with an event id of its own."""
     return lambda one: [one, *(msgspec.structs.replace(one) for _ in range(times - 1))]
 
 
@@ -183,7 +183,7 @@ def _with_state(state: str) -> Callable[[Any], tuple[ServerMessage, ...]]:
 
 
 def _renamed(kind: type[ServerMessage]) -> Callable[[Any], tuple[ServerMessage, ...]]:
-    """A function that gives the same fields under the name of another type."""
+    """A variant that says the same fields under the name of another type."""
 
     def renamed(one: ServerMessage) -> tuple[ServerMessage, ...]:
         return (kind(**{name: getattr(one, name) for name in one.__struct_fields__}),)
@@ -235,14 +235,14 @@ _MESSAGE_VARIANTS: Final[dict[str, MessageTable | Callable[[], MessageTable]]] =
 
 
 def _loosen(whole: dict[str, Any]) -> None:
-    """Base64 in lines, with the letters of URLs, without padding."""
+    """Write base64 in lines, with the letters of URLs, without padding."""
     if whole["type"].endswith("audio.delta"):
         letters = whole["delta"].rstrip("=").translate(_URL_SAFE)
         whole["delta"] = "\r\n".join(textwrap.wrap(letters, _LINE))
 
 
 def _unround(whole: dict[str, Any]) -> None:
-    """Positions as floats that are not whole, indexes in quotes."""
+    """Write positions as floats that are not whole, and indexes as strings."""
     for name in ("audio_start_ms", "audio_end_ms"):
         if isinstance(whole.get(name), int):
             whole[name] += _INEXACT_MS

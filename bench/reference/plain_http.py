@@ -60,13 +60,13 @@ class Head(NamedTuple):
 
 
 def head_end(received: bytes | bytearray) -> int | None:
-    """Where the body begins; None as long as the head is not whole."""
+    """The offset at which the body begins; None while the head is incomplete."""
     at = received.find(_END)
     return None if at < 0 else at + len(_END)
 
 
 def early_answer(received: bytes | bytearray) -> Answer | None:
-    """What can be said before the head is whole: it is no HTTP, or it is too long."""
+    """The answer to an incomplete head that is no HTTP or is too long; else None."""
     if received and not received[:1].isalpha():
         return _error(HTTPStatus.BAD_REQUEST, "This is no HTTP; a wss:// URL needs serve --tls.")
     if b"\n" not in received[: LONGEST_LINE + 1] and len(received) > LONGEST_LINE:
@@ -119,7 +119,7 @@ def _read(head: bytes) -> Head | None:
 
 
 def _body_bytes(request: Head) -> int | None:
-    """How long the body is; None where that cannot be told from the head."""
+    """The length of the body; None where the head does not say."""
     length = request.headers.get("content-length", "0")
     if "transfer-encoding" in request.headers or not length.isdecimal():
         return None
@@ -164,7 +164,7 @@ class HttpConnection(ServerConnection):
             self._first(data)
 
     def _first(self, data: bytes) -> None:
-        """Bytes before it is known what the peer wants."""
+        """Collect bytes of the head until it can be answered or handed on."""
         self._head += data
         end = head_end(self._head[:MOST_HEAD])
         if end is None:
@@ -184,7 +184,7 @@ class HttpConnection(ServerConnection):
         self._read_past(of_body)
 
     def _read_past(self, count: int) -> None:
-        """So much of the body has come; the connection is closed after the last of it."""
+        """Count `count` bytes of the body; close the connection after the last of it."""
         if self._unread is None:
             return
         self._unread -= count

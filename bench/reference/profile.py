@@ -81,7 +81,7 @@ class SemanticProfile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class ResponseProfile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A reply in time. Both delays count from committed, or from response.create where sent.
+    """The timing of a reply. Both delays count from committed, or from response.create if sent.
 
     `history_ms` is added to the first delta for every item in the conversation. `jitter_ms` delays
     every delta but the first by up to so much, never past its successor's turn.
@@ -126,7 +126,7 @@ class TranscriptionProfile(Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a session and the account may use; 0 is no limit. `breach`: how too much shows."""
+    """What a session and the account may use; 0 is no limit. `breach`: how excess is shown."""
 
     session_s: Annotated[float, Meta(ge=0, le=86_400)] = 0.0
     sessions: Annotated[int, Meta(ge=0)] = 0
@@ -257,7 +257,7 @@ class Failures(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Profile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """All that the reference server is told about itself. Every key has a default."""
+    """The whole behaviour of the reference server. Every key has a default."""
 
     seed: int = 1
     authorization: Literal["any", "required"] = "any"
@@ -334,7 +334,7 @@ def _explain(text: str, table: dict[str, Any]) -> str:
 
 
 def _keys_of_value(where: str, table: dict[str, Any]) -> tuple[str, ...]:
-    """The keys that the table at a dotted path may have: a rate, a spread, or by eagerness."""
+    """The valid keys of the table at a dotted path: of a rate, a distribution, an eagerness."""
     for name in where.split("."):
         table = table.get(name, {})
     if where.startswith("semantic."):

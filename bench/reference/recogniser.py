@@ -63,13 +63,13 @@ class Recogniser:
                 self._index[_name(samples, at)].append(_Mark(number, at))
 
     def text(self, samples: Samples) -> str:
-        """What is said in `samples`, in order of time, or the placeholder."""
+        """The words of all known utterances in `samples`, in order of time, or the placeholder."""
         found = sorted(self._find(samples), key=lambda one: one.start)
         words = [self._words(one, len(samples)) for one in found]
         return " ".join(filter(None, words)) or UNRECOGNISED
 
     def said_whole(self, samples: Samples) -> bool | None:
-        """Whether the last utterance in `samples` was said to its end; None for strangers."""
+        """Whether the last known utterance in `samples` was said to its end; None if none is."""
         last = max(self._find(samples), key=lambda one: one.start, default=None)
         if last is None:
             return None
@@ -79,13 +79,13 @@ class Recogniser:
         )
 
     def _span(self, number: int) -> tuple[float, float]:
-        """Where speech begins and ends in a known utterance, in samples."""
+        """The onset and the offset of speech in a known utterance, in samples."""
         known = self._known[number]
         ends = (known.onset_ns or 0, known.offset_ns or known.duration_ns)
         return ends[0] * known.format.rate / NS_PER_S, ends[1] * known.format.rate / NS_PER_S
 
     def _find(self, samples: Samples) -> Iterator[_Found]:
-        """Utterances inside, each once for every time it is there; the loudest probe first."""
+        """Yield every occurrence of a known utterance, the one around the loudest sample first."""
         pieces = [(0, len(samples))]
         for _ in range(_MOST_PROBES):
             if not pieces:

@@ -31,7 +31,7 @@ class Rehearsal:
         self._over = False
 
     def play(self, most_ns: int) -> None:
-        """Play it to its end, or so long."""
+        """Play the session to its end, or for at most `most_ns`."""
         self._caller.open(0)
         self._server.open(0)
         while not self._over:
@@ -43,7 +43,7 @@ class Rehearsal:
             self._turn(self.ends_ns)
 
     def _turn(self, now_ns: int) -> None:
-        """What either side has to say by now, and what the other makes of it."""
+        """Let each side say what is due by now and the other hear it."""
         for said in self._caller.poll(now_ns):
             self.happened.append(said)
             if isinstance(said, Outgoing):

@@ -30,7 +30,7 @@ MAX_TOKENS: Final = 4096
 
 
 class Invalid(NamedTuple):
-    """A value that cannot be: the path that real servers give as `param`, a sentence, a code."""
+    """A value that is refused: its path as real servers give it, a sentence, and a code."""
 
     param: str
     message: str
@@ -38,7 +38,7 @@ class Invalid(NamedTuple):
 
 
 class Complaint(NamedTuple):
-    """What a rule has against a value. `at`: the field in it that is meant.
+    """What a rule objects to in a value. `at`: the field of the value that is meant.
 
     `word`: it is a word that the service does not know, which not every service minds.
     """
@@ -53,14 +53,14 @@ Rule = Callable[[Any], Complaint | None]
 
 
 def one_of(*words: str) -> Rule:
-    """One of these words."""
+    """A rule: one of these words."""
     listed = ", ".join(repr(word) for word in words)
     unknown = f"Supported values are: {listed}."
     return lambda value: None if value in words else Complaint(f"{value!r}. {unknown}", word=True)
 
 
 def between(low: float, high: float) -> Rule:
-    """A number from `low` to `high`, both included."""
+    """A rule: a number from `low` to `high`, both included."""
 
     def rule(value: Any) -> Complaint | None:
         kind = "integer" if isinstance(low, int) else "decimal"
@@ -80,7 +80,7 @@ def between(low: float, high: float) -> Rule:
 
 
 def each(*words: str) -> Rule:
-    """A list in which every entry is one of these words, at least one, none twice."""
+    """A rule: a list of at least one of these words, none twice."""
 
     def rule(value: Any) -> Complaint | None:
         if value and len(set(value)) == len(value) and set(value) <= set(words):
@@ -91,14 +91,14 @@ def each(*words: str) -> Rule:
 
 
 def tokens(value: Any) -> Complaint | None:
-    """A limit on output tokens."""
+    """Check a limit on output tokens."""
     if isinstance(value, int):
         return between(1, MAX_TOKENS)(value)
     return one_of("inf")(value)
 
 
 def format_of(rates: tuple[int, ...], value: Any) -> Complaint | None:
-    """An audio format, as an object or a word."""
+    """Check an audio format, as an object or a word."""
     kind, rate = (value, None) if isinstance(value, str) else (value["type"], value.get("rate"))
     named = FORMATS.get(kind)
     if named is None:
@@ -114,7 +114,7 @@ def format_of(rates: tuple[int, ...], value: Any) -> Complaint | None:
 
 
 def tools(value: Any) -> Complaint | None:
-    """A list of tools; a function has a name, and parameters are a schema."""
+    """Check a list of tools: a function has a name, and parameters are an object."""
     for number, tool in enumerate(value):
         if not isinstance(tool.get("type"), str):
             return Complaint(f"tool {number} has no type.")
@@ -127,7 +127,7 @@ def tools(value: Any) -> Complaint | None:
 
 
 def tool_choice(value: Any) -> Complaint | None:
-    """When to call tools, or which."""
+    """Check whether tools are to be called, or which."""
     if isinstance(value, dict):
         if value.get("type") == "function" and not isinstance(value.get("name"), str):
             return Complaint("a function to call needs a name.")
@@ -136,7 +136,7 @@ def tool_choice(value: Any) -> Complaint | None:
 
 
 def truncation(value: Any) -> Complaint | None:
-    """What to do when the conversation outgrows the model."""
+    """Check what is to be done when the conversation outgrows the model."""
     if isinstance(value, str):
         return one_of("auto", "disabled")(value)
     ratio = value.get("retention_ratio")
@@ -147,26 +147,26 @@ def truncation(value: Any) -> Complaint | None:
 
 
 def transcription(models: frozenset[str], value: Any) -> Complaint | None:
-    """A model that can transcribe: the one unknown word that no service overlooks."""
+    """Check the transcription model: the one unknown word that no service overlooks."""
     listed = ", ".join(sorted(models))
     known = isinstance(value, str) and value in models
     return None if known else Complaint(f"Unknown model {value!r}; known: {listed}.")
 
 
 def noise_reduction(value: Any) -> Complaint | None:
-    """Where the microphone is."""
+    """Check the kind of noise reduction."""
     return one_of("near_field", "far_field")(value.get("type"))
 
 
 def metadata(value: dict[str, str]) -> Complaint | None:
-    """At most 16 pairs, keys up to 64 and values up to 512 characters."""
+    """Check metadata: at most 16 pairs, keys up to 64 and values up to 512 characters."""
     fits = len(value) <= 16 and all(len(k) <= 64 and len(v) <= 512 for k, v in value.items())
     text = "at most 16 pairs, keys of 64 and values of 512 characters."
     return None if fits else Complaint(text)
 
 
 def response_audio(value: dict[str, Any]) -> Complaint | None:
-    """`{output: {format, voice}}`; format as an object or a word."""
+    """Check `{output: {format, voice}}`; the format is an object or a word."""
     output = value.get("output", {})
     if not isinstance(output, dict):
         return Complaint("audio.output must be an object.")
@@ -232,7 +232,7 @@ def check_response(params: ResponseParams, service: ServiceProfile) -> ResponseP
 
 
 def _check(whole: dict[str, Any], service: ServiceProfile) -> Invalid | None:
-    """What is wrong, by the first rule; where not strict, unknown words are taken out instead."""
+    """The first broken rule; a service that is not strict has unknown words taken out instead."""
     for path, rule in _rules(service):
         *tables, name = path.split(".")
         place: Any = whole
@@ -319,7 +319,7 @@ def _check_part(number: int, part: Part, role: str) -> Invalid | None:
 
 
 def _kept(part: Part) -> Part:
-    """A part in the item form, its audio left out: that is never in added or done."""
+    """A part in the item form, without its audio, which added and done never carry."""
     if part.type == "input_audio":
         spoken = part.transcript if isinstance(part.transcript, str) else None
         return Part(type="input_audio", transcript=spoken)

@@ -24,14 +24,14 @@ _LATE_NS: Final = ms(10)
 
 
 class ResponseEmitter:
-    """What one session's responses say. `has_spoken`: the agent has made a sound."""
+    """Says the outputs of one session's responses. `has_spoken`: the agent has made a sound."""
 
     def __init__(self, context: SessionContext) -> None:
         self._context = context
         self.has_spoken = False
 
     def announce(self, response: ServedResponse, output: Output) -> None:
-        """There is an item, and in a message a part, still empty."""
+        """Say that there is an item, and in a message a part, still empty."""
         output.state = "announced"
         item = item_of(output, "in_progress")
         self._say(say.ResponseOutputItemAdded(**_place(response, output), item=item))
@@ -42,7 +42,7 @@ class ResponseEmitter:
             self._announce_part(response, output)
 
     def step(self, response: ServedResponse, output: Output) -> None:
-        """The next delta: its text, then its audio."""
+        """Say the next delta: its text, then its audio."""
         delta = output.script.deltas[output.steps_done]
         output.steps_done += 1
         for piece in delta.text:
@@ -56,7 +56,7 @@ class ResponseEmitter:
             self._announce_part(response, output)
 
     def close(self, response: ServedResponse, output: Output, status: str) -> None:
-        """Everything that was opened is done, and the item with it."""
+        """Say that everything that was opened is done, and the item with it."""
         output.state, output.status = "closed", status
         if output.script.call is None:
             self._close_part(response, output)
@@ -138,7 +138,7 @@ def _ids(response: ServedResponse, output: Output) -> dict[str, Any]:
 
 
 def _part_of(output: Output, text: str) -> Part:
-    """The part as response messages spell it, with so much text in it."""
+    """The part as response messages spell it, with `text` in it."""
     if output.script.speech is None:
         return Part(type="text", text=text)
     return Part(type="audio", transcript=text)
@@ -189,7 +189,7 @@ def response_of(
 
 
 def usage_of(response: ServedResponse) -> dict[str, Any]:
-    """Tokens: 100 ms of the caller's audio, 50 ms of the agent's, a word, 4 letters of a call."""
+    """Usage in tokens: 100 ms of input audio, 50 ms of output, a word, 4 letters of a call."""
     text_in, audio_in = response.input_tokens
     text_out = sum(
         len(output.text.split())

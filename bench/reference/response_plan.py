@@ -110,7 +110,7 @@ class ServedResponse:
         return [output for output in self.outputs if output.state != "pending"]
 
     def played_out_ns(self, now_ns: int) -> int:
-        """When a caller who plays it as it comes has heard it all."""
+        """The instant at which a caller who plays it as it comes has heard it all."""
         if self.audible_ns is None:
             return now_ns
         nbytes = sum(output.nbytes for output in self.outputs)
@@ -125,7 +125,7 @@ class Opening(NamedTuple):
 
     @classmethod
     def of(cls, created_ns: int, first_ns: int) -> "Opening":
-        """The first delta never before the creation, the announcement in between."""
+        """An opening whose first delta is never before the creation, announced in between."""
         first_ns = max(created_ns, first_ns)
         return cls(created_ns + (first_ns - created_ns) * _ANNOUNCED_PERCENT // 100, first_ns)
 
@@ -141,7 +141,7 @@ class _Draft(NamedTuple):
 
 
 class ResponsePlanner:
-    """The planner of one session's responses."""
+    """Plans the responses of one session."""
 
     def __init__(self, context: SessionContext) -> None:
         self._context = context
@@ -151,7 +151,7 @@ class ResponsePlanner:
         self._count = 0
 
     def plan(self, params: ResponseParams, now_ns: int, *, to_speech: bool) -> ServedResponse:
-        """The next response; `to_speech`: it answers audio whose transcription is yet to come."""
+        """Plan the next response; `to_speech`: it answers audio that is not transcribed yet."""
         n, self._count = self._count, self._count + 1
         context, draws, failures = self._context, self._draws, self._profile.failures
         ids, wanted = f"{context.name}_{n}", context.settings.for_response(params)
@@ -198,18 +198,18 @@ class ResponsePlanner:
         return scripts
 
     def _begin_ns(self, n: int, now_ns: int) -> int:
-        """When the work on response `n` begins: once it has a slot, and later by the wear."""
+        """The instant at which work on response `n` begins: once it has a slot, plus the wear."""
         service_ns = 0
         if self._capacity.slots:
             service_ns = self._work_ns("service_ms", self._profile.capacity.service_ms, n)
         return self._capacity.begin(now_ns, service_ns) + self._capacity.wear_ns(now_ns)
 
     def _work_ns(self, name: str, distribution: Distribution, n: int) -> int:
-        """A time that the work takes, by the state that the server is in."""
+        """Draw how long a piece of work takes in the present state of the server."""
         return round(self._draws.ns(name, distribution, n) * self._capacity.slowdown)
 
     def _message_script(self, draft: _Draft, opening: Opening) -> Script:
-        """A reply in writing, a word in each delta, or spoken."""
+        """Script a reply: written, a word in each delta, or spoken."""
         n, wanted, voices = draft.n, draft.wanted, self._context.voices
         number = self._draws.index("reply", len(voices.replies(wanted.format)), n)
         if "audio" in wanted.modalities:
@@ -222,7 +222,7 @@ class ResponsePlanner:
         return Script(opening.announced_ns, tuple(deltas), limited=len(kept) < len(whole))
 
     def _spoken_script(self, draft: _Draft, opening: Opening, number: int) -> Script:
-        """Speech in deltas of the set size at a pace, its words spread evenly over them."""
+        """Script speech: deltas of the set size at a pace, words spread evenly over them."""
         n, wanted, profile, draws = draft.n, draft.wanted, self._profile, self._draws
         reply = self._context.voices.reply(wanted.format, number, self._context.settings.speed)
         filler_ns = self._filler_ns(draft, opening)
@@ -255,7 +255,7 @@ class ResponsePlanner:
         return Script(announced_ns, tuple(deltas), spoken, limited=said < voice)
 
     def _audio_instants(self, n: int, first_ns: int, count: int, spoken: Speech) -> list[int]:
-        """When each of `count` audio deltas is due, by the pace that the server has left."""
+        """The instants of `count` audio deltas, at the pace that the server has left."""
         profile, capacity = self._profile.response, self._capacity
         length_ns = spoken.format.duration_ns(spoken.nbytes)
         pace = capacity.pace(first_ns, profile.pace, length_ns) / capacity.slowdown
@@ -268,7 +268,7 @@ class ResponsePlanner:
         return due
 
     def _call_script(self, opening: Opening, call: ToolCall, most_tokens: int | None) -> Script:
-        """A tool call, its arguments some letters at a time."""
+        """Script a tool call, its arguments some letters at a time."""
         profile = self._profile.tools
         kept = call.arguments[: None if most_tokens is None else most_tokens * TOKEN_LETTERS]
         deltas = tuple(
@@ -279,7 +279,7 @@ class ResponsePlanner:
         return Script(opening.announced_ns, deltas, call=call, limited=limited)
 
     def _filler_ns(self, draft: _Draft, opening: Opening) -> int | None:
-        """When to say "hmm", if the answer is not there by then."""
+        """The instant to say "hmm", None where the answer comes first or no filler is wanted."""
         wait = filler_wait_ms(self._context.settings.provider_data)
         rate = self._profile.quirks.filler
         if wait is None or not self._draws.happens("filler", rate, draft.n):
@@ -288,13 +288,13 @@ class ResponsePlanner:
         return due if due < opening.first_ns else None
 
     def _leak(self, n: int) -> str:
-        """Words of another session, where this response is to give them away."""
+        """Words of another session, where this response leaks them; else ""."""
         rate = self._profile.failures.leak
         words = self._context.state.leaks.words_of_another(self._context.number) if rate else ""
         return words if words and self._draws.happens("leak", rate, n) else ""
 
     def _fate(self, n: int) -> Fate:
-        """What becomes of response `n`: the first misfortune that is drawn, or a reply."""
+        """Draw what becomes of response `n`: the first failure that happens, or a reply."""
         failures = self._profile.failures
         rates: tuple[tuple[Fate, Rate], ...] = (
             ("failed", failures.response_failed),
@@ -308,7 +308,7 @@ class ResponsePlanner:
         return next(happened, "reply")
 
     def _order_fault(self, n: int, *, calls: bool) -> OrderFault:
-        """Which rule of order response `n` breaks; a call has no part that could be late."""
+        """Draw which rule of order response `n` breaks; a call has no part that could be late."""
         if not self._draws.happens("order_violation", self._profile.failures.order_violation, n):
             return ""
         return "late_part" if not calls and self._draws.index("order", 2, n) else "late_delta"

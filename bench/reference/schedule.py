@@ -65,7 +65,7 @@ class Schedule:
         self._event = count(1)
 
     def at(self, due_ns: int, owner: str, act: Callable[[], None]) -> None:
-        """Call `act` at `due_ns`, or as soon as may be if that has passed."""
+        """Call `act` at `due_ns`, or as soon as possible if that has passed."""
         heappush(self._steps, _Step(max(due_ns, self.now_ns), next(self._order), owner, act))
 
     def drop(self, owner: str) -> None:
@@ -74,7 +74,7 @@ class Schedule:
         heapify(self._steps)
 
     def say(self, message: ServerMessage | Raw | Close, cause: str) -> None:
-        """Make a message due now. Once closed or silenced nothing is."""
+        """Make a message due now. Once closed or silent, nothing is said."""
         if self.closed or self.silent:
             return
         if isinstance(message, ServerMessage):
@@ -96,12 +96,12 @@ class Schedule:
         self.now_ns = max(self.now_ns, to_ns)
 
     def take(self) -> list[Due]:
-        """What was said since the last time, in order."""
+        """Return what was said since the last call, in order."""
         said, self._said = self._said, []
         return said
 
     def next_due(self) -> int | None:
-        """When there will be something to send, as far as is known; None for never."""
+        """The next instant at which something may be due; None for never."""
         if self._said:
             return self._said[0].due_ns
         return self._steps[0].due_ns if self._steps else None

@@ -48,7 +48,7 @@ _STRAGGLERS: Final = 3
 
 
 def overload() -> say.ErrorMessage:
-    """What a full service says: an ordinary error, whose words alone tell (`live.md` 7)."""
+    """What a full service says: an ordinary error, recognised by its words (`live.md` 7)."""
     text = "The model is at capacity, temporarily unavailable."
     return say.ErrorMessage(error=ErrorDetail(type="server_error", message=text))
 
@@ -62,7 +62,7 @@ class IdleTimer:
         self.on_timeout: Callable[[int], None] = lambda _: None
 
     def start(self, played_out_ns: int) -> None:
-        """A response has ended that will have been heard at `played_out_ns`."""
+        """Wait from `played_out_ns`, when the caller has heard the last response out."""
         self.stop()
         detection = self._settings.detection
         if detection is not None and detection.idle_timeout_ms is not None:
@@ -70,7 +70,7 @@ class IdleTimer:
             self._schedule.at(due_ns, "idle", self._over)
 
     def stop(self) -> None:
-        """Something happens: nobody is idle."""
+        """Stop waiting: something has happened."""
         self._schedule.drop("idle")
 
     def _over(self) -> None:
@@ -134,7 +134,7 @@ class ServedResponses:
         return response
 
     def sounds_for(self, message: ResponseCreate) -> tuple[Sound, ...]:
-        """What a response that a client asks for would be spoken in; nothing if it is refused."""
+        """The sounds that an asked response would be spoken in; none if it is refused."""
         params = self._checked(message)
         if isinstance(params, Invalid):
             return ()
@@ -176,7 +176,7 @@ class ServedResponses:
         return any(one.script.call and one.script.call.call_id == call_id for one in outputs)
 
     def returned(self, call_id: str) -> None:
-        """A call has its output. Where the session says so, the last of them is answered."""
+        """A call has its output; after the last of them the agent answers, if it is set to."""
         if call_id not in self._pending_calls:
             return
         self._pending_calls.discard(call_id)
@@ -188,7 +188,7 @@ class ServedResponses:
             self.begin(None)
 
     def _checked(self, message: ResponseCreate | None) -> ResponseParams | Invalid:
-        """What a client wants of a response, less what is overlooked; or what is wrong with it.
+        """The parameters of an asked response, less what is overlooked; or what is wrong.
 
         Items that it refers to must be there, and a function that it must call.
         """
@@ -225,7 +225,7 @@ class ServedResponses:
             self._emitter.announce(response, output)
 
     def _step(self, response: ServedResponse, output: Output) -> None:
-        """The delta that is due, and then the next or the end."""
+        """Say the delta that is due; schedule the next, or end."""
         if response.fate == "failed":
             told = {"type": "server_error", "code": "server_error", "message": "Told to fail."}
             self._end(response, "failed", {"type": "failed", "error": told})
@@ -249,7 +249,7 @@ class ServedResponses:
                 self._end(response, "completed", None)
 
     def _survives(self, response: ServedResponse) -> bool:
-        """Whether the response goes on; its misfortune, if it has one, happens here and once."""
+        """Let the failure of this response happen, if it has one; whether it goes on after that."""
         fate, response.fate = response.fate, "reply"
         if fate == "close":
             self._context.say(Close(self._context.profile.failures.close_code), "failure")
@@ -260,7 +260,7 @@ class ServedResponses:
         return fate not in {"close", "stall"}
 
     def _straggle(self, response: ServedResponse) -> None:
-        """A few more deltas of what is being spoken."""
+        """Say a few more deltas of what is being spoken."""
         for output in response.outputs:
             spoken = output.script.speech is not None and output.state == "announced"
             for _ in range(_STRAGGLERS if spoken else 0):
@@ -288,7 +288,7 @@ class ServedResponses:
         self._forget(response)
 
     def _forget(self, response: ServedResponse) -> None:
-        """It is over: what waited for that can happen."""
+        """Forget a response that is over, and do what waited for its end."""
         response.state = "ended"
         self._schedule.drop(response.id)
         self._running.pop(response.id, None)

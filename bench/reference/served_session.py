@@ -53,11 +53,11 @@ _LATE_NS: Final = ms(2_500)
 
 
 class ServedSession:
-    """The server side of one session, as it was `admitted`.
+    """The server side of one session. Call `open` once, before anything else.
 
-    `state` is what the sessions of one server share, `opened_s` the wall clock in epoch seconds,
-    for `expires_at` and pings. `frame` makes of a message what goes over the wire: text, or bytes
-    for a binary frame.
+    `admitted` is how it was let in, `state` what the sessions of one server share, `opened_s` the
+    wall clock in epoch seconds, for `expires_at` and pings. `frame` makes of a message what goes
+    over the wire: text, or bytes for a binary frame.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class ServedSession:
         }
 
     def open(self, now_ns: int) -> None:
-        """The connection stands: `session.created`, unless a failure was drawn."""
+        """Begin at `now_ns`: say `session.created`, unless a failure was drawn."""
         schedule, failures = self._schedule, self._context.profile.failures
         schedule.advance(now_ns)
         self._opened_ns = now_ns
@@ -127,11 +127,11 @@ class ServedSession:
             schedule.at(first_ns, "ping", partial(self._ping, first_ns))
 
     def read(self, frame: str | bytes) -> Incoming:
-        """What a frame says, as this service reads it."""
+        """Decode a frame as this service does."""
         return read_message(frame, strict=self._context.settings.service.strict)
 
     def needs(self, message: Incoming) -> Iterable[Sound]:
-        """The sounds that a message asks for: best there before it is received."""
+        """The sounds that a message asks for: make them before it is received."""
         if isinstance(message, ask.SessionUpdate):
             return self._context.settings.sounds_after(message.session)
         if isinstance(message, ask.ResponseCreate):
@@ -139,7 +139,7 @@ class ServedSession:
         return ()
 
     def receive(self, message: Incoming, at_ns: int) -> None:
-        """A message arrived."""
+        """Take a message that arrived at `at_ns`."""
         self._schedule.advance(at_ns)
         if self._schedule.closed or self._schedule.silent or at_ns < self._hears_from_ns:
             return
@@ -154,7 +154,7 @@ class ServedSession:
         self._answers[type(message)](message)
 
     def poll(self, now_ns: int) -> list[Due]:
-        """Everything due by now that was not given before, in the order of sending."""
+        """Return everything due by now and not returned before, in the order of sending."""
         self._schedule.advance(now_ns)
         return self._schedule.take()
 
@@ -163,7 +163,7 @@ class ServedSession:
         return self._schedule.next_due()
 
     def _say_no_message(self) -> None:
-        """What is no message, after session.created, where such a failure was drawn."""
+        """Say what is no message, after session.created, where such a failure was drawn."""
         schedule, failures = self._schedule, self._context.profile.failures
         if self.draws.happens("malformed", failures.malformed):
             schedule.say(HALF_AN_OBJECT, "failure")
@@ -204,7 +204,7 @@ class ServedSession:
         self._schedule.say(refusal(message, self._context.settings.service), "client")
 
     def _breach(self, code: str, text: str, message: Incoming | None = None) -> None:
-        """Too much of something, shown as the profile says."""
+        """Say that a limit was passed, in the way that the profile wants."""
         how = self._context.profile.limits.breach
         if how == "at_capacity":
             self._schedule.say(overload(), "limits")
@@ -240,7 +240,7 @@ class ItemRequests:
         self._responses = responses
 
     def create(self, message: ask.ConversationItemCreate) -> None:
-        """Insert: at the end, at the front ("root"), or behind a known item."""
+        """Insert an item: at the end, at the front ("root"), or behind a known item."""
         context, item, after = self._context, message.item, message.previous_item_id
         call_id = item.call_id if item.type == "function_call_output" else None
         if isinstance(call_id, str) and self._responses.is_calling(call_id):
@@ -287,14 +287,14 @@ class ItemRequests:
             self._context.say(say.ConversationItemDeleted(item_id=message.item_id), "client")
 
     def retrieve(self, message: ask.ConversationItemRetrieve) -> None:
-        """One item with its audio."""
+        """Say one item with its audio."""
         item = self._known(message, message.item_id, "retrieve")
         if item is not None:
             whole = self._items.whole(item)
             self._context.say(say.ConversationItemRetrieved(item=whole), "client")
 
     def _known(self, message: ClientMessage, item_id: str, verb: str) -> Item | None:
-        """The item of this id; where there is none, that was said."""
+        """Find an item by its id; None after an error was said about it."""
         item = self._items.find(item_id)
         if item is None:
             invalid = Invalid("item_id", f"Cannot {verb}: no item {item_id!r} here.")

@@ -114,20 +114,20 @@ class ServerLoad:
         self._watched_ns = 0
 
     def lagged(self, ns: int, *, open_sessions: int) -> None:
-        """A timer of the loop fired so late."""
+        """Count a timer of the loop that fired `ns` late."""
         self.lag.add(ns)
         if open_sessions:
             self.stalls += ns > STALL_MS * 1e6
             self._longest_ns = max(self._longest_ns, ns)
 
     def watch(self, cpu_ns: int, wall_ns: int, *, open_sessions: int) -> None:
-        """A span of wall time and the CPU time in it."""
+        """Count a span of wall time and the CPU time in it."""
         if open_sessions:
             self._busy_ns += cpu_ns
             self._watched_ns += wall_ns
 
     def summary(self) -> Summary:
-        """Everything so far, and the verdict."""
+        """Everything so far, and whether the server was the bottleneck."""
         late, lag = self.late.quantile_ms(0.99), self.lag.quantile_ms(0.99)
         cpu = self._busy_ns / self._watched_ns if self._watched_ns else 0.0
         reasons = [
@@ -173,7 +173,7 @@ class ServerCollector(Collector):
         self._process = psutil.Process()
 
     def collect(self) -> Iterator[Metric]:
-        """Each family with its one sample."""
+        """Yield each family with its one sample."""
         capacity, now_ns = self._capacity, self._now_ns()
         for name, text, value in (
             ("bench_sessions_open", "Sessions that are open.", capacity.open_sessions),
@@ -219,7 +219,7 @@ class ServerCollector(Collector):
 def metrics_text(
     capacity: Capacity, load: ServerLoad, now_ns: Callable[[], int]
 ) -> Callable[[], bytes]:
-    """What makes the text of a scrape, in UTF-8, each time that it is called."""
+    """A function that returns the text of a scrape, in UTF-8."""
     registry = CollectorRegistry()
     registry.register(ServerCollector(capacity, load, now_ns))
 

@@ -58,7 +58,7 @@ _GOODBYE_S: Final = 0.4
 
 
 class ReferenceServer:
-    """The server's sessions and what it knows of itself."""
+    """The server: it admits connections, runs their sessions and measures itself."""
 
     def __init__(self, profile: Profile, voices: Voices, truth: TruthLog) -> None:
         self._profile = profile
@@ -172,7 +172,7 @@ def serve(
 
 
 def prepare(profile: Profile, corpus: str, formats: Sequence[AudioFormat] = ()) -> Voices:
-    """The voices of a corpus, ready in the profile's rates and `formats`."""
+    """Load the voices of a corpus in the profile's rates and `formats`."""
     found = load_corpus(find_corpus(corpus))
     voices = Voices(lambda fmt: load_utterances(found, found.entries, fmt))
     for fmt in (*(AudioFormat("audio/pcm", rate) for rate in profile.rates), *formats):
@@ -234,25 +234,25 @@ async def listen(
 
 
 def _subprotocols(request: Request) -> list[str]:
-    """What the client offers, in its order."""
+    """The subprotocols that the client offers, in its order."""
     headers = request.headers.get_all("Sec-WebSocket-Protocol")
     return [name.strip() for header in headers for name in header.split(",")]
 
 
 def _chosen(_: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-    """The subprotocol of the session; None where none that is offered is spoken here."""
+    """Choose the subprotocol of a session; None where none that is offered is known."""
     return Subprotocol(SUBPROTOCOL) if SUBPROTOCOL in offered else None
 
 
 async def _outlive(parent: int, stop: asyncio.Event) -> None:
-    """Stop once the parent is gone: an orphan has another."""
+    """Stop the server once its parent is gone: an orphan has another parent."""
     while os.getppid() == parent:  # noqa: ASYNC110  # the kernel has no event for it
         await asyncio.sleep(_PARENT_S)
     stop.set()
 
 
 async def _say_goodbye(server: Server) -> None:
-    """Close every session with 1001; who does not answer in time is dropped."""
+    """Close every session with 1001; drop those that do not answer in time."""
     connections = list(server.connections)
     server.close()
     try:

@@ -71,11 +71,11 @@ class Capacity:
 
     @property
     def slowdown(self) -> float:
-        """By how much every service time and think time is longer now."""
+        """The factor by which every service time and think time is longer now."""
         return self._profile.collapse_factor if self.collapsed else 1.0
 
     def begin(self, now_ns: int, service_ns: int) -> int:
-        """When the response that is asked for now gets its slot, to hold it for `service_ns`."""
+        """Reserve a slot for a response asked for now, for `service_ns`; returns when it begins."""
         if not self._free_ns:
             return now_ns
         start_ns = max(now_ns, self._free_ns[0])
@@ -85,7 +85,7 @@ class Capacity:
         return start_ns
 
     def wear_ns(self, now_ns: int) -> int:
-        """What the responses before have added to the delay of this one."""
+        """The delay that earlier responses add to one that is asked for now, which counts too."""
         profile = self._profile
         if not profile.wear_ms:
             return 0
@@ -118,7 +118,7 @@ class Capacity:
         return len(self._starts_ns)
 
     def _forget_starts(self, now_ns: int) -> None:
-        """Those that have their slot wait no more."""
+        """Drop the responses that have their slot by now."""
         while self._starts_ns and self._starts_ns[0] <= now_ns:
             self._starts_ns.popleft()
 
@@ -134,7 +134,7 @@ class PacketLimit:
         self._taken_ns: deque[int] = deque()
 
     def takes_packet(self, at_ns: int) -> bool:
-        """Whether one more is within the limit now."""
+        """Count a packet if the limit allows one more now; whether it does."""
         if not self._most:
             return True
         taken_ns = self._taken_ns
@@ -153,7 +153,7 @@ class LeakSource:
         self._words: dict[int, str] = {}
 
     def write(self, number: int, words: str) -> None:
-        """Session `number` said this; nothing is no words."""
+        """Keep what session `number` said last; "" changes nothing."""
         if not words:
             return
         self._words.pop(number, None)
@@ -162,7 +162,7 @@ class LeakSource:
             del self._words[next(iter(self._words))]
 
     def words_of_another(self, number: int) -> str:
-        """What was said last by any session but this one, and not by this one too; "" for none."""
+        """The last words of any other session, unless this one said the same; "" for none."""
         mine = self._words.get(number)
         others = ((who, words) for who, words in reversed(self._words.items()) if words != mine)
         return next((words for who, words in others if who != number), "")

@@ -69,7 +69,7 @@ class SessionContext:
         return f"item_{self.name}_{next(self._item_ids)}"
 
     def add_item(self, item: Item, after: str | None, cause: str) -> None:
-        """A whole item takes its place behind `after`, at the end for None; two messages say so."""
+        """Add a whole item behind `after`, at the end for None, and say so in two messages."""
         previous = self.items.add(item, after)
         self.say(say.ConversationItemAdded(item=item, previous_item_id=previous), cause)
         self.say(say.ConversationItemDone(item=item, previous_item_id=previous), cause)

@@ -157,7 +157,7 @@ class Settings:
 
     @property
     def answers_tools(self) -> bool:
-        """Whether the server goes on by itself once it has what its tools gave."""
+        """Whether the server answers by itself once all tool outputs are there."""
         said = auto_tool_response(self.provider_data)
         by_itself = "auto_tools" in self._quirks and self.service.dialect == "inworld"
         return by_itself if said is None else said
@@ -176,7 +176,7 @@ class Settings:
 
     @property
     def detection(self) -> Detection | None:
-        """None in manual mode."""
+        """The turn detection in force; None in manual mode."""
         asked = self._session["audio"]["input"]["turn_detection"]
         if asked is None:
             return None
@@ -197,7 +197,7 @@ class Settings:
         )
 
     def for_response(self, params: ResponseParams) -> ResponseSettings:
-        """What one checked `response.create` comes to in this session."""
+        """The settings of one response with these checked parameters."""
         own = msgspec.to_builtins(params)
         audio = (own.get("audio") or {}).get("output") or {}
         output = self._session["audio"]["output"]
@@ -232,7 +232,7 @@ class Settings:
         return None
 
     def sounds_after(self, asked: Session) -> tuple[Sound, ...]:
-        """What this session would hear and speak in after an update; nothing if it is refused."""
+        """The sounds of this session after an update; none if that would be refused."""
         after = copy(self)  # an update replaces what it changes
         if after.update(asked) is not None:
             return ()
@@ -251,7 +251,7 @@ class Settings:
         return change
 
     def _refused(self, change: dict[str, Any], *, spoken: bool) -> Invalid | None:
-        """What is well formed and yet not to be had of OpenAI; Inworld takes it all."""
+        """What is well formed and yet refused by OpenAI; Inworld takes it all."""
         if self.service.model_changes:
             return None
         if "type" not in change:

@@ -59,7 +59,7 @@ class TurnedAway(Struct):
 
 
 class TruthLog:
-    """An open truth log, or none at all where `path` is None. UsageError if it cannot be made."""
+    """An open truth log; `path` None writes nothing. UsageError if it cannot be made."""
 
     def __init__(self, path: Path | None) -> None:
         self._lines: list[bytes] = []
@@ -83,7 +83,7 @@ class TruthLog:
             self._file.write(b"\n".join(lines) + b"\n")
 
     def close(self) -> None:
-        """Write what was noted, and no more after that."""
+        """Write what was noted, and close the file."""
         self.flush()
         if self._file is not None:
             self._file.close()

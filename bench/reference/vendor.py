@@ -22,7 +22,7 @@ _FILLER_WAIT_MS: Final = 100.0
 
 
 class ServiceProfile(NamedTuple):
-    """How one service differs from the other."""
+    """The values in which one service differs from the other."""
 
     dialect: str
     model: str
@@ -102,7 +102,7 @@ class BackchannelSettings(NamedTuple):
 
 
 def backchannel_settings(data: Mapping[str, Any] | None) -> BackchannelSettings | None:
-    """The branch `backchannel`, or None where it is not enabled."""
+    """Read the branch `backchannel`; None where it is not enabled."""
     branch = _branch(data, "backchannel")
     if branch.get("enabled") is not True:
         return None
@@ -121,7 +121,7 @@ def backchannel_settings(data: Mapping[str, Any] | None) -> BackchannelSettings 
 
 
 def filler_wait_ms(data: Mapping[str, Any] | None) -> float | None:
-    """How long after its cause a response says "hmm"; None where it is not to."""
+    """Read how long after its cause a response says "hmm"; None where fillers are off."""
     branch = _branch(data, "responsiveness")
     if branch.get("enabled") is not True:
         return None
@@ -129,7 +129,7 @@ def filler_wait_ms(data: Mapping[str, Any] | None) -> float | None:
 
 
 def auto_tool_response(data: Mapping[str, Any] | None) -> bool | None:
-    """Whether the server goes on by itself once it has what its tools gave; None: unsaid."""
+    """Read whether the server answers tool outputs by itself; None where that is not said."""
     said = data.get("auto_tool_response") if isinstance(data, Mapping) else None
     return said if isinstance(said, bool) else None
 
@@ -140,7 +140,7 @@ def _branch(data: Mapping[str, Any] | None, name: str) -> Mapping[str, Any]:
 
 
 def _number(branch: Mapping[str, Any], name: str, default: float) -> float:
-    """A number from 0 to 600 000, or the default."""
+    """Read a number from 0 to 600 000, or the default."""
     value: Any = branch.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
         return default

@@ -149,7 +149,7 @@ class Voices:
         return paced
 
     def recogniser(self, fmt: AudioFormat) -> Recogniser:
-        """What knows the corpus by ear in this format."""
+        """The recogniser of the corpus in this format."""
         if fmt not in self._recognisers:
             self._recognisers[fmt] = Recogniser(self._corpus(fmt))
         return self._recognisers[fmt]
@@ -162,13 +162,13 @@ class Voices:
         return speed == 1.0 or all((fmt, n, speed) in self._paced for n in self._numbers(fmt))
 
     def make(self, sound: Sound) -> None:
-        """Make all of that, where it is not there: the work of tenths of a second."""
+        """Make all that a session needs in this sound, which may take tenths of a second."""
         self.recogniser(sound.format)
         for number in self._numbers(sound.format):
             self.reply(sound.format, number, sound.speed)
 
     def _numbers(self, fmt: AudioFormat) -> range:
-        """The replies that are kept at another speed: of a large corpus not all."""
+        """The numbers of the replies kept at another speed: of a large corpus not all."""
         return range(min(len(self.replies(fmt)), _MOST_PACED // 4))
 
     def _corpus(self, fmt: AudioFormat) -> tuple[Utterance, ...]:
