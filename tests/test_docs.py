@@ -9,7 +9,6 @@ from typing import get_args
 import msgspec
 import pytest
 
-from bench.verdict.verdict import EXIT_CODES
 from bench.plan.gates import parse_gate
 from bench.plan.instants import INSTANTS
 from bench.plan.metrics import METRICS, VERSION
@@ -19,6 +18,7 @@ from bench.protocol.dialects import DIALECTS, TARGETS
 from bench.runs.folder import RunFolder
 from bench.runs.job import make_job, read_target
 from bench.tracker.outcomes import OUTCOMES
+from bench.verdict.verdict import EXIT_CODES
 from bench.voice.directions import Direction
 from bench.voice.scripts import SCRIPTS
 from tests.doc_blocks import BLOCKS, PROFILE, filled, profile, verbs

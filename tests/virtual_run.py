@@ -28,7 +28,7 @@ from bench.plan.gates import parse_gate
 from bench.protocol.dialects import session_url
 from bench.reference.admission import INWORLD_PATH
 from bench.reference.profile import load_profile
-from bench.reference.repertoire import Repertoire
+from bench.reference.voices import Voices
 from bench.runs.folder import RunFolder, script_fault
 from bench.verdict.verdict import EXIT_CODES, judge_run
 from bench.voice.audio import NS_PER_MS, NS_PER_S, PCM16_24K
@@ -213,4 +213,4 @@ def _recording(utterance, chunk_ns):
 
 @cache
 def _repertoire(corpus):
-    return Repertoire(lambda fmt: tuple(_utterances(corpus, fmt).values()))
+    return Voices(lambda fmt: tuple(_utterances(corpus, fmt).values()))

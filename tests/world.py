@@ -24,17 +24,14 @@ from bench.plan.reading import check_scenario
 from bench.plan.session import session_object
 from bench.protocol.codec import type_of
 from bench.protocol.server import ServerMessage
-from bench.reference import truth
-from bench.reference.account import Account
+from bench.reference import truth_log
 from bench.reference.admission import INWORLD_PATH, Refused, admit
-from bench.reference.behaviour import Behaviour
-from bench.reference.board import Board
-from bench.reference.call import ids_of
-from bench.reference.capacity import Capacity
+from bench.reference.connection import ids_of
 from bench.reference.profile import Profile
-from bench.reference.repertoire import Repertoire
 from bench.reference.schedule import Close
-from bench.reference.virtual_time import VirtualTime
+from bench.reference.served_session import ServedSession
+from bench.reference.server_state import ServerState
+from bench.reference.voices import Voices
 from bench.runs.folder import RunFolder, provenance
 from bench.runs.job import _plain
 from bench.runs.log import HealthRow, Log
@@ -47,6 +44,7 @@ from bench.voice.directions import Part
 from bench.voice.microphone import record
 from bench.voice.scripts import SCRIPTS
 from bench.voice.utterance import Utterance
+from tests.virtual_time import VirtualTime
 
 VAD = {"type": "server_vad", "threshold": 0.5, "prefix_padding_ms": 300, "silence_duration_ms": 500}
 PATH = f"{INWORLD_PATH}?key=virtual&protocol=realtime"
@@ -249,7 +247,9 @@ class Call:
         if isinstance(message, ServerMessage):
             self.sent.append((at_ns, message))
             names = ("", self.server.session_id, message.event_id, type_of(message))
-            self.truth.append(truth.Sent(*names, *ids_of(message), due.cause, at_ns, at_ns, at_ns))
+            self.truth.append(
+                truth_log.Sent(*names, *ids_of(message), due.cause, at_ns, at_ns, at_ns)
+            )
             frame = self.server.frame(message)
         else:
             frame = message if isinstance(message, Close) else message.payload
@@ -262,7 +262,7 @@ class Call:
             name, draws = self.server.session_id, list(self.server.draws.drawn)
             span = (self.began_ns, self.ended_ns)
             facts = (self.number, "", *span, None, len(self.sent), draws)
-            self.truth.append(truth.Ended("", name, *facts))
+            self.truth.append(truth_log.Ended("", name, *facts))
         self._world.left(self)
         self._on_over(self)
 
@@ -277,15 +277,15 @@ class World:
         self, profile=Profile(), *, up_ns=0, down_ns=0, replies=(), repertoire=None, slots=None
     ):
         self.profile = profile
-        self.repertoire = repertoire or Repertoire.of(
+        self.repertoire = repertoire or Voices.of(
             *(replies or (voice("reply", 0, 1500, 0, tags=("reply",)),))
         )
         self.up_ns, self.down_ns = up_ns, down_ns
         self.calls = []
         self.time = VirtualTime()
         self.refusals = []  # lines of the truth log
-        self._board, self._account = Board(), Account(profile.limits)
-        self.capacity = Capacity(profile.capacity)
+        self._state = ServerState(profile)
+        self.capacity = self._state.capacity
         self.open = []
         self._upgrades = count()
         self._slots, self._queue = slots, deque()
@@ -354,13 +354,9 @@ class World:
         others = self.capacity.open_sessions
         verdict = admit(call.path, None, self.profile, number=number, open_sessions=others)
         if isinstance(verdict, Refused):
-            self.refusals.append(truth.TurnedAway(number, self.now_ns, verdict.status))
+            self.refusals.append(truth_log.TurnedAway(number, self.now_ns, verdict.status))
             return verdict
-        call.server = Behaviour(
-            self.profile, self.repertoire, number=number, dialect=verdict.dialect,
-            model=verdict.model, board=self._board, account=self._account,
-            capacity=self.capacity, over_limit=verdict.over_limit,
-        )  # fmt: skip
+        call.server = ServedSession(self.profile, self.repertoire, verdict, self._state)
         self.capacity.enter()
         call.server.open(self.now_ns)
         return verdict
@@ -423,7 +419,7 @@ class World:
                 at_ns = second * NS_PER_S
                 facts = (*held(worker, at_ns), 0, 0.0, 0, 0.0, 0, 10, log.rows)
                 log.health(HealthRow(worker, at_ns, at_ns, *facts))
-        told = truth.TruthLog(folder.truth)
+        told = truth_log.TruthLog(folder.truth)
         for line in (*self.refusals, *(line for call in self.calls for line in call.truth)):
             told.note(line)
         told.close()

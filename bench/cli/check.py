@@ -20,12 +20,12 @@ from bench.corpus.decode import load_utterances
 from bench.load.casting import Casting, Role
 from bench.protocol import server as say
 from bench.protocol.error_codes import BENIGN, PROVOKED
-from bench.reference.behaviour import Behaviour
-from bench.reference.misbehaviour import Failures
-from bench.reference.profile import Profile, load_profile
+from bench.reference.admission import Admitted
+from bench.reference.profile import Failures, Profile, load_profile
 from bench.reference.rehearsal import Happened, Rehearsal
-from bench.reference.repertoire import Repertoire
 from bench.reference.schedule import Close, Raw
+from bench.reference.served_session import ServedSession
+from bench.reference.voices import Voices
 from bench.runs.job import Job, line_ids
 from bench.voice.audio import NS_PER_MS, NS_PER_S, PCM16_24K, AudioFormat
 from bench.voice.conversation import Conversation
@@ -66,18 +66,13 @@ def check(job: Job, profile: Path | None) -> list[Played]:
     def recorded(said: Utterance, fmt: AudioFormat) -> Recording:
         return record(voices(fmt).get(said.id, said), scenario.chunk_ms * NS_PER_MS)
 
-    repertoire = Repertoire(lambda fmt: tuple(voices(fmt).values()))
+    repertoire = Voices(lambda fmt: tuple(voices(fmt).values()))
     casting = Casting(job, voices(PCM16_24K), "check")
     played = []
     for number, role in enumerate(casting.every()):
         caller = role.conversation(number, scenario, recorded)
-        server = Behaviour(
-            behaves,
-            repertoire,
-            number=number,
-            dialect=job.target.dialect.name,
-            model=role.model,
-        )
+        admitted = Admitted(number, job.target.dialect.name, "", role.model)
+        server = ServedSession(behaves, repertoire, admitted)
         session = Rehearsal(caller, server)
         session.play(MOST_NS)
         played.append(_told(role, caller, session, behaves))

@@ -2,6 +2,11 @@
 
 One line on stdout when it is ready (`ready ws://…`), one on stderr when it has ended: its load,
 and whether it was the bottleneck. With TLS, one more on stderr: how a client comes to trust it.
+
+`trustme` makes an authority that nobody else has and a certificate of its signing, for localhost,
+127.0.0.1 and ::1 and the address that is listened on. Only the authority's certificate is written,
+for clients to trust. Keys are never kept: the authority's lives in memory alone, and the server's
+is in a file of its owner's for the moment in which OpenSSL reads it.
 """
 
 import argparse
@@ -12,11 +17,14 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
-from bench.errors import BenchError
+from bench.errors import BenchError, UsageError
 from bench.reference.profile import PCM_RATES, load_profile
-from bench.reference.server import serve
+from bench.reference.server_process import Address, serve
 from bench.voice.audio import AudioFormat
+
+NAMES: Final = ("localhost", "127.0.0.1", "::1")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,15 +33,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with _tls(asked) as context:
             summary = serve(
-                profile=load_profile(asked.profile),
-                corpus=asked.corpus,
-                host=asked.host,
-                port=asked.port,
+                load_profile(asked.profile),
+                asked.corpus,
+                Address(asked.host, asked.port, context),
                 truth=asked.truth,
                 summary=asked.summary,
                 parent=asked.watch_parent,
                 formats=asked.format,
-                tls=context,
                 on_ready=_say_ready,
             )
     except BenchError as error:
@@ -45,18 +51,40 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def _tls(asked: argparse.Namespace) -> Iterator[ssl.SSLContext | None]:
-    """What to serve TLS with, None for none. A certificate's file that nobody named goes again."""
+    """Yield the TLS context, None for plain. A certificate file that nobody named is removed."""
     if not asked.tls and asked.tls_cert is None:
         yield None
         return
-    from bench.reference.certificate import advice, tls_context  # noqa: PLC0415 - for TLS alone
-
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         path = asked.tls_cert or Path(folder) / "certificate.pem"
-        context = tls_context(path, asked.host)
-        sys.stderr.write(f"{advice(path)}\n")
+        context = _tls_context(path, asked.host)
+        sys.stderr.write(
+            f"certificate {path}; clients trust it with SSL_CERT_FILE={path} (Python, OpenSSL), "
+            f"NODE_EXTRA_CA_CERTS={path} (Node), or --cacert (curl)\n"
+        )
         sys.stderr.flush()
         yield context
+
+
+def _tls_context(path: Path, host: str) -> ssl.SSLContext:
+    """Make a certificate; write what clients must trust to `path`. UsageError if that fails."""
+    import trustme  # noqa: PLC0415 - for TLS alone
+
+    authority = trustme.CA()
+    everywhere = {"", "0.0.0.0", "::"}  # noqa: S104 - listened on, and no name to call
+    names = dict.fromkeys((*NAMES, *({host} - everywhere)))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        authority.issue_cert(*names).configure_cert(context)
+    except ValueError as error:
+        raise UsageError(f"--host {host}: no certificate can name it: {error}") from None
+    try:
+        path.write_bytes(authority.cert_pem.bytes())
+    except OSError as error:
+        raise UsageError(
+            f"--tls-cert {path}: cannot write: {error.strerror or error}; name another file"
+        ) from None
+    return context
 
 
 def _say_ready(url: str) -> None:

@@ -62,7 +62,7 @@ def admit(
     open_sessions: int,
     offered: Sequence[str] = (),
 ) -> Admitted | Refused:
-    """The verdict on one upgrade request; `number` is its place among all.
+    """Decide on one upgrade request; `number` counts all of them from 0.
 
     `offered` are the subprotocols that the client would speak.
     """

@@ -1,25 +1,88 @@
-"""Seeded chance: a draw is a function of its seed, its name, its session and its count.
+"""Seeded chance: distributions and shares as a profile writes them, and the draws from them.
 
 Theory of operation
 -------------------
+A duration is a constant number of ms or a named distribution. A rate is a number from 0 to 1, or a
+table `{rate, seed}` whose seed stands in for the profile's: so one quirk can fall on other cases
+while everything else that is drawn stays as it was.
+
 Every draw has a generator of its own, seeded with the words ``seed/name/session/n``. So the n-th
 think time of session 7 is the same whatever other sessions did before, whatever else session 7
-drew, and however the code around it is ordered; another choice never shifts this one. A rate may
-bring its own seed. A draw costs some 10 µs, and a response makes half a dozen.
-
-Everything drawn is kept, as the truth log wants it.
+drew, and however the code around it is ordered; another choice never shifts this one. A draw costs
+some 10 µs, and a response makes half a dozen. Everything drawn is kept, as the truth log wants it.
 """
 
 from collections.abc import Mapping
 from random import Random
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
-from bench.reference.spread import Chance, Choice, Lognormal, Rate, Spread, Uniform, share_of
+from msgspec import Meta, Struct
+
 from bench.voice.audio import NS_PER_MS
+
+Ms = Annotated[float, Meta(ge=0, le=600_000)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+
+
+class Lognormal(
+    Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="lognormal", tag_field="kind"
+):
+    """A long right tail: the logarithm is normal around that of `median_ms`."""
+
+    median_ms: Annotated[float, Meta(gt=0, le=600_000)]
+    sigma: Annotated[float, Meta(ge=0, le=5)]
+
+    def ms(self, generator: Random) -> float:
+        return self.median_ms * generator.lognormvariate(0.0, self.sigma)
+
+
+class Uniform(
+    Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="uniform", tag_field="kind"
+):
+    """Anything from `low_ms` to `high_ms`, all alike."""
+
+    low_ms: Ms
+    high_ms: Ms
+
+    def __post_init__(self) -> None:
+        if self.low_ms > self.high_ms:
+            raise ValueError("low_ms is above high_ms")
+
+    def ms(self, generator: Random) -> float:
+        return generator.uniform(self.low_ms, self.high_ms)
+
+
+class Choice(
+    Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="choice", tag_field="kind"
+):
+    """One of the values listed, all alike; list one twice to make it likelier."""
+
+    of_ms: Annotated[tuple[Ms, ...], Meta(min_length=1)]
+
+    def ms(self, generator: Random) -> float:
+        return generator.choice(self.of_ms)
+
+
+Distribution = Ms | Lognormal | Uniform | Choice
+
+
+class Chance(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A rate with a seed of its own; without one it is drawn from the profile's."""
+
+    rate: Share
+    seed: int | None = None
+
+
+Rate = Share | Chance
+
+
+def share_of(rate: Rate) -> float:
+    """The share of cases, without the seed that draws them."""
+    return rate.rate if isinstance(rate, Chance) else rate
 
 
 class Drawn(NamedTuple):
-    """One draw: what was asked, for the how-manieth time, and what came (ms, share or index)."""
+    """One draw: its name, its count from 0, and the value drawn (ms, 0 or 1, or an index)."""
 
     name: str
     n: int
@@ -27,41 +90,44 @@ class Drawn(NamedTuple):
 
 
 class Draws:
-    """The chance of one session. `drawn` is everything drawn so far, in order."""
+    """The random choices of one session. `drawn` lists all of them so far, in order."""
 
-    def __init__(self, seed: int, number: int) -> None:
+    def __init__(self, seed: int, session: int) -> None:
         self._seed = seed
-        self._number = number
+        self._session = session
         self.drawn: list[Drawn] = []
 
     def generator(self, name: str, n: int = 0, seed: int | None = None) -> Random:
         """The generator of one choice, for choices that are many numbers (jitter)."""
-        return Random(f"{self._seed if seed is None else seed}/{name}/{self._number}/{n}")
+        return Random(f"{self._seed if seed is None else seed}/{name}/{self._session}/{n}")
 
-    def ns(self, name: str, spread: Spread, n: int = 0) -> int:
-        """A duration in ns, rounded to one ns."""
-        value = self._ms(spread, name, n)
+    def ns(self, name: str, distribution: Distribution, n: int = 0) -> int:
+        """Draw a duration, in whole ns."""
+        if isinstance(distribution, int | float):
+            value = distribution
+        else:
+            value = distribution.ms(self.generator(name, n))
         self.drawn.append(Drawn(name, n, value))
         return round(value * NS_PER_MS)
 
     def happens(self, name: str, rate: Rate, n: int = 0) -> bool:
-        """Whether something that befalls a share of all cases befalls this one."""
+        """Draw whether something that happens in a share of all cases happens in this one."""
         share = share_of(rate)
-        seed = rate.seed if isinstance(rate, Chance) else None
         if share <= 0.0:
             return False
+        seed = rate.seed if isinstance(rate, Chance) else None
         answer = self.generator(name, n, seed).random() < share
         self.drawn.append(Drawn(name, n, float(answer)))
         return answer
 
     def index(self, name: str, length: int, n: int = 0) -> int:
-        """One of 0 … length-1."""
+        """Draw one of 0 … length-1."""
         answer = self.generator(name, n).randrange(length)
         self.drawn.append(Drawn(name, n, float(answer)))
         return answer
 
     def among(self, name: str, shares: Mapping[str, float], n: int = 0) -> str | None:
-        """One of the words, each with its share of all cases; None for what is left of 1."""
+        """Draw one of the words by their shares of all cases; None for what is left of 1."""
         point = self.generator(name, n).random()
         for place, (word, share) in enumerate(shares.items()):
             point -= share
@@ -70,12 +136,3 @@ class Draws:
                 return word
         self.drawn.append(Drawn(name, n, -1.0))
         return None
-
-    def _ms(self, spread: Spread, name: str, n: int) -> float:
-        if isinstance(spread, Lognormal):
-            return spread.median_ms * self.generator(name, n).lognormvariate(0.0, spread.sigma)
-        if isinstance(spread, Uniform):
-            return self.generator(name, n).uniform(spread.low_ms, spread.high_ms)
-        if isinstance(spread, Choice):
-            return self.generator(name, n).choice(spread.of_ms)
-        return spread

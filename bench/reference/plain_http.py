@@ -1,18 +1,25 @@
-"""What is answered to HTTP that asks for no WebSocket: a status, and one sentence in JSON.
+"""HTTP that asks for no WebSocket, answered on the connection on which it came.
 
 Theory of operation
 -------------------
-A pure function from the head of a request to an answer, or to None where the request is an upgrade
-and so belongs to the WebSocket library, which knows no other kind. Clients that look for OpenAI's
-other addresses (POST of a client secret, of a call) and people with a browser read what this
-server is and where. The error has the shape of OpenAI's. `/metrics` alone is a page: the text that
-a Prometheus scrapes, which is asked for only where it is wanted.
+`plain_answer` is a pure function from the head of a request to an answer, or to None where the
+request is an upgrade and so belongs to the WebSocket library, which knows no other kind. Clients
+that look for OpenAI's other addresses (POST of a client secret, of a call) and people with a
+browser read what this server is and where. The error has the shape of OpenAI's. `/metrics` alone is
+a page: the text that a Prometheus scrapes, which is asked for only where it is wanted.
+
+The library reads upgrades and drops what else it cannot read, a POST with a body for one. So
+`HttpConnection` holds the first bytes until the head of the request is whole: an upgrade goes on to
+the library as it came, anything else is answered. The rest of its body is read past before the
+connection is closed, for at most 2 s, as a close with bytes unread would cost the peer the answer.
 """
 
 import json
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
+
+from websockets.asyncio.server import ServerConnection
 
 from bench.reference.admission import INWORLD_PATH, OPENAI_PATH
 
@@ -21,6 +28,7 @@ MOST_HEAD: Final = 64 * 2**10
 LONGEST_LINE: Final = 8 * 2**10
 METRICS_PATH: Final = "/metrics"
 
+_LINGER_S: Final = 2.0
 _END: Final = b"\r\n\r\n"
 _JSON: Final = "application/json"
 _EXPOSITION: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -52,13 +60,13 @@ class Head(NamedTuple):
 
 
 def head_end(received: bytes | bytearray) -> int | None:
-    """Where the body begins; None as long as the head is not whole."""
+    """The offset at which the body begins; None while the head is incomplete."""
     at = received.find(_END)
     return None if at < 0 else at + len(_END)
 
 
 def early_answer(received: bytes | bytearray) -> Answer | None:
-    """What can be said before the head is whole: it is no HTTP, or it is too long."""
+    """The answer to an incomplete head that is no HTTP or is too long; else None."""
     if received and not received[:1].isalpha():
         return _error(HTTPStatus.BAD_REQUEST, "This is no HTTP; a wss:// URL needs serve --tls.")
     if b"\n" not in received[: LONGEST_LINE + 1] and len(received) > LONGEST_LINE:
@@ -111,7 +119,7 @@ def _read(head: bytes) -> Head | None:
 
 
 def _body_bytes(request: Head) -> int | None:
-    """How long the body is; None where that cannot be told from the head."""
+    """The length of the body; None where the head does not say."""
     length = request.headers.get("content-length", "0")
     if "transfer-encoding" in request.headers or not length.isdecimal():
         return None
@@ -132,3 +140,53 @@ def _answer(status: HTTPStatus, content: str, body: bytes, header: str = "") -> 
         *([header] if header else []),
     ]
     return Answer("\r\n".join(lines).encode() + _END + body)
+
+
+class HttpConnection(ServerConnection):
+    """A connection of the library that answers plain HTTP. Made by `with_metrics` only."""
+
+    metrics: Callable[[], bytes]
+    _state: Literal["head", "upgrade", "answered"] = "head"
+    _head = b""
+    _unread: int | None = None  # of the body of a request that was answered
+
+    @classmethod
+    def with_metrics(cls, metrics: Callable[[], bytes]) -> "type[HttpConnection]":
+        """Connections of a server whose `/metrics` is what `metrics` gives when it is scraped."""
+        return type(cls.__name__, (cls,), {"metrics": staticmethod(metrics)})
+
+    def data_received(self, data: bytes) -> None:
+        if self._state == "upgrade":
+            super().data_received(data)
+        elif self._state == "answered":
+            self._read_past(len(data))
+        else:
+            self._first(data)
+
+    def _first(self, data: bytes) -> None:
+        """Collect bytes of the head until it can be answered or handed on."""
+        self._head += data
+        end = head_end(self._head[:MOST_HEAD])
+        if end is None:
+            answer = early_answer(self._head)
+        else:
+            answer = plain_answer(self._head[:end], self.metrics)
+        if answer is not None:
+            self._answer(answer, len(self._head) - (end or 0))
+        elif end is not None:
+            whole, self._head, self._state = self._head, b"", "upgrade"
+            super().data_received(whole)
+
+    def _answer(self, answer: Answer, of_body: int) -> None:
+        self._state, self._head, self._unread = "answered", b"", answer.body_bytes
+        self.transport.write(answer.response)
+        self.loop.call_later(_LINGER_S, self.transport.abort)
+        self._read_past(of_body)
+
+    def _read_past(self, count: int) -> None:
+        """Count `count` bytes of the body; close the connection after the last of it."""
+        if self._unread is None:
+            return
+        self._unread -= count
+        if self._unread <= 0:
+            self.transport.close()

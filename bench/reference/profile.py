@@ -4,9 +4,14 @@ Theory of operation
 -------------------
 A profile is truth by decree. Whatever it says the server takes (a think time, a silence before
 the voice, a share of failures) is what the server does, to the nanosecond on its schedule; what a
-real clock and a real socket add is in the truth log. Durations are *spreads* and shares are
-*rates* (`bench.reference.spread`); quirks and failures have a file of their own
-(`bench.reference.misbehaviour`).
+real clock and a real socket add is in the truth log. Durations are distributions and shares are
+rates (`bench.reference.draws`).
+
+A *quirk* is what some server is known to do (`protocol.md` sections 5, 12 and 13), and a client
+must bear it. A *failure* is a server in trouble, or a wrong one, and a client must notice. Each
+is one key with one rate: the share of sessions, responses, turns or pauses that it befalls. What
+each does is said in `default.toml`, once; what befell whom is in the truth log among the draws of
+the session, under the key's name.
 
 What it refuses to know: how a draw is made, and what the server does with it.
 """
@@ -22,16 +27,26 @@ import msgspec
 from msgspec import Meta, Struct
 
 from bench.errors import UsageError
-from bench.reference.misbehaviour import Failures, Quirks
-from bench.reference.spread import Chance, Choice, Lognormal, Ms, Share, Spread, Uniform
+from bench.reference.draws import (
+    Chance,
+    Choice,
+    Distribution,
+    Lognormal,
+    Ms,
+    Rate,
+    Share,
+    Uniform,
+)
 
 PCM_RATES: Final = (8_000, 16_000, 24_000, 32_000, 44_100, 48_000)
+REFUSALS: Final = (401, 402, 403, 404, 429, 500)
+CLOSE_CODES: Final = (1000, 1001, 1006, 1011, 1012, 1013)
 
 
 class VadProfile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`lag_ms`: from the arrival of the deciding audio to what is said about it."""
 
-    lag_ms: Spread = 15.0
+    lag_ms: Distribution = 15.0
 
 
 class ByEagerness(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -42,7 +57,7 @@ class ByEagerness(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     high: Ms
 
 
-class Mistaken(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class SharesByEagerness(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A share for each eagerness."""
 
     low: Share
@@ -62,20 +77,20 @@ class SemanticProfile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     complete_ms: ByEagerness = ByEagerness(low=800.0, medium=500.0, high=300.0)
     incomplete_ms: ByEagerness = ByEagerness(low=8_000.0, medium=4_000.0, high=2_000.0)
     unknown_ms: ByEagerness = ByEagerness(low=2_000.0, medium=1_000.0, high=500.0)
-    mistake: Mistaken = Mistaken(low=0.02, medium=0.1, high=0.3)
+    mistake: SharesByEagerness = SharesByEagerness(low=0.02, medium=0.1, high=0.3)
 
 
 class ResponseProfile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A reply in time. Both delays count from committed, or from response.create where sent.
+    """The timing of a reply. Both delays count from committed, or from response.create if sent.
 
     `history_ms` is added to the first delta for every item in the conversation. `jitter_ms` delays
     every delta but the first by up to so much, never past its successor's turn.
     """
 
-    created_ms: Spread = 20.0
-    first_delta_ms: Spread = Lognormal(median_ms=350.0, sigma=0.25)
+    created_ms: Distribution = 20.0
+    first_delta_ms: Distribution = Lognormal(median_ms=350.0, sigma=0.25)
     history_ms: Ms = 0.0
-    leading_silence_ms: Spread = Uniform(low_ms=0.0, high_ms=60.0)
+    leading_silence_ms: Distribution = Uniform(low_ms=0.0, high_ms=60.0)
     delta_ms: Annotated[int, Meta(ge=10, le=10_000)] = 100
     pace: Annotated[float, Meta(ge=0.1, le=1000)] = 4.0
     jitter_ms: Ms = 0.0
@@ -94,7 +109,7 @@ class ToolsProfile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     one: Share = 0.25
     parallel: Share = 0.125
     mixed: Share = 0.125
-    first_ms: Spread = Lognormal(median_ms=250.0, sigma=0.25)
+    first_ms: Distribution = Lognormal(median_ms=250.0, sigma=0.25)
     stagger_ms: Ms = 40.0
     delta_ms: Ms = 10.0
     letters: Annotated[int, Meta(ge=1, le=1000)] = 4
@@ -107,11 +122,11 @@ class ToolsProfile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 class TranscriptionProfile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`delay_ms`: committed to completed, but never before response.created."""
 
-    delay_ms: Spread = 120.0
+    delay_ms: Distribution = 120.0
 
 
 class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a session and the account may use; 0 is no limit. `breach`: how too much shows."""
+    """What a session and the account may use; 0 is no limit. `breach`: how excess is shown."""
 
     session_s: Annotated[float, Meta(ge=0, le=86_400)] = 0.0
     sessions: Annotated[int, Meta(ge=0)] = 0
@@ -132,7 +147,7 @@ class CapacityProfile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """
 
     slots: Annotated[int, Meta(ge=0, le=100_000)] = 0
-    service_ms: Spread = 1_000.0
+    service_ms: Distribution = 1_000.0
     pace_slots: Annotated[int, Meta(ge=0, le=100_000)] = 0
     wear_ms: Ms = 0.0
     wear_heals_s: Annotated[float, Meta(ge=0, le=86_400)] = 0.0
@@ -149,8 +164,100 @@ class CapacityProfile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
             )
 
 
+class SessionQuirks(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Quirks that a session has from its first message to its last, or never.
+
+    They are drawn when a session begins, in this order.
+    """
+
+    cumulative_deltas: Rate = 0.0
+    missing_usage: Rate = 0.0
+    missing_name: Rate = 0.0
+    missing_ms: Rate = 0.0
+    both_streams: Rate = 0.0
+    rate_limits: Rate = 0.0
+    conversation_created: Rate = 0.0
+    ping: Rate = 0.0
+    beta_names: Rate = 0.0
+    flat_error: Rate = 0.0
+    previous_null: Rate = 0.0
+    refuse_g711: Rate = 0.0
+    mute_shorthand: Rate = 0.0
+    semantic_unanswered: Rate = 0.0
+    auto_tools: Rate = 0.0
+    g711_truncate_thirds: Rate = 0.0
+    binary_frames: Rate = 0.0
+    lone_surrogates: Rate = 0.0
+    odd_numbers: Rate = 0.0
+    deep_nesting: Rate = 0.0
+    loose_json: Rate = 0.0
+    loose_base64: Rate = 0.0
+    float_positions: Rate = 0.0
+    error_string: Rate = 0.0
+    integer_code: Rate = 0.0
+    untyped_error: Rate = 0.0
+    missing_ids: Rate = 0.0
+    no_session_updated: Rate = 0.0
+    updated_as_created: Rate = 0.0
+    late_session_created: Rate = 0.0
+    no_response_created: Rate = 0.0
+    repeated_response_created: Rate = 0.0
+    repeated_speech_stopped: Rate = 0.0
+    stray_speech_started: Rate = 0.0
+    unknown_types: Rate = 0.0
+    nameless_calls: Rate = 0.0
+    idless_calls: Rate = 0.0
+    greeting: Rate = 0.0
+
+
+class Quirks(SessionQuirks, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Oddities of known servers: of sessions, then of responses, turns, pauses, interjections."""
+
+    filler: Rate = 1.0
+    zero_padding: Rate = 0.0
+    late_audio: Rate = 0.0
+    transcription_late: Rate = 0.0
+    transcription_duplicate: Rate = 0.0
+    transcription_failed: Rate = 0.0
+    turn_suggestion: Rate = 0.0
+    backchannel_skipped: Rate = 0.0
+
+
+SESSION_QUIRKS: Final = SessionQuirks.__struct_fields__
+
+
+class Failures(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What goes wrong on purpose: shares of sessions, then of responses."""
+
+    refuse: Rate = 0.0
+    refuse_status: int = 429
+    close_at_once: Rate = 0.0
+    mute: Rate = 0.0
+    malformed: Rate = 0.0
+    binary: Rate = 0.0
+    huge: Rate = 0.0
+    overloaded_at_once: Rate = 0.0
+
+    response_failed: Rate = 0.0
+    errortype: Rate = 0.0
+    overloaded: Rate = 0.0
+    close_mid_turn: Rate = 0.0
+    close_code: int = 1011
+    stall: Rate = 0.0
+    malformed_mid_turn: Rate = 0.0
+    leak: Rate = 0.0
+    order_violation: Rate = 0.0
+    duplicate_done: Rate = 0.0
+
+    def __post_init__(self) -> None:
+        if self.refuse_status not in REFUSALS:
+            raise ValueError(f"refuse_status must be one of {', '.join(map(str, REFUSALS))}")
+        if self.close_code not in CLOSE_CODES:
+            raise ValueError(f"close_code must be one of {', '.join(map(str, CLOSE_CODES))}")
+
+
 class Profile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """All that the reference server is told about itself. Every key has a default."""
+    """The whole behaviour of the reference server. Every key has a default."""
 
     seed: int = 1
     authorization: Literal["any", "required"] = "any"
@@ -227,7 +334,7 @@ def _explain(text: str, table: dict[str, Any]) -> str:
 
 
 def _keys_of_value(where: str, table: dict[str, Any]) -> tuple[str, ...]:
-    """The keys that the table at a dotted path may have: a rate, a spread, or by eagerness."""
+    """The valid keys of the table at a dotted path: of a rate, a distribution, an eagerness."""
     for name in where.split("."):
         table = table.get(name, {})
     if where.startswith("semantic."):

@@ -2,16 +2,16 @@
 
 Theory of operation
 -------------------
-The caller is the conversation that a run plays, the server side the behaviour that the embedded
+The caller is the conversation that a run plays, the server side the session that the embedded
 server plays, and what one says the other hears at that instant, through the codec as on a wire.
-There is no socket and nobody waits: half a minute of talk takes as long as computing it does.
+There is no socket and nobody waits: time leaps from one due instant to the next, so half a minute
+of talk takes as long as computing it does.
 """
 
 from bench.protocol.codec import UnknownMessage, decode_server, encode
 from bench.protocol.server import ServerMessage
-from bench.reference.behaviour import Behaviour
 from bench.reference.schedule import Close, Raw
-from bench.reference.virtual_time import VirtualTime
+from bench.reference.served_session import ServedSession
 from bench.voice.conversation import Conversation
 from bench.voice.outbox import Note, Outgoing
 
@@ -24,37 +24,27 @@ class Rehearsal:
     A server that closes, or sends what is no message, ends it: that comes last in `happened`.
     """
 
-    def __init__(self, caller: Conversation, server: Behaviour) -> None:
-        self.number = 0
-        self.queued_ns: int | None = None
+    def __init__(self, caller: Conversation, server: ServedSession) -> None:
         self.happened: list[Happened] = []
+        self.ends_ns = 0
         self._caller = caller
         self._server = server
-        self._time = VirtualTime()
         self._over = False
 
-    @property
-    def ends_ns(self) -> int:
-        return self._time.now_ns
-
     def play(self, most_ns: int) -> None:
-        """Play it to its end, or so long."""
+        """Play the session to its end, or for at most `most_ns`."""
         self._caller.open(0)
         self._server.open(0)
-        self._time.wake(self)
-        self._time.run(most_ns)
+        while not self._over:
+            dues = (self._caller.next_due(), self._server.next_due())
+            due = min((due for due in dues if due is not None), default=None)
+            if due is None or due > most_ns:
+                return
+            self.ends_ns = max(self.ends_ns, due)
+            self._turn(self.ends_ns)
 
-    # ── a party of virtual time ──────────────────────────────────────────────────────────────
-
-    def next_due(self) -> int | None:
-        """When either side has something to do; None once it is over."""
-        if self._over:
-            return None
-        dues = (self._caller.next_due(), self._server.next_due())
-        return min((due for due in dues if due is not None), default=None)
-
-    def turn(self, now_ns: int) -> None:
-        """What either side has to say by now, and what the other makes of it."""
+    def _turn(self, now_ns: int) -> None:
+        """Let each side say what is due by now and the other hear it."""
         for said in self._caller.poll(now_ns):
             self.happened.append(said)
             if isinstance(said, Outgoing):
@@ -63,7 +53,6 @@ class Rehearsal:
         for due in self._server.poll(now_ns):
             if not self._over:
                 self._hear(due.message, now_ns)
-        self._time.wake(self)
 
     def _hear(self, message: ServerMessage | Close | Raw, now_ns: int) -> None:
         if isinstance(message, ServerMessage):

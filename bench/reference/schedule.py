@@ -16,7 +16,7 @@ from itertools import count
 from typing import NamedTuple
 
 from bench.protocol.server import ServerMessage
-from bench.reference.accent import Accent
+from bench.reference.message_variants import Variants
 
 
 class Raw(NamedTuple):
@@ -50,22 +50,22 @@ class _Step(NamedTuple):
 class Schedule:
     """The future of one session. `prefix` makes its event ids unlike those of other sessions.
 
-    `accent` says what is said in place of each message.
+    `variants` says what is said in place of each message.
     """
 
-    def __init__(self, prefix: str, accent: Accent | None = None) -> None:
+    def __init__(self, prefix: str, variants: Variants | None = None) -> None:
         self.now_ns = 0
         self.closed = False
         self.silent = False
         self._prefix = prefix
-        self._accent = accent
+        self._variants = variants
         self._steps: list[_Step] = []
         self._said: list[Due] = []
         self._order = count()
         self._event = count(1)
 
     def at(self, due_ns: int, owner: str, act: Callable[[], None]) -> None:
-        """Call `act` at `due_ns`, or as soon as may be if that has passed."""
+        """Call `act` at `due_ns`, or as soon as possible if that has passed."""
         heappush(self._steps, _Step(max(due_ns, self.now_ns), next(self._order), owner, act))
 
     def drop(self, owner: str) -> None:
@@ -74,13 +74,13 @@ class Schedule:
         heapify(self._steps)
 
     def say(self, message: ServerMessage | Raw | Close, cause: str) -> None:
-        """Make a message due now. Once closed or silenced nothing is."""
+        """Make a message due now. Once closed or silent, nothing is said."""
         if self.closed or self.silent:
             return
         if isinstance(message, ServerMessage):
-            for spelt in (message,) if self._accent is None else self._accent(message):
-                spelt.event_id = f"{self._prefix}_{next(self._event)}"
-                self._said.append(Due(self.now_ns, spelt, cause))
+            for said in (message,) if self._variants is None else self._variants(message):
+                said.event_id = f"{self._prefix}_{next(self._event)}"
+                self._said.append(Due(self.now_ns, said, cause))
             return
         self._said.append(Due(self.now_ns, message, cause))
         if isinstance(message, Close):
@@ -96,12 +96,12 @@ class Schedule:
         self.now_ns = max(self.now_ns, to_ns)
 
     def take(self) -> list[Due]:
-        """What was said since the last time, in order."""
+        """Return what was said since the last call, in order."""
         said, self._said = self._said, []
         return said
 
     def next_due(self) -> int | None:
-        """When there will be something to send, as far as is known; None for never."""
+        """The next instant at which something may be due; None for never."""
         if self._said:
             return self._said[0].due_ns
         return self._steps[0].due_ns if self._steps else None

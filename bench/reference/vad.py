@@ -49,7 +49,7 @@ _VOICED: Final = 0.55  # share of the energy that a pitch period explains; noise
 
 
 class Edge(Enum):
-    """What the detector says."""
+    """The kinds of decision."""
 
     STARTED = "started"
     PAUSED = "paused"
@@ -92,7 +92,7 @@ class Vad:
         self._voiced = 0
 
     def tune(self, threshold: float, silence_ms: int, pause_ms: int = 0) -> None:
-        """Other settings from here on; speech under way stays under way. 0: no word of pauses."""
+        """Change the settings; speech under way stays so. `pause_ms` 0: pauses are not told."""
         self._start_at = _energy(level_dbfs(threshold), self._length)
         self._stay_at = _energy(level_dbfs(threshold) - _STAY_DB, self._length)
         self._longest = self._wait = max(1, -(-silence_ms // WINDOW_MS))
@@ -100,7 +100,7 @@ class Vad:
         self._paused = False
 
     def wait_for(self, silence_ms: float) -> None:
-        """The pause that was just told ends the speech once it has lasted so long."""
+        """Let the pause that was just told end the speech once it has lasted so long."""
         self._wait = max(1, -int(-silence_ms // WINDOW_MS))
 
     @property
@@ -114,7 +114,7 @@ class Vad:
         return self._run_start if self._run_start >= 0 else self._window
 
     def feed(self, samples: NDArray[np.int16]) -> Iterator[Heard]:
-        """What is decided by these samples, in order. To be read to its end."""
+        """Yield what these samples decide, in order. Read it to its end."""
         if len(self._rest):
             samples = np.concatenate((self._rest, samples))
         count = len(samples) // self._length

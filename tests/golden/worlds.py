@@ -6,8 +6,8 @@ from functools import partial
 from bench.plan.session import session_object
 from bench.protocol.client import ResponseCancel, ResponseCreate, SessionUpdate
 from bench.protocol.objects import AudioOutput, ResponseParams, WireFormat
-from bench.reference.misbehaviour import HABITS
 from bench.reference.profile import (
+    SESSION_QUIRKS,
     Failures,
     Profile,
     Quirks,
@@ -16,7 +16,7 @@ from bench.reference.profile import (
     TranscriptionProfile,
     VadProfile,
 )
-from bench.reference.repertoire import Repertoire
+from bench.reference.voices import Voices
 from bench.voice.audio import ms
 from bench.voice.caller_config import CallerConfig
 from bench.voice.directions import Await, Hear, HearOut, Pause, Say, Send, Write
@@ -29,7 +29,7 @@ LINES = (voice("one", 130, 900), voice("two", 90, 700))
 STOP = voice("stop", 50, 600, tags=("interruption",))
 MURMUR = voice("mhm", 50, 400, tags=("backchannel",))
 COUGH = voice("cough", 50, 300, tags=("nonspeech",))._replace(onset_ns=None, offset_ns=None)
-LONG = Repertoire.of(voice("reply", 0, 6000, 0, tags=("reply",)))
+LONG = Voices.of(voice("reply", 0, 6000, 0, tags=("reply",)))
 TOOLS = [{"type": "function", "name": "look", "parameters": {"type": "object", "properties": {}}}]
 STEADY = {
     "vad": VadProfile(lag_ms=15),
@@ -82,7 +82,7 @@ def played(street, folder, script="turn_taking"):
 def habits(folder, few):
     """A session each of the habits `few`, where it shows."""
     street = Street()
-    for name in HABITS[few]:
+    for name in SESSION_QUIRKS[few]:
         script = "turn_taking"
         session, part, options = {}, (LINES,), {}
         if "error" in name or name in {"integer_code", "g711_truncate_thirds"}:

@@ -22,10 +22,9 @@ from bench.protocol.codec import message_table
 from bench.protocol.dialects import DIALECTS
 from bench.protocol.upgrade import MOST_HOPS, Offer
 from bench.reference.admission import INWORLD_PATH, OPENAI_PATH
-from bench.reference.misbehaviour import Quirks
-from bench.reference.profile import Profile
-from bench.reference.server import _Reference, prepare
-from bench.reference.truth import TruthLog
+from bench.reference.profile import Profile, Quirks
+from bench.reference.server_process import ReferenceServer, prepare
+from bench.reference.truth_log import TruthLog
 from bench.runs.job import Target
 
 pytestmark = pytest.mark.live
@@ -104,7 +103,7 @@ def profile(**tables):
 @contextlib.asynccontextmanager
 async def listening(repertoire, behaviour, dialect="inworld"):
     """A server that behaves so, as a target."""
-    reference = _Reference(behaviour, repertoire, TruthLog(None))
+    reference = ReferenceServer(behaviour, repertoire, TruthLog(None))
     async with serve(
         reference.session,
         "127.0.0.1",

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from tests.live.test_reference_doorway import served
+from tests.live.test_reference_plain_http import served
 
 pytestmark = pytest.mark.live
 

@@ -1,7 +1,7 @@
-"""A stage for the reference behaviour: made-up voices, a profile of round numbers, virtual time.
+"""A stage for the reference server: made-up voices, a profile of round numbers, virtual time.
 
-`Caller` joins a `Behaviour` to a clock that only moves when it is told to. It is no test double:
-the behaviour is the real one, and the caller speaks at the pace of a microphone.
+`Caller` joins a `ServedSession` to a clock that only moves when it is told to. It is no double: the
+session is the real one, and the caller speaks at the pace of a microphone.
 """
 
 import json
@@ -9,20 +9,23 @@ from functools import cache
 
 import msgspec
 import numpy as np
+from msgspec import UNSET
 
 from bench.protocol import client as ask
 from bench.protocol.codec import type_of
-from bench.protocol.objects import Item, Part
-from bench.reference.behaviour import Behaviour
-from bench.reference.misbehaviour import Failures, Quirks
+from bench.protocol.objects import Item, Part, ResponseParams
+from bench.reference.admission import Admitted
 from bench.reference.profile import (
+    Failures,
     Profile,
+    Quirks,
     ResponseProfile,
     ToolsProfile,
     TranscriptionProfile,
     VadProfile,
 )
-from bench.reference.repertoire import Repertoire
+from bench.reference.served_session import ServedSession
+from bench.reference.voices import Voices
 from bench.voice.audio import PCM16_24K, AudioFormat, ms
 from bench.voice.utterance import Utterance
 
@@ -80,7 +83,7 @@ REPLIES = tuple(
 
 @cache
 def repertoire():
-    return Repertoire.of(*LINES, *REPLIES)
+    return Voices.of(*LINES, *REPLIES)
 
 
 def failing(**failures):
@@ -114,26 +117,24 @@ class Caller:
         model="",
         fmt=PCM16_24K,
         voices=None,
-        **shared,
+        state=None,
+        over_limit=False,
+        opened_s=0,
     ):
-        self.behaviour = Behaviour(
-            profile,
-            voices or repertoire(),
-            number=number,
-            dialect=dialect,
-            model=model,
-            **shared,
+        admitted = Admitted(number, dialect, "", model, over_limit)
+        self.server = ServedSession(
+            profile, voices or repertoire(), admitted, state, opened_s=opened_s
         )
         self.fmt: AudioFormat = fmt
         self.now_ns = 0
         self.heard = []
-        self.behaviour.open(0)
+        self.server.open(0)
         self._collect(0)
 
     def ask(self, message):
         """Send a message now; what is due at once is the answer."""
         before = len(self.heard)
-        self.behaviour.receive(message, self.now_ns)
+        self.server.receive(message, self.now_ns)
         self._collect(self.now_ns)
         return self.heard[before:]
 
@@ -143,15 +144,26 @@ class Caller:
 
     def send(self, frame):
         """Send a frame now; what is due at once is the answer."""
-        return self.ask(self.behaviour.read(frame))
+        return self.ask(self.server.read(frame))
 
     def update(self, **session):
         return self.tell("session.update", session=session)
 
+    def detect(self, turn_detection):
+        """Ask for another turn detection, None for none."""
+        return self.update(audio={"input": {"turn_detection": turn_detection}})
+
+    def respond(self, wait_ms=3000, **params):
+        """Ask for a response with these parameters, and hear it out."""
+        response = ResponseParams(**params) if params else UNSET
+        self.ask(ask.ResponseCreate(response=response))
+        self.wait(wait_ms)
+        return self
+
     def wait(self, length_ms):
         """Let time pass without a word, stopping at every instant that is due."""
         end = self.now_ns + ms(length_ms)
-        while (due := self.behaviour.next_due()) is not None and due <= end:
+        while (due := self.server.next_due()) is not None and due <= end:
             self._collect(due)
         self._collect(end)
         self.now_ns = end
@@ -184,9 +196,7 @@ class Caller:
     def typed_turn(self, text="hello", reply_ms=3000):
         """Type a line, ask for an answer, and hear it out."""
         self.ask(user_text(text))
-        self.ask(ask.ResponseCreate())
-        self.wait(reply_ms)
-        return self
+        return self.respond(reply_ms)
 
     def every(self, kind):
         return [due for due in self.heard if isinstance(due.message, kind)]
@@ -199,7 +209,7 @@ class Caller:
         return self.every(kind)[-1].message
 
     def _collect(self, now_ns):
-        self.heard += self.behaviour.poll(now_ns)
+        self.heard += self.server.poll(now_ns)
 
 
 def code(dues):

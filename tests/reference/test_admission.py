@@ -2,8 +2,7 @@ import msgspec
 import pytest
 
 from bench.reference.admission import INWORLD_PATH, OPENAI_PATH, Admitted, Refused, admit
-from bench.reference.misbehaviour import REFUSALS, Failures
-from bench.reference.profile import Limits, Profile
+from bench.reference.profile import REFUSALS, Failures, Limits, Profile
 
 GOOD = f"{INWORLD_PATH}?key=k1&protocol=realtime"
 
@@ -75,7 +74,12 @@ def test_a_rate_refuses_that_share_and_the_same_ones_each_time():
     ]
 
 
-def test_sessions_beyond_the_limit_are_too_many():
-    profile = Profile(limits=Limits(sessions=2))
-    assert isinstance(verdict(GOOD, profile=profile, open_sessions=1), Admitted)
-    assert verdict(GOOD, profile=profile, open_sessions=2).status == 429
+@pytest.mark.parametrize("breach", ["429", "error", "errortype", "close", "at_capacity"])
+def test_one_session_too_many_is_refused_or_let_in_to_be_told_so(breach):
+    profile = Profile(limits=Limits(sessions=20, breach=breach))
+    assert verdict(GOOD, profile=profile, open_sessions=19) == Admitted(0, "inworld", "k1", "")
+    beyond = verdict(GOOD, profile=profile, open_sessions=20)
+    if breach == "429":
+        assert beyond == Refused(429, "Too many sessions.")
+    else:
+        assert beyond == Admitted(0, "inworld", "k1", "", over_limit=True)

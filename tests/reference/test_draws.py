@@ -1,7 +1,6 @@
 from statistics import median
 
-from bench.reference.draws import Draws
-from bench.reference.spread import Chance, Choice, Lognormal, Uniform
+from bench.reference.draws import Chance, Choice, Draws, Lognormal, Uniform
 
 
 def test_a_draw_is_the_same_whatever_was_drawn_before():

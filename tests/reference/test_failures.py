@@ -8,10 +8,10 @@ from bench.protocol import client as ask
 from bench.protocol import server as say
 from bench.protocol.codec import decode_server, encode, type_of
 from bench.protocol.refusals import is_overload
-from bench.reference.board import MOST_KEPT, Board
 from bench.reference.schedule import Raw
+from bench.reference.server_state import ServerState
 from tests.reference.stage import LINES, ROUND, Caller, failing, user_text
-from tests.reference.test_tools import TOOL
+from tests.reference.test_tool_calls import TOOL
 
 
 def wires(caller):
@@ -21,8 +21,7 @@ def wires(caller):
 
 def test_resources_exhausted_stand_in_place_of_the_response():
     caller = Caller(failing(errortype=1.0))
-    caller.ask(ask.ResponseCreate())
-    caller.wait(4000)
+    caller.respond(4000)
     assert [type(due.message) for due in caller.heard] == [say.SessionCreated, Raw]
     frame = decode_server(caller.heard[-1].message.payload)
     assert frame.type == "errorType:SESSION_RESOURCES_EXHAUSTED"
@@ -32,8 +31,7 @@ def test_resources_exhausted_stand_in_place_of_the_response():
 
 def test_a_full_server_says_so_in_an_ordinary_error_in_place_of_the_response():
     caller = Caller(failing(overloaded=1.0))
-    caller.ask(ask.ResponseCreate())
-    caller.wait(4000)
+    caller.respond(4000)
     assert [type(due.message) for due in caller.heard] == [say.SessionCreated, say.ErrorMessage]
     assert is_overload(caller.heard[-1].message.text)
 
@@ -97,7 +95,7 @@ def test_a_violation_of_order_is_one_of_two_kinds_by_draw(modalities):
         seen.add(kind)
         assert disorder(plain) == []
         assert wires(caller)[-1] == wires(plain)[-1]
-        assert ("order_violation", 0, 1.0) in caller.behaviour.draws.drawn
+        assert ("order_violation", 0, 1.0) in caller.server.draws.drawn
     assert seen == {"late_delta", "late_part"}
 
 
@@ -113,28 +111,27 @@ def test_a_call_out_of_order_has_a_delta_after_its_done():
 def test_a_late_part_is_announced_even_when_the_response_is_cut_before_its_first_delta():
     for number in range(12):
         caller = Caller(failing(order_violation=1.0), number=number)
-        caller.ask(ask.ResponseCreate())
-        caller.wait(250)
+        caller.respond(250)
         caller.ask(ask.ResponseCancel())
         assert len(caller.every(say.ResponseContentPartAdded)) == 1
 
 
 def test_a_leak_tells_anothers_words_for_what_this_caller_said():
-    board = Board()
-    other = Caller(failing(leak=1.0), number=1, board=board)
+    state = ServerState(ROUND)
+    other = Caller(failing(leak=1.0), number=1, state=state)
     other.spoken_turn(line=1)
     assert other.last(say.InputAudioTranscriptionCompleted).transcript == LINES[1].text
-    leaky = Caller(failing(leak=1.0), number=2, board=board).spoken_turn(line=0)
+    leaky = Caller(failing(leak=1.0), number=2, state=state).spoken_turn(line=0)
     assert leaky.last(say.InputAudioTranscriptionCompleted).transcript == LINES[1].text
     assert LINES[1].text not in leaky.last(say.ResponseOutputAudioTranscriptDone).transcript
-    assert ("leak", 0, 1.0) in leaky.behaviour.draws.drawn
+    assert ("leak", 0, 1.0) in leaky.server.draws.drawn
 
 
 @pytest.mark.parametrize("modalities", [["audio"], ["text"]])
 def test_a_leak_into_an_answer_that_was_asked_for_is_in_its_words(modalities):
-    board = Board()
-    Caller(number=1, board=board).ask(user_text("the code is purple seven"))
-    leaky = Caller(failing(leak=1.0), number=2, board=board)
+    state = ServerState(ROUND)
+    Caller(number=1, state=state).ask(user_text("the code is purple seven"))
+    leaky = Caller(failing(leak=1.0), number=2, state=state)
     leaky.update(output_modalities=modalities)
     leaky.typed_turn("good morning")
     part = leaky.last(say.ResponseDone).response.output[0].content[0]
@@ -142,27 +139,11 @@ def test_a_leak_into_an_answer_that_was_asked_for_is_in_its_words(modalities):
 
 
 def test_without_the_failure_nobody_hears_of_anybody():
-    board = Board()
-    Caller(number=1, board=board).spoken_turn(line=1)
+    state = ServerState(ROUND)
+    Caller(number=1, state=state).spoken_turn(line=1)
     alone = Caller(number=2).spoken_turn(line=0)
-    beside = Caller(number=2, board=board).spoken_turn(line=0)
+    beside = Caller(number=2, state=state).spoken_turn(line=0)
     assert wires(alone) == wires(beside)
-
-
-def test_a_board_tells_the_latest_words_that_are_somebody_elses():
-    board = Board()
-    assert board.words_of_another(1) == ""
-    board.write(1, "one")
-    assert board.words_of_another(1) == ""
-    board.write(2, "two")
-    board.write(3, "one")
-    board.write(4, "")
-    assert board.words_of_another(1) == "two"
-    assert board.words_of_another(2) == "one"
-    for number in range(10, 10 + MOST_KEPT):
-        board.write(number, str(number))
-    assert board.words_of_another(10) == str(9 + MOST_KEPT)
-    assert len(board._words) == MOST_KEPT
 
 
 def failed(caller):
@@ -184,10 +165,9 @@ SIGNS = {
 def test_a_share_of_responses_is_befallen_and_every_one_is_in_the_draws(failure):
     caller = Caller(failing(**{failure: 0.4}))
     for _ in range(15):
-        caller.ask(ask.ResponseCreate())
-        caller.wait(3000)
+        caller.respond(3000)
     signs = SIGNS[failure](caller)
     name = "failed" if failure == "response_failed" else failure
-    befallen = sum(one.value for one in caller.behaviour.draws.drawn if one.name == name)
+    befallen = sum(one.value for one in caller.server.draws.drawn if one.name == name)
     assert 2 <= signs <= 11
     assert signs == befallen

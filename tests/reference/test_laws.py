@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 from bench.protocol import client as ask
 from bench.protocol import server as say
 from bench.protocol.codec import decode_client, decode_server, type_of
-from bench.reference.board import Board
-from bench.reference.misbehaviour import Quirks
-from bench.reference.profile import ToolsProfile
+from bench.reference.profile import Quirks, ToolsProfile
 from bench.reference.schedule import Raw
+from bench.reference.server_state import ServerState
 from tests.reference.stage import LINES, ROUND, Caller, failing, quiet
 
 # What a client knows by then: the last item, and the last call, that it was told of.
@@ -270,7 +269,7 @@ def test_any_sequence_is_answered_and_every_response_ends_exactly_once(
     caller = Caller(profile, dialect=dialect)
     caller.update(**start)
     for deed in deeds:
-        active = caller.behaviour._responding.active
+        active = caller.server._responses.active
         deferred = active is not None and any(out.script.call for out in active.outputs)
         answers = do(caller, deed)
         silent = not isinstance(deed, dict) or deed.get("type") in {
@@ -303,7 +302,7 @@ def check_laws(caller):
     ids = [due.message.event_id for due in caller.heard]
     assert len(set(ids)) == len(ids)
     for due in caller.heard[:40]:
-        heard = decode_server(caller.behaviour.frame(due.message), [])
+        heard = decode_server(caller.server.frame(due.message), [])
         assert type_of(heard) == type_of(due.message)
 
 
@@ -323,9 +322,9 @@ WRONG = failing(
 @given(start=START, deeds=st.lists(DEED, max_size=14))
 @settings(max_examples=80)
 def test_a_server_in_trouble_never_raises_and_time_never_runs_backwards(start, deeds):
-    board = Board()
-    board.write(99, "somebody else")
-    caller = Caller(WRONG, board=board)
+    state = ServerState(WRONG)
+    state.leaks.write(99, "somebody else")
+    caller = Caller(WRONG, state=state)
     caller.update(**start)
     for deed in deeds:
         do(caller, deed)

@@ -5,9 +5,8 @@ import msgspec
 import pytest
 
 from bench.errors import UsageError
-from bench.reference.misbehaviour import Failures, Quirks
-from bench.reference.profile import Profile, load_profile
-from bench.reference.spread import Chance, Choice, Lognormal, Uniform
+from bench.reference.draws import Chance, Choice, Lognormal, Uniform
+from bench.reference.profile import Failures, Profile, Quirks, load_profile
 
 
 def written(tmp_path, text):

@@ -13,11 +13,11 @@ from bench.corpus.energy import AUDIBLE_DBFS, dbfs, envelope
 from bench.protocol import client as ask
 from bench.protocol import server as say
 from bench.protocol.codec import decode_client, encode, type_of
-from bench.reference.misbehaviour import HABITS, Quirks
-from bench.reference.spread import Chance
+from bench.reference.draws import Chance
+from bench.reference.profile import SESSION_QUIRKS
 from bench.voice.audio import PCM16_24K, AudioFormat, ms
-from tests.reference.stage import LINES, ROUND, Caller, code, odd, quiet, user_text, voiced
-from tests.reference.test_tools import TOOL, tool_output
+from tests.reference.stage import LINES, ROUND, Caller, code, odd, quiet, voiced
+from tests.reference.test_tool_calls import TOOL, tool_output
 
 RESPONSIVE = {"responsiveness": {"enabled": True}}
 BACKCHANNEL = {"backchannel": {"enabled": True, "min_gap_ms": 1000}}
@@ -99,7 +99,7 @@ def flat(wire):
 
 
 COMPLETED = "conversation.item.input_audio_transcription.completed"
-# What each of these habits makes of every message: itself, another, or none.
+# What each of these quirks makes of every message: itself, another, or none.
 CHANGES = {
     "missing_name": [without("response.function_call_arguments.done", "name")],
     "missing_ms": [
@@ -113,12 +113,12 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("habit", CHANGES)
-def test_a_habit_changes_these_messages_so_and_no_others(habit):
+@pytest.mark.parametrize("quirk", CHANGES)
+def test_a_quirk_of_a_session_changes_these_messages_so_and_no_others(quirk):
     expected = wires(conversation(ROUND))
-    for change in CHANGES[habit]:
+    for change in CHANGES[quirk]:
         expected = [(at, changed) for at, wire in expected if (changed := change(wire))]
-    said = wires(conversation(odd(**{habit: 1.0})))
+    said = wires(conversation(odd(**{quirk: 1.0})))
     assert said == expected
     assert said != wires(conversation(ROUND))
 
@@ -194,7 +194,7 @@ def test_cumulative_deltas_each_hold_all_words_so_far():
 )
 def test_semantic_vad_that_leaves_create_response_out_is_never_answered(detection, answered):
     caller = Caller(odd(semantic_unanswered=1.0))
-    caller.update(audio={"input": {"turn_detection": detection}})
+    caller.detect(detection)
     caller.spoken_turn()
     caller.wait(5000)
     assert caller.every(say.InputAudioBufferSpeechStarted)
@@ -205,9 +205,7 @@ def test_semantic_vad_that_leaves_create_response_out_is_never_answered(detectio
 def test_a_server_goes_on_after_tools_unless_it_is_told_not_to(data, responses):
     caller = Caller(odd(auto_tools=1.0))
     caller.update(tools=[TOOL], **({} if data is None else {"providerData": data}))
-    caller.ask(user_text("hello"))
-    caller.ask(ask.ResponseCreate())
-    caller.wait(3000)
+    caller.typed_turn(reply_ms=3000)
     call_id = caller.last(say.ResponseFunctionCallArgumentsDone).call_id
     caller.ask(tool_output(call_id))
     caller.wait(3000)
@@ -220,8 +218,7 @@ def test_a_format_object_in_old_words_is_taken_and_no_audio_ever_comes(side):
         caller = Caller(odd(**quirks))
         caller.update(audio={side: {"format": asked}})
         assert caller.every(say.SessionUpdated)
-        caller.ask(ask.ResponseCreate())
-        caller.wait(4000)
+        caller.respond(4000)
         assert caller.every(say.ResponseDone)
         assert caller.every(say.ResponseOutputAudioTranscriptDone)
         return bool(caller.every(say.ResponseOutputAudioDelta))
@@ -355,7 +352,7 @@ def test_a_late_transcription_comes_after_response_done():
 
 def test_a_late_transcription_with_no_response_under_way_is_not_late():
     caller = Caller(odd(transcription_late=1.0))
-    caller.update(audio={"input": {"turn_detection": None}})
+    caller.detect(None)
     caller.say(LINES[0].audio)
     caller.ask(ask.InputAudioBufferCommit())
     caller.wait(1000)
@@ -458,11 +455,10 @@ def test_a_short_answer_is_not_interjected():
     assert not caller.every(say.BackchannelAudioDone)
 
 
-def test_every_habit_is_a_quirk_and_its_draw_is_kept():
-    assert set(HABITS) <= set(Quirks.__struct_fields__)
-    for habit in HABITS:
-        caller = Caller(odd(**{habit: 1.0}))
-        assert (habit, 0, 1.0) in caller.behaviour.draws.drawn
+def test_every_quirk_of_a_session_is_drawn_when_it_begins_and_the_draw_is_kept():
+    for quirk in SESSION_QUIRKS:
+        caller = Caller(odd(**{quirk: 1.0}))
+        assert (quirk, 0, 1.0) in caller.server.draws.drawn
 
 
 def test_a_rate_is_a_share_of_sessions_with_a_seed_of_its_own():
@@ -485,15 +481,13 @@ def test_a_share_of_turns_is_drawn_turn_by_turn():
         caller.spoken_turn()
     failed = len(caller.every(say.InputAudioTranscriptionFailed))
     assert 2 <= failed <= 10
-    drawn = [
-        one.value for one in caller.behaviour.draws.drawn if one.name == "transcription_failed"
-    ]
+    drawn = [one.value for one in caller.server.draws.drawn if one.name == "transcription_failed"]
     assert sum(drawn) == failed
 
 
-@pytest.mark.parametrize("habit", HABITS)
-def test_an_answer_to_an_error_survives_every_habit(habit):
-    caller = Caller(odd(**{habit: 1.0}))
+@pytest.mark.parametrize("quirk", SESSION_QUIRKS)
+def test_an_answer_to_an_error_survives_every_quirk_of_a_session(quirk):
+    caller = Caller(odd(**{quirk: 1.0}))
     caller.wait(3000)
     (answer,) = caller.ask(decode_client('{"type":"nonsense"}'))
     assert answer.message.text.startswith("Invalid value: 'nonsense'.")

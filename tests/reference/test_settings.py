@@ -5,13 +5,13 @@ import pytest
 
 from bench.protocol.codec import encode
 from bench.protocol.objects import Session
-from bench.reference.manners import MANNERS
 from bench.reference.settings import Detection, Settings
+from bench.reference.vendor import SERVICES
 from bench.voice.audio import AudioFormat
 
 
 def fresh(dialect="inworld"):
-    return Settings(MANNERS[dialect], session_id="sess_1", model="", opened_s=100)
+    return Settings(SERVICES[dialect], session_id="sess_1", model="", opened_s=100)
 
 
 def ask(settings, **session):
@@ -82,7 +82,7 @@ def test_another_detector_starts_from_its_own_defaults():
         "interrupt_response": True,
     }
     assert settings.detection == Detection(
-        0.5, 300, 4000, create_response=False, interrupt_response=True, eagerness="medium"
+        0.5, 300, 0, create_response=False, interrupt_response=True, eagerness="medium"
     )
 
 
@@ -229,8 +229,12 @@ def test_inworld_changes_model_voice_and_speech_model_at_any_time():
     settings = fresh()
     change = {"model": "openai/x", "audio": {"output": {"voice": "Sarah", "model": "tts-2"}}}
     assert settings.update(msgspec.convert(change, Session), spoken=True) is None
-    assert (settings.model, settings.voice) == ("openai/x", "Sarah")
-    assert wire(settings)["audio"]["output"]["model"] == "tts-2"
+    session = wire(settings)
+    assert session["model"] == "openai/x"
+    assert (session["audio"]["output"]["voice"], session["audio"]["output"]["model"]) == (
+        "Sarah",
+        "tts-2",
+    )
 
 
 @pytest.mark.parametrize(

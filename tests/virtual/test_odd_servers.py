@@ -14,8 +14,8 @@ import pytest
 from bench.analysis.pipeline import analyse
 from bench.plan.instants import TURN_INSTANTS
 from bench.plan.metrics import PER_SESSION
-from bench.reference.misbehaviour import HABITS
 from bench.reference.profile import (
+    SESSION_QUIRKS,
     Profile,
     Quirks,
     ResponseProfile,
@@ -44,7 +44,9 @@ UNREADY = {"no_session_updated", "updated_as_created"}
 """Quirks in which nobody ever says that the session is ready."""
 OTHERS = {"idless_calls", "greeting"}
 """Told in tests of their own."""
-ODD = [name for name in HABITS[HABITS.index("binary_frames") :] if name not in OTHERS]
+ODD = [
+    name for name in SESSION_QUIRKS[SESSION_QUIRKS.index("binary_frames") :] if name not in OTHERS
+]
 
 
 @pytest.fixture(scope="module")

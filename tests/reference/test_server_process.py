@@ -1,0 +1,35 @@
+from pathlib import Path
+
+import pytest
+
+from bench.corpus.codec import decode
+from bench.corpus.decode import load_utterances
+from bench.corpus.manifest import load_corpus
+from bench.reference.profile import Profile
+from bench.reference.recogniser import Recogniser
+from bench.reference.server_process import prepare
+from bench.voice.audio import PCM16_24K, AudioFormat
+
+CORPUS = Path(__file__).parents[2] / "audio_corpus" / "everyday"
+PCMU = AudioFormat("audio/pcmu", 8_000)
+
+
+def test_the_formats_asked_for_are_ready_beside_the_rates_of_the_profile():
+    repertoire = prepare(Profile(), str(CORPUS), [PCMU])
+    for made in (repertoire._replies, repertoire._recognisers):
+        assert set(made) == {PCM16_24K, PCMU}
+
+
+@pytest.mark.parametrize("fmt", [PCM16_24K, PCMU])
+def test_all_that_the_corpus_says_is_judged_whole_and_its_pauses_are_not(fmt):
+    corpus = load_corpus(CORPUS)
+    entries = [one for one in corpus.entries if one.onset_ms is not None]
+    utterances = load_utterances(corpus, entries, fmt)
+    known = Recogniser(utterances)
+    for entry, one in zip(entries, utterances, strict=True):
+        samples = decode(one.audio, fmt.type)
+        at = fmt.rate // 1000
+        first = max(0, round(entry.onset_ms - 300) * at)
+        assert known.said_whole(samples[first : round(entry.offset_ms + 200) * at]) is True
+        for start, _ in entry.pauses_ms or ():
+            assert known.said_whole(samples[first : round(start + 200) * at]) is False, entry.id
