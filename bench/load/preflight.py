@@ -9,7 +9,7 @@ may be the very thing that a run is to show.
 import os
 import select
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from time import monotonic_ns
 from typing import Any, Final, NamedTuple
 
@@ -69,7 +69,7 @@ class Preflight(NamedTuple):
 
 
 class Rows(list[Row]):
-    """The log of one session, in memory."""
+    """The log of one session, in memory. Until `flush` the places of some rows hold None."""
 
     before_flush: Callable[[], None] | None = None
 
@@ -77,8 +77,13 @@ class Rows(list[Row]):
         self.append(None)  # type: ignore[arg-type]
         return len(self) - 1
 
-    def fill(self, place: int, row: Row) -> None:
-        self[place] = row
+    def fill(self, place: int, row: Iterable[Any]) -> None:
+        self[place] = Row._make(row)
+
+    def flush(self) -> None:
+        """Fill every place."""
+        if self.before_flush is not None:
+            self.before_flush()
 
 
 class Tally:
@@ -144,6 +149,7 @@ def hold(
         rows, Levels(rows), Watch(), tally, lambda: None,  # type: ignore[arg-type]
     )  # fmt: skip
     _play(held)
+    rows.flush()
     return rows, tally
 
 

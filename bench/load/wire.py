@@ -39,6 +39,7 @@ from urllib.parse import urlsplit
 
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidStatus, NegotiationError, PayloadTooBig
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.frames import Frame, Opcode, apply_mask  # type: ignore[attr-defined]
 from websockets.http11 import Response
 from websockets.protocol import OPEN
@@ -138,10 +139,25 @@ class Redirected(NamedTuple):
 Happening = Reached | Text | Sent | Ended | Redirected
 
 
+class Agreed(NamedTuple):
+    """What the two ends of a connection agreed on, as far as it came; "" is nothing.
+
+    `tls` is version and cipher; `extensions`, `subprotocol` and `server` are headers of the answer
+    to the upgrade.
+    """
+
+    tls: str = ""
+    alpn: str = ""
+    extensions: str = ""
+    subprotocol: str = ""
+    server: str = ""
+
+
 class Wire:
     """One connection. Its loop keeps `realtime_offset_ns` (realtime minus monotonic) current.
 
     `reads` counts reads that brought something, `stamped` those of them that the kernel stamped.
+    `compress` offers permessage-deflate for what is received; a load never does.
     """
 
     def __init__(
@@ -153,6 +169,7 @@ class Wire:
         offer: Offer = Offer(),  # noqa: B008 - an immutable value
         *,
         hops: int | None = None,
+        compress: bool = False,
     ) -> None:
         self.realtime_offset_ns = 0
         self.ended = False
@@ -162,7 +179,15 @@ class Wire:
         self._happened: list[Happening] = []
         self._offer = offer
         offered = [Subprotocol(offer.subprotocol)] if offer.subprotocol else None
-        self._protocol = ClientProtocol(parse_uri(url), subprotocols=offered, max_size=MAX_MESSAGE)
+        self._compress = compress
+        deflate = [ClientPerMessageDeflateFactory(client_max_window_bits=True)]
+        self._protocol = ClientProtocol(
+            parse_uri(url),
+            extensions=deflate if compress else None,
+            subprotocols=offered,
+            max_size=MAX_MESSAGE,
+        )
+        self._response: Response | None = None
         self._url = url
         self._hops = offer.hops if hops is None else hops
         self._context = context
@@ -209,11 +234,32 @@ class Wire:
         port = parts.port or (443 if secure else 80)
         address = self._address._replace(sockaddr=(host, port, *rest), secure=secure)
         context = (self._context or _trusting()) if secure else None
-        return Wire(address, url, self._headers, context, self._offer, hops=self._hops - 1)
+        return Wire(
+            address,
+            url,
+            self._headers,
+            context,
+            self._offer,
+            hops=self._hops - 1,
+            compress=self._compress,
+        )
 
     def line(self) -> Line | None:
         """What the kernel knows of the connection; None where it does not tell."""
         return None if self.ended or self._stage == "connecting" else read_line(self._socket)
+
+    @property
+    def agreed(self) -> Agreed:
+        """What was agreed on so far."""
+        said = {} if self._response is None else self._response.headers
+        cipher = self._tls.cipher() if self._tls is not None else None
+        return Agreed(
+            f"{self._tls.version()} {cipher[0]}" if self._tls is not None and cipher else "",
+            (self._tls.selected_alpn_protocol() or "") if self._tls is not None else "",
+            said.get("Sec-WebSocket-Extensions") or "",
+            said.get("Sec-WebSocket-Protocol") or "",
+            said.get("Server") or "",
+        )
 
     @property
     def wants_write(self) -> bool:
@@ -352,6 +398,7 @@ class Wire:
                 err_ns = 0 if index == last else max(0, at_ns - since)
                 self._frame(event, at_ns, err_ns, read_ns)
             elif isinstance(event, Response):
+                self._response = event
                 self._answered(at_ns)
         if not self.ended:
             self._look_for_the_end()

@@ -21,7 +21,8 @@ import msgspec
 from msgspec import Struct
 
 from bench.errors import RunFolderError
-from bench.probe.tape import NOT_SEEN, SEEN
+from bench.probe.answers import NOT_SEEN, SEEN
+from bench.voice.audio import NS_PER_MS
 
 FORMAT: Final = 1
 FILE_NAME: Final = "probe.json"
@@ -48,6 +49,11 @@ class Sighting(NamedTuple):
 
     value: str = ""
     detail: str = ""
+
+
+def duration(value_ns: float) -> str:
+    """A length of time in whole ms."""
+    return f"{value_ns / NS_PER_MS:.0f} ms"
 
 
 class Cost(Struct, frozen=True, kw_only=True):

@@ -6,8 +6,8 @@ import pytest
 
 from bench.errors import CorpusError, RunFolderError, UsageError
 from bench.probe.findings import Cost, Probe, Row, Spent, keep
-from bench.probe.run import estimate, run_probe
-from bench.probe.sittings import SITTINGS, sittings_for
+from bench.probe.probe_scripts import PROBE_SCRIPTS, estimate, scripts_for
+from bench.probe.prober import run_probe
 from bench.protocol.dialects import DIALECTS
 from bench.runs.job import read_target
 
@@ -63,15 +63,15 @@ def test_lines_stand_in_columns_under_their_group():
 
 def test_the_cost_is_known_before_anything_is_opened():
     cost = estimate()
-    assert cost.sessions == len(SITTINGS) == 7
+    assert cost.sessions == len(PROBE_SCRIPTS) == 7
     assert cost.limit_s < 60
-    assert 10 * cost.audio_s <= cost.messages < 600
-    assert str(cost).startswith("7 sessions, 44 s of audio sent, about ")
+    assert 10 * cost.audio_s <= cost.messages < 750
+    assert str(cost).startswith("7 sessions, 59 s of audio sent, about ")
 
 
 def test_what_is_inworlds_own_is_not_asked_of_others():
-    everything, fewer = (sittings_for(DIALECTS[name]) for name in ("inworld", "openai"))
-    assert everything == tuple(SITTINGS)
+    everything, fewer = (scripts_for(DIALECTS[name]) for name in ("inworld", "openai"))
+    assert everything == tuple(PROBE_SCRIPTS)
     assert set(everything) - set(fewer) == {"interjections"}
     assert estimate(only=fewer).sessions == 6
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bench.corpus.manifest import Corpus, Entry
-from bench.probe.run import _line
+from bench.probe.probe_scripts import probe_sentence
 
 
 def corpus(*texts):
@@ -27,4 +27,4 @@ def corpus(*texts):
     ],
 )
 def test_the_shortest_sentence_is_said_and_no_mere_phrase(texts):
-    assert _line(corpus(*texts)).text == texts[1]
+    assert probe_sentence(corpus(*texts)).text == texts[1]
