@@ -9,8 +9,9 @@ from rich.console import Console
 
 from bench.cli.processes import Reference
 from bench.errors import UsageError
-from bench.probe.findings import FILE_NAME, Probe, keep
-from bench.probe.probe_scripts import estimate, scripts_for
+from bench.probe.probe_cost import estimate
+from bench.probe.probe_report import FILE_NAME, Probe, keep
+from bench.probe.probe_scripts import scripts_for
 from bench.protocol.upgrade import Offer
 from bench.reference.profile import load_profile
 from bench.runs.folder import RunFolder

@@ -27,8 +27,8 @@ from bench.load.preflight import Preflight, preflight
 from bench.plan.arrivals import arrivals
 from bench.plan.metrics import VERSION
 from bench.plan.scenario import gates_of
-from bench.probe.findings import Cost
-from bench.probe.probe_scripts import estimate, scripts_for
+from bench.probe.probe_cost import Cost, estimate
+from bench.probe.probe_scripts import scripts_for
 from bench.protocol.upgrade import make_offer
 from bench.reference.profile import load_profile
 from bench.runs.folder import PREFLIGHT, RunFolder, fault, still_there

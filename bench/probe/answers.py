@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple, get_args
 import msgspec
 
 from bench.errors import ProtocolError
+from bench.probe.findings import NOT_SEEN, REFUSED, SEEN, refused
 from bench.protocol.codec import BARE, read_server
 from bench.protocol.objects import WireFormat
 from bench.protocol.server import AnyServerMessage
@@ -118,28 +119,10 @@ def format_at(session: dict[str, Any], side: str) -> AudioFormat | None:
     return None if found is unknown else found
 
 
-def latest_session(received: Iterable[Received]) -> dict[str, Any]:
-    """The newest session object among messages, {} where there is none."""
-    held: dict[str, Any] = {}
-    for message in received:
-        if message.type in {"session.created", "session.updated"}:
-            held = table(message.body, "session")
-    return held
-
-
 # ── what was asked ───────────────────────────────────────────────────────────────────────────
 
-SEEN: Final = "seen"
-NOT_SEEN: Final = "not seen"
-_REFUSED: Final = "refused"
 
-
-def refused(code: str) -> str:
-    """The state of what was answered by an error."""
-    return f"{_REFUSED} ({code})"
-
-
-class Asked(NamedTuple):
+class Exchange(NamedTuple):
     """A client message and what came of it. `state` is `seen`, `refused (code)` or `not seen`.
 
     `answer` is the object of the message that answered it. `provoking`: an error is what was hoped
@@ -154,9 +137,9 @@ class Asked(NamedTuple):
 
     @property
     def refused(self) -> bool:
-        return self.state.startswith(_REFUSED)
+        return self.state.startswith(REFUSED)
 
-    def answered(self, answer: dict[str, Any] | None) -> "Asked":
+    def answered(self, answer: dict[str, Any] | None) -> "Exchange":
         """This, now that the answer came; None: that none came."""
         if answer is None:
             return self

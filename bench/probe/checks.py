@@ -12,20 +12,11 @@ from typing import Final
 from msgspec.structs import replace
 
 from bench.corpus.energy import AUDIBLE_DBFS, WINDOW_MS
-from bench.probe.answers import (
-    ABSENT,
-    NOT_SEEN,
-    SEEN,
-    error_code,
-    error_text,
-    look,
-    refused,
-    table,
-)
-from bench.probe.findings import Row, Sighting, duration, told
+from bench.probe.answers import ABSENT, error_code, error_text, look, table
+from bench.probe.findings import NOT_SEEN, SEEN, Finding, Occurrence, duration, refused, told
 from bench.probe.message_checks import message_rows
 from bench.probe.probe_scripts import ASIDE, IDLE_S, INTO, NOT_KEPT
-from bench.probe.probed_session import ProbedSession, find_ask
+from bench.probe.probed_session import ProbedSession, find_exchange
 from bench.probe.quirk_checks import quirk_rows
 from bench.probe.setting_checks import (
     ALL,
@@ -48,10 +39,12 @@ from bench.voice.audio import NS_PER_MS
 CONNECTION, DEFAULTS, AUDIO_OUT, ERRORS = "connection", "defaults", "audio out", "errors"
 
 
-def all_rows(sessions: Sequence[ProbedSession], dialect: str, opened_s: float) -> tuple[Row, ...]:
+def all_rows(
+    sessions: Sequence[ProbedSession], dialect: str, opened_s: float
+) -> tuple[Finding, ...]:
     """Every row, group by group. `opened_s`: epoch seconds of the first connection."""
 
-    def settings(*groups: str) -> Iterator[Row]:
+    def settings(*groups: str) -> Iterator[Finding]:
         return (_setting(check, sessions) for check in ALL if check.group in groups)
 
     return (
@@ -79,7 +72,7 @@ _STAGES: Final = (
 )  # fmt: skip
 
 
-def connection_rows(session: ProbedSession) -> Iterator[Row]:
+def connection_rows(session: ProbedSession) -> Iterator[Finding]:
     """How the first session's connection came about."""
     dns_ns, offer, compress, agreed = session.connection
     begun, tcp, tls, upgraded, created, ready = map(session.first_ns, _STAGES)
@@ -114,12 +107,12 @@ def connection_rows(session: ProbedSession) -> Iterator[Row]:
     yield told(CONNECTION, "ready", _ms(before, ready), "from before DNS to session.updated")
 
 
-def _upgrade_row(session: ProbedSession, took: str) -> Row:
+def _upgrade_row(session: ProbedSession, took: str) -> Finding:
     state = SEEN if took else NOT_SEEN
     if not took and session.reason.startswith("HTTP "):
         state = refused(" ".join(session.reason.replace(":", " ").split()[:2]))
     reason = "" if took else session.reason
-    return Row(group=CONNECTION, name="upgrade", state=state, value=took, detail=reason)
+    return Finding(CONNECTION, "upgrade", state, took, reason)
 
 
 def _ms(begun_ns: int | None, ended_ns: int | None) -> str:
@@ -148,7 +141,7 @@ _DEFAULTS: Final = {
 }
 
 
-def default_rows(session: ProbedSession, opened_s: float) -> Iterator[Row]:
+def default_rows(session: ProbedSession, opened_s: float) -> Iterator[Finding]:
     """What `session.created` says before anything was asked."""
     created = next(iter(session.of("session.created")), None)
     held = {} if created is None else table(created.body, "session")
@@ -163,11 +156,11 @@ def default_rows(session: ProbedSession, opened_s: float) -> Iterator[Row]:
 # ── settings, beside what was done ───────────────────────────────────────────────────────────
 
 
-def _setting(check: SettingCheck, sessions: Sequence[ProbedSession]) -> Row:
-    return setting_row(check, find_ask(sessions, check.label))
+def _setting(check: SettingCheck, sessions: Sequence[ProbedSession]) -> Finding:
+    return setting_row(check, find_exchange(sessions, check.label))
 
 
-def _with_reply(row: Row, sessions: Sequence[ProbedSession]) -> Row:
+def _with_reply(row: Finding, sessions: Sequence[ProbedSession]) -> Finding:
     """The row of a modality, with what a reply in it streamed."""
     wanted = next(
         check.value for check in ALL if (check.group, check.name) == (row.group, row.name)
@@ -185,7 +178,7 @@ _TURNS: Final = {"server_vad": "call", "semantic_vad high": "semantic"}
 """The sessions in which somebody spoke to a detector."""
 
 
-def _with_turn_end(row: Row, sessions: Sequence[ProbedSession]) -> Row:
+def _with_turn_end(row: Finding, sessions: Sequence[ProbedSession]) -> Finding:
     """The row of a detector and, where somebody spoke, when it took the turn to be over."""
     if row.state != SEEN:
         return row
@@ -205,13 +198,13 @@ def _with_turn_end(row: Row, sessions: Sequence[ProbedSession]) -> Row:
     return row
 
 
-def interruption_row(sessions: Sequence[ProbedSession]) -> Row:
+def interruption_row(sessions: Sequence[ProbedSession]) -> Finding:
     """Whether speech cuts a reply that is still coming, and how fast."""
     cuts = [cut for one in sessions for cut in one.cuts]
     if cuts:
         detail = f"response.done {duration(cuts[0].took_ns)} after speech_started"
         return told(DETECTION, "interruption", "the reply was cut", detail)
-    tried = sum(ask.label == f"{INTO}: response" for one in sessions for ask in one.asked)
+    tried = sum(ask.label == f"{INTO}: response" for one in sessions for ask in one.exchanges)
     detail = f"{tried} × talked into a reply, none was cut" if tried else "not asked"
     return told(DETECTION, "interruption", "", detail)
 
@@ -221,16 +214,16 @@ def interruption_row(sessions: Sequence[ProbedSession]) -> Row:
 # are where it is not kept; not every skip is one (`protocol.md` 2.4, `min_gap_ms`).
 
 
-def interjection_rows(sessions: Sequence[ProbedSession]) -> Iterator[Row]:
+def interjection_rows(sessions: Sequence[ProbedSession]) -> Iterator[Finding]:
     """Fillers and backchannels: asked for, granted, and then heard or not."""
     yield _interjection_row(FILLERS, _fillers(sessions), sessions)
     yield _interjection_row(BACKCHANNELS, _backchannels(sessions), sessions)
 
 
 def _interjection_row(
-    check: SettingCheck, heard: Sighting, sessions: Sequence[ProbedSession]
-) -> Row:
-    ask = find_ask(sessions, check.label)
+    check: SettingCheck, heard: Occurrence, sessions: Sequence[ProbedSession]
+) -> Finding:
+    ask = find_exchange(sessions, check.label)
     row = setting_row(check, ask)
     if ask is not None and ask.state == SEEN and heard.value:
         return replace(row, state=SEEN, value="honoured", detail=heard.detail)
@@ -239,7 +232,7 @@ def _interjection_row(
     return row
 
 
-def _fillers(sessions: Sequence[ProbedSession]) -> Sighting:
+def _fillers(sessions: Sequence[ProbedSession]) -> Occurrence:
     asked = [response for one in sessions for response in one.responses if response.responsive]
     filled = [
         response
@@ -247,39 +240,39 @@ def _fillers(sessions: Sequence[ProbedSession]) -> Sighting:
         if response.filler_ns is not None and response.first_words_row < NEVER
     ]
     if not filled:
-        return Sighting("", f"in 0 of {len(asked)} replies")
+        return Occurrence("", f"in 0 of {len(asked)} replies")
     length_ns = sum(delta.audio_ns for delta in filled[0].deltas if delta.filler)
     of = f"{len(filled)} of {len(asked)} replies"
-    return Sighting("heard", f"{duration(length_ns)} of sound before the first word; in {of}")
+    return Occurrence("heard", f"{duration(length_ns)} of sound before the first word; in {of}")
 
 
-def _backchannels(sessions: Sequence[ProbedSession]) -> Sighting:
+def _backchannels(sessions: Sequence[ProbedSession]) -> Occurrence:
     rows = [row for one in sessions for row in one.rows]
     done = [row for row in rows if row.type == "response.backchannel.audio.done"]
     skipped = sum((one.skip_reasons for one in sessions), Counter[str]())
     why = [f"skipped {count} × ({reason})" for reason, count in skipped.items()]
     if done or any(row.type == "response.backchannel.audio.delta" for row in rows):
         phrases = dict.fromkeys(row.detail or "?" for row in done)
-        return Sighting("heard", "; ".join((f"{len(done)} × {', '.join(phrases)}", *why)))
-    return Sighting("", "; ".join(why))
+        return Occurrence("heard", "; ".join((f"{len(done)} × {', '.join(phrases)}", *why)))
+    return Occurrence("", "; ".join(why))
 
 
 # ── tools ────────────────────────────────────────────────────────────────────────────────────
 
 
-def tool_rows(sessions: Sequence[ProbedSession]) -> Iterator[Row]:
+def tool_rows(sessions: Sequence[ProbedSession]) -> Iterator[Finding]:
     """Calls, calls at once, and whether the server goes on by itself."""
-    asked = find_ask(sessions, "tools")
+    asked = find_exchange(sessions, "tools")
     no = asked.state if asked is not None and asked.state != SEEN else NOT_SEEN
     most = max((calls for one in sessions for calls in _calls(one)), key=len, default=[])
     for name, fewest in (("function calls", 1), ("parallel calls", 2)):
         got = len(most) >= fewest
         value = ", ".join(most[: 2 * fewest]) if got else ""
-        yield Row(group=TOOLS, name=name, state=SEEN if got else no, value=value)
+        yield Finding(TOOLS, name, SEEN if got else no, value)
     row = _setting(AUTO_TOOL, sessions)
 
     def sent(label: str) -> bool:
-        return find_ask(sessions, label) is not None
+        return find_exchange(sessions, label) is not None
 
     if row.state == SEEN and sent("auto: output"):
         came = "no response" if sent("auto: go on") else "a response"
@@ -300,7 +293,7 @@ def _calls(one: ProbedSession) -> Iterator[list[str]]:
 # ── audio out ────────────────────────────────────────────────────────────────────────────────
 
 
-def audio_rows(sessions: Sequence[ProbedSession]) -> Iterator[Row]:
+def audio_rows(sessions: Sequence[ProbedSession]) -> Iterator[Finding]:
     """How speech arrives: pace, sizes, silence before the voice; of the longest reply."""
     replies = [
         (one, response)
@@ -336,28 +329,28 @@ def audio_rows(sessions: Sequence[ProbedSession]) -> Iterator[Row]:
 # ── errors on purpose ────────────────────────────────────────────────────────────────────────
 
 
-def error_rows(sessions: Sequence[ProbedSession]) -> Iterator[Row]:
+def error_rows(sessions: Sequence[ProbedSession]) -> Iterator[Finding]:
     """How mistakes made on purpose are answered: the code is the value."""
     for label in ("unknown_event", "commit_empty", "cancel_idle", "invalid_update"):
-        ask = find_ask(sessions, label)
+        ask = find_exchange(sessions, label)
         if ask is not None and ask.refused:
             yield told(ERRORS, label, error_code(ask.answer), error_text(ask.answer))
             continue
         why = "no answer" if ask is not None else "not asked"
         why = "taken without an error" if ask is not None and ask.state == SEEN else why
         yield told(ERRORS, label, "", why)
-    wrong = find_ask(sessions, "invalid_update")
+    wrong = find_exchange(sessions, "invalid_update")
     if wrong is not None and wrong.refused:
-        where = next(session for session in sessions if session.ask("invalid_update") is not None)
         applied = any(
             table(said.body, "session").get("instructions") == NOT_KEPT
-            for said in where.of("session.updated")
+            for session in sessions
+            for said in session.of("session.updated")
         )
         whole = "" if applied else "nothing of a refused update was applied"
         yield told(ERRORS, "atomic update", whole, "part of it was applied" if applied else "")
     named = any(
         ask.refused and table(ask.answer, "error").get("event_id")
         for session in sessions
-        for ask in session.asked
+        for ask in session.exchanges
     )
     yield told(ERRORS, "event_id echoed", "yes" if named else "")

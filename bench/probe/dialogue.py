@@ -16,16 +16,13 @@ from msgspec import UNSET
 
 from bench.load.preflight import Rows
 from bench.probe.answers import (
-    NOT_SEEN,
-    SEEN,
-    Asked,
+    Exchange,
     Received,
     answer_to,
     first_of,
-    format_at,
-    latest_session,
-    look,
+    table,
 )
+from bench.probe.findings import NOT_SEEN
 from bench.probe.setting_checks import SettingCheck, update
 from bench.protocol.client import (
     ClientMessage,
@@ -37,14 +34,14 @@ from bench.protocol.codec import type_of
 from bench.protocol.dialects import Dialect
 from bench.protocol.objects import Item, Part, ResponseParams
 from bench.tracker.responses import AUDIO
-from bench.voice.audio import PCM16_24K, AudioFormat, ms
+from bench.voice.audio import ms
 from bench.voice.directions import Direction, Pause, Send
 from bench.voice.utterance import Utterance
 
 ANSWER_S: Final = 4.0
 PROVOKED_S: Final = 2.0
 REPLY_S: Final = 15.0
-STRAGGLERS_S: Final = 1.2
+STRAGGLERS: Final = Pause(ms(1200))
 """Recorded servers send rate limits 30 ms after response.done; repeats come later."""
 ADDED: Final = ("conversation.item.added", "conversation.item.done")
 _UPDATED: Final = "session.updated"
@@ -69,8 +66,9 @@ class NoSuchMessage(ClientMessage, tag="bench.no_such_message", kw_only=True):
 class Dialogue:
     """One session as its script sees it.
 
-    `name` goes into event ids, `utterance` is what there is to say. `received`, `rows` and `asked`
-    are what has come, been logged and been asked so far; `trouble` is why it was given up, or "".
+    `name` goes into event ids, `utterance` is what there is to say. `received`, `rows` and
+    `exchanges` are what has come, been logged and been asked so far; `trouble` is why it was given
+    up, or "".
     """
 
     def __init__(self, name: str, dialect: Dialect, utterance: Utterance) -> None:
@@ -79,7 +77,7 @@ class Dialogue:
         self.utterance = utterance
         self.received: list[Received] = []
         self.rows = Rows()
-        self.asked: list[Asked] = []
+        self.exchanges: list[Exchange] = []
         self.trouble = ""
         self._mute = False
         self._deaf = 0
@@ -97,13 +95,13 @@ class Dialogue:
 
     def greeted(self, label: str) -> None:
         """Note what came of the caller's first session.update."""
-        if any(one.label == label for one in self.asked):
+        if any(one.label == label for one in self.exchanges):
             return
         said = [one for one in self.received if one.type in {_UPDATED, "error"}]
         again = [one for one in self.received if one.type == "session.created"][1:]
         answer = next(iter(said + again), None)
-        asked = Asked(label, "session.update").answered(answer.body if answer else None)
-        self.asked.append(asked)
+        asked = Exchange(label, "session.update").answered(answer.body if answer else None)
+        self.exchanges.append(asked)
         self._mute = asked.state == NOT_SEEN
 
     # ── waiting ──────────────────────────────────────────────────────────────────────────────
@@ -120,10 +118,6 @@ class Dialogue:
         """The first message of these types from message number `since` on."""
         return self.until(lambda: first_of(self.received[since:], types), within_s)
 
-    def pause(self, seconds: float) -> Step[None]:
-        """Be silent for so long."""
-        yield Pause(ms(1000 * seconds))
-
     # ── asking ───────────────────────────────────────────────────────────────────────────────
 
     def ask(
@@ -133,7 +127,7 @@ class Dialogue:
         *answers: str,
         within_s: float = ANSWER_S,
         provoking: bool = False,
-    ) -> Step[Asked]:
+    ) -> Step[Exchange]:
         """Send `message` and wait for one of `answers` or an error; note and give what came.
 
         `provoking`: an error is hoped for, and no answer is no sign that nobody is there; nor is it
@@ -141,7 +135,7 @@ class Dialogue:
         """
         self._count += 1
         message.event_id = event_id = f"probe-{self.name}-{self._count}-asked"
-        asked = Asked(label, type_of(message), provoking=provoking)
+        asked = Exchange(label, type_of(message), provoking=provoking)
         updates = asked.type == "session.update"
         patient = not (provoking or (updates and self._mute))
         within_s = min(within_s, _MUTE_S) if updates and self._mute else within_s
@@ -151,7 +145,7 @@ class Dialogue:
             lambda: answer_to(self.received[since:], event_id, answers), within_s
         )
         asked = asked.answered(answer)
-        self.asked.append(asked)
+        self.exchanges.append(asked)
         if updates and not provoking:
             self._mute = answer is None
         self._deaf = 0 if len(self.received) > since else self._deaf + patient
@@ -159,7 +153,7 @@ class Dialogue:
             raise GivenUp(f"fell silent: {_DEAF} messages in a row were not answered")
         return asked
 
-    def provoke(self, label: str, message: ClientMessage, answer: str) -> Step[Asked]:
+    def provoke(self, label: str, message: ClientMessage, answer: str) -> Step[Exchange]:
         """Make a mistake on purpose."""
         return self.ask(label, message, answer, within_s=PROVOKED_S, provoking=True)
 
@@ -167,40 +161,30 @@ class Dialogue:
         """The session.update that sets each dotted path to its value."""
         return update(self.dialect.session_type, *changes)
 
-    def change(self, label: str, *changes: tuple[str, Any]) -> Step[Asked]:
+    def change(self, label: str, *changes: tuple[str, Any]) -> Step[Exchange]:
         """Ask for other settings of the session."""
         return self.ask(label, self.update(*changes), _UPDATED)
 
-    def check(self, check: SettingCheck) -> Step[Asked]:
+    def check(self, check: SettingCheck) -> Step[Exchange]:
         """Ask for one setting of the session."""
         return self.change(check.label, (check.path, check.value))
 
-    def request(self, label: str, text: str, params: ResponseParams | None = None) -> Step[Asked]:
+    def request(
+        self, label: str, text: str, params: ResponseParams | None = None
+    ) -> Step[Exchange]:
         """Write something to the agent and ask for a response; what came of that."""
         item = Item(type="message", role="user", content=[Part(type="input_text", text=text)])
         yield from self.ask(f"{label}: item", ConversationItemCreate(item=item), *ADDED)
         create = ResponseCreate(response=UNSET if params is None else params)
         return (yield from self.ask(f"{label}: response", create, "response.created"))
 
-    def respond(self, label: str, text: str, params: ResponseParams | None = None) -> Step[bool]:
-        """Write something to the agent and have it answered; whether a response ended."""
-        since = len(self.received)
-        created = yield from self.request(label, text, params)
-        if created.state != SEEN:
-            return False
-        done = yield from self.wait("response.done", within_s=REPLY_S, since=since)
-        return done is not None
-
     # ── what is known ────────────────────────────────────────────────────────────────────────
 
     @property
-    def output_format(self) -> AudioFormat:
-        """What its replies are in, by what the server says."""
-        return format_at(latest_session(self.received), "output") or PCM16_24K
-
-    def setting(self, path: str) -> Any:
-        """What the server last said at a dotted path of its session."""
-        return look(latest_session(self.received), path)
+    def session(self) -> dict[str, Any]:
+        """What the server last said of its session; {} where it said nothing."""
+        said = [one for one in self.received if one.type in {"session.created", _UPDATED}]
+        return table(said[-1].body, "session") if said else {}
 
     def spoken(self) -> tuple[str, int]:
         """The item that was spoken last and its length in ns; "" and 0 where none was."""

@@ -7,8 +7,8 @@ refused, else `not seen`: nothing can be said of what did not come.
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from bench.probe.answers import CURRENT_NAMES, NOT_SEEN, SEEN, Asked, current_name, table
-from bench.probe.findings import Row
+from bench.probe.answers import CURRENT_NAMES, Exchange, current_name, table
+from bench.probe.findings import NOT_SEEN, SEEN, Finding
 from bench.probe.probed_session import ProbedSession
 from bench.protocol.codec import message_table
 from bench.voice.microphone import APPEND
@@ -50,7 +50,7 @@ def message_states(sessions: Sequence[ProbedSession]) -> dict[str, str]:
 def _client_states(sessions: Sequence[ProbedSession]) -> dict[str, str]:
     states: dict[str, str] = {}
     for session in sessions:
-        for ask in session.asked:
+        for ask in session.exchanges:
             state = _state(ask)
             if ask.provoking or states.get(ask.type) == SEEN:
                 continue
@@ -61,14 +61,14 @@ def _client_states(sessions: Sequence[ProbedSession]) -> dict[str, str]:
     return states
 
 
-def _state(ask: Asked) -> str:
+def _state(ask: Exchange) -> str:
     """What an ask says of its message; a response that was cancelled too late was not cancelled."""
     ended = table(ask.answer, "response").get("status")
     too_late = ask.type == "response.cancel" and ended != "cancelled"
     return NOT_SEEN if ask.state == SEEN and too_late else ask.state
 
 
-def message_rows(sessions: Sequence[ProbedSession]) -> Iterator[Row]:
+def message_rows(sessions: Sequence[ProbedSession]) -> Iterator[Finding]:
     """The seed's messages, and whatever else was heard."""
     known = {entry.type: entry for entry in message_table()}
     heard = {said.type for session in sessions for said in session.received}
@@ -77,4 +77,4 @@ def message_rows(sessions: Sequence[ProbedSession]) -> Iterator[Row]:
         detail = f"as {beta[0]}" if beta else ""
         if kind not in known or not known[kind].in_seed:
             detail = "not in the seed"
-        yield Row(group=MESSAGES, name=kind, state=state, detail=detail)
+        yield Finding(MESSAGES, kind, state, detail=detail)

@@ -1,4 +1,4 @@
-"""The sessions of a probe: what each asks, in which order, and what it may cost.
+"""The sessions of a probe: what each asks, and in which order.
 
 Theory of operation
 -------------------
@@ -17,24 +17,20 @@ The microphone of a caller is always open: what is streamed beside speech is sil
 mode, where nothing is. So a session that only writes turns the detection off first.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
-from bench.corpus.manifest import Corpus, Entry, find_corpus, load_corpus
-from bench.corpus.units import spoken, weight
-from bench.errors import CorpusError
-from bench.probe.answers import ABSENT, SEEN, table
+from bench.probe.answers import ABSENT, format_at, look, table
 from bench.probe.dialogue import (
     ADDED,
     ANSWER_S,
     REPLY_S,
-    STRAGGLERS_S,
+    STRAGGLERS,
     Dialogue,
     NoSuchMessage,
     Step,
 )
-from bench.probe.findings import Cost
+from bench.probe.findings import SEEN
 from bench.probe.setting_checks import (
     AUDIO,
     AUTO_TOOL,
@@ -43,6 +39,7 @@ from bench.probe.setting_checks import (
     CHANGE_CHECKS,
     DETECTION_CHECKS,
     FILLERS,
+    FORMATS,
     IDLE_TIMEOUT,
     MANUAL,
     SEMANTIC_HIGH,
@@ -62,7 +59,7 @@ from bench.protocol.client import (
 )
 from bench.protocol.dialects import Dialect
 from bench.protocol.objects import Item, ResponseParams
-from bench.voice.audio import NS_PER_MS, NS_PER_S, ms
+from bench.voice.audio import NS_PER_MS, ms
 from bench.voice.directions import Direction, HearOut, Pause, Reply, Say
 
 CHUNK_NS: Final = ms(100)
@@ -83,14 +80,14 @@ _LONG_REQUEST: Final = "Please count slowly from one to thirty."
 
 def call(dialogue: Dialogue) -> Iterator[Direction]:
     """One spoken turn with all that comes of it, then its items, changes, and a cancel."""
-    if dialogue.setting(_TRANSCRIPTION) in (None, ABSENT):
+    if look(dialogue.session, _TRANSCRIPTION) in (None, ABSENT):
         model = {"model": _TRANSCRIBERS[dialogue.dialect.name]}
         yield from dialogue.change("transcription", (_TRANSCRIPTION, model))
     since = len(dialogue.received)
     yield Say(dialogue.utterance)
     yield from _answered(dialogue, since)
     yield from dialogue.wait(_TRANSCRIBED, within_s=TRANSCRIPTION_S, since=since)
-    yield from dialogue.pause(STRAGGLERS_S)
+    yield STRAGGLERS
     yield from dialogue.change("quiet", (_DETECTION, None))
     yield from _items(dialogue)
     for check in CHANGE_CHECKS[dialogue.dialect.name]:
@@ -225,7 +222,7 @@ def interrupt(dialogue: Dialogue) -> Iterator[Direction]:
         yield from dialogue.wait(stopped, within_s=ANSWER_S, since=since)
         if done is None or table(done.body, "response").get("status") != "completed":
             break
-    yield from dialogue.pause(STRAGGLERS_S)
+    yield STRAGGLERS
 
 
 # ── tools ────────────────────────────────────────────────────────────────────────────────────
@@ -307,10 +304,12 @@ def semantic(dialogue: Dialogue) -> Iterator[Direction]:
 def g711(dialogue: Dialogue) -> Iterator[Direction]:
     """A reply in mu-law; truncated beyond and before a third of its length."""
     yield from dialogue.change("mu-law", ("audio.output.format", {"type": "audio/pcmu"}))
-    if dialogue.output_format.type != "audio/pcmu":
+    if format_at(dialogue.session, "output") != FORMATS["G.711 mu-law"]:
         return
     yield from dialogue.check(AUDIO)
-    yield from dialogue.respond("mu-law", "Please count from one to ten.")
+    created = yield from dialogue.request("mu-law", "Please count from one to ten.")
+    if created.state == SEEN:
+        yield from dialogue.wait("response.done", within_s=REPLY_S)
     item_id, length_ns = dialogue.spoken()
     if not item_id:
         return
@@ -363,43 +362,3 @@ def scripts_for(dialect: Dialect) -> tuple[str, ...]:
     """The names of those that have something to ask of a target of this dialect."""
     known = PROBE_SCRIPTS.items()
     return tuple(name for name, one in known if dialect.provider_data or not one.vendor)
-
-
-LIMIT_S: Final = 55.0
-
-
-def estimate(
-    corpus: Path | str = "everyday",
-    only: Iterable[str] = tuple(PROBE_SCRIPTS),
-    limit_s: float = LIMIT_S,
-) -> Cost:
-    """What a probe may cost, to be stated before it starts; `only` names its scripts.
-
-    CorpusError where it cannot speak.
-    """
-    says_s = probe_sentence(load_corpus(find_corpus(str(corpus)))).duration_ms / 1000
-    scripts = [PROBE_SCRIPTS[name] for name in only]
-    audio_s = sum(one.says * says_s + one.silence_s for one in scripts)
-    appends = round(audio_s * NS_PER_S / CHUNK_NS)
-    return Cost(
-        sessions=len(scripts),
-        audio_s=round(audio_s, 1),
-        messages=appends + sum(one.messages for one in scripts),
-        responses=sum(one.responses for one in scripts),
-        limit_s=limit_s,
-    )
-
-
-_NOT_SAID: Final = frozenset({"reply", "nonspeech", "interruption", "noise", "pause"})
-_FEWEST_WORDS: Final = 5
-"""Enough for a transcription in several deltas, if the target sends such."""
-
-
-def probe_sentence(corpus: Corpus) -> Entry:
-    """The shortest clear sentence of a corpus; CorpusError where it has no speech."""
-    speech = [entry for entry in corpus.entries if entry.onset_ms is not None]
-    clear = [entry for entry in speech if not _NOT_SAID & set(entry.tags)] or speech
-    if not clear:
-        raise CorpusError(f"{corpus.folder}: no utterance is speech; probe with another corpus")
-    sentences = [entry for entry in clear if weight(spoken(entry.text)) >= _FEWEST_WORDS]
-    return min(sentences or clear, key=lambda entry: entry.duration_ms)

@@ -12,31 +12,32 @@ A session of a load ends with the first message that is none. A probe goes on, s
 never reaches its session (`Tap`).
 """
 
-import select
 import socket
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from functools import cache
+from pathlib import Path
 from time import monotonic_ns, time
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from bench.corpus.decode import utterance
-from bench.corpus.manifest import Corpus, Entry
+from bench.corpus.manifest import find_corpus, load_corpus
 from bench.errors import TargetError
 from bench.load.health import Watch
 from bench.load.levels import Levels
-from bench.load.preflight import Tally
+from bench.load.preflight import Tally, step
 from bench.load.session import Session, Start
 from bench.load.wire import Address, Happening, Text, Wire, resolve
 from bench.probe.answers import BINARY, NOT_JSON, Received, read_message
 from bench.probe.dialogue import REPLY_S, Dialogue
+from bench.probe.probe_cost import probe_sentence
 from bench.probe.probe_scripts import CHUNK_NS, PROBE_SCRIPTS
 from bench.probe.probed_session import Connection, ProbedSession
 from bench.protocol.dialects import session_url
 from bench.protocol.refusals import refusal_of
 from bench.runs.job import Target
-from bench.voice.audio import NS_PER_S, PCM16_24K, AudioFormat, ms
+from bench.voice.audio import PCM16_24K, AudioFormat, ms
 from bench.voice.conversation import Conversation, Manners
 from bench.voice.microphone import Recording, record
 from bench.voice.utterance import Utterance
@@ -44,7 +45,9 @@ from bench.voice.utterance import Utterance
 _MOST: Final = 4
 """Sessions at once: the first and three beside it."""
 _TURNED_AWAY: Final = "HTTP 429"
-_LONGEST_WAIT_S: Final = 0.1
+_LONGEST_NS: Final = ms(100)
+"""A wait after which the limit is looked at."""
+STOPPED: Final = "stopped by the time limit"
 NOT_TRIED: Final = "not tried, as the first session was not answered"
 
 
@@ -74,210 +77,156 @@ class Tap:
         return message.type not in {NOT_JSON, BINARY}
 
 
-class Speech:
-    """The one sentence that a probe says, in whatever format is asked for."""
+class ProbeCaller(NamedTuple):
+    """What all sessions of a probe have in common: whom they call, and the sentence they say.
 
-    def __init__(self, corpus: Corpus, entry: Entry) -> None:
-        self.utterance = utterance(corpus, entry, PCM16_24K)
-        self._in_format: Callable[[AudioFormat], Recording] = cache(
-            lambda fmt: record(utterance(corpus, entry, fmt), CHUNK_NS)
-        )
+    `record` gives it in a format, cut and encoded for the wire.
+    """
 
-    def record(self, _said: Utterance, fmt: AudioFormat) -> Recording:
-        """It, cut and encoded for the wire."""
-        return self._in_format(fmt)
+    target: Target
+    headers: list[tuple[str, str]]
+    utterance: Utterance
+    record: Callable[[Utterance, AudioFormat], Recording]
+
+
+def probe_caller(target: Target, headers: list[tuple[str, str]], corpus: Path | str) -> ProbeCaller:
+    """Who calls `target`. CorpusError where the corpus has nothing to say."""
+    found = load_corpus(find_corpus(str(corpus)))
+    entry = probe_sentence(found)
+
+    @cache
+    def in_format(fmt: AudioFormat) -> Recording:
+        return record(utterance(found, entry, fmt), CHUNK_NS)
+
+    said = utterance(found, entry, PCM16_24K)
+    return ProbeCaller(target, headers, said, lambda _said, fmt: in_format(fmt))
 
 
 class _Held:
-    """A session of a probe under way, of the script called `name`."""
+    """A session of a probe under way, of the script called `name`. It begins to connect at once.
 
-    def __init__(self, name: str, target: Target, speech: Speech) -> None:
-        self.name = name
-        self.dialogue = Dialogue(name, target.dialect, speech.utterance)
-        self.tally = Tally()
-        self._connection = Connection()
-        self._target = target
-        self._speech = speech
-        self._session: Session | None = None
+    `dns_ns` is how long the name of the target took; `compress`: compression is offered.
+    """
 
-    def begin(
-        self, address: Address, headers: list[tuple[str, str]], *, compress: bool, dns_ns: int
+    def __init__(
+        self, name: str, caller: ProbeCaller, address: Address, dns_ns: int, *, compress: bool
     ) -> None:
-        """Open the connection."""
-        target, script, dialogue = self._target, PROBE_SCRIPTS[self.name], self.dialogue
-        self._connection = Connection(dns_ns, target.offer, compress)
-        key = f"probe-{int(time() * 1000)}-{self.name}"
-        url = session_url(target.dialect, target.url, key=key)
+        self.name = name
+        self.tally = Tally()
+        self.dialogue = Dialogue(name, caller.target.dialect, caller.utterance)
+        self._connection = Connection(dns_ns, caller.target.offer, compress)
+        script, target, rows = PROBE_SCRIPTS[name], caller.target, self.dialogue.rows
         context = None
         if address.secure:
             context = ssl.create_default_context()
             context.set_alpn_protocols(["http/1.1"])
-        wire = Wire(address, url, headers, context, target.offer, compress=compress)
+        key = f"probe-{int(time() * 1000)}-{name}"
+        url = session_url(target.dialect, target.url, key=key)
+        wire = Wire(address, url, caller.headers, context, target.offer, compress=compress)
         conversation = Conversation(
-            dialogue.play(script.play, script.label),
-            dialogue.update(*script.changes).session,
-            self._speech.record,
+            self.dialogue.play(script.play, script.label),
+            self.dialogue.update(*script.changes).session,
+            caller.record,
             Manners(CHUNK_NS, answer_timeout_ns=ms(1000 * REPLY_S)),
-            name=f"probe-{self.name}",
+            name=f"probe-{name}",
         )
-        self._session = Session(
-            Start(0, monotonic_ns(), 0, self.name, 0, 0),
-            Tap(wire, dialogue.received),  # type: ignore[arg-type]
-            conversation,
-            dialogue.rows,  # type: ignore[arg-type]
-            Levels(dialogue.rows),  # type: ignore[arg-type]
-            Watch(),
-            self.tally,
-            lambda: None,
-        )
-        self._session.begin()
-
-    @property
-    def session(self) -> Session:
-        assert self._session is not None  # noqa: S101 - `begin` came first
-        return self._session
+        self.session = Session(
+            Start(0, monotonic_ns(), 0, name, 0, 0),
+            Tap(wire, self.dialogue.received),  # type: ignore[arg-type]
+            conversation, rows, Levels(rows), Watch(), self.tally, lambda: None,  # type: ignore[arg-type]
+        )  # fmt: skip
+        self.session.begin()
 
     def reached(self, kind: str) -> bool:
         """Whether its log has a row of that type."""
         return any(row is not None and row.type == kind for row in self.dialogue.rows)
 
-    def leave_redirected(self) -> None:
-        """Forget the connection that a redirect made it leave."""
-        if self.session.left is not None:
-            self.session.left.shut()
-            self.session.left = None
-
-    def finished(self) -> ProbedSession:
-        """What it left behind; its connection is closed."""
-        dialogue, rows, session = self.dialogue, self.dialogue.rows, self.session
+    def end(self) -> ProbedSession:
+        """End it, if it is not over, and give what it left behind."""
+        dialogue, session = self.dialogue, self.session
+        session.cut(STOPPED)
         agreed = session.wire.agreed
         session.wire.shut()
-        rows.flush()
+        dialogue.rows.flush()
         if self.reached("session.update"):
             dialogue.greeted(PROBE_SCRIPTS[self.name].label)
         return ProbedSession(
             self.name,
-            rows,
+            dialogue.rows,
             dialogue.received,
-            dialogue.asked,
+            dialogue.exchanges,
             connection=self._connection._replace(agreed=agreed),
             ended=(self.tally.outcome, self.tally.reason),
-            trouble=dialogue.trouble or _trouble(self),
+            trouble=dialogue.trouble or self._trouble(),
         )
+
+    def _trouble(self) -> str:
+        """How it ended before its time, in a sentence; "" where its script ran to its end."""
+        outcome, reason = self.tally.outcome, self.tally.reason
+        if outcome in {"finished", "drained"}:
+            return "" if outcome == "finished" else reason
+        refused = "the session" if self.reached("bench.upgraded") else "the upgrade"
+        known = refusal_of(reason)
+        words = _ENDED.get(outcome, outcome).format(refused=refused)
+        return f"{words}: {reason}" + (f"; {known.remedy}" if known and known.remedy else "")
 
 
 _ENDED: Final = {
-    "closed": "the server closed the connection: ",
-    "unreachable": "cannot be reached: ",
-    "silent": "never answered: ",
-    "drained": "",
+    "refused": "{refused} was refused",
+    "closed": "the server closed the connection",
+    "unreachable": "cannot be reached",
+    "silent": "never answered",
 }
 
 
-def _trouble(held: _Held) -> str:
-    """How a session ended before its time, in a sentence; "" where its script ran to its end."""
-    outcome, reason = held.tally.outcome, held.tally.reason
-    if outcome == "finished":
-        return ""
-    refused = "the session was refused: "
-    if not held.reached("bench.upgraded"):
-        refused = "the upgrade was refused: "
-    known = refusal_of(reason)
-    told = {**_ENDED, "refused": refused}.get(outcome, f"{outcome}: ") + reason
-    return told + (f"; {known.remedy}" if known and known.remedy else "")
+def hold_sessions(caller: ProbeCaller, names: Sequence[str], limit_s: float) -> list[ProbedSession]:
+    """Hold a session of each script in that order, all of them for `limit_s` at most.
 
+    TargetError where the target is not reached.
+    """
+    until_ns = monotonic_ns() + ms(1000 * limit_s)
+    first, address = _first(names[0], caller, until_ns)
+    found: dict[str, ProbedSession] = {}
 
-class ProbeSessions:
-    """The sessions of a probe of `target`, to be held in the order of `names`."""
-
-    def __init__(
-        self, target: Target, headers: list[tuple[str, str]], speech: Speech, names: Iterable[str]
-    ) -> None:
-        self._target = target
-        self._headers = headers
-        self._speech = speech
-        self._names = tuple(names)
-        self._found: dict[str, ProbedSession] = {}
-
-    def hold(self, limit_s: float) -> tuple[ProbedSession, ...]:
-        """Hold them all, for `limit_s` at most. TargetError where the target is not reached."""
-        until_ns = monotonic_ns() + ms(1000 * limit_s)
-        first = self._first(until_ns)
-        if first is not None:
-            self._hold([first], list(self._names[1:]), until_ns)
-            full = [n for n, one in self._found.items() if one.reason.startswith(_TURNED_AWAY)]
-            self._hold([], full, until_ns)
-        for name in self._names:
-            self._found.setdefault(name, ProbedSession(name, trouble=NOT_TRIED))
-        return tuple(self._found[name] for name in self._names)
-
-    def _first(self, until_ns: int) -> _Held | None:
-        """The first session, once it talks; None: it is over, and no other is to be tried."""
-        where = urlsplit(self._target.url)
-        port = where.port or (443 if where.scheme == "wss" else 80)
-        asked_ns = monotonic_ns()
-        reason = ""
-        try:
-            socket.getaddrinfo(where.hostname or "", port, type=socket.SOCK_STREAM)
-            self._dns_ns = monotonic_ns() - asked_ns
-            addresses = resolve(self._target.url)
-        except (OSError, UnicodeError, TargetError) as error:
-            addresses, reason = [], getattr(error, "strerror", None) or str(error)
-        for address in addresses:
-            held = self._begin(self._names[0], address, compress=True)
-            while not (held.session.over or held.session.talking) and monotonic_ns() < until_ns:
-                _wait([held], until_ns)
-            if held.reached("bench.secured"):
-                self._address = address
-                if not held.session.over:
-                    return held
-                self._end(held)
-                return None
-            self._end(held)
-            reason = held.tally.reason
-        host = f"target {where.hostname} port {port}"
-        raise TargetError(f"{host} cannot be reached: {reason}; is it up, and the URL right?")
-
-    def _begin(self, name: str, address: Address, *, compress: bool = False) -> _Held:
-        held = _Held(name, self._target, self._speech)
-        held.begin(address, self._headers, compress=compress, dns_ns=self._dns_ns)
-        return held
-
-    def _end(self, held: _Held) -> None:
-        held.session.cut("stopped by the time limit")
-        self._found[held.name] = held.finished()
-
-    def _hold(self, live: list[_Held], waiting: list[str], until_ns: int) -> None:
+    def hold(live: list[_Held], waiting: list[str]) -> None:
         """Hold those that live and those that wait for a place, to their end or the limit."""
         while (live or waiting) and monotonic_ns() < until_ns:
             connecting = any(not held.reached("bench.upgraded") for held in live)
             if waiting and len(live) < _MOST and not connecting:
-                live.append(self._begin(waiting.pop(0), self._address))
-            _wait(live, until_ns)
-            for held in [held for held in live if held.session.over]:
-                live.remove(held)
-                self._end(held)
-        for held in live:
-            self._end(held)
-        for name in waiting:
-            limit = ProbedSession(name, trouble="stopped by the time limit")
-            self._found.setdefault(name, limit)
+                live.append(_Held(waiting.pop(0), caller, address, 0, compress=False))
+            step([held.session for held in live], _LONGEST_NS)
+            found.update((held.name, held.end()) for held in live if held.session.over)
+            live = [held for held in live if not held.session.over]
+        found.update((held.name, held.end()) for held in live)
+
+    if first.session.talking:
+        hold([first], list(names[1:]))
+        hold([], [name for name, one in found.items() if one.reason.startswith(_TURNED_AWAY)])
+        why = STOPPED
+    else:
+        found[first.name], why = first.end(), NOT_TRIED
+    return [found.get(name) or ProbedSession(name, trouble=why) for name in names]
 
 
-def _wait(live: list[_Held], until_ns: int) -> None:
-    """Wait until something happens to one of the sessions, and let it do what is to be done."""
-    sessions = [held.session for held in live if not held.session.over]
-    due = [one.due_ns for one in sessions if one.due_ns is not None]
-    wait_s = (min([*due, until_ns]) - monotonic_ns()) / NS_PER_S
-    writing = [one.wire for one in sessions if one.wire.wants_write]
-    wires = [one.wire for one in sessions]
-    wait_s = max(0.0, min(wait_s, _LONGEST_WAIT_S))
-    readable, writable, _ = select.select(wires, writing, [], wait_s)
-    for session in sessions:
-        told = {"readable": session.wire in readable, "writable": session.wire in writable}
-        if any(told.values()):
-            session.ready(**told)
-        if not session.over and session.due_ns is not None and session.due_ns <= monotonic_ns():
-            session.woken(monotonic_ns())
-    for held in live:
-        held.leave_redirected()
+def _first(name: str, caller: ProbeCaller, until_ns: int) -> tuple[_Held, Address]:
+    """The first session, once it talks or is over, and the address that it reached."""
+    url = caller.target.url
+    where = urlsplit(url)
+    port = where.port or (443 if where.scheme == "wss" else 80)
+    addresses, reason, asked_ns = list[Address](), "", monotonic_ns()
+    try:
+        socket.getaddrinfo(where.hostname or "", port, type=socket.SOCK_STREAM)
+        dns_ns = monotonic_ns() - asked_ns
+        addresses = resolve(url)
+    except (OSError, UnicodeError, TargetError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+    for address in addresses:
+        held = _Held(name, caller, address, dns_ns, compress=True)
+        while not (held.session.over or held.session.talking) and monotonic_ns() < until_ns:
+            step([held.session], _LONGEST_NS)
+        if held.reached("bench.secured"):
+            return held, address
+        held.end()
+        reason = held.tally.reason
+    host = f"target {where.hostname} port {port}"
+    raise TargetError(f"{host} cannot be reached: {reason}; is it up, and the URL right?")

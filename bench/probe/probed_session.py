@@ -13,7 +13,7 @@ import pandas as pd
 from bench.analysis.quirks import quirks
 from bench.analysis.trackers import tracked
 from bench.load.wire import Agreed
-from bench.probe.answers import Asked, Received, current_name, table
+from bench.probe.answers import Exchange, Received, current_name, table
 from bench.protocol.repair import tidy_base64
 from bench.protocol.upgrade import Offer
 from bench.runs.rows import Row
@@ -87,7 +87,7 @@ class ProbedSession:
 
     * `rows`: the event rows, as a run would have logged them, by instant
     * `received`: the server's messages word for word
-    * `asked`: the messages that wanted an answer, and what came of each
+    * `exchanges`: the messages that wanted an answer, and what came of each
     * `outcome`, `reason`: those of its last row (`bench.runs.rows`)
     * `trouble`: why it ended before its time, in a sentence; "": it did not
     """
@@ -97,7 +97,7 @@ class ProbedSession:
         name: str,
         rows: Iterable[Row] = (),
         received: Iterable[Received] = (),
-        asked: Iterable[Asked] = (),
+        exchanges: Iterable[Exchange] = (),
         *,
         connection: Connection = Connection(),  # noqa: B008 - an immutable value
         ended: tuple[str, str] = ("", ""),
@@ -106,7 +106,7 @@ class ProbedSession:
         self.name = name
         self.rows = sorted(rows, key=lambda row: row.at_ns)
         self.received = tuple(received)
-        self.asked = tuple(asked)
+        self.exchanges = tuple(exchanges)
         self.connection = connection
         self.outcome, self.reason = ended
         self.trouble = trouble
@@ -119,9 +119,9 @@ class ProbedSession:
         """When the first row of these types was; None: there is none."""
         return next((row.at_ns for row in self.rows if row.type in types), None)
 
-    def ask(self, label: str) -> Asked | None:
-        """The first message that was asked under that label, None where it never was."""
-        return next((one for one in self.asked if one.label == label), None)
+    def exchange(self, label: str) -> Exchange | None:
+        """The first of that label, None where it was never asked."""
+        return next((one for one in self.exchanges if one.label == label), None)
 
     @cached_property
     def _events(self) -> pd.DataFrame:
@@ -211,6 +211,6 @@ class ProbedSession:
         return Counter(row.detail or "no reason" for row in skipped)
 
 
-def find_ask(sessions: Iterable[ProbedSession], label: str) -> Asked | None:
-    """The first message that any session asked under that label."""
-    return next((one for session in sessions if (one := session.ask(label)) is not None), None)
+def find_exchange(sessions: Iterable[ProbedSession], label: str) -> Exchange | None:
+    """The first of that label in any session."""
+    return next((one for session in sessions if (one := session.exchange(label)) is not None), None)

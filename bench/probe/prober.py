@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 
-from bench.corpus.manifest import find_corpus, load_corpus
 from bench.errors import UsageError
 from bench.probe.checks import all_rows
-from bench.probe.findings import Probe, Spent
 from bench.probe.message_checks import message_states
-from bench.probe.probe_scripts import LIMIT_S, estimate, probe_sentence, scripts_for
-from bench.probe.probe_sessions import ProbeSessions, Speech
+from bench.probe.probe_cost import LIMIT_S, Spent, estimate
+from bench.probe.probe_report import Probe
+from bench.probe.probe_scripts import scripts_for
+from bench.probe.probe_sessions import hold_sessions, probe_caller
 from bench.probe.probed_session import ProbedSession
 from bench.runs.job import Target
 from bench.tracker.responses import AUDIO
@@ -35,11 +35,10 @@ def run_probe(
     """
     if not target.url:
         raise UsageError(f"target {target.name!r} has no URL: start the reference server first")
-    found = load_corpus(find_corpus(str(corpus)))
     names = scripts_for(target.dialect) if only is None else tuple(only)
-    speech = Speech(found, probe_sentence(found))
+    caller = probe_caller(target, headers, corpus)
     when, begun = datetime.now(UTC), monotonic()
-    sessions = ProbeSessions(target, headers, speech, names).hold(limit_s)
+    sessions = hold_sessions(caller, names, limit_s)
     seconds = round(monotonic() - begun, 1)
     return Probe(
         target=target.name,

@@ -14,17 +14,8 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from bench.probe.answers import (
-    ABSENT,
-    NOT_SEEN,
-    SEEN,
-    Asked,
-    error_text,
-    format_at,
-    look,
-    table,
-)
-from bench.probe.findings import Row
+from bench.probe.answers import ABSENT, Exchange, error_text, format_at, look, table
+from bench.probe.findings import NOT_SEEN, SEEN, Finding
 from bench.protocol.client import SessionUpdate
 from bench.protocol.objects import Session
 from bench.voice.audio import AudioFormat
@@ -145,13 +136,12 @@ ALL: Final = (
 )
 
 
-def setting_row(check: SettingCheck, ask: Asked | None) -> Row:
+def setting_row(check: SettingCheck, ask: Exchange | None) -> Finding:
     """What became of a setting; None: it was not asked for."""
-    state, value, detail = _outcome(check, ask)
-    return Row(group=check.group, name=check.name, state=state, value=value, detail=detail)
+    return Finding(check.group, check.name, *_outcome(check, ask))
 
 
-def _outcome(check: SettingCheck, ask: Asked | None) -> tuple[str, str, str]:
+def _outcome(check: SettingCheck, ask: Exchange | None) -> tuple[str, str, str]:
     """State, value and detail of the row."""
     if ask is None:
         return NOT_SEEN, "", "not asked"

@@ -343,7 +343,8 @@ def test_what_answers_with_no_websocket_is_told_so():
             return await probe(target, only=("call",))
 
     result = asyncio.run(tried())
-    assert result.troubles[0].startswith("call: the upgrade was refused: did not receive a valid HTTP")
+    refused = "call: the upgrade was refused: did not receive a valid HTTP"
+    assert result.troubles[0].startswith(refused)
 
 
 def test_compression_is_offered_once_and_its_acceptance_seen():

@@ -13,7 +13,7 @@ from bench.load.levels import Levels
 from bench.load.preflight import Rows, Tally
 from bench.load.session import Session, Start
 from bench.load.wire import Ended, Reached, Sent, Text
-from bench.probe.answers import Asked
+from bench.probe.answers import Exchange
 from bench.probe.probe_sessions import Tap
 from bench.probe.probed_session import ProbedSession
 from bench.protocol.objects import Session as Settings
@@ -87,7 +87,7 @@ def session(kind="session.updated", **fields):
 
 
 def ask(label, kind, state, answer=None, *, provoking=False):
-    return Asked(label, kind, state, answer or {}, provoking)
+    return Exchange(label, kind, state, answer or {}, provoking)
 
 
 def error(code, message="No."):
