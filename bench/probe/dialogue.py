@@ -172,11 +172,23 @@ class Dialogue:
     def request(
         self, label: str, text: str, params: ResponseParams | None = None
     ) -> Step[Exchange]:
-        """Write something to the agent and ask for a response; what came of that."""
+        """Write something to the agent and ask for a response; what came of that.
+
+        An agent that is speaking already, as one that greets its callers, is heard out first.
+        """
+        yield from self.until(self._silent, ANSWER_S)
         item = Item(type="message", role="user", content=[Part(type="input_text", text=text)])
         yield from self.ask(f"{label}: item", ConversationItemCreate(item=item), *ADDED)
         create = ResponseCreate(response=UNSET if params is None else params)
         return (yield from self.ask(f"{label}: response", create, "response.created"))
+
+    def _silent(self) -> bool | None:
+        """Whether no response is under way; None: one is."""
+        begun, ended = (
+            {table(one.body, "response").get("id") for one in self.received if one.type == kind}
+            for kind in ("response.created", "response.done")
+        )
+        return None if begun - ended else True
 
     # ── what is known ────────────────────────────────────────────────────────────────────────
 

@@ -153,6 +153,7 @@ async def all_probes():
         "crowded": probed(
             repertoire, profile(limits={"sessions": 1}), ("call", "tools"), limit_s=LIMIT_S
         ),
+        "greets": probed(repertoire, profile(quirks={"greeting": 1.0}), ("call", "tools")),
     }
     for name, sitting in QUIRKS.items():
         odd = profile(
@@ -288,6 +289,11 @@ def test_a_session_that_was_turned_away_is_tried_again_when_there_is_room(result
     result = results["crowded"]
     assert result.troubles == ()
     assert result.group("tools")["function calls"].state == "seen"
+
+
+def test_an_agent_that_greets_its_callers_is_heard_out_before_it_is_asked(results):
+    assert seen_quirks(results["greets"]) == {"greeting"}
+    assert results["greets"].group("tools")["function calls"].state == "seen"
 
 
 def test_the_limit_is_kept(results):
