@@ -339,7 +339,7 @@ def probe(
 ) -> None:
     """Ask a target what it can do: messages, formats, defaults, quirks. Under a minute."""
     from bench.cli.probe import probe as probe_target  # noqa: PLC0415
-    from bench.probe.findings import keep  # noqa: PLC0415
+    from bench.probe.probe_report import keep  # noqa: PLC0415
     from bench.protocol.upgrade import make_offer  # noqa: PLC0415
 
     offer = make_offer(subprotocol, follow=follow_redirects)

@@ -9,9 +9,9 @@ from rich.console import Console
 
 from bench.cli.processes import Reference
 from bench.errors import UsageError
-from bench.probe.findings import FILE_NAME, Probe, keep
-from bench.probe.run import estimate, run_probe
-from bench.probe.sittings import sittings_for
+from bench.probe.probe_cost import estimate
+from bench.probe.probe_report import FILE_NAME, Probe, keep
+from bench.probe.probe_scripts import scripts_for
 from bench.protocol.upgrade import Offer
 from bench.reference.profile import load_profile
 from bench.runs.folder import RunFolder
@@ -39,18 +39,22 @@ def probe(
     if profile is not None:
         load_profile(profile)
     talk.print(
-        f"probe     {target.name}: {estimate(corpus, only=sittings_for(target.dialect))}",
+        f"probe     {target.name}: {estimate(corpus, only=scripts_for(target.dialect))}",
         highlight=False,
         soft_wrap=True,
     )
     if not target.loopback and not yes:
         raise UsageError("this is no loopback target: add --yes to start")
+    from bench.probe.prober import run_probe  # noqa: PLC0415 - pandas is slow to import
+
     with _reachable(target, corpus, profile) as reachable, talk.status("probing"):
         return run_probe(reachable, headers, corpus=corpus)
 
 
 def probe_for_run(folder: RunFolder, target: Target, corpus: str, talk: Console) -> None:
     """Probe the target of a run first and keep what was found beside it."""
+    from bench.probe.prober import run_probe  # noqa: PLC0415 - pandas is slow to import
+
     with talk.status("probing the target"):
         found = run_probe(target, credential(target), corpus=corpus)
     keep(found, folder.path / FILE_NAME)

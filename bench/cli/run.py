@@ -27,9 +27,8 @@ from bench.load.preflight import Preflight, preflight
 from bench.plan.arrivals import arrivals
 from bench.plan.metrics import VERSION
 from bench.plan.scenario import gates_of
-from bench.probe.findings import Cost
-from bench.probe.run import estimate
-from bench.probe.sittings import sittings_for
+from bench.probe.probe_cost import Cost, estimate
+from bench.probe.probe_scripts import scripts_for
 from bench.protocol.upgrade import make_offer
 from bench.reference.profile import load_profile
 from bench.runs.folder import PREFLIGHT, RunFolder, fault, still_there
@@ -298,7 +297,7 @@ def _window(job: Job, options: Options) -> int:
 
 
 def _probe_cost(job: Job) -> Cost:
-    return estimate(str(job.corpus.folder), only=sittings_for(job.target.dialect))
+    return estimate(str(job.corpus.folder), only=scripts_for(job.target.dialect))
 
 
 def _foretell(lines: Sequence[str], talk: Console) -> None:

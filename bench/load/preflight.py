@@ -9,7 +9,7 @@ may be the very thing that a run is to show.
 import os
 import select
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from time import monotonic_ns
 from typing import Any, Final, NamedTuple
 
@@ -70,7 +70,7 @@ class Preflight(NamedTuple):
 
 
 class Rows(list[Row]):
-    """The log of one session, in memory."""
+    """The log of one session, in memory. Until `flush` the places of some rows hold None."""
 
     before_flush: Callable[[], None] | None = None
 
@@ -78,8 +78,13 @@ class Rows(list[Row]):
         self.append(None)  # type: ignore[arg-type]
         return len(self) - 1
 
-    def fill(self, place: int, row: Row) -> None:
-        self[place] = row
+    def fill(self, place: int, row: Iterable[Any]) -> None:
+        self[place] = Row._make(row)
+
+    def flush(self) -> None:
+        """Fill every place."""
+        if self.before_flush is not None:
+            self.before_flush()
 
 
 class Tally:
@@ -145,6 +150,7 @@ def hold(
         rows, Levels(rows), Watch(), tally, lambda: None,  # type: ignore[arg-type]
     )  # fmt: skip
     _play(held)
+    rows.flush()
     return rows, tally
 
 
@@ -152,18 +158,29 @@ def _play(session: Session) -> None:
     """The loop of a single session."""
     session.begin()
     while not session.over:
-        wait_ns = NS_PER_S if session.due_ns is None else session.due_ns - monotonic_ns()
-        writes = [session.wire] if session.wire.wants_write else []
-        wait = min(1.0, max(0.0, wait_ns / NS_PER_S))
-        readable, writable, _ = select.select([session.wire], writes, [], wait)
-        if readable or writable:
-            session.ready(readable=bool(readable), writable=bool(writable))
+        step([session], NS_PER_S)
+    session.wire.shut()
+
+
+def step(sessions: Sequence[Session], longest_ns: int) -> None:
+    """Wait until something happens to one of a few sessions, and let it do what is to be done.
+
+    None of them may be over. Returns after `longest_ns` at the latest.
+    """
+    dues = (session.due_ns for session in sessions if session.due_ns is not None)
+    due_ns = min(dues, default=monotonic_ns() + longest_ns)
+    wait_ns = min(longest_ns, max(0, due_ns - monotonic_ns()))
+    wires = [session.wire for session in sessions]
+    writes = [wire for wire in wires if wire.wants_write]
+    readable, writable, _ = select.select(wires, writes, [], wait_ns / NS_PER_S)
+    for session, wire in zip(sessions, wires, strict=True):
+        if wire in readable or wire in writable:
+            session.ready(readable=wire in readable, writable=wire in writable)
         if session.left is not None:  # redirected
             session.left.shut()
             session.left = None
         if not session.over and session.due_ns is not None and session.due_ns <= monotonic_ns():
             session.woken(monotonic_ns())
-    session.wire.shut()
 
 
 def _found(rows: list[Row], tally: Tally, address: Address, asked: Wanted) -> Preflight:

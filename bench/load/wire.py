@@ -29,6 +29,7 @@ from time import monotonic_ns
 
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidStatus, PayloadTooBig
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Response
 from websockets.protocol import OPEN
@@ -36,6 +37,7 @@ from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
 from bench.load.addresses import Address
+from bench.load.agreement import Agreed
 from bench.load.end_reasons import close_reason, refusal
 from bench.load.happenings import Ended, Happening, Reached, Redirected, Sent, Text
 from bench.load.kernel_stamps import ANCILLARY, kernel_stamp, request_stamps
@@ -54,6 +56,7 @@ class Wire:
     """One connection. Its loop keeps `realtime_offset_ns` (realtime minus monotonic) current.
 
     `reads` counts reads that brought something, `stamped` those of them that the kernel stamped.
+    `compress` offers permessage-deflate for what is received; a load never does.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class Wire:
         offer: Offer = Offer(),  # noqa: B008 - an immutable value
         *,
         hops: int | None = None,
+        compress: bool = False,
     ) -> None:
         self.realtime_offset_ns = 0
         self.ended = False
@@ -74,7 +78,15 @@ class Wire:
         self._happened: list[Happening] = []
         self._offer = offer
         offered = [Subprotocol(offer.subprotocol)] if offer.subprotocol else None
-        self._protocol = ClientProtocol(parse_uri(url), subprotocols=offered, max_size=MAX_MESSAGE)
+        self._compress = compress
+        deflate = [ClientPerMessageDeflateFactory(client_max_window_bits=True)]
+        self._protocol = ClientProtocol(
+            parse_uri(url),
+            extensions=deflate if compress else None,
+            subprotocols=offered,
+            max_size=MAX_MESSAGE,
+        )
+        self._response: Response | None = None
         self._url = url
         self._hops = offer.hops if hops is None else hops
         self._context = context
@@ -115,11 +127,17 @@ class Wire:
         """The connection to where a redirect leads: the same host, perhaps by another port."""
         address = self._address.of(url)
         context = (self._context or _trusting()) if address.secure else None
-        return Wire(address, url, self._headers, context, self._offer, hops=self._hops - 1)
+        hops, compress = self._hops - 1, self._compress
+        return Wire(address, url, self._headers, context, self._offer, hops=hops, compress=compress)
 
     def line(self) -> Line | None:
         """What the kernel knows of the connection; None where it does not tell."""
         return None if self.ended or self._stage == "connecting" else read_line(self._socket)
+
+    @property
+    def agreed(self) -> Agreed:
+        """What was agreed on so far."""
+        return Agreed.of(self._tls, self._response)
 
     @property
     def wants_write(self) -> bool:

@@ -363,6 +363,13 @@ def test_a_good_server_is_ready_with_its_stages_in_order_and_its_settings_told(d
     assert server.calls == 1
 
 
+def test_an_agent_that_speaks_before_the_settings_are_in_force_is_no_fault(door, job):
+    sound = {"type": "response.output_audio.delta", "response_id": "r1", "item_id": "a1"}
+    greeting = text({**sound, "delta": "AAAA" * 40})
+    found = preflight(job(door(upgraded(CREATED, greeting, Heard(), UPDATED)).port))
+    assert found.outcome == "finished"
+
+
 @pytest.mark.parametrize("case", ["404", "bad key, at once"])
 def test_a_run_ends_there_with_the_same_sentence_everywhere(case, door, bench, scenario, tmp_path):
     play, words = REFUSING[case]

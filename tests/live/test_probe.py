@@ -1,12 +1,13 @@
 """A probe against servers whose oddities are known: it finds exactly those.
 
-One process holds all servers and all probes, on one loop: a listener for each profile, all of them
-speaking with one repertoire, so that the corpus is read once.
+One process holds all servers, on one loop, and all probes, each in a thread: a listener for each
+profile, all of them speaking with one repertoire, so that the corpus is read once.
 """
 
 import asyncio
 import contextlib
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -14,10 +15,10 @@ import pytest
 from websockets.asyncio.server import serve
 
 from bench.errors import TargetError
-from bench.probe.line import Line
-from bench.probe.quirks import DETECTORS
-from bench.probe.run import probe
-from bench.probe.wishes import FORMATS
+from bench.probe.dialogue import Dialogue
+from bench.probe.prober import run_probe
+from bench.probe.quirk_checks import DETECTORS
+from bench.probe.setting_checks import FORMATS
 from bench.protocol.codec import message_table
 from bench.protocol.dialects import DIALECTS
 from bench.protocol.upgrade import MOST_HOPS, Offer
@@ -26,6 +27,7 @@ from bench.reference.profile import Profile, Quirks
 from bench.reference.server_process import ReferenceServer, prepare
 from bench.reference.truth_log import TruthLog
 from bench.runs.job import Target
+from bench.voice.audio import NS_PER_S
 
 pytestmark = pytest.mark.live
 
@@ -121,10 +123,26 @@ async def listening(repertoire, behaviour, dialect="inworld"):
 
 async def probed(repertoire, behaviour, only=None, dialect="inworld", limit_s=LIMIT_S):
     async with listening(repertoire, behaviour, dialect) as target:
-        return await probe(target, [], corpus=CORPUS, limit_s=limit_s, only=only)
+        return await probe(target, only=only, limit_s=limit_s)
+
+
+async def probe(target, **how):
+    return await asyncio.to_thread(run_probe, target, [], corpus=CORPUS, **how)
+
+
+AT_ONCE = 12
+"""Probes at once: each has a thread, and answers of servers beside too many come late."""
+
+
+def patch_waits(patch):
+    """What a server that never answers is given; on loopback an answer takes milliseconds."""
+    patch.setattr("bench.probe.probe_scripts.REPLY_S", 4.0)
+    patch.setattr("bench.voice.conversation.GREETING_TIMEOUT_NS", 4 * NS_PER_S)
+    patch.setitem(Dialogue.ask.__kwdefaults__, "within_s", 1.5)
 
 
 async def all_probes():
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(AT_ONCE))
     # Forty servers at once would each prepare the same sounds, and answer late.
     repertoire = prepare(Profile(), str(CORPUS), FORMATS.values())
     works = {
@@ -134,6 +152,7 @@ async def all_probes():
         "crowded": probed(
             repertoire, profile(limits={"sessions": 1}), ("call", "tools"), limit_s=LIMIT_S
         ),
+        "greets": probed(repertoire, profile(quirks={"greeting": 1.0}), ("call", "tools")),
     }
     for name, sitting in QUIRKS.items():
         odd = profile(
@@ -147,11 +166,8 @@ async def all_probes():
 
 @pytest.fixture(scope="module")
 def results():
-    # What a server that never answers is given; on loopback an answer takes milliseconds.
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bench.probe.sittings.REPLY_S", 4.0)
-        patch.setattr("bench.probe.line.CREATED_S", 4.0)
-        patch.setitem(Line.ask.__kwdefaults__, "within_s", 1.5)
+        patch_waits(patch)
         return asyncio.run(all_probes())
 
 
@@ -234,9 +250,9 @@ def test_a_reply_is_cut_by_what_is_said_into_it(results, name):
     [
         ("refused", "call: the upgrade was refused: HTTP 401"),
         ("turned away", "call: the upgrade was refused: HTTP 429"),
-        ("closed at once", "call: the server closed the connection with 1011"),
+        ("closed at once", "call: the server closed the connection: close code 1011"),
         ("mute", "call: never answered"),
-        ("closed in mid-turn", "call: the server closed the connection with 1011"),
+        ("closed in mid-turn", "call: the server closed the connection: close code 1011"),
         ("stalled", "call: fell silent"),
         ("limited", "call: stopped by the time limit"),
     ],
@@ -274,6 +290,11 @@ def test_a_session_that_was_turned_away_is_tried_again_when_there_is_room(result
     assert result.group("tools")["function calls"].state == "seen"
 
 
+def test_an_agent_that_greets_its_callers_is_heard_out_before_it_is_asked(results):
+    assert seen_quirks(results["greets"]) == {"greeting"}
+    assert results["greets"].group("tools")["function calls"].state == "seen"
+
+
 def test_the_limit_is_kept(results):
     assert results["limited"].seconds < 6
 
@@ -288,13 +309,13 @@ def closed_port():
 def test_a_target_that_is_not_there_is_one_error(scheme):
     target = Target("x", f"{scheme}://127.0.0.1:{closed_port()}/v1/realtime", DIALECTS["openai"])
     with pytest.raises(TargetError, match="cannot be reached: Connection refused"):
-        asyncio.run(probe(target, [], corpus=CORPUS))
+        asyncio.run(probe(target))
 
 
 def test_a_name_that_leads_nowhere_is_one_error():
     target = Target("x", "ws://nowhere.invalid/v1/realtime", DIALECTS["openai"])
     with pytest.raises(TargetError, match=r"nowhere\.invalid port 80 cannot be reached"):
-        asyncio.run(probe(target, [], corpus=CORPUS))
+        asyncio.run(probe(target))
 
 
 def test_a_server_that_speaks_no_tls_is_one_error():
@@ -308,7 +329,7 @@ def test_a_server_that_speaks_no_tls_is_one_error():
             port = server.sockets[0].getsockname()[1]
             target = Target("x", f"wss://127.0.0.1:{port}/x", DIALECTS["openai"])
             with pytest.raises(TargetError, match="TLS"):
-                await probe(target, [], corpus=CORPUS)
+                await probe(target)
 
     asyncio.run(tried())
 
@@ -324,10 +345,11 @@ def test_what_answers_with_no_websocket_is_told_so():
         async with server:
             port = server.sockets[0].getsockname()[1]
             target = Target("x", f"ws://127.0.0.1:{port}/x", DIALECTS["openai"])
-            return await probe(target, [], corpus=CORPUS, only=("call",))
+            return await probe(target, only=("call",))
 
     result = asyncio.run(tried())
-    assert result.troubles[0].startswith("call: the upgrade was refused: no upgrade")
+    refused = "call: the upgrade was refused: did not receive a valid HTTP"
+    assert result.troubles[0].startswith(refused)
 
 
 def test_compression_is_offered_once_and_its_acceptance_seen():
@@ -339,7 +361,7 @@ def test_compression_is_offered_once_and_its_acceptance_seen():
         async with serve(session, "127.0.0.1", 0, compression="deflate") as server:
             port = server.sockets[0].getsockname()[1]
             target = Target("x", f"ws://127.0.0.1:{port}/x", DIALECTS["openai"])
-            return await probe(target, [], corpus=CORPUS, only=("call",), limit_s=1.0)
+            return await probe(target, only=("call",), limit_s=1.0)
 
     row = asyncio.run(tried()).group("connection")["compression"]
     assert row.state == "seen"
@@ -364,7 +386,7 @@ def test_redirects_are_followed_where_asked_and_a_subprotocol_is_offered_and_tol
         ) as server:
             port = server.sockets[0].getsockname()[1]
             target = Target("x", f"ws://127.0.0.1:{port}/x", DIALECTS["openai"], offer)
-            found = await probe(target, [], corpus=CORPUS, only=("call",), limit_s=1.0)
+            found = await probe(target, only=("call",), limit_s=1.0)
             return found, f"ws://127.0.0.1:{port}/here"
 
     result, url = asyncio.run(tried(Offer("realtime", MOST_HOPS)))

@@ -7,9 +7,11 @@ refused, else `not seen`: nothing can be said of what did not come.
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from bench.probe.findings import Row
-from bench.probe.tape import APPEND, GA_NAMES, NOT_SEEN, SEEN, Ask, Tape, ga, table
+from bench.probe.answers import CURRENT_NAMES, Exchange, current_name, table
+from bench.probe.findings import NOT_SEEN, SEEN, Finding
+from bench.probe.probed_session import ProbedSession
 from bench.protocol.codec import message_table
+from bench.voice.microphone import APPEND
 
 MESSAGES: Final = "messages"
 _PROVOKED_BY: Final = {
@@ -29,11 +31,11 @@ _HEARD: Final = (
 )
 
 
-def message_states(tapes: Sequence[Tape]) -> dict[str, str]:
+def message_states(sessions: Sequence[ProbedSession]) -> dict[str, str]:
     """The state of every message of the seed, and of whatever else was heard."""
-    client = _client_states(tapes)
-    heard = {frame.type for tape in tapes for frame in tape.heard}
-    by_ga = {ga(kind) for kind in heard}
+    client = _client_states(sessions)
+    heard = {said.type for session in sessions for said in session.received}
+    current = {current_name(kind) for kind in heard}
     states: dict[str, str] = {}
     for entry in message_table():
         if entry.in_seed and entry.direction == "client":
@@ -41,38 +43,38 @@ def message_states(tapes: Sequence[Tape]) -> dict[str, str]:
         elif entry.in_seed:
             why = states.get(_PROVOKED_BY.get(entry.type, ""), "")
             unheard = why if why.startswith("refused") else NOT_SEEN
-            states[entry.type] = SEEN if entry.type in by_ga else unheard
+            states[entry.type] = SEEN if entry.type in current else unheard
     return states | {kind: SEEN for kind in sorted(heard) if kind not in states}
 
 
-def _client_states(tapes: Sequence[Tape]) -> dict[str, str]:
+def _client_states(sessions: Sequence[ProbedSession]) -> dict[str, str]:
     states: dict[str, str] = {}
-    for tape in tapes:
-        for ask in tape.asks:
+    for session in sessions:
+        for ask in session.exchanges:
             state = _state(ask)
             if ask.provoking or states.get(ask.type) == SEEN:
                 continue
             if states.get(ask.type, NOT_SEEN) == NOT_SEEN or state == SEEN:
                 states[ask.type] = state
-        if any(f.out and f.type == APPEND for f in tape.frames) and tape.of(*_HEARD):
+        if session.first_ns(APPEND) is not None and session.of(*_HEARD):
             states[APPEND] = SEEN
     return states
 
 
-def _state(ask: Ask) -> str:
+def _state(ask: Exchange) -> str:
     """What an ask says of its message; a response that was cancelled too late was not cancelled."""
     ended = table(ask.answer, "response").get("status")
     too_late = ask.type == "response.cancel" and ended != "cancelled"
     return NOT_SEEN if ask.state == SEEN and too_late else ask.state
 
 
-def message_rows(tapes: Sequence[Tape]) -> Iterator[Row]:
+def message_rows(sessions: Sequence[ProbedSession]) -> Iterator[Finding]:
     """The seed's messages, and whatever else was heard."""
     known = {entry.type: entry for entry in message_table()}
-    heard = {frame.type for tape in tapes for frame in tape.heard}
-    for kind, state in message_states(tapes).items():
-        beta = [name for name, meant in GA_NAMES.items() if meant == kind and name in heard]
+    heard = {said.type for session in sessions for said in session.received}
+    for kind, state in message_states(sessions).items():
+        beta = [name for name, meant in CURRENT_NAMES.items() if meant == kind and name in heard]
         detail = f"as {beta[0]}" if beta else ""
         if kind not in known or not known[kind].in_seed:
             detail = "not in the seed"
-        yield Row(group=MESSAGES, name=kind, state=state, detail=detail)
+        yield Finding(MESSAGES, kind, state, detail=detail)

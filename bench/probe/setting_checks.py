@@ -1,8 +1,8 @@
-"""What a probe asks of the session object, one thing at a time, and what the answer means.
+"""Checks of the session object: one thing is asked of it at a time, and the answer compared.
 
 Theory of operation
 -------------------
-A wish is a `session.update` that changes one thing, and where in `session.updated` to look for
+A check is a `session.update` that changes one thing, and where in `session.updated` to look for
 it. Acknowledged is not honoured: a server that answers and does otherwise is believed in what it
 does, so the row says `changed to …`. Two names of one format are one format.
 
@@ -10,30 +10,18 @@ Voices and models are data of the dialect, chosen among those that its documents
 (`protocol.md` section 2), so that a refusal says something about the target.
 """
 
-from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from bench.probe.findings import Row
-from bench.probe.tape import (
-    ABSENT,
-    NOT_SEEN,
-    SEEN,
-    Ask,
-    Tape,
-    error_text,
-    find_ask,
-    format_at,
-    look,
-    table,
-)
+from bench.probe.answers import ABSENT, Exchange, error_text, format_at, look, table
+from bench.probe.findings import NOT_SEEN, SEEN, Finding
 from bench.protocol.client import SessionUpdate
 from bench.protocol.objects import Session
 from bench.voice.audio import AudioFormat
 
 
-class Wish(NamedTuple):
+class SettingCheck(NamedTuple):
     """One change of the session: `path` is set to `value`; found in `group` under `name`."""
 
     group: str
@@ -72,38 +60,42 @@ INTERJECTIONS: Final = "interjections"
 _TURN: Final = "audio.input.turn_detection"
 
 
-def format_wishes() -> list[Wish]:
+def format_checks() -> list[SettingCheck]:
     """Every format each way, PCM16 at 24 kHz last, so that the session goes on in it."""
     order = sorted(FORMATS.items(), key=lambda pair: pair[0] == "PCM16 24 kHz")
     return [
-        Wish(group, name, f"audio.{side}.format", fmt.wire)
+        SettingCheck(group, name, f"audio.{side}.format", fmt.wire)
         for group, side in ((INPUT, "input"), (OUTPUT, "output"))
         for name, fmt in order
     ]
 
 
-SERVER_VAD: Final = Wish(
+SERVER_VAD: Final = SettingCheck(
     DETECTION, "server_vad", _TURN, {"type": "server_vad", "silence_duration_ms": 500}
 )
-SEMANTIC_HIGH: Final = Wish(
+SEMANTIC_HIGH: Final = SettingCheck(
     DETECTION, "semantic_vad high", _TURN, {"type": "semantic_vad", "eagerness": "high"}
 )
-IDLE_TIMEOUT: Final = Wish(
+IDLE_TIMEOUT: Final = SettingCheck(
     DETECTION, "idle_timeout", _TURN, {"type": "server_vad", "idle_timeout_ms": 5000}
 )
-MANUAL: Final = Wish(DETECTION, "null (manual)", _TURN, None)
-DETECTION_WISHES: Final = (
+MANUAL: Final = SettingCheck(DETECTION, "null (manual)", _TURN, None)
+DETECTION_CHECKS: Final = (
     *(
-        Wish(DETECTION, f"semantic_vad {word}", _TURN, {"type": "semantic_vad", "eagerness": word})
+        SettingCheck(
+            DETECTION, f"semantic_vad {word}", _TURN, {"type": "semantic_vad", "eagerness": word}
+        )
         for word in ("low", "medium", "auto")
     ),
     MANUAL,
 )
-TEXT: Final = Wish(MODALITIES, "text", "output_modalities", ["text"])
-AUDIO: Final = Wish(MODALITIES, "audio", "output_modalities", ["audio"])
-BOTH: Final = Wish(MODALITIES, "audio and text", "output_modalities", ["audio", "text"])
-AUTO_TOOL: Final = Wish(TOOLS, "auto_tool_response", "providerData.auto_tool_response", value=True)
-FILLERS: Final = Wish(
+TEXT: Final = SettingCheck(MODALITIES, "text", "output_modalities", ["text"])
+AUDIO: Final = SettingCheck(MODALITIES, "audio", "output_modalities", ["audio"])
+BOTH: Final = SettingCheck(MODALITIES, "audio and text", "output_modalities", ["audio", "text"])
+AUTO_TOOL: Final = SettingCheck(
+    TOOLS, "auto_tool_response", "providerData.auto_tool_response", value=True
+)
+FILLERS: Final = SettingCheck(
     INTERJECTIONS,
     "fillers",
     "providerData.responsiveness",
@@ -114,29 +106,29 @@ FILLERS: Final = Wish(
         "enable_filler_on_first_assistant_reply": True,
     },
 )
-BACKCHANNELS: Final = Wish(
+BACKCHANNELS: Final = SettingCheck(
     INTERJECTIONS, "backchannels", "providerData.backchannel", {"enabled": True}
 )
-CHANGE_WISHES: Final = {
+CHANGE_CHECKS: Final = {
     "inworld": (
-        Wish(CHANGES, "voice", "audio.output.voice", "Sarah"),
-        Wish(CHANGES, "model", "model", "google-ai-studio/gemini-2.5-flash-lite"),
-        Wish(CHANGES, "speed", "audio.output.speed", 1.1),
-        Wish(CHANGES, "instructions", "instructions", "Answer in one short sentence."),
+        SettingCheck(CHANGES, "voice", "audio.output.voice", "Sarah"),
+        SettingCheck(CHANGES, "model", "model", "google-ai-studio/gemini-2.5-flash-lite"),
+        SettingCheck(CHANGES, "speed", "audio.output.speed", 1.1),
+        SettingCheck(CHANGES, "instructions", "instructions", "Answer in one short sentence."),
     ),
     "openai": (
-        Wish(CHANGES, "voice", "audio.output.voice", "cedar"),
-        Wish(CHANGES, "model", "model", "gpt-realtime-mini"),
-        Wish(CHANGES, "speed", "audio.output.speed", 1.1),
-        Wish(CHANGES, "instructions", "instructions", "Answer in one short sentence."),
+        SettingCheck(CHANGES, "voice", "audio.output.voice", "cedar"),
+        SettingCheck(CHANGES, "model", "model", "gpt-realtime-mini"),
+        SettingCheck(CHANGES, "speed", "audio.output.speed", 1.1),
+        SettingCheck(CHANGES, "instructions", "instructions", "Answer in one short sentence."),
     ),
 }
 ALL: Final = (
-    *format_wishes(),
+    *format_checks(),
     SERVER_VAD,
-    *DETECTION_WISHES[:2],
+    *DETECTION_CHECKS[:2],
     SEMANTIC_HIGH,
-    *DETECTION_WISHES[2:],
+    *DETECTION_CHECKS[2:],
     IDLE_TIMEOUT,
     AUDIO,
     TEXT,
@@ -144,42 +136,38 @@ ALL: Final = (
 )
 
 
-def wish_row(wish: Wish, tapes: Iterable[Tape]) -> Row:
-    """What became of a wish."""
-    ask = find_ask(tapes, wish.label)
+def setting_row(check: SettingCheck, ask: Exchange | None) -> Finding:
+    """What became of a setting; None: it was not asked for."""
+    return Finding(check.group, check.name, *_outcome(check, ask))
+
+
+def _outcome(check: SettingCheck, ask: Exchange | None) -> tuple[str, str, str]:
+    """State, value and detail of the row."""
     if ask is None:
-        return Row(group=wish.group, name=wish.name, state=NOT_SEEN, detail="not asked")
-    state, value, detail = _verdict(wish, ask)
-    return Row(group=wish.group, name=wish.name, state=state, value=value, detail=detail)
-
-
-def _verdict(wish: Wish, ask: Ask) -> tuple[str, str, str]:
+        return NOT_SEEN, "", "not asked"
     if ask.state == NOT_SEEN:
         return NOT_SEEN, "", "no answer"
     if ask.state != SEEN:
         return ask.state, "", error_text(ask.answer)
     session = table(ask.answer, "session")
-    given = look(session, wish.path)
+    given = look(session, check.path)
     if given is ABSENT:
         return NOT_SEEN, "acknowledged", "session.updated does not say it"
-    if _same(wish, session, given):
-        return SEEN, "honoured", f"asked for {short(wish.value)}" if _choice(wish) else ""
-    return NOT_SEEN, f"changed to {short(given)}", f"asked for {short(wish.value)}"
+    if _same(check, session, given):
+        chosen = check.group == CHANGES
+        return SEEN, "honoured", f"asked for {short(check.value)}" if chosen else ""
+    return NOT_SEEN, f"changed to {short(given)}", f"asked for {short(check.value)}"
 
 
-def _choice(wish: Wish) -> bool:
-    return wish.group == CHANGES
-
-
-def _same(wish: Wish, session: dict[str, Any], given: Any) -> bool:
-    if wish.group in {INPUT, OUTPUT}:
-        side = "input" if wish.group == INPUT else "output"
-        return format_at(session, side) == FORMATS[wish.name]
-    if wish.group == MODALITIES:
-        return isinstance(given, list) and set(map(str, given)) == set(wish.value)
-    if isinstance(wish.value, dict) and isinstance(given, dict):
-        return all(given.get(key) == value for key, value in wish.value.items())
-    return bool(given == wish.value)
+def _same(check: SettingCheck, session: dict[str, Any], given: Any) -> bool:
+    if check.group in {INPUT, OUTPUT}:
+        side = "input" if check.group == INPUT else "output"
+        return format_at(session, side) == FORMATS[check.name]
+    if check.group == MODALITIES:
+        return isinstance(given, list) and set(map(str, given)) == set(check.value)
+    if isinstance(check.value, dict) and isinstance(given, dict):
+        return all(given.get(key) == value for key, value in check.value.items())
+    return bool(given == check.value)
 
 
 def short(value: Any) -> str:

@@ -1,13 +1,17 @@
 """The file of findings: its shape, what reads it back, and what it costs to make one."""
 
 import json
+from pathlib import Path
 
 import pytest
 
+from bench.corpus.manifest import Corpus, Entry
 from bench.errors import CorpusError, RunFolderError, UsageError
-from bench.probe.findings import Cost, Probe, Row, Spent, keep
-from bench.probe.run import estimate, run_probe
-from bench.probe.sittings import SITTINGS, sittings_for
+from bench.probe.findings import Finding
+from bench.probe.probe_cost import Cost, Spent, estimate, probe_sentence
+from bench.probe.probe_report import Probe, keep
+from bench.probe.probe_scripts import PROBE_SCRIPTS, scripts_for
+from bench.probe.prober import run_probe
 from bench.protocol.dialects import DIALECTS
 from bench.runs.job import read_target
 
@@ -21,8 +25,10 @@ FOUND = Probe(
     cost=COST,
     spent=SPENT,
     rows=(
-        Row(group="quirks", name="ping", state="not seen"),
-        Row(group="errors", name="commit_empty", state="seen", value="empty", detail="No audio."),
+        Finding("quirks", "ping", "not seen"),
+        Finding(
+            group="errors", name="commit_empty", state="seen", value="empty", detail="No audio."
+        ),
     ),
     messages={"session.update": "seen", "response.cancel": "refused (no)"},
     troubles=("tools: HTTP 429",),
@@ -63,15 +69,15 @@ def test_lines_stand_in_columns_under_their_group():
 
 def test_the_cost_is_known_before_anything_is_opened():
     cost = estimate()
-    assert cost.sessions == len(SITTINGS) == 7
+    assert cost.sessions == len(PROBE_SCRIPTS) == 7
     assert cost.limit_s < 60
-    assert 10 * cost.audio_s <= cost.messages < 600
-    assert str(cost).startswith("7 sessions, 44 s of audio sent, about ")
+    assert 10 * cost.audio_s <= cost.messages < 750
+    assert str(cost).startswith("7 sessions, 59 s of audio sent, about ")
 
 
 def test_what_is_inworlds_own_is_not_asked_of_others():
-    everything, fewer = (sittings_for(DIALECTS[name]) for name in ("inworld", "openai"))
-    assert everything == tuple(SITTINGS)
+    everything, fewer = (scripts_for(DIALECTS[name]) for name in ("inworld", "openai"))
+    assert everything == tuple(PROBE_SCRIPTS)
     assert set(everything) - set(fewer) == {"interjections"}
     assert estimate(only=fewer).sessions == 6
 
@@ -84,3 +90,25 @@ def test_a_corpus_that_is_not_there_is_named():
 def test_a_target_without_a_url_is_refused_with_the_remedy():
     with pytest.raises(UsageError, match="start the reference server"):
         run_probe(read_target("reference", None), [])
+
+
+def corpus(*texts):
+    entries = tuple(
+        Entry(
+            id=text, file="x", text=text, voice="", rate=24_000, duration_ms=1000 + n, onset_ms=0,
+            offset_ms=900, loudness=-20, tags=("plain",), licence="", sha256="",
+        )
+        for n, text in enumerate(texts)
+    )  # fmt: skip
+    return Corpus(name="x", folder=Path("x"), licence="", about="", entries=entries, sha256="")
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ("Thank you.", "Where is the nearest station?", "What time does the last train leave?"),
+        ("谢谢你", "我想订一张去北京的票", "明天早上八点的火车还有票吗"),
+    ],
+)
+def test_the_shortest_sentence_is_said_and_no_mere_phrase(texts):
+    assert probe_sentence(corpus(*texts)).text == texts[1]
