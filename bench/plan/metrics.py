@@ -29,6 +29,8 @@ class Metric(NamedTuple):
     `kind`: `interval` and `value` have quantiles; `share` is a percentage of turns; `count` counts.
     `of` is what one sample belongs to: `turn`, `session` or `event`.
     `needs` is what a script must do for the figure to exist (see `bench.voice.scripts.SCRIPTS`).
+    `label` is its short name on pages and terminals, `colour` its role in `bench.report.theme`;
+    `acknowledges` is the client message from whose send to its acknowledgement it goes.
     `signed`: an interval that may be negative, for nothing orders its two instants: whoever speaks
     may be answered before the end, and a server may name audio that it has not got.
     """
@@ -43,6 +45,9 @@ class Metric(NamedTuple):
     end: str = ""
     needs: str = ""
     signed: bool = False
+    label: str = ""
+    colour: str = "ink"
+    acknowledges: str = ""
 
 
 INSTANTS = {
@@ -464,4 +469,56 @@ _ALL = (
     _value("hub_lag", "ms", "How late the loop's own absolute-deadline probe woke.", of="event"),
 )
 
-METRICS = {metric.name: metric for metric in _ALL}
+# ── how each is shown: its colour, and its label where that is not its name ──
+
+_COLOURS = {
+    "heard": (
+        "voice_to_voice_latency", "leading_silence", "min_buffer", "barge_in_silence", "good_turns",
+    ),
+    "arrival": (
+        "first_audio_latency", "generation_delay", "delta_gap", "realtime_factor",
+        "barge_in_last_audio", "first_text_latency", "text_rate", "tool_answer_latency",
+        "cancel_last_audio", "truncate_ack", "update_ack", "item_ack", "retrieve_ack", "delete_ack",
+        "clear_ack", "client_lag",
+    ),
+    "vad": (
+        "speech_start_delay", "speech_start_error", "endpointing_delay", "endpointing_error",
+        "barge_in_detection", "transcription_delay", "word_error_rate",
+    ),
+    "thinking": ("response_start_delay", "tool_call_latency", "cancel_delay", "hub_lag"),
+    "commit": ("commit_delay",),
+    "player": ("barge_in_silence_unflushed", "stale_audio", "underrun_time"),
+    "caller": ("send_lateness",),
+}  # fmt: skip
+_LABELS = {
+    "voice_to_voice_latency": "voice to voice",
+    "first_audio_latency": "first audio",
+    "first_text_latency": "first text",
+    "first_transcript_latency": "first transcript",
+    "speech_start_delay": "speech start",
+    "endpointing_delay": "endpointing",
+    "barge_in_detection": "barge-in detection",
+    "barge_in_silence": "barge-in silence",
+    "barge_in_silence_unflushed": "barge-in silence, player not emptied",
+    "answered": "turns answered",
+    "violations": "protocol violations",
+}
+_ACKNOWLEDGES = {
+    "update_ack": "session.update",
+    "item_ack": "conversation.item.create",
+    "retrieve_ack": "conversation.item.retrieve",
+    "delete_ack": "conversation.item.delete",
+    "clear_ack": "input_audio_buffer.clear",
+    "truncate_ack": "conversation.item.truncate",
+    "cancel_delay": "response.cancel",
+}
+_COLOUR_OF = {name: role for role, names in _COLOURS.items() for name in names}
+
+METRICS = {
+    metric.name: metric._replace(
+        label=_LABELS.get(metric.name, metric.name.replace("_", " ")),
+        colour=_COLOUR_OF.get(metric.name, "ink"),
+        acknowledges=_ACKNOWLEDGES.get(metric.name, ""),
+    )
+    for metric in _ALL
+}

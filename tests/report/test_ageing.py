@@ -3,7 +3,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from bench.report.ageing import ageing, by_turn
+from bench.report.time_panels import AGEING, by_turn
 
 
 def drifting(run, low, value, high):
@@ -26,7 +26,7 @@ def test_the_median_and_the_middle_half_are_of_the_turns_with_that_number():
 
 def test_every_answer_is_a_point_at_its_turn(runs):
     run = runs["rich"]
-    ((_, figure),) = ageing(run).figures
+    ((_, figure),) = AGEING(run).figures
     dots, band, line = figure.data
     turns = run.counted[run.counted["first_audio_latency"].notna()]
     assert sorted(dots.y) == pytest.approx(sorted(turns["first_audio_latency"]))
@@ -47,10 +47,10 @@ def test_every_answer_is_a_point_at_its_turn(runs):
     ],
 )
 def test_the_answer_is_no_bolder_than_its_interval(runs, interval, answer):
-    assert ageing(drifting(runs["rich"], *interval)).answer.startswith(answer)
+    assert AGEING(drifting(runs["rich"], *interval)).answer.startswith(answer)
 
 
 def test_short_calls_have_no_panel(runs):
     run = runs["rich"]
-    assert ageing(replace(run, turns=run.turns[run.turns["turn"] < 5])) is None
-    assert ageing(runs["written"]) is None
+    assert AGEING(replace(run, turns=run.turns[run.turns["turn"] < 5])) is None
+    assert AGEING(runs["written"]) is None

@@ -230,12 +230,12 @@ def test_an_objective_of_another_metric_has_a_figure_of_its_own():
     assert 500 in [shape.y0 for shape in plot.layout.shapes if shape.y0 == shape.y1]
 
 
-def test_a_quantile_beyond_every_wait_is_an_arrow_and_no_zero():
+def test_a_quantile_that_was_not_reached_is_an_arrow_and_no_zero():
     lost = BoundedFigure(value=None, low=900.0, high=None, unit="ms", n=40)
     late = msgspec.structs.replace(probe().figures, first_audio_p95=lost)
     result = capacity_result(probes=[probe(1, 16.0), probe(2, 30.0, figures=late)])
     (plot,) = figures(result)["first-audio"]
-    (arrow,) = [trace for trace in plot.data if "beyond every wait" in (trace.name or "")]
+    (arrow,) = [trace for trace in plot.data if "not reached" in (trace.name or "")]
     assert (list(arrow.x), list(arrow.marker.symbol)) == ([30], ["triangle-up"])
     assert "∞ [900, ∞]" in shown(result)
 

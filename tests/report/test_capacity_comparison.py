@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from bench.capacity.comparison import Side, compare_capacities
-from bench.report.capacity_comparison import render, write_capacity_comparison_page
-from bench.report.comparing import PAGE
+from bench.report.capacity_comparison_page import render, write_capacity_comparison_page
+from bench.report.compare_page import PAGE
 from tests.capacity.found import GATE, capacity_result, figure, probe, tier
 from tests.report.test_page import Elements, text_of
 
@@ -32,7 +32,7 @@ def compared(a=None, b=None):
 @pytest.fixture
 def drawn(monkeypatch):
     """The figures of a page by the key of their panel."""
-    import bench.report.capacity_comparison as module
+    import bench.report.capacity_comparison_page as module
 
     kept = {}
 

@@ -1,12 +1,10 @@
-import math
 from dataclasses import replace
 
 import pytest
 
-from bench.report.choosing import advice, choosing, names
-from bench.report.ranges import overlap, spread
-from bench.report.run import Statistic
-from bench.report.tradeoff import Choice, front, trade_off
+from bench.report.charts import overlap
+from bench.report.run_data import Statistic
+from bench.report.sweep_panel import CHOOSING, Choice, advice, front, names, trade_off
 from tests.report.riches import SETTINGS
 
 
@@ -47,48 +45,31 @@ def test_equal_settings_are_both_on_the_front():
     assert front([QUICK, twin]) == [QUICK, twin]
 
 
-def test_each_point_stands_at_its_cut_offs_and_its_median_delay():
+def test_each_point_stands_at_its_cut_offs_and_its_median_delay_with_its_intervals():
     figure = trade_off([QUICK, MIDDLE, PATIENT, WORSE])
-    (points,) = [trace for trace in figure.data if trace.name == "setting"]
-    assert list(points.x) == [30.0, 12.0, 2.0, 20.0]
-    assert list(points.y) == [250, 500, 900, 950]
-    (tops,) = [trace for trace in figure.data if trace.name == "p95"]
-    assert list(tops.y) == [500, 1000, 1800, 1900]
+    assert [point.x[0] for point in figure.data] == [30.0, 12.0, 2.0, 20.0]
+    assert [point.y[0] for point in figure.data] == [250, 500, 900, 950]
+    for point in figure.data:
+        assert (point.error_x.array[0], point.error_x.arrayminus[0]) == (1.0, 1.0)
+        assert point.y[0] + point.error_y.array[0] == 2 * point.y[0]  # its p95
     assert figure.layout.xaxis.range[1] > 31
     assert figure.layout.yaxis.range[1] > 1900
 
 
-def test_intervals_and_p95_are_drawn_as_lines_and_the_front_is_joined():
-    figure = trade_off([QUICK, PATIENT])
-    reach, line = figure.data[0], figure.data[2]
-    assert list(reach.x) == [29.0, 31.0, None, 30.0, 30.0, None, 1.0, 3.0, None, 2.0, 2.0, None]
-    assert list(reach.y) == [250, 250, None, 250, 500, None, 900, 900, None, 900, 1800, None]
-    assert (list(line.x), list(line.y)) == ([30.0, 2.0], [250, 900])
-
-
-def test_every_point_has_its_number_and_name_and_the_better_corner_is_marked():
+def test_every_point_has_its_number_its_name_is_in_the_legend_and_the_front_is_filled():
     figure = trade_off([QUICK, MIDDLE, PATIENT, WORSE])
-    said = [note.text for note in figure.layout.annotations]
-    assert said[:4] == ["<b>1</b> s1", "<b>2</b> s2", "<b>3</b> s3", "<b>4</b> s4"]
-    assert "better" in said[-1]
+    assert [point.text[0] for point in figure.data] == [f"<b>{n}</b>" for n in (1, 2, 3, 4)]
+    assert [point.name for point in figure.data] == ["1 s1", "2 s2", "3 s3", "4 s4"]
+    assert all(point.showlegend for point in figure.data)
+    fills = [point.marker.color for point in figure.data]
+    assert fills[0] == fills[1] == fills[2] != fills[3]
+    assert "better" in figure.layout.annotations[0].text
 
 
-def test_delays_far_apart_stand_on_a_logarithmic_axis_with_the_labels_at_their_points():
+def test_delays_far_apart_stand_on_a_logarithmic_axis():
     slow = choice(5, 1.0, 1800, p95=4000)
-    figure = trade_off([QUICK, slow])
-    assert figure.layout.yaxis.type == "log"
-    assert figure.layout.yaxis.range[1] > math.log10(4000)
-    assert [note.y for note in figure.layout.annotations[:2]] == [
-        pytest.approx(math.log10(250)),
-        pytest.approx(math.log10(1800)),
-    ]
+    assert trade_off([QUICK, slow]).layout.yaxis.type == "log"
     assert trade_off([QUICK, MIDDLE]).layout.yaxis.type != "log"
-
-
-def test_a_name_too_long_for_a_phone_leaves_its_number():
-    long = QUICK._replace(name="server_vad with a very long list of keys 500 ms")
-    figure = trade_off([long, PATIENT])
-    assert figure.layout.annotations[0].text == "<b>1</b>"
 
 
 def test_the_sentence_names_the_front_and_those_that_are_beaten():
@@ -136,7 +117,7 @@ def test_intervals_without_an_end_are_taken_to_overlap():
     assert overlap(statistic(1, 0, 2), statistic(3, 2, 4))
     assert not overlap(statistic(1, 0, 2), statistic(5, 3, None)._replace(high=6))
     assert overlap(statistic(1, 0, 2), statistic(5, 3, None))
-    assert overlap(None, statistic(5, 3, 6))
+    assert overlap(Statistic("m", "", "p50"), statistic(5, 3, 6))
 
 
 @pytest.mark.parametrize(
@@ -153,7 +134,7 @@ def test_names_leave_out_keys_where_they_can_still_be_told_apart(labels, short):
 
 def test_settings_stand_in_the_order_of_their_numbers(runs):
     labels = ["server_vad 1200 ms", "server_vad 200 ms", "semantic_vad low"]
-    panel = choosing(with_rows(runs["rich"], [], labels))
+    panel = CHOOSING(with_rows(runs["rich"], [], labels))
     assert [row[1] for row in panel.tables[0].rows] == [
         "semantic_vad low", "server_vad 200 ms", "server_vad 1200 ms",
     ]  # fmt: skip
@@ -161,7 +142,7 @@ def test_settings_stand_in_the_order_of_their_numbers(runs):
 
 def test_the_table_has_each_setting_with_the_rows_of_its_filter(runs):
     run = runs["rich"]
-    panel = choosing(run)
+    panel = CHOOSING(run)
     table = panel.tables[0]
     assert [row[1] for row in table.rows] == sorted(SETTINGS)
     assert [row[0] for row in table.rows] == ["1", "2", "3", "4", "5", "6"]
@@ -172,7 +153,7 @@ def test_the_table_has_each_setting_with_the_rows_of_its_filter(runs):
     ):
         column = list(table.columns).index(head)
         for row in table.rows:
-            assert row[column] == spread(run.statistics(metric, f"setting={row[1]}")[word])
+            assert row[column] == run.statistic(metric, word, f"setting={row[1]}").cell
     assert "first text p50" not in table.columns
     assert "Swept: turn_detection." in table.note
 
@@ -183,7 +164,7 @@ def test_without_a_sweep_there_is_nothing_to_choose(runs, labels):
     summary = {key: value for key, value in run.summary.items() if key != "settings"}
     if labels is not None:
         summary["settings"] = labels
-    assert choosing(replace(run, summary=summary)) is None
+    assert CHOOSING(replace(run, summary=summary)) is None
 
 
 def test_a_sweep_of_what_is_no_vad_compares_the_waits(runs):
@@ -198,7 +179,7 @@ def test_a_sweep_of_what_is_no_vad_compares_the_waits(runs):
         ],
         ["a", "b", "c"],
     )
-    panel = choosing(run)
+    panel = CHOOSING(run)
     assert panel.answer == (
         "a is quickest: voice to voice latency 700\u202fms [699, 701] at p50. The intervals of b "
         "overlap with it: nothing has been shown to differ there."
@@ -209,6 +190,6 @@ def test_a_sweep_of_what_is_no_vad_compares_the_waits(runs):
 
 def test_settings_without_a_figure_in_common_are_said_to_have_none(runs):
     run = with_rows(runs["rich"], [], ["a", "b"])
-    panel = choosing(run)
+    panel = CHOOSING(run)
     assert not panel.figures
     assert "nothing to choose" in panel.answer

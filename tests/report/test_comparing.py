@@ -8,10 +8,9 @@ import pytest
 
 from bench.analysis.comparing import Side, compare
 from bench.errors import UsageError
-from bench.report.changes import chance_of, detectable_of
-from bench.report.comparing import carried, render, shifted, write_page
-from bench.report.panel import Panel, Table
-from bench.report.words import NOTHING
+from bench.report.compare_page import carried, render, shifted, write_page
+from bench.report.panels import Panel, Table
+from bench.report.text import NOTHING, chance_of, detectable_of
 from tests.analysis.comparing.chance import World, side
 from tests.report.test_page import HOSTILE, Elements, text_of
 
@@ -42,7 +41,7 @@ def test_the_verdict_stands_first_then_the_rows_then_the_figures(page):
 
 def test_a_panel_has_its_tables_before_its_notes(slower, monkeypatch):
     panel = Panel("carried", "Which?", "So.", [], [Table("of it", ("a",), [["1"]])], ["a note"])
-    monkeypatch.setattr("bench.report.comparing.carried", lambda _found: panel)
+    monkeypatch.setattr("bench.report.compare_page.carried", lambda _found: panel)
     body = text_of(render(slower)).partition('id="carried"')[2]
     assert 0 < body.index("of it") < body.index("a note")
 
@@ -100,10 +99,14 @@ def test_a_quantile_beyond_every_wait_is_not_called_no_data_and_the_answers_say_
     assert "p95 ∞ against" in body
     assert row["reason"] in body
     assert "no data" not in body
-    shares = re.search(r"([\d.]+) % of A and ([\d.]+) % of B waited in vain", body)
-    assert float(shares[1]) == pytest.approx(15, abs=3)
-    assert float(shares[2]) == pytest.approx(1, abs=1)
-    assert "at the 80 % quickest. Beyond that somebody waited in vain" in body
+    shares = re.search(
+        r"([\d.]+) % of the baseline&#39;s turns and ([\d.]+) % of the candidate&#39;s turns waited "
+        "in vain",
+        body,
+    )
+    assert float(shares[1]) == pytest.approx(1, abs=1)
+    assert float(shares[2]) == pytest.approx(15, abs=3)
+    assert "at the 80 % quickest. Beyond that turns timed out" in body
 
 
 def test_a_row_says_why_it_is_open_and_what_changed_stands_first_among_the_others(slower):

@@ -8,18 +8,17 @@ import pandas as pd
 import pytest
 
 from bench.analysis.stages import STAGES
-from bench.report.barging import barge_in
-from bench.report.failures import breaking
-from bench.report.fluency import fluency
-from bench.report.hearing import hearing
-from bench.report.honesty import honesty
-from bench.report.latency import stages, waiting
-from bench.report.marks import MOST_POINTS, curve, marks, thin
+from bench.report.charts import curve, marks
+from bench.report.generator_panel import GENERATOR
+from bench.report.hearing_panels import HEARING
+from bench.report.interruption_panels import BARGE_IN
+from bench.report.latency_panels import FLUENCY, STAGES_OF_WAIT, WAITING, WRITING
+from bench.report.marks import MOST_POINTS, thin
+from bench.report.outcome_panel import OUTCOMES_OF_TURNS
 from bench.report.page import QUESTIONS, panels
-from bench.report.run import Statistic
-from bench.report.slowest import slowest
-from bench.report.steadiness import holding, sessions_open
-from bench.report.writing import writing
+from bench.report.run_data import Statistic
+from bench.report.time_panels import HOLDING, sessions_open
+from bench.report.timeline import SLOWEST
 from bench.voice.conversation import PROVOKED
 
 # Words that need no figure to be believed.
@@ -36,10 +35,10 @@ def traces(plot, name):
 
 def asked(runs, question):
     """The panel of the synthetic run that asks this question."""
-    return question(runs["written" if question is writing else "rich"])
+    return question(runs["written" if question is WRITING else "rich"])
 
 
-@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.__name__)
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.key)
 def test_a_panel_asks_a_question_and_answers_in_numbers(runs, question):
     panel = asked(runs, question)
     assert panel.question.endswith("?")
@@ -47,7 +46,7 @@ def test_a_panel_asks_a_question_and_answers_in_numbers(runs, question):
     assert re.search(r"\d", panel.answer)
 
 
-@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.__name__)
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.key)
 def test_every_figure_has_marks(runs, question):
     panel = asked(runs, question)
     assert plots(panel) or panel.key in WORDS_ALONE
@@ -69,11 +68,13 @@ def test_a_question_that_the_run_never_asked_has_no_panel(runs):
     assert written == {"writing", "holding", "breaking", "slowest", "honesty"}
 
 
-@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.__name__)
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.key)
 def test_without_data_there_is_no_figure_but_a_sentence_that_says_why(runs, question):
     panel = question(runs["empty"])
     if panel is None:
-        assert question not in {waiting, stages, holding, hearing, fluency, breaking, slowest}
+        assert question not in {
+            WAITING, STAGES_OF_WAIT, HOLDING, HEARING, FLUENCY, OUTCOMES_OF_TURNS, SLOWEST,
+        }  # fmt: skip
         return
     assert not plots(panel)
     assert panel.answer.endswith(".")
@@ -85,7 +86,7 @@ def test_questions_have_names_of_their_own(runs):
     assert len(set(keys)) == len(keys) == len(QUESTIONS) - 1  # nothing is written there
 
 
-@pytest.mark.parametrize("question", [waiting, stages, holding, hearing, fluency, barge_in])
+@pytest.mark.parametrize("question", [WAITING, STAGES_OF_WAIT, HOLDING, HEARING, FLUENCY, BARGE_IN])
 def test_hovering_a_turn_tells_its_session_and_turn(runs, question):
     run = runs["whole"]
     known = {(row.session, row.turn) for row in run.turns.itertuples()}
@@ -106,7 +107,7 @@ def test_the_curve_stays_below_100_percent_by_those_who_waited_in_vain(runs):
     answered = run.counted["voice_to_voice_latency"].notna().mean()
     assert trace.y[-1] == pytest.approx(100 * answered)
     assert trace.y[-1] < 100
-    assert "waited in vain" in waiting(run).answer
+    assert "waited in vain" in WAITING(run).answer
 
 
 def test_the_marked_quantiles_lie_on_the_curve(runs):
@@ -137,7 +138,7 @@ def test_p99_has_a_label_only_where_that_of_p95_leaves_room(p95, high, p99, labe
 
 
 def test_a_fixed_limit_is_a_line_and_a_baseline_is_none(runs):
-    (_, plot), *_ = waiting(runs["whole"]).figures
+    (_, plot), *_ = WAITING(runs["whole"]).figures
     lines = sorted(shape.x0 for shape in plot.layout.shapes)
     assert lines == [1000.0, 1200.0]
     assert plot.layout.xaxis.range[1] > 1200.0
@@ -145,7 +146,7 @@ def test_a_fixed_limit_is_a_line_and_a_baseline_is_none(runs):
 
 
 def test_the_stages_of_a_turn_add_up_to_its_voice_to_voice(runs):
-    (_, plot), *_ = stages(runs["whole"]).figures
+    (_, plot), *_ = STAGES_OF_WAIT(runs["whole"]).figures
     stacks = np.sum([bar.y for bar in plot.data], axis=0)
     totals = [row[3] for row in plot.data[0].customdata]
     assert stacks == pytest.approx(totals, abs=0.01)
@@ -153,13 +154,13 @@ def test_the_stages_of_a_turn_add_up_to_its_voice_to_voice(runs):
 
 
 def test_stages_are_summed_as_means_and_never_as_percentiles(runs):
-    panel = stages(runs["whole"])
+    panel = STAGES_OF_WAIT(runs["whole"])
     assert "means add up, percentiles do not" in panel.answer
     assert {row[0] for row in panel.tables[0].rows} <= {stage.name for stage in STAGES}
 
 
 def test_what_is_not_measured_is_shaded(runs):
-    (_, plot), *_ = holding(runs["whole"]).figures
+    (_, plot), *_ = HOLDING(runs["whole"]).figures
     assert {note.text for note in plot.layout.annotations} >= {"warm-up"}
     assert traces(plot, "no answer")
     assert traces(plot, "open")
@@ -173,7 +174,7 @@ def test_sessions_open_are_counted_from_sessions_where_there_is_no_health(runs):
 
 
 def test_the_ear_is_measured_against_truth_and_configured_silence(runs):
-    panel = hearing(runs["whole"])
+    panel = HEARING(runs["whole"])
     start, end = plots(panel)
     assert {shape.x0 for shape in start.layout.shapes} == {0}
     assert {shape.x0 for shape in end.layout.shapes} == {0, 500.0}
@@ -181,28 +182,28 @@ def test_the_ear_is_measured_against_truth_and_configured_silence(runs):
 
 
 def test_starvation_is_told_and_speech_pace_is_a_line(runs):
-    panel = fluency(runs["whole"])
+    panel = FLUENCY(runs["whole"])
     assert "starved" in panel.answer
     assert [shape.x0 for shape in plots(panel)[1].layout.shapes] == [1.0]
 
 
 def test_barge_in_shows_the_player_with_and_without_flush(runs):
-    (plot,) = plots(barge_in(runs["whole"]))
+    (plot,) = plots(BARGE_IN(runs["whole"]))
     assert len(traces(plot, "the agent is silent")) == 2
 
 
 def test_without_interruptions_there_is_a_panel_only_where_the_script_was_to_interrupt(runs):
     run = runs["quiet"]
-    assert barge_in(run) is None
+    assert BARGE_IN(run) is None
     scenario = run.about["scenario"] | {"effective": {"script": "barge_in"}}
-    panel = barge_in(replace(run, about=run.about | {"scenario": scenario}))
+    panel = BARGE_IN(replace(run, about=run.about | {"scenario": scenario}))
     assert not panel.figures
     assert panel.answer.startswith("No interruption began")
 
 
 def test_every_outcome_is_counted_and_failures_are_named(runs):
     run = runs["whole"]
-    panel = breaking(run)
+    panel = OUTCOMES_OF_TURNS(run)
     (plot,) = plots(panel)
     assert sum(plot.data[0].x) == len(run.turns)
     by_caption = {table.caption: table for table in panel.tables}
@@ -229,7 +230,9 @@ def test_an_error_that_was_provoked_is_called_the_right_answer(runs, tmp_path):
         {"code": "response_cancel_not_active", "message": "over", "event_id": None},
     ]
     run = told(runs["whole"], tmp_path, [("error", "in", error) for error in errors])
-    (table,) = [t for t in breaking(run).tables if t.caption == "Error messages from the server"]
+    (table,) = [
+        t for t in OUTCOMES_OF_TURNS(run).tables if t.caption == "Error messages from the server"
+    ]
     assert sorted(row[0] for row in table.rows) == [
         "response_cancel_not_active (a race, no failure)",
         "unknown_item",
@@ -240,7 +243,9 @@ def test_an_error_that_was_provoked_is_called_the_right_answer(runs, tmp_path):
 def test_a_message_of_no_known_type_has_its_reason_where_the_log_has_one(runs, tmp_path):
     notes = [{"type": "response.odd", "reason": "no such type"}, {"type": "response.old"}]
     run = told(runs["whole"], tmp_path, [("bench.unknown", "note", note) for note in notes])
-    (table,) = [t for t in breaking(run).tables if t.caption == "Messages of no known type"]
+    (table,) = [
+        t for t in OUTCOMES_OF_TURNS(run).tables if t.caption == "Messages of no known type"
+    ]
     assert [(row[0], row[3]) for row in table.rows] == [
         ("response.odd", "no such type"),
         ("response.old", "not recorded"),
@@ -249,7 +254,7 @@ def test_a_message_of_no_known_type_has_its_reason_where_the_log_has_one(runs, t
 
 def test_the_slowest_turns_lead_to_their_events(runs):
     run = runs["whole"]
-    panel = slowest(run)
+    panel = SLOWEST(run)
     waits = run.counted["voice_to_voice_latency"].nlargest(5)
     assert len(panel.closeups) == 5
     assert panel.tables[0].links == [closeup.anchor for closeup in panel.closeups]
@@ -261,14 +266,14 @@ def test_the_slowest_turns_lead_to_their_events(runs):
 
 
 def test_without_events_the_slowest_turns_are_still_named(runs):
-    panel = slowest(runs["bare"])
+    panel = SLOWEST(runs["bare"])
     assert "no events" in panel.answer
     assert panel.tables[0].rows
     assert not plots(panel)
 
 
 def test_the_generator_is_shown_against_its_bounds(runs):
-    panel = honesty(runs["whole"])
+    panel = GENERATOR(runs["whole"])
     tail, seconds = plots(panel)
     assert [shape.x0 for shape in tail.layout.shapes] == [20.0]
     assert [shape.y0 for shape in seconds.layout.shapes] == [20.0]
@@ -282,7 +287,7 @@ def test_the_generator_is_shown_against_its_bounds(runs):
 
 
 def test_a_generator_that_broke_a_bound_is_not_called_honest(runs):
-    assert "No: 1 rule of validity broken" in honesty(runs["invalid"]).answer
+    assert "No: 1 rule of validity broken" in GENERATOR(runs["invalid"]).answer
 
 
 def test_a_large_table_is_thinned_and_says_so():
@@ -300,7 +305,7 @@ def test_a_small_table_is_drawn_whole_and_nothing_is_said():
     assert note == ""
 
 
-@pytest.mark.parametrize("question", [waiting, stages, holding, hearing, fluency])
+@pytest.mark.parametrize("question", [WAITING, STAGES_OF_WAIT, HOLDING, HEARING, FLUENCY])
 def test_a_figure_that_leaves_points_out_says_so(runs, question):
     run = runs["quiet"]
     many = pd.concat([run.turns] * 40, ignore_index=True)

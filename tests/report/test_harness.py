@@ -1,6 +1,6 @@
 """A figure is printed with the harness's own error, or with why that is not known."""
 
-from bench.report.harness import calibrated_at, trust_lines
+from bench.report.text import calibrated_at, trust_lines
 
 ROWS = {
     ("first_audio_latency", "p95"): {"value": 812.4},
@@ -30,5 +30,5 @@ def test_a_calibrated_figure_has_its_error_and_the_bias_in_it():
 def test_what_is_not_calibrated_says_why():
     why = {"held": 9, "why": "9 sessions a worker are beyond what was calibrated (5): …"}
     assert list(trust_lines({"calibration": why}, ROWS)) == [why["why"]]
-    assert list(trust_lines({}, ROWS)) == ["nobody has calibrated this machine: `bench calibrate`"]
+    assert list(trust_lines({}, ROWS)) == ["timing error not measured yet: run `bench calibrate`"]
     assert calibrated_at({"calibration": why}) == ""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.report.markdown import LONGEST, inert
+from bench.report.text import LONGEST, inert
 from tests.report.rendering import cells, rendered
 
 NASTY = [

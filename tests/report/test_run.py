@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from bench.errors import RunFolderError
-from bench.report.run import flag, numbers, read_run, texts
+from bench.report.run_data import flag, numbers, read_run, texts
 
 
 @pytest.fixture

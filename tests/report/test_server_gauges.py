@@ -12,8 +12,8 @@ from bench.analysis.judge import EXIT_CODES
 from bench.cli.settle import settle
 from bench.cli.tables import print_result
 from bench.report.digest import digest
-from bench.report.run import read_run
-from bench.report.server_gauges import gauge_lines, idle_hardware, server_gauges
+from bench.report.gauges_panel import SERVER_GAUGES, gauge_lines, idle_hardware
+from bench.report.run_data import read_run
 from bench.runs.gauges import Gauges, Readings, Series, write_gauges
 from tests.virtual_run import virtual_run
 
@@ -26,7 +26,7 @@ def titles(figure):
 
 def test_every_gauge_is_a_line_over_the_runs_time_with_the_sessions_held_below(runs):
     run = runs["rich"]
-    ((_, figure),) = server_gauges(run).figures
+    ((_, figure),) = SERVER_GAUGES(run).figures
     assert titles(figure) == [
         "DCGM_FI_DEV_GPU_UTIL, % (2 series)", "process_cpu_seconds_total, cores",
         "bench_responses_waiting", "process_resident_memory_bytes, MB", "sessions held",
@@ -44,7 +44,7 @@ def test_every_gauge_is_a_line_over_the_runs_time_with_the_sessions_held_below(r
 
 
 def test_the_sentence_says_mean_and_max_and_the_table_has_them(runs):
-    panel = server_gauges(runs["rich"])
+    panel = SERVER_GAUGES(runs["rich"])
     assert "process_cpu_seconds_total mean 0.25\u202fcores, max 0.25\u202fcores" in panel.answer
     assert 'DCGM_FI_DEV_GPU_UTIL{gpu="0"} mean 34.1\u202f%, max 38\u202f%' in panel.answer
     (table,) = panel.tables
@@ -60,7 +60,7 @@ def test_a_target_that_fails_while_its_hardware_has_time_is_said_to(runs):
     assert said.startswith("Saturated with idle hardware: ")
     assert "of turns failed and p95(voice_to_voice_latency) < 1 s failed, at " in said
     assert said.endswith("process_cpu_seconds_total 25\u202f% of a core on average.")
-    assert server_gauges(run).answer.startswith(said)
+    assert SERVER_GAUGES(run).answer.startswith(said)
     assert said in gauge_lines(run.summary, run.verdict)
 
 
@@ -113,7 +113,7 @@ def test_of_many_gauges_the_sentence_says_eight_and_how_many_more(runs):
     run = runs["rich"]
     rows = [told(gauge=f"g{n}", name=f"g{n}")["gauges"][0] for n in range(11)]
     run = replace(run, summary=run.summary | {"gauges": rows})
-    panel = server_gauges(run)
+    panel = SERVER_GAUGES(run)
     assert "; 3 more." in panel.answer
     assert "g8" not in panel.answer
     assert len(panel.tables[0].rows) == 11
@@ -122,7 +122,7 @@ def test_of_many_gauges_the_sentence_says_eight_and_how_many_more(runs):
 
 def test_a_run_that_asked_nobody_has_no_panel_and_no_line(runs):
     run = runs["whole"]
-    assert server_gauges(run) is None
+    assert SERVER_GAUGES(run) is None
     assert gauge_lines(run.summary, run.verdict) == []
     assert "Gauge" not in digest(run)
 
@@ -135,7 +135,7 @@ def test_a_server_that_never_answered_has_a_panel_that_says_so(runs):
         Gauges({}, frozenset()),
         Gauges({Series("a"): Readings([1], [1.0])}, set()),
     ):
-        panel = server_gauges(replace(run, about=run.about | {"gauges": scraped}, gauges=gauges))
+        panel = SERVER_GAUGES(replace(run, about=run.about | {"gauges": scraped}, gauges=gauges))
         assert panel.answer == "No gauge has a sample in the measured phase."
         assert list(panel.notes) == ["http://x/metrics answered 0 of 30 scrapes in the whole run."]
         assert not panel.figures
@@ -145,7 +145,7 @@ def test_labels_are_inert_wherever_they_are_shown(runs):
     run = runs["rich"]
     evil = Series("a", 'x="<b>|`\\u001b[31m`"')
     gauges = Gauges({evil: Readings([run.origin_ns + S], [1.0])}, frozenset())
-    ((_, figure),) = server_gauges(replace(run, gauges=gauges)).figures
+    ((_, figure),) = SERVER_GAUGES(replace(run, gauges=gauges)).figures
     assert all("<b>" not in (trace.name or "") for trace in figure.data)
 
 

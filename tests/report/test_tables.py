@@ -3,16 +3,15 @@ from dataclasses import replace
 import pytest
 
 from bench.plan.metrics import METRICS
-from bench.report.catalogue import metric_tables
-from bench.report.latency import waiting
-from bench.report.provenance import provenance
-from bench.report.tables import (
+from bench.report.appendix import metric_tables, provenance
+from bench.report.latency_panels import WAITING
+from bench.report.overview import (
     broken_rules,
     gate_lines,
     headline_note,
     headlines,
+    load_line,
     other_reasons,
-    sessions_line,
     validity,
     why,
 )
@@ -124,7 +123,7 @@ def test_numbers_of_the_whole_run_are_not_called_measured_only(runs):
 def test_numbers_over_all_settings_of_a_sweep_say_so(runs, pages):
     said = "Over all 6 settings together; see “Which setting should you choose?”."
     assert headline_note(runs["rich"]).endswith(said)
-    assert said in waiting(runs["rich"]).notes
+    assert said in WAITING(runs["rich"]).notes
     assert said in pages["rich"].split('id="numbers"')[1].split("</section>")[0]
     assert said not in pages["whole"]
 
@@ -139,7 +138,7 @@ def test_every_metric_of_the_bench_is_listed_once_with_its_definition(runs):
 
 
 def test_the_load_is_told_in_one_line(runs):
-    assert sessions_line(runs["whole"]).startswith("20 sessions (20 held at once), 120 turns")
+    assert load_line(runs["whole"]).startswith("20 sessions (20 asked for at once), 120 turns")
 
 
 def test_provenance_tells_seeds_hashes_and_rows_but_no_path(runs):

@@ -5,16 +5,14 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from bench.report.hearing import hearing
-from bench.report.latency import stages, waiting
-from bench.report.slowest import slowest
-from bench.report.tools import tools
-from bench.report.writing import writing
+from bench.report.hearing_panels import HEARING
+from bench.report.latency_panels import STAGES_OF_WAIT, TOOLS, WAITING, WRITING
+from bench.report.timeline import SLOWEST
 
 
 def test_tool_calls_are_points_at_their_waits(runs):
     run = runs["rich"]
-    panel = tools(run)
+    panel = TOOLS(run)
     ((_, figure),) = panel.figures
     drawn = {trace.name: trace for trace in figure.data if trace.name}
     assert len(drawn) == 2
@@ -31,7 +29,7 @@ def test_outputs_that_nobody_spoke_about_are_counted(runs):
     sent = run.counted.index[run.counted["tool_answer_latency"].notna()]
     turns = run.turns.copy()
     turns.loc[sent[:2], "tool_answer_latency"] = float("nan")
-    assert "After the outputs of 2 turns no audio came." in tools(replace(run, turns=turns)).answer
+    assert "After the outputs of 2 turns no audio came." in TOOLS(replace(run, turns=turns)).answer
 
 
 def test_outputs_answered_in_writing_owe_no_audio(runs):
@@ -39,12 +37,12 @@ def test_outputs_answered_in_writing_owe_no_audio(runs):
     sent = run.counted.index[run.counted["tool_answer_latency"].notna()]
     turns = run.turns.assign(textual=run.turns.index.isin(sent[:2]))
     turns.loc[sent[:3], "tool_answer_latency"] = float("nan")
-    assert "After the outputs of 1 turn no audio came." in tools(replace(run, turns=turns)).answer
+    assert "After the outputs of 1 turn no audio came." in TOOLS(replace(run, turns=turns)).answer
 
 
 def test_a_chat_in_writing_is_timed_by_its_first_text_and_its_pace(runs):
     run = runs["written"]
-    panel = writing(run)
+    panel = WRITING(run)
     curve, rate = (figure for _, figure in panel.figures)
     assert sorted(set(curve.data[0].x)) == pytest.approx(
         sorted(set(run.counted["first_text_latency"]))
@@ -56,19 +54,19 @@ def test_a_chat_in_writing_is_timed_by_its_first_text_and_its_pace(runs):
 
 def test_a_chat_in_which_nobody_got_an_answer_says_so(runs):
     run = runs["written"]
-    silent = run.turns.assign(first_text_latency=float("nan"))
-    panel = writing(replace(run, turns=silent))
+    silent = run.turns.assign(first_text_latency=float("nan"), text_rate=float("nan"))
+    panel = WRITING(replace(run, turns=silent))
     number = len(run.counted)
     assert panel.answer.startswith(
         f"Nobody got an answer in writing: {number} measured turns asked for one, and waited in "
         "vain."
     )
     assert not panel.figures
-    assert writing(replace(run, turns=silent.assign(textual=False))) is None
+    assert WRITING(replace(run, turns=silent.assign(textual=False))) is None
 
 
 def test_the_slowest_answer_in_writing_is_told_from_when_it_was_asked_for(runs):
-    panel = slowest(runs["written"])
+    panel = SLOWEST(runs["written"])
     assert panel.tables[0].columns[1] == "first text"
     figure = panel.closeups[0].figure
     assert figure.layout.xaxis.title.text == "ms after the answer was asked for"
@@ -78,7 +76,7 @@ def test_the_slowest_answer_in_writing_is_told_from_when_it_was_asked_for(runs):
 
 def test_fillers_and_interjections_are_told_apart_and_are_on_no_curve(runs):
     run = runs["rich"]
-    panel = waiting(run)
+    panel = WAITING(run)
     filled = run.counted["filler_latency"].notna().sum()
     filler, backchannel = panel.notes[-2:]
     assert filler.startswith(f"{filled} of {len(run.counted)} turns had a filler before the answer")
@@ -87,7 +85,7 @@ def test_fillers_and_interjections_are_told_apart_and_are_on_no_curve(runs):
     ((_, figure),) = panel.figures
     waits = set(run.counted["voice_to_voice_latency"]) | set(run.counted["first_audio_latency"])
     assert {x for trace in figure.data[:2] for x in trace.x} <= waits
-    assert not any("filler" in note for note in waiting(runs["whole"]).notes)
+    assert not any("filler" in note for note in WAITING(runs["whole"]).notes)
 
 
 def by_caller(run):
@@ -106,7 +104,7 @@ def by_caller(run):
 
 
 def test_where_the_caller_asks_its_asking_is_a_stage_and_no_stage_counts_twice(runs):
-    ((_, figure),) = stages(by_caller(runs["quiet"])).figures
+    ((_, figure),) = STAGES_OF_WAIT(by_caller(runs["quiet"])).figures
     stacks = {bar.name: bar for bar in figure.data}
     assert set(stacks["asking"].y) == {60.0}
     assert not {"endpointing", "commit"} & set(stacks)
@@ -122,7 +120,7 @@ def test_tools_before_the_answer_are_a_stage_of_their_own(runs):
         turns[instant] += 300_000_000
     for metric in ("response_start_delay", "voice_to_voice_latency"):
         turns[metric] += 300.0
-    panel = stages(replace(run, turns=turns))
+    panel = STAGES_OF_WAIT(replace(run, turns=turns))
     ((_, figure),) = panel.figures
     stacks = {bar.name: bar for bar in figure.data}
     assert set(stacks["tools"].y) == {300.0}
@@ -142,9 +140,9 @@ def test_a_turn_is_slow_against_the_median_of_its_stage(runs):
     ][0]
     for instant in ("create_sent_ns", "answer_asked_ns"):
         turns.loc[first, instant] += 5_000_000_000
-    answer = slowest(replace(run, turns=turns)).answer
+    answer = SLOWEST(replace(run, turns=turns)).answer
     assert "asking 5\u202f000\u202fms above its median" in answer
 
 
 def test_without_a_vad_there_is_no_question_of_its_hearing(runs):
-    assert hearing(by_caller(runs["quiet"])) is None
+    assert HEARING(by_caller(runs["quiet"])) is None

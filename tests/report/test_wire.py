@@ -3,9 +3,9 @@ from dataclasses import replace
 import pytest
 
 from bench.protocol.codec import message_table
-from bench.report.ranges import Range, range_table, ranges
-from bench.report.run import Statistic
-from bench.report.wire import wire
+from bench.report.charts import Range, range_table, ranges
+from bench.report.message_panel import WIRE
+from bench.report.run_data import Statistic
 
 
 def tables(panel):
@@ -20,7 +20,7 @@ def counts(table):
 
 def test_all_39_messages_of_the_seed_are_listed_by_direction_with_their_counts(runs):
     run = runs["rich"]
-    found = tables(wire(run))
+    found = tables(WIRE(run))
     sent, received = found["Sent by the client"], found["Sent by the server"]
     assert (len(sent.rows), len(received.rows)) == (10, 29)
     seed = {entry.type for entry in message_table() if entry.in_seed}
@@ -30,9 +30,9 @@ def test_all_39_messages_of_the_seed_are_listed_by_direction_with_their_counts(r
 
 
 def test_zero_is_told_from_what_the_probe_was_refused(runs):
-    received = counts(tables(wire(runs["rich"]))["Sent by the server"])
+    received = counts(tables(WIRE(runs["rich"]))["Sent by the server"])
     assert received["rate_limits.updated"] == ("0", "rate_limits.updated")
-    sent = counts(tables(wire(runs["rich"]))["Sent by the client"])
+    sent = counts(tables(WIRE(runs["rich"]))["Sent by the client"])
     assert sent["conversation.item.retrieve"][1] == (
         "conversation.item.retrieve",
         "unsupported (probe: refused unknown_event)",
@@ -41,7 +41,7 @@ def test_zero_is_told_from_what_the_probe_was_refused(runs):
 
 
 def test_without_a_probe_zero_is_zero_and_a_note_says_what_it_means(runs):
-    panel = wire(replace(runs["rich"], probe=None))
+    panel = WIRE(replace(runs["rich"], probe=None))
     sent = counts(tables(panel)["Sent by the client"])
     assert sent["conversation.item.retrieve"] == ("0", "conversation.item.retrieve")
     assert "not that the target lacks it" in panel.notes[0]
@@ -50,18 +50,18 @@ def test_without_a_probe_zero_is_zero_and_a_note_says_what_it_means(runs):
 
 def test_a_message_that_crossed_is_never_unsupported_whatever_the_probe_says(runs):
     run = runs["rich"]
-    panel = wire(replace(run, probe={"messages": {"session.update": "refused (x)"}}))
+    panel = WIRE(replace(run, probe={"messages": {"session.update": "refused (x)"}}))
     assert counts(tables(panel)["Sent by the client"])["session.update"][0] == "7"
 
 
 def test_other_and_unknown_messages_stand_apart(runs):
-    found = tables(wire(runs["rich"]))
+    found = tables(WIRE(runs["rich"]))
     assert [row[1] for row in found["Other known messages"].rows] == ["ping"]
     assert found["Unknown messages"].rows == [["3", "response.surprise"]]
 
 
 def test_the_sentence_counts_both_directions_and_names_what_lacks(runs):
-    answer = wire(runs["rich"]).answer
+    answer = WIRE(runs["rich"]).answer
     assert answer.startswith(
         "36 of the 39 messages of the API crossed the wire: 9 of 10 sent, 27 of 29 received."
     )
@@ -71,7 +71,7 @@ def test_the_sentence_counts_both_directions_and_names_what_lacks(runs):
 
 
 def test_round_trips_have_p50_p95_and_n(runs):
-    panel = wire(runs["rich"])
+    panel = WIRE(runs["rich"])
     table = tables(panel)["Acknowledgement round trips"]
     assert list(table.columns) == ["message", "p50", "p95", "n"]
     rows = {row[0]: row[1:] for row in table.rows}
@@ -88,12 +88,12 @@ def test_a_folder_that_counted_no_messages_has_no_panel(runs, messages):
     summary = {key: value for key, value in run.summary.items() if key != "messages"}
     if messages is not None:
         summary["messages"] = messages
-    assert wire(replace(run, summary=summary)) is None
+    assert WIRE(replace(run, summary=summary)) is None
 
 
 def line(value, most, n=40):
     return Range(
-        "x", "", "arrival",
+        "x", "arrival",
         {"p50": Statistic("m", "", "p50", value, 90.0, 130.0, n, "ms"),
          "p95": Statistic("m", "", "p95", most, 200.0, None, n, "ms")},
     )  # fmt: skip
@@ -108,22 +108,22 @@ def test_a_range_runs_from_p50_to_p95_with_the_interval_of_p50():
     assert "p50 100\u202fms · p95 250\u202fms" in figure.layout.annotations[0].text
 
 
-def test_a_p95_beyond_every_wait_is_said_and_not_drawn():
+def test_a_p95_that_was_not_reached_is_said_and_not_drawn():
     figure = ranges([line(100.0, None)], "ms")
     assert len(figure.data) == 1
-    assert "p95 beyond every wait" in figure.layout.annotations[0].text
+    assert "p95 not reached" in figure.layout.annotations[0].text
 
 
-def test_a_p50_beyond_every_wait_has_words_and_no_dot():
+def test_a_p50_that_was_not_reached_has_words_and_no_dot():
     beyond = line(None, None)._replace(name="slow")
     figure = ranges([beyond, line(100.0, 250.0)], "ms")
     slow, quick = figure.layout.annotations
-    assert slow.text.startswith("<b>slow</b><br>p50 beyond every wait · p95 beyond every wait")
-    assert {y for trace in figure.data for y in trace.y} == {0.0}
+    assert slow.text.startswith("<b>slow</b><br>p50 not reached · p95 not reached")
+    assert {y for trace in figure.data for y in trace.y} == {-0.2}
     assert quick.y < slow.y
     assert ranges([beyond], "ms") is None
     table = range_table([beyond], "caption", "what")
-    assert table.rows[0][1][0] == "beyond every wait"
+    assert table.rows[0][1][0] == "not reached"
 
 
 def test_without_a_sample_there_is_neither_figure_nor_table():

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from bench.report.words import (
+from bench.report.text import (
     NO_DATA,
     NOTHING,
     THIN,
@@ -52,8 +52,8 @@ def test_no_data_is_said_and_never_zero(nothing):
     assert plain(nothing, "ms") == NOTHING
 
 
-def test_a_value_beyond_every_wait_is_not_called_no_data():
-    assert measured(None, 79, "ms") == "beyond every wait"
+def test_a_value_that_was_not_reached_is_not_called_no_data():
+    assert measured(None, 79, "ms") == "not reached"
     assert measured(None, 79, "ms", 10_000) == ">\u00a010\u202f000\u202fms"
     assert measured(812, 79, "ms", None) == "812\u202fms"
     assert measured(None, 0, "ms") == NO_DATA

@@ -1,22 +1,19 @@
-"""What the server said of itself (`--metrics-url`): each gauge over time, and what that means."""
+"""Panel on the server's own gauges (`--metrics-url`): each over time, and what they mean."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from bench.analysis.stages import WAITS
-from bench.errors import GateError
-from bench.plan.gates import parse_gate
-from bench.report.marks import remarks, safe, thin
-from bench.report.panel import Panel, Table
-from bench.report.run import Run
-from bench.report.steadiness import sessions_open
-from bench.report.theme import TEMPLATE, colour
-from bench.report.words import clip, count, listing, plain, quantity, share
+from bench.report.marks import safe, thin
+from bench.report.panels import Chart, Drawn, Question, Table, table_of
+from bench.report.run_data import Run, gate_of
+from bench.report.text import clip, count, listing, plain, quantity, share
+from bench.report.theme import colour, stacked
+from bench.report.time_panels import RUN_SECONDS, sessions_line, sessions_open, shade_unmeasured
 from bench.runs.exposition import kind_of
 from bench.runs.gauges import Gauges, Series, called, rates, unit_of
 from bench.tracker.outcomes import FAILED
@@ -31,51 +28,26 @@ _LONGEST: Final = 44
 _ROW: Final = 84  # px: a gauge
 _GAP: Final = 26  # px between two
 _EDGES: Final = 60  # px above and below all
-_BRIEF_S: Final = 0.2
 _LOST_S: Final = 2.5
 """Seconds between samples beyond which a scrape between them was lost."""
 _ROLES: Final = {
-    "gpu": "arrival", "cpu": "ink", "running": "heard", "waiting": "ear", "sessions": "caller",
+    "gpu": "arrival", "cpu": "ink", "running": "heard", "waiting": "vad", "sessions": "caller",
     "memory": "thinking", "gpu memory": "thinking", "slots": "commit",
 }  # fmt: skip
 _DASHES: Final = ("solid", "dot", "dash", "dashdot")
 _SIZES: Final = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
 
-Row = Mapping[str, Any]
+GaugeRow = Mapping[str, Any]
 """An entry of `gauges` in summary.json: see `bench.runs.gauges.GaugeFigure`."""
 
 
-def server_gauges(run: Run) -> Panel | None:
-    """Every gauge over the run's time, sessions held below; none where no server was asked."""
-    gauges = run.gauges
-    if gauges is None and not run.about.get("gauges"):
-        return None
-    rows = list(run.summary.get("gauges") or ())
-    figure, notes = (None, []) if gauges is None else _figure(run, gauges)
-    caption = (
-        "Each gauge as it was asked once a second (a counter: its rate); below, sessions open; "
-        "shaded is what is not measured"
-    )
-    return Panel(
-        "gauges",
-        "What did the server say of itself?",
-        " ".join(part for part in (idle_hardware(run.summary, run.verdict), _answer(rows)) if part),
-        [(caption, figure)] if figure else [],
-        [_table(rows)] if rows else [],
-        notes=remarks(*notes, _asked(run)),
-    )
-
-
 def gauge_lines(summary: Mapping[str, Any], verdict: Mapping[str, Any]) -> list[str]:
-    """The same in a few lines of text, for terminal and digest; none where nothing was asked."""
+    """What was said, in a few lines of text, for terminal and digest; none where nobody asked."""
     rows = list(summary.get("gauges") or ())
-    idle = idle_hardware(summary, verdict)
     more = len(rows) - _MOST_SAID
-    return [
-        *([idle] if idle else []),
-        *map(_said, rows[:_MOST_SAID]),
-        *([f"and {more} more, in summary.json"] if more > 0 else []),
-    ]
+    rest = f"and {more} more, in summary.json" if more > 0 else ""
+    lines = [idle_hardware(summary, verdict), *map(_said, rows[:_MOST_SAID]), rest]
+    return [line for line in lines if line]
 
 
 def idle_hardware(summary: Mapping[str, Any], verdict: Mapping[str, Any]) -> str:
@@ -86,17 +58,16 @@ def idle_hardware(summary: Mapping[str, Any], verdict: Mapping[str, Any]) -> str
     which only its CPU time is known, below that share of a single core. A void run says nothing.
     """
     used = {row["gauge"]: busy for row in summary.get("gauges") or () if (busy := _busy(row))}
-    means = {name: mean for name, (mean, _) in used.items()}
     failing = _failing(summary, verdict)
     if not used or not failing or verdict.get("verdict") == "invalid":
         return ""
-    if max(means.values()) >= IDLE:
+    if max(mean for mean, _ in used.values()) >= IDLE:
         return ""
     told = listing(f"{name} {quantity(mean, '%')}{of}" for name, (mean, of) in used.items())
     return f"Saturated with idle hardware: {failing}, at {told} on average."
 
 
-def _busy(row: Row) -> tuple[float, str] | None:
+def _busy(row: GaugeRow) -> tuple[float, str] | None:
     """How busy a CPU or GPU was on average, in %, and of what; None of anything else."""
     if kind_of(str(row["name"])) not in {"cpu", "gpu"}:
         return None
@@ -111,23 +82,22 @@ def _failing(summary: Mapping[str, Any], verdict: Mapping[str, Any]) -> str:
     outcomes = summary.get("outcomes") or {}
     failed = sum(outcomes.get(word, 0) for word in FAILED)
     attempted = failed + outcomes.get("ok", 0)
-    said = []
-    if failed and 100 * failed >= MANY * attempted:
-        said.append(f"{share(failed, attempted)} of turns failed")
-    gates = [gate for gate in verdict.get("gates") or () if not gate.get("soft")]
-    broken = [str(gate["gate"]) for gate in gates if gate.get("verdict") == "fail"]
-    said += [f"{gate} failed" for gate in broken if _is_wait(gate)]
+    many = failed and 100 * failed >= MANY * attempted
+    said = [f"{share(failed, attempted)} of turns failed"] if many else []
+    for entry in verdict.get("gates") or ():
+        gate = gate_of(entry)
+        failed_gate = entry.get("verdict") == "fail" and not entry.get("soft")
+        if failed_gate and gate is not None and gate.metric in WAITS:
+            said.append(f"{entry['gate']} failed")
     return listing(said)
 
 
-def _is_wait(gate: str) -> bool:
-    try:
-        return parse_gate(gate).metric in WAITS
-    except GateError:
-        return False
+def _rows(run: Run) -> list[GaugeRow]:
+    return list(run.summary.get("gauges") or ())
 
 
-def _answer(rows: Sequence[Row]) -> str:
+def _answer(run: Run) -> str:
+    rows = _rows(run)
     if not rows:
         return "No gauge has a sample in the measured phase."
     more = len(rows) - _MOST_SAID
@@ -135,15 +105,14 @@ def _answer(rows: Sequence[Row]) -> str:
     return f"Over the measured phase: {said}."
 
 
-def _said(row: Row) -> str:
-    mean, most = (_shown(float(row[key]), str(row["unit"])) for key in ("mean", "max"))
-    return f"{row['gauge']} mean {mean}, max {most}"
+def _said(row: GaugeRow) -> str:
+    return f"{row['gauge']} mean {_shown(row, 'mean')}, max {_shown(row, 'max')}"
 
 
-def _shown(value: float, unit: str) -> str:
+def _shown(row: GaugeRow, key: str) -> str:
     """A figure for a reader."""
-    size, name = _scale(unit, abs(value))
-    return quantity(value / size, name)
+    size, name = _scale(str(row["unit"]), abs(float(row[key])))
+    return quantity(float(row[key]) / size, name)
 
 
 def _scale(unit: str, largest: float) -> tuple[float, str]:
@@ -155,21 +124,17 @@ def _scale(unit: str, largest: float) -> tuple[float, str]:
     return 1.0, unit
 
 
-def _table(rows: Sequence[Row]) -> Table:
-    cells = [
-        [
-            str(row["gauge"]),
-            _shown(float(row["mean"]), str(row["unit"])),
-            _shown(float(row["max"]), str(row["unit"])),
-            plain(row["n"], "1"),
-        ]
-        for row in rows
-    ]
-    return Table(
+def _table(run: Run) -> Table | None:
+    return table_of(
         "Gauges over the measured phase",
-        ("gauge", "mean", "max", "samples"),
-        cells,
-        numeric=frozenset({1, 2, 3}),
+        {
+            "gauge": lambda row: str(row["gauge"]),
+            "mean": lambda row: _shown(row, "mean"),
+            "max": lambda row: _shown(row, "max"),
+            "samples": lambda row: plain(row["n"], "1"),
+        },
+        _rows(run),
+        numeric=("mean", "max", "samples"),
         note="Of a counter its rate, between scrapes; cores are seconds of CPU a second.",
     )
 
@@ -188,14 +153,14 @@ def _asked(run: Run) -> str:
     )
 
 
-# ── figure ───────────────────────────────────────────────────────────────────────────────────────
-
-
-def _figure(run: Run, gauges: Gauges) -> tuple[go.Figure | None, list[str]]:
-    """A row for every name, and one for the sessions held; what thinning did. None of no samples.
+def _figure(run: Run) -> Drawn:
+    """A row for every name, and one for the sessions held.
 
     Lines are drawn from the start of the run on: the processes of a load take a while to begin.
     """
+    gauges = run.gauges
+    if gauges is None:
+        return None, []
     drawn = {series: _drawn(run, gauges, series) for series in gauges.series}
     names = list(dict.fromkeys(series.name for series, table in drawn.items() if len(table)))
     if not names:
@@ -203,8 +168,7 @@ def _figure(run: Run, gauges: Gauges) -> tuple[go.Figure | None, list[str]]:
     held = sessions_open(run)
     rows = len(names) + (not held.empty)
     height = _EDGES + _ROW * rows
-    figure = make_subplots(rows=rows, cols=1, shared_xaxes=True, vertical_spacing=_GAP / height)
-    figure.update_layout(template=TEMPLATE, height=height, autosize=True, showlegend=False)
+    figure = stacked(height, [1.0] * rows, _GAP / height, showlegend=False)
     notes = []
     for row, name in enumerate(names, 1):
         mine = {series: table for series, table in drawn.items() if series.name == name}
@@ -218,11 +182,11 @@ def _figure(run: Run, gauges: Gauges) -> tuple[go.Figure | None, list[str]]:
         several = f" ({count(len(mine), 'series', 'series')})" if len(mine) > 1 else ""
         _title(figure, row, safe(name, _LONGEST) + (f", {unit}" if unit else "") + several)
     if not held.empty:
-        figure.add_trace(_held(held), row=rows, col=1)
+        figure.add_trace(sessions_line(held, "open", "caller", "solid"), row=rows, col=1)
         _title(figure, rows, "sessions held")
-    _measured(figure, run)
+    shade_unmeasured(figure, run, named=False)
     figure.update_yaxes(rangemode="tozero", nticks=3)
-    figure.update_xaxes(title={"text": "seconds since the run began"}, row=rows, col=1)
+    figure.update_xaxes(title={"text": RUN_SECONDS}, row=rows, col=1)
     return figure, notes
 
 
@@ -241,29 +205,14 @@ def _drawn(run: Run, gauges: Gauges, series: Series) -> pd.DataFrame:
 
 
 def _line(label: str, table: pd.DataFrame, unit: str, dash: str) -> go.Scatter:
-    words = safe(label)
+    role = _ROLES.get(kind_of(label.partition("{")[0]), "player")
     return go.Scatter(
         x=table["at"].to_numpy(),
         y=table["value"].to_numpy(),
         mode="lines+markers" if len(table) < 2 else "lines",
-        name=words,
-        line={
-            "width": 1.5,
-            "dash": dash,
-            "color": colour(_ROLES.get(kind_of(label.partition("{")[0]), "player")),
-        },
-        hovertemplate=f"<b>%{{y:,.3~r}} {unit}</b> {words} at %{{x:.0f}} s<extra></extra>",
-    )
-
-
-def _held(held: pd.DataFrame) -> go.Scatter:
-    return go.Scatter(
-        x=held["at"].to_numpy(),
-        y=held["open"].to_numpy(),
-        mode="lines",
-        name="sessions held",
-        line={"shape": "hv", "width": 2, "color": colour("caller")},
-        hovertemplate="<b>%{y:.0f}</b> sessions open at %{x:.0f} s<extra></extra>",
+        name=safe(label),
+        line={"width": 1.5, "dash": dash, "color": colour(role)},
+        hovertemplate=f"<b>%{{y:,.3~r}} {unit}</b> {safe(label)} at %{{x:.0f}} s<extra></extra>",
     )
 
 
@@ -276,16 +225,18 @@ def _title(figure: go.Figure, row: int, text: str) -> None:
     )  # fmt: skip
 
 
-def _measured(figure: go.Figure, run: Run) -> None:
-    """Shade in every row what is not measured: warm-up and drain."""
-    plan, origin = run.plan, run.origin_ns
-    begin, end, last = (
-        None if plan.get(name) is None else (plan[name] - origin) / 1e9
-        for name in ("measured_from_ns", "measured_to_ns", "end_ns")
-    )
-    for start, stop in ((0.0, begin), (end, last)):
-        if start is not None and stop is not None and stop - start >= _BRIEF_S:
-            figure.add_vrect(
-                x0=start, x1=stop, fillcolor=colour("cut"), opacity=0.2, layer="below",
-                line={"width": 0},
-            )  # fmt: skip
+SERVER_GAUGES: Final = Question(
+    "gauges",
+    "What did the server say of itself?",
+    says=(lambda run: idle_hardware(run.summary, run.verdict), _answer),
+    charts=(
+        Chart(
+            "Each gauge as it was asked once a second (a counter: its rate); below, sessions open; "
+            "shaded is what is not measured",
+            _figure,
+        ),
+    ),
+    tables=(_table,),
+    notes=(_asked,),
+    asked=lambda run: run.gauges is not None or bool(run.about.get("gauges")),
+)

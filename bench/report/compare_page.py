@@ -1,7 +1,7 @@
 """The page of a comparison: the verdict, what changed, at which waits, which stage carries it.
 
 It is drawn from the document of `bench.analysis.comparing` alone, and computes no figure: the same
-file makes the same page years later.
+file makes the same page years later. A is the candidate, B the baseline it is compared with.
 """
 
 from collections.abc import Sequence
@@ -10,76 +10,81 @@ from typing import Any, Final
 
 import plotly.graph_objects as go
 
-from bench.errors import UsageError
-from bench.report.changes import chance_of, change_of, detectable_of, signed, value_of
-from bench.report.page import filled
-from bench.report.panel import Cell, Panel, Table
+from bench.report.marks import whiskers
+from bench.report.page import filled, put_out
+from bench.report.panels import Cell, Panel, Table, table_of
+from bench.report.text import (
+    NOTHING,
+    capital,
+    chance_of,
+    change_of,
+    count,
+    detectable_of,
+    listing,
+    moment,
+    quantity,
+    signed,
+    value_of,
+)
 from bench.report.theme import blank, colour
-from bench.report.words import NOTHING, capital, count, listing, moment, quantity
-from bench.runs.folder import replace_file
 
 PAGE: Final = "comparison.html"
 ROLES: Final = {
     "improved": "good", "unchanged": "good", "regressed": "limit", "inconclusive": "doubt",
 }  # fmt: skip
-_SIDES: Final = {"a": ("A", "heard"), "b": ("B", "caller")}
+TONES: Final = {"regressed": "limit", "inconclusive": "quiet"}
+_SIDES: Final = {"b": ("baseline", "caller", "dash"), "a": ("candidate", "heard", "solid")}
+_DIFFERENCE: Final = "candidate less baseline"
 _CARRIES: Final = 5.0
 """Percent of the whole that a stage must carry to be named."""
 
 
 def write_page(found: dict[str, Any], folder: Path) -> Path:
     """Write `comparison.html` into `folder`. UsageError where it cannot be written."""
-    return put_page(render(found), folder)
-
-
-def put_page(text: str, folder: Path) -> Path:
-    """Write a page as the `comparison.html` of `folder`. UsageError where it cannot be written."""
-    path = folder / PAGE
-    try:
-        replace_file(path, text)
-    except OSError as error:
-        raise UsageError(f"--out {folder}: cannot be written: {error.strerror or error}") from None
-    return path
+    return put_out(folder / PAGE, render(found), f"--out {folder}")
 
 
 def render(found: dict[str, Any]) -> str:
     """The whole page as text."""
-    verdict, sides = found["verdict"], found["sides"]
     why, *others = found["reasons"]
-    margin = found["margin"]
+    rows, margin = found["rows"], found["margin"]
     panels = [panel for ask in (shifted, spread, carried) if (panel := ask(found)) is not None]
-    told = {
-        "title": f"{verdict}: {sides['a']['name']} against {sides['b']['name']}",
-        "verdict": verdict,
-        "role": ROLES[verdict],
-        "why": capital(why),
-        "reasons": others,
+    aside = [row for row in rows if not row["family"]]
+    aside.sort(key=lambda row: row["verdict"] not in {"regressed", "improved"})
+    words = [row["verdict"] for row in aside]
+    told = listing(f"{words.count(word)} {word}" for word in ROLES if word in words)
+    return filled(
+        "comparison.html",
+        head_of(found)
+        | {
+            "why": capital(why),
+            "reasons": others,
+            "sides": {
+                f"{capital(word)} ({name.upper()}): {found['sides'][name]['name']}":
+                _side(found["sides"][name])
+                for name, (word, *_) in _SIDES.items()
+            },
+            "deciding": _table("The rows that decide", [row for row in rows if row["family"]]),
+            "others": _table("Figures that decide nothing", aside),
+            "beside": f"Of {count(len(words), 'figure')} that decide nothing: {told}.",
+            "panels": panels,
+            "margin": f"{margin['percent']:g} % (at least 2 ms), of shares {margin['points']:g} "
+            "points",
+            "family": found["family"],
+        },
+    )  # fmt: skip
+
+
+def head_of(found: dict[str, Any]) -> dict[str, Any]:
+    """What every page of a comparison is filled with."""
+    sides = found["sides"]
+    return {
+        "title": f"{found['verdict']}: {sides['a']['name']} against {sides['b']['name']}",
+        "verdict": found["verdict"],
+        "role": ROLES[found["verdict"]],
         "scenario": str(sides["a"]["scenario"]),
-        "sides": [
-            (f"{_SIDES[name][0]}: {side['name']}", _side(side)) for name, side in sides.items()
-        ],
-        "deciding": _table("The rows that decide", found["rows"], decide=True),
-        "others": _table(
-            "Figures that decide nothing", _changed_first(found["rows"]), decide=False
-        ),
-        "beside": _beside(found["rows"]),
         "remarks": [capital(remark) + "." for remark in found["remarks"]],
-        "panels": panels,
-        "margin": f"{margin['percent']:g} % (at least 2 ms), of shares {margin['points']:g} points",
-        "family": found["family"],
     }
-    return filled("comparison.html", told)
-
-
-def _changed_first(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    return sorted(rows, key=lambda row: row["verdict"] not in {"regressed", "improved"})
-
-
-def _beside(rows: Sequence[dict[str, Any]]) -> str:
-    """How many of the rows that decide nothing came out how."""
-    words = [row["verdict"] for row in rows if not row["family"]]
-    told = [f"{words.count(word)} {word}" for word in ROLES if word in words]
-    return f"Of {count(len(words), 'figure')} that decide nothing: {listing(told)}."
 
 
 def _side(side: dict[str, Any]) -> Cell:
@@ -89,27 +94,28 @@ def _side(side: dict[str, Any]) -> Cell:
     return f"{target}, {count(len(runs), 'run')}", f"the first of {when}"
 
 
-def _table(caption: str, rows: Sequence[dict[str, Any]], *, decide: bool) -> Table:
-    shown = [row for row in rows if bool(row["family"]) is decide]
-    cells: list[list[Cell]] = []
-    for row in shown:
-        change, interval = change_of(row)
-        p = chance_of(row)
-        cells.append([
-            (row["metric"], row["statistic"]),
-            (row["verdict"], row["reason"]) if row["reason"] else row["verdict"],
-            (change, interval), value_of(row, "b"), value_of(row, "a"), p, detectable_of(row),
-            (f"{row['n_b']}, {row['n_a']}", f"{row['sessions_b']}, {row['sessions_a']} sessions"),
-        ])  # fmt: skip
-    return Table(
+def _table(caption: str, rows: Sequence[dict[str, Any]]) -> Table | None:
+    return table_of(
         caption,
-        ("figure", "verdict", "change", "B", "A", "p, corrected", "would have seen", "n of B, A"),
-        cells,
-        numeric=frozenset({2, 3, 4, 5, 6, 7}),
-        tones=[
-            {"regressed": "limit", "inconclusive": "quiet"}.get(r["verdict"], "") for r in shown
-        ],
-    )
+        {
+            "figure": lambda row: (row["metric"], row["statistic"]),
+            "verdict": lambda row: (
+                (row["verdict"], row["reason"]) if row["reason"] else row["verdict"]
+            ),
+            "baseline B": lambda row: value_of(row, "b"),
+            "candidate A": lambda row: value_of(row, "a"),
+            "change": change_of,
+            "p, corrected": chance_of,
+            "detectable change": detectable_of,
+            "n of B, A": lambda row: (
+                f"{row['n_b']}, {row['n_a']}", f"{row['sessions_b']}, {row['sessions_a']} sessions"
+            ),
+        },
+        rows,
+        numeric=("change", "baseline B", "candidate A", "p, corrected", "detectable change",
+                 "n of B, A"),
+        tone=lambda row: TONES.get(row["verdict"], ""),
+    )  # fmt: skip
 
 
 def shifted(found: dict[str, Any]) -> Panel | None:
@@ -143,7 +149,7 @@ def shifted(found: dict[str, Any]) -> Panel | None:
         )
     )
     figure.update_xaxes(title={"text": "share of turns that waited no longer"}, ticksuffix=" %")
-    figure.update_yaxes(title={"text": "A less B, ms"})
+    figure.update_yaxes(title={"text": f"{_DIFFERENCE}, ms"})
     said = [
         f"{signed(step['difference'])} ms [{signed(step['low'])}, {signed(step['high'])}] at the "
         f"{100 * step['q']:.0f} % quickest"
@@ -151,7 +157,7 @@ def shifted(found: dict[str, Any]) -> Panel | None:
     ]
     answer = f"{', '.join(said)}."
     if steps[-1]["q"] < found["shift"]["deciles"][-1]["q"]:
-        answer += " Beyond that somebody waited in vain, and there is no change to tell."
+        answer += " Beyond that turns timed out, and there is no change to tell."
     caption = f"Change of {found['shift']['metric']} at each decile; the band is its 95 % interval"
     note = (
         "A change that is the same everywhere is a delay that was added; one that grows to the "
@@ -166,21 +172,18 @@ def spread(found: dict[str, Any]) -> Panel | None:
     if not any(curve["ms"] for curve in curves.values()):
         return None
     figure = blank(360)
-    for name, (word, role) in _SIDES.items():
+    for name, (word, role, dash) in _SIDES.items():
         figure.add_trace(
             go.Scatter(
                 x=curves[name]["ms"],
                 y=curves[name]["below"],
                 name=word,
                 mode="lines",
-                line={
-                    "shape": "hv", "width": 2, "color": colour(role),
-                    "dash": "solid" if name == "a" else "dash",
-                },
+                line={"shape": "hv", "width": 2, "color": colour(role), "dash": dash},
                 hovertemplate=f"<b>%{{x:,.0f}} ms</b> {word}"
                 "<br>%{y:.1f} % of turns at or below<extra></extra>",
             )
-        )  # fmt: skip
+        )
     metric = found["shift"]["metric"]
     figure.update_xaxes(title={"text": f"{metric}, ms"})
     figure.update_yaxes(range=[0, 104], ticksuffix=" %")
@@ -190,10 +193,14 @@ def spread(found: dict[str, Any]) -> Panel | None:
         for word in ("p50", "p95")
         if word in rows and rows[word]["p"] is not None
     ]
-    answer = f"A against B: {listing(said)}." if said else "Too few callers heard an answer."
+    answer = (
+        f"Candidate against baseline: {listing(said)}."
+        if said
+        else "Too few callers heard an answer."
+    )
     vain = [
-        f"{100 - curves[name]['below'][-1]:.1f} % of {word}"
-        for name, (word, _) in _SIDES.items()
+        f"{100 - curves[name]['below'][-1]:.1f} % of the {word}'s turns"
+        for name, (word, *_) in _SIDES.items()
         if curves[name]["below"] and curves[name]["below"][-1] < 99.95
     ]
     if vain:
@@ -207,46 +214,49 @@ def carried(found: dict[str, Any]) -> Panel | None:
     if not found["attribution"]:
         return None
     *stages, whole = found["attribution"]
-    figure = blank(90 + 34 * len(stages))
-    colours = [_tone(stage) for stage in stages]
-    known = [stage["low"] is not None and stage["high"] is not None for stage in stages]
+    figure = blank(90 + 34 * len(stages), bargap=0.35)
+    changes = [stage["difference"] for stage in stages]
+    ends = [(stage["low"], stage["high"]) if _is_known(stage) else (None, None) for stage in stages]
     figure.add_trace(
         go.Bar(
-            x=[stage["difference"] for stage in stages],
+            x=changes,
             y=[stage["stage"] for stage in stages],
             orientation="h",
-            marker={"color": colours, "opacity": 0.8},
-            error_x={
-                "type": "data", "symmetric": False, "color": colour("ink"), "thickness": 1.5,
-                "array": [stage["high"] - stage["difference"] if told else 0
-                          for stage, told in zip(stages, known, strict=True)],
-                "arrayminus": [stage["difference"] - stage["low"] if told else 0
-                               for stage, told in zip(stages, known, strict=True)],
-            },
+            marker={"color": [_tone(stage) for stage in stages], "opacity": 0.8},
+            error_x=whiskers(changes, ends, colour("ink")),
             hovertemplate="<b>%{x:+,.1f} ms</b> %{y}<extra></extra>",
             showlegend=False,
         )
-    )  # fmt: skip
-    figure.update_layout(bargap=0.35)
-    figure.update_xaxes(title={"text": "A less B, mean ms"}, zeroline=True,
-                        zerolinecolor=colour("axis"))  # fmt: skip
+    )
+    figure.update_xaxes(
+        title={"text": f"{_DIFFERENCE}, mean ms"}, zeroline=True, zerolinecolor=colour("axis")
+    )
     figure.update_yaxes(autorange="reversed")
-    rows: list[list[Cell]] = [
-        [entry["stage"], quantity(entry["b"], "ms"), quantity(entry["a"], "ms"),
-         f"{signed(entry['difference'])} ms",
-         NOTHING if entry["low"] is None or entry["high"] is None
-         else f"{signed(entry['low'])} to {signed(entry['high'])}",
-         NOTHING if entry["share"] is None else f"{round(entry['share'])} %"]
-        for entry in (*stages, whole)
-    ]  # fmt: skip
+    columns = {
+        "stage": lambda entry: entry["stage"],
+        "baseline B": lambda entry: quantity(entry["b"], "ms"),
+        "candidate A": lambda entry: quantity(entry["a"], "ms"),
+        "change": lambda entry: f"{signed(entry['difference'])} ms",
+        "95 % interval": lambda entry: (
+            f"{signed(entry['low'])} to {signed(entry['high'])}" if _is_known(entry) else NOTHING
+        ),
+        "of the whole": lambda entry: (
+            NOTHING if entry["share"] is None else f"{round(entry['share'])} %"
+        ),
+    }  # fmt: skip
+    caption = "The stages of the wait, in means"
+    table = table_of(caption, columns, (*stages, whole), numeric=[*columns][1:])
     return Panel(
         "carried",
         "Which stage carries the change?",
         _carries(stages, whole),
         [("Change of the mean of each stage, with its 95 % interval", figure)],
-        [Table("The stages of the wait, in means", ("stage", "B", "A", "change", "95 % interval",
-               "of the whole"), rows, numeric=frozenset({1, 2, 3, 4, 5}))],
-    )  # fmt: skip
+        [table] if table else [],
+    )
+
+
+def _is_known(stage: dict[str, Any]) -> bool:
+    return stage["low"] is not None and stage["high"] is not None
 
 
 def _tone(stage: dict[str, Any]) -> str:

@@ -1,29 +1,45 @@
-"""Lines over runs: one metric of one setting, its intervals, its changes of level.
-
-What a change is stands above the lines, in rows of its own: on a phone it would cover the points.
-"""
+"""The chart of a history: one metric over the runs of a setting, its intervals and its changes."""
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 import plotly.graph_objects as go
 
 from bench.analysis.history.changes import Change
 from bench.analysis.history.series import Line, Point, size, worse
-from bench.report.marks import safe
+from bench.report.marks import Upright, safe, uprights, whiskers
+from bench.report.text import NOT_REACHED, moment, plain, with_interval
 from bench.report.theme import blank, colour, metric_colour
-from bench.report.words import moment, plain, with_interval
 from bench.runs.record import Entry
 
-_HEIGHT: Final = 320
+Event = tuple[Entry, list[tuple[Line, Change]]]
+"""A run at which figures changed, and what changed."""
 _TICKS: Final = 5  # days under the axis: so many fit a phone
-_LEGEND: Final = 28  # px: its height
-_RIGHT: Final = 24  # px: half of the last day under the axis
-_ROW: Final = 18  # px: a row of labels
-_LETTER: Final = 0.027  # of the width of a phone's figure: a letter of a label
-_DASHES: Final = {"p50": "solid", "p95": "dot", "share": "solid"}
-_WIDTHS: Final = {"p50": 2.5, "p95": 2.0, "share": 2.5}
+_LOOKS: Final = {"p50": ("solid", 2.5), "p95": ("dot", 2.0), "share": ("solid", 2.5)}
+"""By statistic: dash and width of its line."""
+_REASONS: Final = {"beyond every wait": f"{NOT_REACHED}: too many turns timed out"}
+
+
+def events_of(lines: Sequence[Line]) -> list[Event]:
+    """What changed, in order of time: all that changed at one run is one event."""
+    found: dict[str, Event] = {}
+    for line in lines:
+        for change in line.changes:
+            entry = line.points[change.at].entry
+            found.setdefault(entry.key, (entry, []))[1].append((line, change))
+    return sorted(found.values(), key=lambda event: event[0].created)
+
+
+def is_worse(event: Event) -> bool:
+    """Whether anything changed for the worse."""
+    return any(worse(line, change) for line, change in event[1])
+
+
+def size_words(line: Line, change: Change) -> str:
+    """How large a change is, with its sign: `+12 %`."""
+    step, unit = size(line, change)
+    return f"{'+' if step > 0 else ''}{plain(step, '%')} {unit}"
 
 
 def line_figure(entries: Sequence[Entry], lines: Sequence[Line]) -> go.Figure:
@@ -33,34 +49,35 @@ def line_figure(entries: Sequence[Entry], lines: Sequence[Line]) -> go.Figure:
     """
     place = {entry.key: at for at, entry in enumerate(entries)}
     low, high = _range(lines)
-    changes = _changes(lines)
-    labels = [_label(place, line, change) for line, change in changes]
-    rows = _rows(labels)
-    above = _ROW * (max(rows, default=-1) + 1)
-    figure = blank(
-        _HEIGHT + above,
-        margin={"t": _LEGEND + above, "r": _RIGHT},
-        legend={"yref": "container", "y": 1, "yanchor": "top"},
-    )
+    figure = blank(320)
     for line in lines:
         if line.points:
             figure.add_trace(_trace(place, line, (low, high)))
     if arrows := _open(place, lines, (low, high)):
         figure.add_trace(arrows)
-    for (line, change), label, row in zip(changes, labels, rows, strict=True):
-        _mark(figure, label, row, colour("limit" if worse(line, change) else "good"))
     if crosses := _aside(place, lines, low):
         figure.add_trace(crosses)
-    unit = {"1": ""}.get(lines[0].unit, lines[0].unit)
+    begin, end = -0.6, len(entries) - 0.4
+    changes = [
+        Upright(
+            place[event[0].key] - 0.5,
+            ", ".join(f"{line.statistic} {size_words(line, it)}" for line, it in event[1]),
+            "limit" if is_worse(event) else "good",
+        )
+        for event in events_of(lines)
+    ]
+    uprights(figure, changes, begin, end)
+    unit = "" if lines[0].unit == "1" else lines[0].unit
     figure.update_yaxes(range=[low, high], title={"text": unit})
     shown = _ticks(entries)
     figure.update_xaxes(
-        range=[-0.6, len(entries) - 0.4],
+        range=[begin, end],
         tickvals=shown,
         ticktext=_days([entries[at] for at in shown]),
         title={"text": "runs in order of time"},
         showgrid=False,
     )
+    figure.update_layout(margin={"r": 24})  # half of the last day under the axis
     return figure
 
 
@@ -81,32 +98,22 @@ def _range(lines: Sequence[Line]) -> tuple[float, float]:
 def _trace(place: dict[str, int], line: Line, ends: tuple[float, float]) -> go.Scatter:
     """The points of a line with their intervals as whiskers; an open one goes to the axis' end."""
     tone = metric_colour(line.metric)
-    reaches = [(point, _reach(point, ends)) for point in line.points]
+    dash, width = _LOOKS.get(line.statistic, ("dash", 1.5))
+    values = [point.value for point in line.points]
+    reaches = [_reach(point, ends) for point in line.points]
     return go.Scatter(
         x=[place[point.entry.key] for point in line.points],
-        y=[point.value for point in line.points],
+        y=values,
         mode="lines+markers",
         name=line.statistic,
         showlegend=True,
-        line={
-            "width": _WIDTHS.get(line.statistic, 1.5),
-            "dash": _DASHES.get(line.statistic, "dash"),
-            "color": tone,
-        },
+        line={"width": width, "dash": dash, "color": tone},
         marker={
             "size": 7,
             "color": colour("paper") if line.statistic == "p95" else tone,
             "line": {"width": 1.5, "color": tone},
         },
-        error_y={
-            "type": "data",
-            "symmetric": False,
-            "array": [high - point.value for point, (_, high) in reaches],
-            "arrayminus": [point.value - low for point, (low, _) in reaches],
-            "color": tone,
-            "thickness": 1,
-            "width": 2,
-        },
+        error_y=whiskers(values, reaches, tone, thickness=1, width=2),
         customdata=[_hover(line, point) for point in line.points],
         hovertemplate="%{customdata[0]}<extra></extra>",
     )
@@ -165,69 +172,13 @@ def _commit(entry: Entry) -> str:
     return f"commit {safe(entry.commit[:12])}" if entry.commit else "commit unknown"
 
 
-def _changes(lines: Sequence[Line]) -> list[tuple[Line, Change]]:
-    found = [(line, change) for line in lines for change in line.changes]
-    return sorted(found, key=lambda each: each[0].points[each[1].at].entry.created)
-
-
-class _Label(NamedTuple):
-    """What is said of a change, and where: its line, and what it covers, counted in runs."""
-
-    text: str
-    at: float
-    begin: float
-    end: float
-
-
-def _label(place: dict[str, int], line: Line, change: Change) -> _Label:
-    """A label stands on that side of its line on which there is more room."""
-    step, unit = size(line, change)
-    text = f"{line.statistic} {'+' if step > 0 else ''}{plain(step, '%')} {unit}"
-    at = place[line.points[change.at].entry.key] - 0.5
-    width = _LETTER * len(text) * len(place)
-    late = at > 0.5 * len(place)
-    return _Label(text, at, at - width if late else at, at if late else at + width)
-
-
-def _rows(labels: Sequence[_Label]) -> list[int]:
-    """A row for each label, the lowest in which it covers no other."""
-    rows: list[int] = []
-    for number, label in enumerate(labels):
-        beside = {
-            row
-            for one, row in zip(labels[:number], rows, strict=True)
-            if label.begin < one.end and one.begin < label.end
-        }
-        rows.append(next(row for row in range(len(labels)) if row not in beside))
-    return rows
-
-
-def _mark(figure: go.Figure, label: _Label, row: int, tone: str) -> None:
-    """An upright line before the first run of a new level, up to what it is."""
-    figure.add_vline(x=label.at, line={"color": tone, "width": 1.5, "dash": "dash"})
-    figure.add_annotation(
-        x=label.at,
-        y=1,
-        yref="paper",
-        ax=0,
-        ay=-_ROW * row - 2,
-        xanchor="right" if label.begin < label.at else "left",
-        yanchor="bottom",
-        text=label.text,
-        showarrow=True,
-        arrowhead=0,
-        arrowwidth=1.5,
-        arrowcolor=tone,
-        font={"size": 11, "color": tone},
-    )
-
-
 def _aside(place: dict[str, int], lines: Sequence[Line], low: float) -> go.Scatter | None:
     """A cross at the foot for every run without a point, once for all lines."""
     why: dict[str, tuple[Entry, str]] = {}
     for line in lines:
         for entry, reason in line.aside:
-            said = reason if reason == "invalid" else f"{line.statistic} {reason}"
+            told = f"{line.statistic} {_REASONS.get(reason, reason)}"
+            said = reason if reason == "invalid" else told
             why.setdefault(entry.key, (entry, said))
     if not why:
         return None

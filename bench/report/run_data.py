@@ -13,7 +13,7 @@ not there. So may any column or key that older folders have not: it counts as un
 """
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +23,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from bench.analysis.stages import WAITS
-from bench.errors import RunFolderError
+from bench.errors import GateError, RunFolderError
+from bench.plan.gates import Gate, parse_gate
+from bench.report.text import NOTHING, interval, measured, missing
 from bench.runs.folder import RunFolder
 from bench.runs.gauges import Gauges, read_gauges
 from bench.tracker.utterances import WRITTEN
@@ -39,18 +41,50 @@ _FORMAT: Final = 1
 class Statistic(NamedTuple):
     """One row of the summary. `value`, `low` and `high` are None where there is no data.
 
-    `longest`: of a value that lies beyond every wait, how long the longest was.
+    `longest`: of a quantile that too few turns reached, how long the longest wait was.
     """
 
     metric: str
     filter: str
     statistic: str
-    value: float | None
-    low: float | None
-    high: float | None
-    n: int
-    unit: str
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    unit: str = ""
     longest: float | None = None
+
+    @property
+    def known(self) -> bool:
+        """Whether there is a value."""
+        return not missing(self.value)
+
+    @property
+    def number(self) -> float:
+        """The value of one that is known."""
+        return float(self.value or 0.0)
+
+    @property
+    def shown(self) -> str:
+        """The value with its unit; "no data", or "not reached", where there is none."""
+        return measured(self.value, self.n, self.unit, self.longest)
+
+    @property
+    def bounds(self) -> str:
+        """Its 95 % interval in brackets; empty where it is not known."""
+        return interval(self.low, self.high, self.unit)
+
+    @property
+    def whole(self) -> str:
+        """The value and its interval: `1 013 ms [980, 1 060]`."""
+        return f"{self.shown} {self.bounds}".rstrip()
+
+    @property
+    def cell(self) -> str | tuple[str, str]:
+        """The value over its interval, for a table; a dash without samples."""
+        if not self.n:
+            return NOTHING
+        return (self.shown, self.bounds) if self.bounds else self.shown
 
 
 @dataclass(frozen=True)
@@ -107,6 +141,11 @@ class Run:
         return next((name for name in WAITS if numbers(turns, name).notna().any()), WAITS[0])
 
     @property
+    def settings(self) -> list[str]:
+        """The settings of a sweep by label; those of a run without one are none."""
+        return [str(label) for label in self.summary.get("settings") or [] if str(label)]
+
+    @property
     def voiced(self) -> bool:
         """Whether answers are voices; False where all were to come in writing."""
         return self.counted.empty or not flag(self.counted, "textual").all()
@@ -117,17 +156,37 @@ class Run:
         turns = self.counted
         return turns[(texts(turns, "role") != WRITTEN) & ~flag(turns, "manual")]
 
-    def statistics(self, metric: str, where: str = "") -> dict[str, Statistic]:
-        """The rows of one metric by statistic: of the whole run, or of the filter `where`."""
-        found: dict[str, Statistic] = {}
+    @cached_property
+    def _statistics(self) -> dict[tuple[str, str], dict[str, Statistic]]:
+        """Every row of the summary, by metric and filter ("" of the whole run), then statistic."""
+        found: dict[tuple[str, str], dict[str, Statistic]] = {}
         for row in self.summary.get("rows") or []:
-            if row["metric"] == metric and _filter(row) == where:
-                found.setdefault(row["statistic"], _statistic(row))
+            where = "" if row.get("filter") in {None, "", "all"} else str(row["filter"])
+            one = Statistic(
+                metric=row["metric"],
+                filter=where,
+                statistic=row["statistic"],
+                value=row.get("value"),
+                low=row.get("low"),
+                high=row.get("high"),
+                n=int(row.get("n") or 0),
+                unit=row.get("unit") or "",
+                longest=row.get("longest"),
+            )
+            found.setdefault((one.metric, where), {}).setdefault(one.statistic, one)
         return found
 
-    def rows(self) -> Iterator[Statistic]:
-        """Every row of the summary."""
-        return map(_statistic, self.summary.get("rows") or [])
+    def statistics(self, metric: str, where: str = "") -> dict[str, Statistic]:
+        """The rows of one metric by statistic: of the whole run, or of the filter `where`."""
+        return self._statistics.get((metric, where), {})
+
+    def statistic(self, metric: str, word: str, where: str = "") -> Statistic:
+        """One row of the summary; one without value and samples where there is no such row."""
+        return self.statistics(metric, where).get(word) or Statistic(metric, where, word)
+
+    def unfiltered(self) -> dict[str, dict[str, Statistic]]:
+        """The rows of the whole run by metric and statistic."""
+        return {metric: rows for (metric, where), rows in self._statistics.items() if not where}
 
     def events(
         self,
@@ -173,46 +232,25 @@ def read_run(folder: Path) -> Run:
     )
 
 
-def _filter(row: dict[str, Any]) -> str:
-    return "" if row.get("filter") in {None, "", "all"} else str(row["filter"])
-
-
-def _statistic(row: dict[str, Any]) -> Statistic:
-    return Statistic(
-        metric=row["metric"],
-        filter=_filter(row),
-        statistic=row["statistic"],
-        value=row.get("value"),
-        low=row.get("low"),
-        high=row.get("high"),
-        n=int(row.get("n") or 0),
-        unit=row.get("unit") or "",
-        longest=row.get("longest"),
-    )
-
-
 def _document(path: Path, remedy: str) -> dict[str, Any]:
-    shown = f"{path.parent.name}/{path.name}"
-    try:
-        document = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise RunFolderError(f"{shown}: no such file; {remedy}") from None
-    except (OSError, ValueError) as error:
-        raise RunFolderError(f"{shown}: cannot be read ({error}); {remedy}") from None
+    document = _read(path, remedy, lambda: json.loads(path.read_text("utf-8")))
     if not isinstance(document, dict):
-        raise RunFolderError(f"{shown}: is no JSON object; {remedy}")
+        raise RunFolderError(f"{path.parent.name}/{path.name}: is no JSON object; {remedy}")
     return document
 
 
 def _table(path: Path, remedy: str) -> pd.DataFrame:
+    return _plain_types(_read(path, remedy, lambda: pq.read_table(path)).to_pandas())
+
+
+def _read(path: Path, remedy: str, read: Callable[[], Any]) -> Any:
     shown = f"{path.parent.name}/{path.name}"
     try:
-        table = pq.read_table(path)
+        return read()
     except FileNotFoundError:
         raise RunFolderError(f"{shown}: no such file; {remedy}") from None
     except (OSError, ValueError) as error:  # pyarrow's errors are both of these
         raise RunFolderError(f"{shown}: cannot be read ({error}); {remedy}") from None
-    return _plain_types(table.to_pandas())
 
 
 def _plain_types(table: pd.DataFrame) -> pd.DataFrame:
@@ -247,6 +285,14 @@ def texts(table: pd.DataFrame, name: str) -> pd.Series:
 def said_ns(turns: pd.DataFrame) -> pd.Series:
     """The instant at which each turn was said, in ns: its last word, or its asking if typed."""
     return numbers(turns, "said_ns").fillna(numbers(turns, "speech_offset_ns"))
+
+
+def gate_of(entry: Mapping[str, Any]) -> Gate | None:
+    """The gate that an entry of the verdict judges; None where this version cannot read it."""
+    try:
+        return parse_gate(str(entry.get("gate", "")))
+    except GateError:
+        return None
 
 
 def listed(document: dict[str, Any], key: str) -> list[dict[str, Any]]:

@@ -3,10 +3,11 @@
 Theory of operation
 -------------------
 One section for each setting (`bench.analysis.history.series`), since lines of different settings
-are never joined, and in it one figure for each metric: p50 and p95 with their
-intervals, over the runs in order of time. A change of level is an upright line with its size. Runs
-without a point (invalid, beyond every wait, or a capacity that is "at least" so much) are crosses
-at the foot. The sentence above each figure says all that it shows.
+are never joined, and in it one figure for each metric: p50 and p95 with their intervals, over the
+runs in order of time. A change of level is an upright line with its size. What changed at one run
+is one *event*, in however many lines it shows. Runs without a point (invalid, not reached, or a
+capacity that is "at least" so much) are crosses at the foot. The sentence above each figure says
+all that it shows.
 """
 
 from collections.abc import Sequence
@@ -20,15 +21,12 @@ from bench.analysis.history.series import (
     Point,
     name_of,
     silence,
-    size,
-    worse,
 )
-from bench.errors import UsageError
 from bench.plan.metrics import METRICS
-from bench.report.lines import line_figure
-from bench.report.page import filled
-from bench.report.panel import Cell, Panel, Table
-from bench.report.words import (
+from bench.report.history_chart import Event, events_of, is_worse, line_figure, size_words
+from bench.report.page import filled, put_out
+from bench.report.panels import Cell, Columns, Panel, Table, table_of
+from bench.report.text import (
     NOTHING,
     capital,
     count,
@@ -38,22 +36,14 @@ from bench.report.words import (
     quantity,
     with_interval,
 )
-from bench.runs.folder import replace_file
 from bench.runs.record import Entry
 
 _CAPTION: Final = "Every run in order of time"
-Found = tuple[Line, Change]
 
 
 def write_history(groups: Sequence[Group], path: Path) -> None:
     """Write the page of some settings. UsageError where it cannot be written."""
-    page = render(groups)
-    try:
-        replace_file(path, page)
-    except OSError as error:
-        raise UsageError(
-            f"{path}: cannot be written ({error.strerror}); choose another --html"
-        ) from None
+    put_out(path, render(groups), f"--html {path}")
 
 
 def render(groups: Sequence[Group]) -> str:
@@ -64,8 +54,8 @@ def render(groups: Sequence[Group]) -> str:
 def context(groups: Sequence[Group]) -> dict[str, Any]:
     """What the template is filled with."""
     names = [name_of(group, groups) for group in groups]
-    found = [(line, change) for group in groups for line, change in _found(group)]
-    bad = sum(worse(line, change) for line, change in found)
+    found = [event for group in groups for event in events_of(group.lines)]
+    bad = sum(is_worse(event) for event in found)
     runs = sum(len(group.entries) for group in groups)
     told = any(not silence(line) for group in groups for line in group.lines)
     return {
@@ -93,7 +83,7 @@ def _section(key: str, name: str, group: Group) -> dict[str, Any]:
         f"{_day(group.entries[-1])}; workload {one.workload[:7]}, corpus {one.corpus} "
         f"{one.corpus_sha256[:7]}, dialect {one.dialect}, metric definitions "
         f"{one.metric_version}.",
-        "changes": _changes_table(_found(group)),
+        "changes": _changes_table(events_of(group.lines)),
         "panels": [_panel(key, group, lines) for lines in _by_metric(group)],
         "runs": _runs_table(group),
     }
@@ -105,12 +95,6 @@ def _by_metric(group: Group) -> list[list[Line]]:
     for line in group.lines:
         found.setdefault((line.metric, line.filter), []).append(line)
     return list(found.values())
-
-
-def _found(group: Group) -> list[Found]:
-    """Every change of a setting, the latest first."""
-    found = [(line, change) for line in group.lines for change in line.changes]
-    return sorted(found, key=lambda each: each[0].points[each[1].at].entry.created, reverse=True)
 
 
 # ── one metric ───────────────────────────────────────────────────────────────────────────────────
@@ -155,16 +139,11 @@ def _sentence(line: Line, change: Change) -> str:
     rose = "rose" if change.after > change.before else "fell"
     commits = _commits(line, change)
     return (
-        f"It {rose} by {_size(line, change).lstrip('+−')} from "
+        f"It {rose} by {size_words(line, change).lstrip('+−')} from "
         f"{quantity(change.before, line.unit)} to {quantity(change.after, line.unit)} on "
         f"{_day(line.points[change.at].entry)}{commits and f', between {commits}'}"
         f" ({_p(change)})."
     )
-
-
-def _size(line: Line, change: Change) -> str:
-    step, unit = size(line, change)
-    return f"{'+' if step > 0 else ''}{plain(step, '%')} {unit}"
 
 
 def _commits(line: Line, change: Change, between: str = " and ") -> str:
@@ -180,25 +159,30 @@ def _p(change: Change) -> str:
 # ── tables ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def _changes_table(found: Sequence[Found]) -> Table:
-    rows: list[list[Cell]] = [
-        [
-            f"{line.statistic} {line.metric}",
-            _size(line, change),
-            quantity(change.before, line.unit),
-            quantity(change.after, line.unit),
-            _day(line.points[change.at].entry),
-            _commits(line, change, " → ") or NOTHING,
-            _p(change),
-            f"{change.runs_before} / {change.runs_after}",
-        ]
-        for line, change in found
+def _changes_table(events: Sequence[Event]) -> Table | None:
+    """A row for each change, the latest event first; what it is of stands in its first row."""
+    rows = [
+        (line, change, number == 0, is_worse(event))
+        for event in reversed(events)
+        for number, (line, change) in enumerate(event[1])
     ]
-    columns = ["figure", "change", "from", "to", "since", "commits", "p",
-               "runs before / after"]  # fmt: skip
-    tones = ["limit" if worse(line, change) else "" for line, change in found]
-    numeric = frozenset(range(1, len(columns)))  # set flush, and never broken
-    return Table("Changes, the latest first", columns, rows, numeric, tones)
+    columns: Columns = {
+        "since": lambda row: _day(row[0].points[row[1].at].entry) if row[2] else "",
+        "commits": lambda row: (_commits(row[0], row[1], " → ") or NOTHING) if row[2] else "",
+        "figure": lambda row: f"{row[0].statistic} {row[0].metric}",
+        "change": lambda row: size_words(row[0], row[1]),
+        "from": lambda row: quantity(row[1].before, row[0].unit),
+        "to": lambda row: quantity(row[1].after, row[0].unit),
+        "p": lambda row: _p(row[1]),
+        "runs before / after": lambda row: f"{row[1].runs_before} / {row[1].runs_after}",
+    }
+    return table_of(
+        "Changes, the latest first; one commit's stand together",
+        columns,
+        rows,
+        numeric=[*columns][3:],
+        tone=lambda row: "limit" if row[3] else "",
+    )
 
 
 def _runs_table(group: Group) -> Table:
