@@ -283,7 +283,7 @@ def strips(
             for line in against:
                 if (at := line.of(run)) is not None:
                     look = {"color": colour(line.role), "width": 1.5, "dash": line.dash}
-                    figure.add_shape(x0=at, x1=at, y0=row - 0.45, y1=row + 0.2, line=look)
+                    figure.add_shape(x0=at, x1=at, y0=row - 0.36, y1=row + 0.2, line=look)
         figure.update_xaxes(title={"text": title}, showgrid=True)
         if from_zero:
             figure.update_xaxes(rangemode="tozero")
@@ -347,7 +347,7 @@ def ranges(lines: Sequence[Range], title: str) -> go.Figure | None:
         if most.known:
             figure.add_trace(
                 go.Scatter(
-                    x=[half.number, most.number], y=[row - 0.2] * 2, mode="lines+markers",
+                    x=[half.number, most.number], y=[row - 0.1] * 2, mode="lines+markers",
                     line=thick, opacity=0.55, customdata=hovers,
                     marker={"symbol": "line-ns", "size": [0, 13], "line": thick},
                     hovertemplate="%{customdata}<extra></extra>",
@@ -355,7 +355,7 @@ def ranges(lines: Sequence[Range], title: str) -> go.Figure | None:
             )  # fmt: skip
         figure.add_trace(
             go.Scatter(
-                x=[half.number], y=[row - 0.2], mode="markers", customdata=hovers[:1],
+                x=[half.number], y=[row - 0.1], mode="markers", customdata=hovers[:1],
                 error_x=whiskers([half.number], [(half.low, half.high)], colour("ink")),
                 marker={"size": 10, "color": colour("paper"), "line": thick | {"width": 2.5}},
                 hovertemplate="%{customdata}<extra></extra>",

@@ -61,7 +61,8 @@ def _tail(run: Run) -> Drawn:
     shown = {name: lag for name, lag in _lags(run).items() if name != "hub_lag" and len(lag)}
     if not shown:
         return None, []
-    figure, ends = blank(330), [_FLOOR_MS]
+    figure = blank(330)
+    ends: list[float] = []
     for name, table in shown.items():
         values = np.sort(table["ms"].to_numpy())
         # Dense where it matters: half of the points lie in the last percent.
@@ -160,9 +161,8 @@ def _kept(run: Run) -> str:
     if broken:
         return f"No: {count(len(broken), 'rule')} of validity broken, see the top of the page."
     return (
-        "Yes: it kept every rule of validity, so the figures are the target's and not the "
-        "generator's. A rule allows some seconds beyond a bound: how many, and how many there "
-        "were, it says itself."
+        "Yes: it kept every rule of validity (which allow a few seconds beyond a bound), so the "
+        "figures are the target's and not the generator's."
     )
 
 

@@ -53,10 +53,11 @@ def _heard(run: Run) -> str:
         return f"{part} of {all_turns} ({share(part, len(turns))})"
 
     spurious = int(numbers(turns, "spurious").fillna(0).sum())
-    times = "never" if not spurious else "once" if spurious == 1 else f"{spurious} times"
+    times = "once" if spurious == 1 else f"{spurious} times"
+    heard = f"{times} it heard" if spurious else "it never heard"
     return (
-        f"It missed {of_all('missed')}, and cut {of_all('split_turn')} into several; {times} it "
-        "heard speech where nobody spoke."
+        f"It missed {of_all('missed')}, and cut {of_all('split_turn')} into several; {heard} speech "
+        "where nobody spoke."
     )
 
 

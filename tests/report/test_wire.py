@@ -119,7 +119,7 @@ def test_a_p50_that_was_not_reached_has_words_and_no_dot():
     figure = ranges([beyond, line(100.0, 250.0)], "ms")
     slow, quick = figure.layout.annotations
     assert slow.text.startswith("<b>slow</b><br>p50 not reached · p95 not reached")
-    assert {y for trace in figure.data for y in trace.y} == {-0.2}
+    assert {y for trace in figure.data for y in trace.y} == {-0.1}
     assert quick.y < slow.y
     assert ranges([beyond], "ms") is None
     table = range_table([beyond], "caption", "what")
