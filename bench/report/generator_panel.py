@@ -240,8 +240,8 @@ def _state(run: Run) -> str:
 
 
 GENERATOR: Final = Question(
-    "honesty",
-    "Was the generator honest?",
+    "generator",
+    "Did the generator keep up?",
     says=(_lateness, _kept),
     charts=(
         Chart(

@@ -56,8 +56,8 @@ def _heard(run: Run) -> str:
     times = "once" if spurious == 1 else f"{spurious} times"
     heard = f"{times} it heard" if spurious else "it never heard"
     return (
-        f"It missed {of_all('missed')}, and cut {of_all('split_turn')} into several; {heard} speech "
-        "where nobody spoke."
+        f"It missed {of_all('missed')}, and cut {of_all('split_turn')} into several; {heard} "
+        "speech where nobody spoke."
     )
 
 
@@ -119,7 +119,7 @@ def _without_words(run: Run) -> str:
     return f"Word errors are not known: there is {lacking}."
 
 
-HEARING: Final = Question(
+VAD: Final = Question(
     "hearing",
     "Does the VAD hear what was said?",
     says=(_timing, _heard),
@@ -226,7 +226,7 @@ def _worst_heard(run: Run) -> Table | None:
     )
 
 
-UNDERSTANDING: Final = Question(
+WORDS: Final = Question(
     "words",
     "Did it understand the words?",
     says=(

@@ -210,8 +210,8 @@ def _races(run: Run) -> str:
     )
 
 
-STOPPING: Final = Question(
-    "stopping",
+CANCELS: Final = Question(
+    "cancels",
     "Does it stop when it is told to?",
     says=(
         within("cancel_delay", "cancelled replies were over", "cancelled replies never ended"),

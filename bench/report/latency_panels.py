@@ -68,8 +68,8 @@ def _backchannels(run: Run) -> str:
     return f"The agent interjected {times}{at}."
 
 
-WAITING: Final = Question(
-    "waiting",
+LATENCY: Final = Question(
+    "latency",
     "How long until the caller hears a voice?",
     says=(
         within(

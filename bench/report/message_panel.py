@@ -117,8 +117,8 @@ def _trips(run: Run) -> list[Range]:
     ]
 
 
-WIRE: Final = Question(
-    "wire",
+MESSAGES: Final = Question(
+    "messages",
     "Which messages crossed the wire?",
     says=(_crossed,),
     charts=(

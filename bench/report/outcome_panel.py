@@ -214,8 +214,8 @@ def _state(run: Run) -> str:
     return "" if run.turns.empty else "limit" if _failed(run) or not in_order else "good"
 
 
-OUTCOMES_OF_TURNS: Final = Question(
-    "breaking",
+OUTCOMES: Final = Question(
+    "outcomes",
     "What broke?",
     says=(_turns, _sessions),
     charts=(Chart("Every attempted turn of the run, warm-up included", _bars),),

@@ -26,27 +26,27 @@ from bench.errors import BenchError, RunFolderError, UsageError
 from bench.report import appendix, overview
 from bench.report.gauges_panel import SERVER_GAUGES
 from bench.report.generator_panel import GENERATOR
-from bench.report.hearing_panels import HEARING, UNDERSTANDING
-from bench.report.interruption_panels import BARGE_IN, STOPPING
-from bench.report.latency_panels import FLUENCY, STAGES_OF_WAIT, TOOLS, WAITING, WRITING
-from bench.report.message_panel import WIRE
-from bench.report.outcome_panel import OUTCOMES_OF_TURNS
+from bench.report.hearing_panels import VAD, WORDS
+from bench.report.interruption_panels import BARGE_IN, CANCELS
+from bench.report.latency_panels import FLUENCY, LATENCY, STAGES_OF_WAIT, TOOLS, WRITING
+from bench.report.message_panel import MESSAGES
+from bench.report.outcome_panel import OUTCOMES
 from bench.report.panels import Panel
 from bench.report.protocol_panel import PROTOCOL, changed_a_format, changed_settings
 from bench.report.run_data import Run, read_run
-from bench.report.scripts_panel import KINDS
-from bench.report.sweep_panel import CHOOSING
+from bench.report.scripts_panel import MIXTURE
+from bench.report.sweep_panel import SWEEP
 from bench.report.text import calibrated_at, capital, moment, trust_lines
 from bench.report.theme import VERDICT_COLOURS, dark_of_light, stylesheet_colours
-from bench.report.time_panels import AGEING, HOLDING, SLOW_TURNS
+from bench.report.time_panels import BY_TURN, OVER_TIME, SLOW_TURNS
 from bench.report.timeline import SLOWEST
 from bench.runs.folder import replace_file
 
 _HERE: Final = Path(__file__).parent
 QUESTIONS: Final = (
-    CHOOSING, KINDS, WAITING, WRITING, STAGES_OF_WAIT, HOLDING, AGEING, HEARING, UNDERSTANDING,
-    FLUENCY, BARGE_IN, STOPPING, TOOLS, PROTOCOL, WIRE, SERVER_GAUGES, OUTCOMES_OF_TURNS, SLOWEST,
-    SLOW_TURNS, GENERATOR,
+    SWEEP, MIXTURE, LATENCY, WRITING, STAGES_OF_WAIT, OVER_TIME, BY_TURN, VAD, WORDS, FLUENCY,
+    BARGE_IN, CANCELS, TOOLS, PROTOCOL, MESSAGES, SERVER_GAUGES, OUTCOMES, SLOWEST, SLOW_TURNS,
+    GENERATOR,
 )  # fmt: skip
 """In the order they are asked; one that the run never asked yields no panel."""
 

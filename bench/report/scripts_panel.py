@@ -78,8 +78,8 @@ def _script_table(run: Run) -> Table | None:
     )
 
 
-KINDS: Final = Question(
-    "kinds",
+MIXTURE: Final = Question(
+    "scripts",
     "How do the kinds of conversation compare?",
     says=(_mixture,),
     charts=(

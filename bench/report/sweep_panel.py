@@ -338,8 +338,8 @@ def _table(run: Run) -> Table:
     )
 
 
-CHOOSING: Final = Question(
-    "choosing",
+SWEEP: Final = Question(
+    "settings",
     _QUESTION,
     says=(_answer,),
     charts=(

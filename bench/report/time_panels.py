@@ -173,8 +173,8 @@ def _most_open(run: Run) -> str:
     return f"At most {count(most, 'session')} {'was' if most == 1 else 'were'} open at once."
 
 
-HOLDING: Final = Question(
-    "holding",
+OVER_TIME: Final = Question(
+    "over-time",
     "Did it hold over time?",
     says=(_thirds, _most_open),
     charts=(
@@ -263,8 +263,8 @@ def _has_long_calls(run: Run) -> bool:
     return not turns.empty and bool(turns.groupby("session").size().max() >= _LONG)
 
 
-AGEING: Final = Question(
-    "ageing",
+BY_TURN: Final = Question(
+    "by-turn",
     "Does it slow down as the call goes on?",
     says=(_drift,),
     charts=(
@@ -350,7 +350,7 @@ def _excluded(run: Run) -> str:
 
 
 SLOW_TURNS: Final = Question(
-    "blame",
+    "slow-turns",
     "Who made slow turns slow?",
     says=(_whose,),
     charts=(

@@ -56,7 +56,7 @@ def test_every_figure_has_marks_once_it_is_unfolded(visit, name, fewest):
 def test_every_setting_has_its_number_at_its_point_and_its_name_in_the_legend(visit, viewport):
     page = visit("rich", viewport=viewport)
     numbers, names = (
-        page.locator(f"#choosing {selector}").all_text_contents()
+        page.locator(f"#settings {selector}").all_text_contents()
         for selector in (".textpoint text", ".legendtext")
     )
     assert numbers == ["1", "2", "3", "4", "5", "6"]
@@ -76,21 +76,21 @@ def test_the_event_that_breaks_a_rule_is_red(visit):
 
 def test_hovering_a_point_shows_session_and_turn(visit):
     page = visit()
-    points = page.locator("#holding .scatterlayer .points path.point")
+    points = page.locator("#over-time .scatterlayer .points path.point")
     points.first.scroll_into_view_if_needed()
     box = points.nth(points.count() // 2).bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    label = page.locator("#holding .hoverlayer .hovertext")
+    label = page.locator("#over-time .hoverlayer .hovertext")
     label.first.wait_for(timeout=5_000)
     assert re.search(r"session \d+ · turn \d+", label.first.text_content())
 
 
 def test_hovering_the_curve_shows_session_and_turn(visit):
     page = visit()
-    plot = page.locator("#waiting .plot")
+    plot = page.locator("#latency .plot")
     plot.scroll_into_view_if_needed()
     at = page.evaluate(
-        """() => { const plot = document.querySelector('#waiting .plot');
+        """() => { const plot = document.querySelector('#latency .plot');
             const trace = plot._fullData[0], layout = plot._fullLayout;
             // Not its middle: the mark of the median stands there, and has a label of its own.
             const point = Math.floor(trace.x.length / 4), box = plot.getBoundingClientRect();
@@ -98,7 +98,7 @@ def test_hovering_the_curve_shows_session_and_turn(visit):
                     box.top + layout.yaxis._offset + layout.yaxis.d2p(trace.y[point])]; }"""
     )
     page.mouse.move(*at)
-    label = page.locator("#waiting .hoverlayer .hovertext")
+    label = page.locator("#latency .hoverlayer .hovertext")
     label.first.wait_for(timeout=5_000)
     assert re.search(r"session \d+ · turn \d+", label.first.text_content())
 
@@ -106,7 +106,7 @@ def test_hovering_the_curve_shows_session_and_turn(visit):
 def test_a_click_on_a_slow_turn_leads_to_its_events(visit):
     page = visit()
     place = page.evaluate(
-        """() => { const plot = document.querySelector('#holding .plot');
+        """() => { const plot = document.querySelector('#over-time .plot');
             const article = document.querySelector('.closeup');
             const [, session, turn] = article.id.split('-').map(Number);
             const trace = plot.data.find(entry => entry.name === 'turn');

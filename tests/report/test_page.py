@@ -95,17 +95,17 @@ def test_verdict_and_numbers_come_before_gates_and_figures(pages):
 def test_questions_stand_in_their_order(pages):
     found = re.findall(r'<section id="([\w-]+)" class="panel">', pages["whole"])
     assert found == [
-        "waiting", "stages", "holding", "ageing", "hearing", "fluency", "barge-in", "breaking",
-        "slowest", "honesty",
+        "latency", "stages", "over-time", "by-turn", "hearing", "fluency", "barge-in", "outcomes",
+        "slowest", "generator",
     ]  # fmt: skip
 
 
 def test_what_decides_stands_first_and_the_wire_late(pages):
     found = re.findall(r'<section id="([\w-]+)" class="panel">', pages["rich"])
     assert found == [
-        "choosing", "kinds", "waiting", "stages", "holding", "ageing", "hearing", "words",
-        "fluency", "barge-in", "stopping", "tools", "protocol", "wire", "gauges", "breaking",
-        "slowest", "blame", "honesty",
+        "settings", "scripts", "latency", "stages", "over-time", "by-turn", "hearing", "words",
+        "fluency", "barge-in", "cancels", "tools", "protocol", "messages", "gauges", "outcomes",
+        "slowest", "slow-turns", "generator",
     ]  # fmt: skip
     assert re.findall(r'<li><a href="#([\w-]+)" ', pages["rich"]) == found
 

@@ -10,14 +10,14 @@ import pytest
 from bench.analysis.stages import STAGES
 from bench.report.charts import curve, marks
 from bench.report.generator_panel import GENERATOR
-from bench.report.hearing_panels import HEARING
+from bench.report.hearing_panels import VAD
 from bench.report.interruption_panels import BARGE_IN
-from bench.report.latency_panels import FLUENCY, STAGES_OF_WAIT, WAITING, WRITING
+from bench.report.latency_panels import FLUENCY, LATENCY, STAGES_OF_WAIT, WRITING
 from bench.report.marks import MOST_POINTS, thin
-from bench.report.outcome_panel import OUTCOMES_OF_TURNS
+from bench.report.outcome_panel import OUTCOMES
 from bench.report.page import QUESTIONS, panels
 from bench.report.run_data import Statistic
-from bench.report.time_panels import HOLDING, sessions_open
+from bench.report.time_panels import OVER_TIME, sessions_open
 from bench.report.timeline import SLOWEST
 from bench.voice.conversation import PROVOKED
 
@@ -59,13 +59,14 @@ def test_every_figure_has_marks(runs, question):
 
 def test_a_question_that_the_run_never_asked_has_no_panel(runs):
     rich = {
-        "choosing", "kinds", "words", "stopping", "tools", "protocol", "wire", "gauges", "blame",
+        "settings", "scripts", "words", "cancels", "tools", "protocol", "messages", "gauges",
+        "slow-turns",
     }  # fmt: skip
     plain = {panel.key for panel in panels(runs["whole"])}
     assert not plain & rich
-    assert {panel.key for panel in panels(runs["rich"])} == plain | rich | {"ageing"}
+    assert {panel.key for panel in panels(runs["rich"])} == plain | rich | {"by-turn"}
     written = {panel.key for panel in panels(runs["written"])}
-    assert written == {"writing", "holding", "breaking", "slowest", "honesty"}
+    assert written == {"writing", "over-time", "outcomes", "slowest", "generator"}
 
 
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.key)
@@ -73,7 +74,7 @@ def test_without_data_there_is_no_figure_but_a_sentence_that_says_why(runs, ques
     panel = question(runs["empty"])
     if panel is None:
         assert question not in {
-            WAITING, STAGES_OF_WAIT, HOLDING, HEARING, FLUENCY, OUTCOMES_OF_TURNS, SLOWEST,
+            LATENCY, STAGES_OF_WAIT, OVER_TIME, VAD, FLUENCY, OUTCOMES, SLOWEST,
         }  # fmt: skip
         return
     assert not plots(panel)
@@ -86,7 +87,7 @@ def test_questions_have_names_of_their_own(runs):
     assert len(set(keys)) == len(keys) == len(QUESTIONS) - 1  # nothing is written there
 
 
-@pytest.mark.parametrize("question", [WAITING, STAGES_OF_WAIT, HOLDING, HEARING, FLUENCY, BARGE_IN])
+@pytest.mark.parametrize("question", [LATENCY, STAGES_OF_WAIT, OVER_TIME, VAD, FLUENCY, BARGE_IN])
 def test_hovering_a_turn_tells_its_session_and_turn(runs, question):
     run = runs["whole"]
     known = {(row.session, row.turn) for row in run.turns.itertuples()}
@@ -107,7 +108,7 @@ def test_the_curve_stays_below_100_percent_by_those_who_waited_in_vain(runs):
     answered = run.counted["voice_to_voice_latency"].notna().mean()
     assert trace.y[-1] == pytest.approx(100 * answered)
     assert trace.y[-1] < 100
-    assert "waited in vain" in WAITING(run).answer
+    assert "waited in vain" in LATENCY(run).answer
 
 
 def test_the_marked_quantiles_lie_on_the_curve(runs):
@@ -138,7 +139,7 @@ def test_p99_has_a_label_only_where_that_of_p95_leaves_room(p95, high, p99, labe
 
 
 def test_a_fixed_limit_is_a_line_and_a_baseline_is_none(runs):
-    (_, plot), *_ = WAITING(runs["whole"]).figures
+    (_, plot), *_ = LATENCY(runs["whole"]).figures
     lines = sorted(shape.x0 for shape in plot.layout.shapes)
     assert lines == [1000.0, 1200.0]
     assert plot.layout.xaxis.range[1] > 1200.0
@@ -160,7 +161,7 @@ def test_stages_are_summed_as_means_and_never_as_percentiles(runs):
 
 
 def test_what_is_not_measured_is_shaded(runs):
-    (_, plot), *_ = HOLDING(runs["whole"]).figures
+    (_, plot), *_ = OVER_TIME(runs["whole"]).figures
     assert {note.text for note in plot.layout.annotations} >= {"warm-up"}
     assert traces(plot, "no answer")
     assert traces(plot, "open")
@@ -174,7 +175,7 @@ def test_sessions_open_are_counted_from_sessions_where_there_is_no_health(runs):
 
 
 def test_the_ear_is_measured_against_truth_and_configured_silence(runs):
-    panel = HEARING(runs["whole"])
+    panel = VAD(runs["whole"])
     start, end = plots(panel)
     assert {shape.x0 for shape in start.layout.shapes} == {0}
     assert {shape.x0 for shape in end.layout.shapes} == {0, 500.0}
@@ -203,7 +204,7 @@ def test_without_interruptions_there_is_a_panel_only_where_the_script_was_to_int
 
 def test_every_outcome_is_counted_and_failures_are_named(runs):
     run = runs["whole"]
-    panel = OUTCOMES_OF_TURNS(run)
+    panel = OUTCOMES(run)
     (plot,) = plots(panel)
     assert sum(plot.data[0].x) == len(run.turns)
     by_caption = {table.caption: table for table in panel.tables}
@@ -230,9 +231,7 @@ def test_an_error_that_was_provoked_is_called_the_right_answer(runs, tmp_path):
         {"code": "response_cancel_not_active", "message": "over", "event_id": None},
     ]
     run = told(runs["whole"], tmp_path, [("error", "in", error) for error in errors])
-    (table,) = [
-        t for t in OUTCOMES_OF_TURNS(run).tables if t.caption == "Error messages from the server"
-    ]
+    (table,) = [t for t in OUTCOMES(run).tables if t.caption == "Error messages from the server"]
     assert sorted(row[0] for row in table.rows) == [
         "response_cancel_not_active (a race, no failure)",
         "unknown_item",
@@ -243,9 +242,7 @@ def test_an_error_that_was_provoked_is_called_the_right_answer(runs, tmp_path):
 def test_a_message_of_no_known_type_has_its_reason_where_the_log_has_one(runs, tmp_path):
     notes = [{"type": "response.odd", "reason": "no such type"}, {"type": "response.old"}]
     run = told(runs["whole"], tmp_path, [("bench.unknown", "note", note) for note in notes])
-    (table,) = [
-        t for t in OUTCOMES_OF_TURNS(run).tables if t.caption == "Messages of no known type"
-    ]
+    (table,) = [t for t in OUTCOMES(run).tables if t.caption == "Messages of no known type"]
     assert [(row[0], row[3]) for row in table.rows] == [
         ("response.odd", "no such type"),
         ("response.old", "not recorded"),
@@ -305,7 +302,7 @@ def test_a_small_table_is_drawn_whole_and_nothing_is_said():
     assert note == ""
 
 
-@pytest.mark.parametrize("question", [WAITING, STAGES_OF_WAIT, HOLDING, HEARING, FLUENCY])
+@pytest.mark.parametrize("question", [LATENCY, STAGES_OF_WAIT, OVER_TIME, VAD, FLUENCY])
 def test_a_figure_that_leaves_points_out_says_so(runs, question):
     run = runs["quiet"]
     many = pd.concat([run.turns] * 40, ignore_index=True)

@@ -3,12 +3,15 @@ import math
 import pytest
 
 from bench.report.text import (
+    LONGEST,
     NO_DATA,
     NOTHING,
     THIN,
+    calibrated_at,
     capital,
     clip,
     count,
+    inert,
     interval,
     listing,
     measured,
@@ -17,8 +20,10 @@ from bench.report.text import (
     quantity,
     seconds,
     share,
+    trust_lines,
     with_interval,
 )
+from tests.report.rendering import cells, rendered
 
 
 @pytest.mark.parametrize(
@@ -97,3 +102,66 @@ def test_an_instant_is_told_in_utc_and_what_is_none_as_it_stands():
 def test_long_text_is_one_clipped_line():
     assert clip("a\nb") == "a b"
     assert len(clip("x" * 500, 40)) == 40
+
+
+NASTY = [
+    "a | b", "<img src=x onerror=1>", "[x](https://evil.example)", "![x](y)", "**b** _i_ ~~s~~",
+    "`code` \\| $x$", "# head", "a &lt; b", "line\nbreak | x", "_a_ snake_case_name _",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", NASTY)
+def test_no_text_of_a_run_is_markup(text):
+    shown = " ".join(text.split())
+    document = f"| head |\n| --- |\n| {inert(text)} |\n\nX {inert(text)}\n"
+    tokens = rendered(document)
+    assert cells(tokens) == [["head"], [shown]]
+    paragraph = tokens[-2].children
+    assert "".join(child.content for child in paragraph) == f"X {shown}"
+    assert {child.type for child in paragraph} <= {"text", "text_special"}
+
+
+def test_escape_sequences_and_other_directions_of_text_are_left_out():
+    assert inert("a\x1b[2J\u202eb") == "a\\[2Jb"
+
+
+def test_no_address_becomes_a_link():
+    assert inert("https://evil.example") == r"https\://evil.example"
+    assert inert("www.evil.example") == r"www\.evil.example"
+
+
+def test_a_long_text_is_cut_and_says_so():
+    assert len(inert("x" * 5000)) == LONGEST
+    assert inert("x" * 5000).endswith("…")
+
+
+ROWS = {
+    ("first_audio_latency", "p95"): {"value": 812.4},
+    ("endpointing_delay", "p95"): {"value": 60.04},
+    ("voice_to_voice_latency", "p95"): {"value": None},
+}
+KNOWN = {
+    "held": 18, "sessions": 20, "stamp_ms": 1.0,
+    "metrics": {
+        "first_audio_latency": {"n": 60, "bias_ms": 2.04, "p99_abs_ms": 6.2},
+        "voice_to_voice_latency": {"n": 60, "bias_ms": 2.0, "p99_abs_ms": 6.0},
+        "endpointing_delay": {"n": 60, "bias_ms": -0.013, "p99_abs_ms": 12.7},
+    },
+}  # fmt: skip
+
+
+def test_a_calibrated_figure_has_its_error_and_the_bias_in_it():
+    assert list(trust_lines({"calibration": KNOWN}, ROWS)) == [
+        "first audio p95 812 ms ± 6.2 (harness bias +2.0)",
+        "endpointing p95 60.0 ms ± 13 (harness bias -0.01)",
+    ]
+    assert calibrated_at({"calibration": KNOWN}) == (
+        "calibrated with 20 sessions a worker, this run held 18"
+    )
+
+
+def test_what_is_not_calibrated_says_why():
+    why = {"held": 9, "why": "9 sessions a worker are beyond what was calibrated (5): …"}
+    assert list(trust_lines({"calibration": why}, ROWS)) == [why["why"]]
+    assert list(trust_lines({}, ROWS)) == ["timing error not measured yet: run `bench calibrate`"]
+    assert calibrated_at({"calibration": why}) == ""

@@ -2,13 +2,13 @@ from dataclasses import replace
 
 import pytest
 
-from bench.report.scripts_panel import KINDS
+from bench.report.scripts_panel import MIXTURE
 from tests.report.riches import SCRIPTS
 
 
 def test_each_script_has_turns_answers_and_its_wait(runs):
     run = runs["rich"]
-    panel = KINDS(run)
+    panel = MIXTURE(run)
     (table,) = panel.tables
     assert [row[0] for row in table.rows] == list(SCRIPTS)
     for row in table.rows:
@@ -20,7 +20,7 @@ def test_each_script_has_turns_answers_and_its_wait(runs):
 
 
 def test_the_sentence_names_the_mixture_the_quickest_and_the_slowest(runs):
-    answer = KINDS(runs["rich"]).answer
+    answer = MIXTURE(runs["rich"]).answer
     assert answer.startswith("3 kinds share the ")
     assert "Quickest to answer is " in answer
     assert "slowest " in answer
@@ -36,11 +36,11 @@ def test_a_script_in_writing_is_timed_by_its_first_text(runs):
         for row in run.summary["rows"]
         if (row["metric"], row["filter"]) != ("first_text_latency", "script=tool_call")
     ]
-    (table,) = KINDS(replace(run, summary=run.summary | {"rows": rows})).tables
+    (table,) = MIXTURE(replace(run, summary=run.summary | {"rows": rows})).tables
     assert [row[3] for row in table.rows] == ["first audio", "first text", "first audio"]
 
 
 @pytest.mark.parametrize("scripts", [[], ["turn_taking"], None])
 def test_without_a_mixture_there_is_no_panel(runs, scripts):
     run = runs["rich"]
-    assert KINDS(replace(run, summary=run.summary | {"scripts": scripts})) is None
+    assert MIXTURE(replace(run, summary=run.summary | {"scripts": scripts})) is None

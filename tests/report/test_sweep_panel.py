@@ -4,7 +4,7 @@ import pytest
 
 from bench.report.charts import overlap
 from bench.report.run_data import Statistic
-from bench.report.sweep_panel import CHOOSING, Choice, advice, front, names, trade_off
+from bench.report.sweep_panel import SWEEP, Choice, advice, front, names, trade_off
 from tests.report.riches import SETTINGS
 
 
@@ -134,7 +134,7 @@ def test_names_leave_out_keys_where_they_can_still_be_told_apart(labels, short):
 
 def test_settings_stand_in_the_order_of_their_numbers(runs):
     labels = ["server_vad 1200 ms", "server_vad 200 ms", "semantic_vad low"]
-    panel = CHOOSING(with_rows(runs["rich"], [], labels))
+    panel = SWEEP(with_rows(runs["rich"], [], labels))
     assert [row[1] for row in panel.tables[0].rows] == [
         "semantic_vad low", "server_vad 200 ms", "server_vad 1200 ms",
     ]  # fmt: skip
@@ -142,7 +142,7 @@ def test_settings_stand_in_the_order_of_their_numbers(runs):
 
 def test_the_table_has_each_setting_with_the_rows_of_its_filter(runs):
     run = runs["rich"]
-    panel = CHOOSING(run)
+    panel = SWEEP(run)
     table = panel.tables[0]
     assert [row[1] for row in table.rows] == sorted(SETTINGS)
     assert [row[0] for row in table.rows] == ["1", "2", "3", "4", "5", "6"]
@@ -164,7 +164,7 @@ def test_without_a_sweep_there_is_nothing_to_choose(runs, labels):
     summary = {key: value for key, value in run.summary.items() if key != "settings"}
     if labels is not None:
         summary["settings"] = labels
-    assert CHOOSING(replace(run, summary=summary)) is None
+    assert SWEEP(replace(run, summary=summary)) is None
 
 
 def test_a_sweep_of_what_is_no_vad_compares_the_waits(runs):
@@ -179,7 +179,7 @@ def test_a_sweep_of_what_is_no_vad_compares_the_waits(runs):
         ],
         ["a", "b", "c"],
     )
-    panel = CHOOSING(run)
+    panel = SWEEP(run)
     assert panel.answer == (
         "a is quickest: voice to voice latency 700\u202fms [699, 701] at p50. The intervals of b "
         "overlap with it: nothing has been shown to differ there."
@@ -190,6 +190,6 @@ def test_a_sweep_of_what_is_no_vad_compares_the_waits(runs):
 
 def test_settings_without_a_figure_in_common_are_said_to_have_none(runs):
     run = with_rows(runs["rich"], [], ["a", "b"])
-    panel = CHOOSING(run)
+    panel = SWEEP(run)
     assert not panel.figures
     assert "nothing to choose" in panel.answer

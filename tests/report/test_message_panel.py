@@ -4,7 +4,7 @@ import pytest
 
 from bench.protocol.codec import message_table
 from bench.report.charts import Range, range_table, ranges
-from bench.report.message_panel import WIRE
+from bench.report.message_panel import MESSAGES
 from bench.report.run_data import Statistic
 
 
@@ -20,7 +20,7 @@ def counts(table):
 
 def test_all_39_messages_of_the_seed_are_listed_by_direction_with_their_counts(runs):
     run = runs["rich"]
-    found = tables(WIRE(run))
+    found = tables(MESSAGES(run))
     sent, received = found["Sent by the client"], found["Sent by the server"]
     assert (len(sent.rows), len(received.rows)) == (10, 29)
     seed = {entry.type for entry in message_table() if entry.in_seed}
@@ -30,9 +30,9 @@ def test_all_39_messages_of_the_seed_are_listed_by_direction_with_their_counts(r
 
 
 def test_zero_is_told_from_what_the_probe_was_refused(runs):
-    received = counts(tables(WIRE(runs["rich"]))["Sent by the server"])
+    received = counts(tables(MESSAGES(runs["rich"]))["Sent by the server"])
     assert received["rate_limits.updated"] == ("0", "rate_limits.updated")
-    sent = counts(tables(WIRE(runs["rich"]))["Sent by the client"])
+    sent = counts(tables(MESSAGES(runs["rich"]))["Sent by the client"])
     assert sent["conversation.item.retrieve"][1] == (
         "conversation.item.retrieve",
         "unsupported (probe: refused unknown_event)",
@@ -41,7 +41,7 @@ def test_zero_is_told_from_what_the_probe_was_refused(runs):
 
 
 def test_without_a_probe_zero_is_zero_and_a_note_says_what_it_means(runs):
-    panel = WIRE(replace(runs["rich"], probe=None))
+    panel = MESSAGES(replace(runs["rich"], probe=None))
     sent = counts(tables(panel)["Sent by the client"])
     assert sent["conversation.item.retrieve"] == ("0", "conversation.item.retrieve")
     assert "not that the target lacks it" in panel.notes[0]
@@ -50,18 +50,18 @@ def test_without_a_probe_zero_is_zero_and_a_note_says_what_it_means(runs):
 
 def test_a_message_that_crossed_is_never_unsupported_whatever_the_probe_says(runs):
     run = runs["rich"]
-    panel = WIRE(replace(run, probe={"messages": {"session.update": "refused (x)"}}))
+    panel = MESSAGES(replace(run, probe={"messages": {"session.update": "refused (x)"}}))
     assert counts(tables(panel)["Sent by the client"])["session.update"][0] == "7"
 
 
 def test_other_and_unknown_messages_stand_apart(runs):
-    found = tables(WIRE(runs["rich"]))
+    found = tables(MESSAGES(runs["rich"]))
     assert [row[1] for row in found["Other known messages"].rows] == ["ping"]
     assert found["Unknown messages"].rows == [["3", "response.surprise"]]
 
 
 def test_the_sentence_counts_both_directions_and_names_what_lacks(runs):
-    answer = WIRE(runs["rich"]).answer
+    answer = MESSAGES(runs["rich"]).answer
     assert answer.startswith(
         "36 of the 39 messages of the API crossed the wire: 9 of 10 sent, 27 of 29 received."
     )
@@ -71,7 +71,7 @@ def test_the_sentence_counts_both_directions_and_names_what_lacks(runs):
 
 
 def test_round_trips_have_p50_p95_and_n(runs):
-    panel = WIRE(runs["rich"])
+    panel = MESSAGES(runs["rich"])
     table = tables(panel)["Acknowledgement round trips"]
     assert list(table.columns) == ["message", "p50", "p95", "n"]
     rows = {row[0]: row[1:] for row in table.rows}
@@ -88,7 +88,7 @@ def test_a_folder_that_counted_no_messages_has_no_panel(runs, messages):
     summary = {key: value for key, value in run.summary.items() if key != "messages"}
     if messages is not None:
         summary["messages"] = messages
-    assert WIRE(replace(run, summary=summary)) is None
+    assert MESSAGES(replace(run, summary=summary)) is None
 
 
 def line(value, most, n=40):

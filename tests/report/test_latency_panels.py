@@ -5,8 +5,8 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from bench.report.hearing_panels import HEARING
-from bench.report.latency_panels import STAGES_OF_WAIT, TOOLS, WAITING, WRITING
+from bench.report.hearing_panels import VAD
+from bench.report.latency_panels import LATENCY, STAGES_OF_WAIT, TOOLS, WRITING
 from bench.report.timeline import SLOWEST
 
 
@@ -76,7 +76,7 @@ def test_the_slowest_answer_in_writing_is_told_from_when_it_was_asked_for(runs):
 
 def test_fillers_and_interjections_are_told_apart_and_are_on_no_curve(runs):
     run = runs["rich"]
-    panel = WAITING(run)
+    panel = LATENCY(run)
     filled = run.counted["filler_latency"].notna().sum()
     filler, backchannel = panel.notes[-2:]
     assert filler.startswith(f"{filled} of {len(run.counted)} turns had a filler before the answer")
@@ -85,7 +85,7 @@ def test_fillers_and_interjections_are_told_apart_and_are_on_no_curve(runs):
     ((_, figure),) = panel.figures
     waits = set(run.counted["voice_to_voice_latency"]) | set(run.counted["first_audio_latency"])
     assert {x for trace in figure.data[:2] for x in trace.x} <= waits
-    assert not any("filler" in note for note in WAITING(runs["whole"]).notes)
+    assert not any("filler" in note for note in LATENCY(runs["whole"]).notes)
 
 
 def by_caller(run):
@@ -145,4 +145,4 @@ def test_a_turn_is_slow_against_the_median_of_its_stage(runs):
 
 
 def test_without_a_vad_there_is_no_question_of_its_hearing(runs):
-    assert HEARING(by_caller(runs["quiet"])) is None
+    assert VAD(by_caller(runs["quiet"])) is None

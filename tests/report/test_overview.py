@@ -4,7 +4,7 @@ import pytest
 
 from bench.plan.metrics import METRICS
 from bench.report.appendix import metric_tables, provenance
-from bench.report.latency_panels import WAITING
+from bench.report.latency_panels import LATENCY
 from bench.report.overview import (
     broken_rules,
     gate_lines,
@@ -123,7 +123,7 @@ def test_numbers_of_the_whole_run_are_not_called_measured_only(runs):
 def test_numbers_over_all_settings_of_a_sweep_say_so(runs, pages):
     said = "Over all 6 settings together; see “Which setting should you choose?”."
     assert headline_note(runs["rich"]).endswith(said)
-    assert said in WAITING(runs["rich"]).notes
+    assert said in LATENCY(runs["rich"]).notes
     assert said in pages["rich"].split('id="numbers"')[1].split("</section>")[0]
     assert said not in pages["whole"]
 
