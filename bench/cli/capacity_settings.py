@@ -24,7 +24,7 @@ from bench.plan.metrics import METRICS
 from bench.plan.scenario import known_of, yields_of
 from bench.plan.scenario import workload_of as workload_document
 from bench.plan.tiers import Tier, read_tiers
-from bench.report.words import clip
+from bench.report.text import clip
 from bench.runs.job import REFERENCE, Job
 from bench.voice.audio import NS_PER_S
 

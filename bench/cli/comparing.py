@@ -144,7 +144,7 @@ def _compare_capacities(
 
     found = compare_capacities(read_side(a), read_side(b), margin=margin, allow=allow)
     if place is not None:
-        from bench.report.capacity_comparison import write_capacity_comparison_page  # noqa: PLC0415
+        from bench.report.capacity_comparison_page import write_capacity_comparison_page  # noqa: PLC0415
 
         write_capacity_comparison(found, place)
         write_capacity_comparison_page(found, place)
@@ -225,7 +225,7 @@ def _compare(
     with talk.status("comparing"):
         found = compare(Side(*sides[0]), Side(*sides[1]), margin=margin, allow=allow)
     if place is not None:
-        from bench.report.comparing import write_page  # noqa: PLC0415
+        from bench.report.compare_page import write_page  # noqa: PLC0415
 
         write_comparison(found, place)
         write_page(found, place)
@@ -250,7 +250,7 @@ def baseline_accept(
 ) -> None:
     """Accept runs as what later ones are compared with and judged by: one small file for git."""
     from bench.compare.baseline import SHELF, accept, write_baseline  # noqa: PLC0415
-    from bench.report.words import count  # noqa: PLC0415
+    from bench.report.text import count  # noqa: PLC0415
 
     for path in runs:
         if path.is_file():

@@ -9,16 +9,17 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.capacity.loads import load_words
-from bench.report.changes import (
+from bench.report.text import (
+    NOTHING,
     chance_of,
     change_of,
     detectable_of,
     held,
     lacking,
+    quantity,
     signed,
     value_of,
 )
-from bench.report.words import NOTHING, quantity
 
 COLOURS: Final = {
     "improved": "green", "unchanged": "green", "regressed": "red", "inconclusive": "yellow",

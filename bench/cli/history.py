@@ -102,7 +102,7 @@ def show(
     )  # fmt: skip
     found = with_changes(found)
     if html is not None:
-        from bench.report.history import write_history  # noqa: PLC0415
+        from bench.report.history_page import write_history  # noqa: PLC0415
 
         write_history(found, html)
     if as_json:

@@ -18,7 +18,7 @@ from bench.compare.trend import (
     size,
     worse,
 )
-from bench.report.words import count, quantity
+from bench.report.text import count, quantity
 from bench.runs.record import Entry
 
 _BARS: Final = "▁▂▃▄▅▆▇█"

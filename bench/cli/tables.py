@@ -10,9 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.plan.metrics import METRICS
-from bench.report.harness import calibrated_at, fine, trust_lines
-from bench.report.server_gauges import gauge_lines
-from bench.report.words import clip
+from bench.report.gauges_panel import gauge_lines
+from bench.report.text import calibrated_at, clip, fine, trust_lines
 from bench.runs.folder import RunFolder
 
 HEADLINE = [one.name for one in METRICS.values() if "table" in one.uses and one.kind != "share"]

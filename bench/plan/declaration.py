@@ -23,6 +23,9 @@ class Metric(NamedTuple):
     only_grows: a count of what must not happen: a longer run never makes it smaller
     wait:       rank among the waits of a caller for an answer: of those that a run has the first
     uses:       words for where it is one of a few, see `USES`
+    label:      its short name on pages and terminals
+    colour:     its role in `bench.report.theme`
+    acknowledges:  the client message from whose send to its acknowledgement it goes
     """
 
     name: str
@@ -40,6 +43,9 @@ class Metric(NamedTuple):
     only_grows: bool = False
     wait: int = 0
     uses: frozenset[str] = frozenset()
+    label: str = ""
+    colour: str = "ink"
+    acknowledges: str = ""
 
 
 USES: Final = {

@@ -14,6 +14,7 @@ definition must never look like a changed server (measurement.md, flaw F22).
 from typing import Final
 
 from bench.plan.declaration import Metric, count, interval, share, value
+from bench.plan.metric_display import displayed
 from bench.plan.turn_metrics import TURN_METRICS
 
 VERSION = 4
@@ -191,14 +192,16 @@ _ALL: Final[tuple[Metric, ...]] = (
     value("hub_lag", "ms", "How late the loop's own absolute-deadline probe woke.", of="event"),
 )
 
-METRICS: Final = {metric.name: metric for metric in _ALL}
+METRICS: Final = {metric.name: displayed(metric) for metric in _ALL}
 PER_TURN: Final = tuple(
-    one for one in _ALL if one.of == "turn" and one.kind in {"interval", "value"}
+    one for one in METRICS.values() if one.of == "turn" and one.kind in {"interval", "value"}
 )
 PER_SESSION: Final = tuple(
-    one for one in _ALL if one.of == "session" and one.kind in {"interval", "value"}
+    one for one in METRICS.values() if one.of == "session" and one.kind in {"interval", "value"}
 )
-WAITS: Final = tuple(one.name for one in sorted(_ALL, key=lambda one: one.wait) if one.wait)
+WAITS: Final = tuple(
+    one.name for one in sorted(METRICS.values(), key=lambda one: one.wait) if one.wait
+)
 """How long a caller waits, by whatever an answer is: the first that a run has samples of counts."""
 CALIBRATED_BY: Final = "first_audio_latency"
 """The headline of a calibration: what this machine is trusted by."""

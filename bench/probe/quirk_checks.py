@@ -3,9 +3,9 @@
 Theory of operation
 -------------------
 Most quirks are those of the report (`bench.analysis.server_quirks`), found in the same rows by the
-same code. The others are here: a detector looks at one session and gives what it saw, or nothing. `seen`
-means that it was observed, `not seen` that it was not, and never that it is not there. The quirks
-are those of `protocol.md` sections 5, 12 and 13.
+same code. The others are here: a detector looks at one session and gives what it saw, or nothing.
+`seen` means that it was observed, `not seen` that it was not, and never that it is not there. The
+quirks are those of `protocol.md` sections 5, 12 and 13.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -1,7 +1,7 @@
 """The answer of a capacity search: on the terminal, as capacity.csv and as capacity.md.
 
 All figures are those of `capacity.json`; nothing is computed here. Where nothing is known stands a
-dash, and ∞ where a quantile lies beyond every wait.
+dash, and ∞ where a quantile was not reached: too many turns timed out.
 """
 
 import csv
@@ -27,8 +27,17 @@ from bench.capacity.document import (
     TierCapacity,
 )
 from bench.capacity.loads import amount, load_interval
-from bench.report.markdown import inert
-from bench.report.words import NOTHING, THIN, interval, listing, missing, plain, quantity
+from bench.report.text import (
+    NOTHING,
+    THIN,
+    inert,
+    interval,
+    listing,
+    markdown_row,
+    missing,
+    plain,
+    quantity,
+)
 from bench.runs.folder import replace_file
 
 CSV: Final = "capacity.csv"
@@ -101,13 +110,10 @@ def _table(names: Sequence[str], rows: Sequence[tuple[LoadProbe, dict[str, str]]
         side = "left" if name.startswith(("verdict", "server")) else "right"
         table.add_column(Text(name), justify=side)  # type: ignore[arg-type]
     for probe, row in rows:
-        cells = [Text(row[name], _style(name, row[name])) for name in names]
+        tones = [_TONES.get(row[name], "") * name.startswith("verdict") for name in names]
+        cells = [Text(row[name], tone) for name, tone in zip(names, tones, strict=True)]
         table.add_row(*cells, style="dim" if probe.void else "")
     return table
-
-
-def _style(column: str, cell: str) -> str:
-    return _TONES.get(cell, "") if column.startswith("verdict") else ""
 
 
 def csv_text(result: CapacityResult) -> str:
@@ -152,15 +158,11 @@ def markdown_text(result: CapacityResult) -> str:
     if rows:
         names = list(rows[0])
         sides = [":--" if name.startswith(("verdict", "server")) else "--:" for name in names]
-        lines += [_row([name.replace("\n", " ") for name in names]), _row(sides)]
-        lines += [_row([inert(cell) for cell in row.values()]) for row in rows]
+        lines += [markdown_row([name.replace("\n", " ") for name in names]), markdown_row(sides)]
+        lines += [markdown_row([inert(cell) for cell in row.values()]) for row in rows]
         lines.append("")
     lines += [f"{'  ' * line.depth}- {inert(line.text)}" for line in answer_lines(result)]
     return "\n".join(lines) + "\n"
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 # ── a row a probe ────────────────────────────────────────────────────────────────────────────────
@@ -168,7 +170,8 @@ def _row(cells: Sequence[str]) -> str:
 
 def probe_rows(result: CapacityResult) -> list[tuple[LoadProbe, dict[str, str]]]:
     """Every run by load, with the cells of its row by column; a column's unit is in its name."""
-    tiers = [one.tier for one in result.tiers]
+    tiers = [one.tier for one in result.tiers] or [""]
+    verdicts = {tier: f"verdict\n{tier}" if len(tiers) > 1 else "verdict" for tier in tiers}
     rows = []
     for probe in sorted(result.probes, key=lambda one: (one.load, one.number)):
         figures = probe.figures
@@ -189,18 +192,9 @@ def probe_rows(result: CapacityResult) -> list[tuple[LoadProbe, dict[str, str]]]
             ) or NOTHING,
             "generator": quantity(probe.generator.cpu, "%") if probe.generator.cpu is not None
             else NOTHING,
-            **_verdicts(probe, tiers),
+            **{name: verdict_of(probe, tier) for tier, name in verdicts.items()},
         }))  # fmt: skip
     return rows
-
-
-def _verdicts(probe: LoadProbe, tiers: Sequence[str]) -> dict[str, str]:
-    """A column for each tier; "void" and "beyond" say the same of all.
-
-    The run beyond the limit goes through several loads: its row is no verdict on one of them.
-    """
-    names = {tier: f"verdict\n{tier}" if len(tiers) > 1 else "verdict" for tier in tiers or ("",)}
-    return {name: verdict_of(probe, tier) for tier, name in names.items()}
 
 
 def verdict_of(probe: LoadProbe, tier: str) -> str:
@@ -337,6 +331,13 @@ def workload_line(result: CapacityResult) -> str:
             f"{plain(100 * (agent or 0.0), '%')}{THIN}%"
         )
     return f"workload: {', '.join(parts)}; a capacity is a figure for its workload"
+
+
+def least(tier: TierCapacity) -> str:
+    """A capacity in short: `24`, `≥ 24`, `none`."""
+    if not tier.capacity:
+        return "none"
+    return ("≥\u00a0" if tier.at_least else "") + amount(tier.capacity)
 
 
 def loads(load: float, result: CapacityResult) -> str:

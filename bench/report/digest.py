@@ -21,19 +21,19 @@ from typing import Final
 import numpy as np
 
 from bench.plan.metrics import WAITS
-from bench.report.markdown import inert, row, table_head
-from bench.report.page import put
-from bench.report.run import Run, numbers, read_run, said_ns
-from bench.report.server_gauges import gauge_lines
-from bench.report.tables import (
+from bench.report.gauges_panel import gauge_lines
+from bench.report.overview import (
     broken_rules,
+    causes,
     gate_lines,
     headline_note,
     headlines,
-    sessions_line,
+    load_line,
     why,
 )
-from bench.report.words import capital, count, plain, quantity, seconds
+from bench.report.page import put
+from bench.report.run_data import Run, numbers, read_run, said_ns
+from bench.report.text import capital, count, inert, markdown_row, plain, quantity, seconds
 from bench.runs.folder import PREFLIGHT
 
 FILE_NAME: Final = "summary.md"
@@ -90,12 +90,10 @@ def _head(run: Run) -> Iterator[str]:
     yield ""
     yield f"**{inert(why(run))}** {means}".rstrip()
     yield ""
-    shown = (run.verdict.get("reasons") or [""])[0]
-    for cause in run.verdict.get("causes") or ():
-        if cause["text"] != shown:
-            yield f"{inert(capital(cause['text']))}."
-            yield ""
-    yield f"{inert(sessions_line(run))}."
+    for cause in causes(run):
+        yield inert(cause)
+        yield ""
+    yield f"{inert(load_line(run))}."
     if ended := run.about.get("ended_by"):
         yield ""
         yield f"The run ended early: {inert(ended.get('text', ''))}."
@@ -111,11 +109,14 @@ def _gates(run: Run, room: int) -> Iterator[str]:
     if not lines:
         yield "No gates were asked for.\n"
         return
-    yield from table_head(("verdict", "gate", "value", "95 % interval", "n", "why"), "llrrrl")
+    yield markdown_row(("verdict", "gate", "value", "95 % interval", "n", "why"))
+    yield markdown_row(("---", "---", "---:", "---:", "---:", "---"))
     rows = [
-        row(
-            f"**{inert(line.verdict)}**",
-            *map(inert, (line.gate, line.value, line.interval, line.n, capital(line.reason))),
+        markdown_row(
+            [
+                f"**{inert(line.verdict)}**",
+                *map(inert, (line.gate, line.value, line.interval, line.n, capital(line.reason))),
+            ]
         )
         for line in lines
     ]
@@ -148,9 +149,10 @@ def _within(rows: list[str], passed: list[bool], room: int) -> Iterator[str]:
 
 
 def _figures(run: Run) -> Iterator[str]:
-    yield from table_head(("figure", "value", "interval and samples"), "lrl")
+    yield markdown_row(("figure", "value", "interval and samples"))
+    yield markdown_row(("---", "---:", "---"))
     for line in headlines(run):
-        yield row(*map(inert, (line.name, line.value, line.more)))
+        yield markdown_row(map(inert, (line.name, line.value, line.more)))
     yield ""
     yield inert(headline_note(run))
     yield ""
@@ -213,24 +215,27 @@ def _validity(run: Run) -> Iterator[str]:
     rules, broken = run.verdict.get("validity") or [], broken_rules(run)
     yield f"Validity: {plain(len(rules) - len(broken))} of {count(len(rules), 'rule')} kept."
     yield ""
-    for rule in broken[:_MOST_RULES]:
-        when = f" ({inert(rule['when'])})" if rule["when"] else ""
-        remedy = f" Remedy: {inert(rule['remedy'])}" if rule["remedy"] else ""
-        yield f"- **{inert(rule['rule'])}**{when}: {inert(rule['text'])}{remedy}"
-    if len(broken) > _MOST_RULES:
-        yield f"- … and {count(len(broken) - _MOST_RULES, 'more')}; verdict.json has them all."
-    if broken:
-        yield ""
+    yield from _few(
+        f"- **{inert(rule['rule'])}**"
+        + (f" ({inert(rule['when'])})" if rule["when"] else "")
+        + f": {inert(rule['text'])}"
+        + (f" Remedy: {inert(rule['remedy'])}" if rule["remedy"] else "")
+        for rule in broken
+    )
 
 
 def _remarks(run: Run) -> Iterator[str]:
     """What was assumed, repaired, missing or odd, and can touch a figure."""
-    said = [str(one) for one in run.verdict.get("remarks") or ()]
-    for one in said[:_MOST_RULES]:
-        yield f"- Remark: {inert(one)}"
-    if len(said) > _MOST_RULES:
-        yield f"- … and {count(len(said) - _MOST_RULES, 'more')}; verdict.json has them all."
-    if said:
+    yield from _few(f"- Remark: {inert(one)}" for one in run.verdict.get("remarks") or ())
+
+
+def _few(lines: Iterable[str]) -> Iterator[str]:
+    """The first lines, how many more there are, and an empty line; nothing of none."""
+    every = list(lines)
+    yield from every[:_MOST_RULES]
+    if len(every) > _MOST_RULES:
+        yield f"- … and {count(len(every) - _MOST_RULES, 'more')}; verdict.json has them all."
+    if every:
         yield ""
 
 

@@ -1,43 +1,34 @@
-"""What figures share: curves over turns, their marked quantiles, gate lines, strips of points.
+"""Marks that are in many figures: points that are turns, whiskers, labelled lines.
 
 Theory of operation
 -------------------
 Every point that is a turn carries `[session, turn, words]`, shown on hover: they lead back to the
 rows of turns.parquet and events.parquet. Large tables are thinned, never silently: `thin` says how
-many of how many are drawn. Quantiles and their intervals are those of the summary; nothing here
-computes a statistic.
+many of how many are drawn. Labels of lines stand in rows above a figure, where nothing is drawn.
 """
 
 import html
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from bench.analysis.samples import turn_sample
-from bench.analysis.turn_columns import TurnColumns
-from bench.errors import GateError
-from bench.plan.gates import QUANTILES, Gate, parse_gate
-from bench.plan.metrics import METRICS
-from bench.report.run import Run, Statistic, numbers, texts
-from bench.report.theme import colour, metric_colour
-from bench.report.words import clip, count, plain, quantity, sample_size, with_interval
-from bench.stats.survival import in_order, survival
+from bench.report.run_data import numbers, texts
+from bench.report.text import clip, count, plain
+from bench.report.theme import colour
 
-METRIC_WORDS: Final = {
-    "voice_to_voice_latency": "voice to voice",
-    "first_audio_latency": "first audio",
-    "first_text_latency": "first text",
-    "barge_in_detection": "detection",
-    "barge_in_silence": "silence",
-    "barge_in_silence_unflushed": "silence, not emptied",
-}
 MOST_POINTS: Final = 2000  # of one trace: a phone still draws and hovers it at once
 TURN_HOVER: Final = "session %{customdata[0]} · turn %{customdata[1]}<br>%{customdata[2]}"
-_MARKED: Final = ("p50", "p95", "p99")
+_LABEL: Final = 17
+"""Pixels of a row of labels above a figure."""
+_LETTER: Final = 0.027
+"""The part of a phone's figure that a letter of a label takes."""
+
+
+# ── points that are turns ────────────────────────────────────────────────────────────────────────
 
 
 def safe(text: object, length: int = 90) -> str:
@@ -54,6 +45,27 @@ def turn_ids(turns: pd.DataFrame) -> list[list[Any]]:
     ]
 
 
+def turn_points(
+    turns: pd.DataFrame,
+    x: Any,
+    y: Any,
+    hover: str,
+    *,
+    more: Sequence[Sequence[Any]] = (),
+    **look: Any,
+) -> go.Scatter:
+    """A point for each turn. `hover` is what it says first; `more` follows the ids of its data."""
+    ids = turn_ids(turns)
+    return go.Scatter(
+        x=np.asarray(x),
+        y=np.asarray(y),
+        customdata=[[*one, *rest] for one, rest in zip(ids, more, strict=True)] if more else ids,
+        mode="markers",
+        hovertemplate=f"{hover}<br>{TURN_HOVER}<extra></extra>",
+        **look,
+    )
+
+
 def thin(table: pd.DataFrame, most: int = MOST_POINTS) -> tuple[pd.DataFrame, str]:
     """At most `most` rows, evenly spaced with both ends kept, and the sentence that says so."""
     if len(table) <= most:
@@ -65,11 +77,6 @@ def thin(table: pd.DataFrame, most: int = MOST_POINTS) -> tuple[pd.DataFrame, st
     )
 
 
-def remarks(*notes: str) -> list[str]:
-    """The sentences that say something, each once."""
-    return list(dict.fromkeys(note for note in notes if note))
-
-
 def sampled(turns: pd.DataFrame, metric: str) -> pd.DataFrame:
     """The turns that have a sample of `metric`, sorted by it, as column `value`."""
     values = numbers(turns, metric)
@@ -78,185 +85,7 @@ def sampled(turns: pd.DataFrame, metric: str) -> pd.DataFrame:
     )
 
 
-def curve(
-    turns: pd.DataFrame, metric: str, name: str, *, dash: str = "solid"
-) -> tuple[go.Scatter | None, str]:
-    """The share of turns (in %) at or below each value of `metric`, and what thinning did."""
-    table = _below(turns, metric)
-    if table.empty:
-        return None, ""
-    table, note = thin(table)
-    trace = go.Scatter(
-        x=table["value"].to_numpy(),
-        y=table["below"].to_numpy(),
-        customdata=turn_ids(table),
-        name=name,
-        mode="lines",
-        line={"shape": "hv", "width": 2, "color": metric_colour(metric), "dash": dash},
-        hovertemplate=f"<b>%{{x:,.0f}} ms</b> {name}<br>{TURN_HOVER}"
-        "<br>%{y:.1f} % of turns at or below<extra></extra>",
-    )
-    return trace, note
-
-
-def _below(turns: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """The turns with a sample of `metric` as `value`, sorted, and `below`: the share so far, in %.
-
-    A turn that failed waited in vain: it holds the curve below 100 %, as it does the summary's
-    quantiles (the same samples, the same product of Kaplan and Meier).
-    """
-    table = sampled(turns, metric)
-    if table.empty:
-        return table.assign(below=[])
-    waits, censored, _ = turn_sample(METRICS[metric], TurnColumns(_whole(turns)))
-    censored = censored[in_order(waits, censored)]
-    left = survival(np.ones((len(censored), 1), np.int32), censored)[:, 0]
-    return table.assign(below=100.0 * (1.0 - left[~censored]))
-
-
-def _whole(turns: pd.DataFrame) -> pd.DataFrame:
-    """The turns with the instant `said`, which folders of older definitions have not."""
-    if "said_ns" in turns:
-        return turns
-    return turns.assign(said_ns=turns["speech_offset_ns"])
-
-
-def marks(statistics: Mapping[str, Statistic], metric: str, *, position: str) -> go.Scatter | None:
-    """p50, p95 and p99 of the summary on the curve, with their intervals as bars."""
-    # The bar of p99 would lie on top of that of p95; its interval is in the hover.
-    known = [
-        statistics[word]
-        for word in _MARKED
-        if word in statistics and statistics[word].value is not None
-    ]
-    if not known:
-        return None
-    values = [float(row.value or 0.0) for row in known]
-    return go.Scatter(
-        x=values,
-        y=[100.0 * QUANTILES[row.statistic] for row in known],
-        error_x={
-            "type": "data",
-            "symmetric": False,
-            "array": [
-                max(0.0, (value if row.high is None else row.high) - value)
-                * (row.statistic != "p99")
-                for row, value in zip(known, values, strict=True)
-            ],
-            "arrayminus": [
-                max(0.0, value - (value if row.low is None else row.low)) * (row.statistic != "p99")
-                for row, value in zip(known, values, strict=True)
-            ],
-            "thickness": 1.5,
-            "width": 5,
-            "color": metric_colour(metric),
-        },
-        mode="markers+text",
-        text=[
-            "" if _crowded(row, statistics.get("p95")) else f"{row.statistic} {plain(value, 'ms')}"
-            for row, value in zip(known, values, strict=True)
-        ],
-        textposition=position,
-        textfont={"size": 11, "color": metric_colour(metric)},
-        cliponaxis=False,
-        marker={
-            "size": 9,
-            "symbol": "circle",
-            "color": colour("paper"),
-            "line": {"width": 2, "color": metric_colour(metric)},
-        },
-        customdata=[
-            [row.statistic, with_interval(row.value, row.low, row.high, row.unit), plain(row.n)]
-            for row in known
-        ],
-        hovertemplate="<b>%{customdata[0]}</b> %{customdata[1]}<br>n = %{customdata[2]}"
-        "<extra></extra>",
-        showlegend=False,
-    )
-
-
-def _crowded(row: Statistic, p95: Statistic | None) -> bool:
-    """Whether a p99 has no room for its label beside that of p95, nor clear of the bar of p95."""
-    if row.statistic != "p99" or row.value is None or p95 is None or p95.value is None:
-        return False
-    return row.value < max(1.1 * p95.value, p95.high or 0.0)
-
-
-def gates(run: Run) -> list[Gate]:
-    """The gates that judged the run; a sentence this version cannot read is left out."""
-    found = []
-    for entry in run.verdict.get("gates") or []:
-        try:
-            found.append(parse_gate(str(entry.get("gate", ""))))
-        except GateError:
-            continue
-    return found
-
-
-def _limiting(run: Run, metrics: Sequence[str]) -> list[Gate]:
-    return [
-        gate
-        for gate in gates(run)
-        if gate.metric in metrics and gate.limit is not None and gate.statistic in QUANTILES
-    ]
-
-
-def share_axes(
-    figure: go.Figure,
-    run: Run,
-    metrics: Sequence[str],
-    values: Sequence[float],
-    p99: Statistic | None,
-    title: str,
-) -> str:
-    """Give a figure of curves its axes, ms by share of turns in %, and its gates' limits.
-
-    `values` are all that the curves of `metrics` go through; far beyond their `p99` the figure ends
-    (None: at the last of them), but never before a limit. The sentence about what lies beyond.
-    """
-    limiting = _limiting(run, metrics)
-    upper, beyond = _room(values, p99.value if p99 else None)
-    upper = max([upper, *(1.08 * (gate.limit or 0.0) for gate in limiting)])
-    _gate_lines(figure, limiting, upper)
-    figure.update_xaxes(range=[0, upper], title={"text": title}, ticksuffix="")
-    figure.update_yaxes(
-        range=[0, 104],
-        tickvals=[0, 25, 50, 75, 95],
-        ticktext=["0", "25 %", "50 %", "75 %", "95 %"],
-    )
-    return beyond
-
-
-def _gate_lines(figure: go.Figure, limiting: Sequence[Gate], upper: float) -> None:
-    """An upright line at every limit; the axis ends at `upper`."""
-    for place, gate in enumerate(limiting):
-        limit = float(gate.limit or 0.0)
-        figure.add_vline(x=limit, line={"color": colour("limit"), "width": 1.5, "dash": "dash"})
-        figure.add_annotation(
-            x=limit,
-            y=0.03 + 0.075 * (place % 4),
-            yref="paper",
-            xanchor="right" if limit > 0.4 * upper else "left",
-            yanchor="bottom",
-            text=f"{gate.statistic} {METRIC_WORDS.get(gate.metric, gate.metric)} "
-            f"{html.escape(gate.operator)} {quantity(limit, 'ms')}",
-            showarrow=False,
-            font={"size": 11, "color": colour("limit")},
-            bgcolor=colour("paper"),
-        )
-
-
-def _room(values: Sequence[float], p99: float | None) -> tuple[float, str]:
-    """How far an axis goes, and the sentence about what lies beyond: far outliers are cut off."""
-    most = max(values, default=1.0)
-    edge = 2.5 * p99 if p99 and p99 > 0 else most
-    if most <= edge:
-        return max(most, 1.0) * 1.06, ""
-    beyond = sum(value > edge for value in values)
-    return edge, f"{count(beyond, 'turn')} beyond the right edge, up to {quantity(most, 'ms')}."
-
-
-def scatter(points: int) -> NDArray[np.floating[Any]]:
+def aside(points: int) -> NDArray[np.floating[Any]]:
     """How far each of many points stands aside, from -0.5 to 0.5, so that none hides another.
 
     A fixed irrational step spreads them evenly without randomness: the page is reproducible.
@@ -264,16 +93,80 @@ def scatter(points: int) -> NDArray[np.floating[Any]]:
     return (np.arange(points) * 0.6180339887) % 1.0 - 0.5
 
 
-def half_and_most(statistics: Mapping[str, Statistic], what: str) -> str:
-    """The sentence `Half of <what> within 742 ms; 95 % within 1 013 ms [980, 1 060] (n = 97)`."""
-    half, most = statistics.get("p50"), statistics.get("p95")
-    if half is None or half.n == 0:
-        return ""
-    if half.value is None:
-        return f"Fewer than half of {what} in any time that was waited ({sample_size(half.n)})."
-    text = f"Half of {what} within {quantity(half.value, half.unit)}"
-    if most is not None and most.value is not None:
-        text += f"; 95 % within {with_interval(most.value, most.low, most.high, most.unit)}"
-    elif most is not None:
-        text += "; 95 % never within any time that was waited"
-    return f"{text} ({sample_size(half.n)})."
+# ── labelled lines ───────────────────────────────────────────────────────────────────────────────
+
+
+class Upright(NamedTuple):
+    """An upright line at `at`, what it is, and its colour role."""
+
+    at: float
+    text: str
+    role: str
+    dash: str = "dash"
+
+
+def uprights(
+    figure: go.Figure, lines: Sequence[Upright], left: float, right: float, *, log: bool = False
+) -> None:
+    """Upright lines with their labels in rows above the figure, which grows by as much.
+
+    The axis goes from `left` to `right` (of a logarithmic one: their exponents). A label stands on
+    that side of its line on which there is more room, in the lowest row in which it covers no
+    other on a phone.
+    """
+    rows: list[list[tuple[float, float]]] = []
+    for line in lines:
+        at = float(np.log10(line.at)) if log else line.at
+        late = at > 0.5 * (left + right)
+        width = _LETTER * len(html.unescape(line.text)) * (right - left)
+        begin, end = (at - width, at) if late else (at, at + width)
+        free = (all(end <= one or other <= begin for one, other in row) for row in rows)
+        place = next((number for number, is_free in enumerate(free) if is_free), len(rows))
+        rows[place:] = rows[place:] or [[]]
+        rows[place].append((begin, end))
+        figure.add_vline(
+            x=line.at, line={"color": colour(line.role), "width": 1.5, "dash": line.dash}
+        )
+        figure.add_annotation(
+            x=at, y=1, yref="paper", ax=0, ay=-_LABEL * place - 2, text=line.text,
+            xanchor="right" if late else "left", yanchor="bottom", showarrow=True, arrowhead=0,
+            arrowwidth=1.5, arrowcolor=colour(line.role),
+            font={"size": 11, "color": colour(line.role)},
+        )  # fmt: skip
+    _room_above(figure, _LABEL * len(rows))
+
+
+def _room_above(figure: go.Figure, pixels: int) -> None:
+    """Make a figure taller by `pixels` between its axes and its legend."""
+    layout = figure.layout
+    margin = layout.template.layout.margin.to_plotly_json() | layout.margin.to_plotly_json()
+    inner = layout.height - margin["t"] - margin["b"]
+    figure.update_layout(
+        margin={"t": margin["t"] + pixels}, height=layout.height + pixels,
+        legend={"y": 1 + (pixels + 4) / inner},
+    )  # fmt: skip
+
+
+def level(figure: go.Figure, at: float, text: str, role: str, **where: Any) -> None:
+    """A level line with its label above its right end."""
+    figure.add_hline(
+        y=at, line={"color": colour(role), "width": 1.5, "dash": "dash"},
+        annotation_text=text, annotation_position="top right",
+        annotation_font={"size": 11, "color": colour(role)}, **where,
+    )  # fmt: skip
+
+
+def whiskers(
+    values: Sequence[float],
+    ends: Sequence[tuple[float | None, float | None]],
+    tint: str,
+    **look: Any,
+) -> dict[str, Any]:
+    """Error bars from each value to both ends of its interval; none to an end that is not known."""
+    pairs = list(zip(values, ends, strict=True))
+    return {
+        "type": "data", "symmetric": False, "color": tint, "thickness": 1.5, "width": 5,
+        "array": [0.0 if high is None else max(0.0, high - value) for value, (_, high) in pairs],
+        "arrayminus": [0.0 if low is None else max(0.0, value - low) for value, (low, _) in pairs],
+        **look,
+    }  # fmt: skip

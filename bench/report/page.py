@@ -5,13 +5,14 @@ Theory of operation
 `write_report` reads a run folder, asks each question's function for its panel and fills the
 template. Everything is inside the file: the stylesheet, plotly's script (once), the figures as
 JSON. The page's own policy forbids every load from outside, so the browser itself
-keeps the page self-contained. Tables and verdict are HTML and need no script.
+keeps the page self-contained. Verdict, answers and tables are HTML and need no script.
 
 All text is escaped by the template. JSON inside script elements has every `<` written as its
 escape, so no transcript can close the element it stands in.
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,43 +22,33 @@ from plotly.offline import get_plotlyjs
 
 from bench import __version__
 from bench.analysis.tables import plain_strings
-from bench.errors import RunFolderError
-from bench.report import provenance, tables
-from bench.report.ageing import ageing
-from bench.report.barging import barge_in
-from bench.report.blame import blame
-from bench.report.catalogue import metric_tables
-from bench.report.choosing import choosing
-from bench.report.conduct import conduct
-from bench.report.failures import breaking
-from bench.report.fluency import fluency
-from bench.report.harness import calibrated_at, trust_lines
-from bench.report.hearing import hearing
-from bench.report.honesty import honesty
-from bench.report.honoured import changed_line, changes_format
-from bench.report.kinds import kinds
-from bench.report.latency import stages, waiting
-from bench.report.panel import Panel
-from bench.report.run import Run, read_run
-from bench.report.server_gauges import server_gauges
-from bench.report.slowest import slowest
-from bench.report.steadiness import holding
-from bench.report.stopping import stopping
+from bench.errors import BenchError, RunFolderError, UsageError
+from bench.report import appendix, overview
+from bench.report.gauges_panel import SERVER_GAUGES
+from bench.report.generator_panel import GENERATOR
+from bench.report.hearing_panels import VAD, WORDS
+from bench.report.interruption_panels import BARGE_IN, CANCELS
+from bench.report.latency_panels import FLUENCY, LATENCY, STAGES_OF_WAIT, TOOLS, WRITING
+from bench.report.message_panel import MESSAGES
+from bench.report.outcome_panel import OUTCOMES
+from bench.report.panels import Panel
+from bench.report.protocol_panel import PROTOCOL, changed_a_format, changed_settings
+from bench.report.run_data import Run, read_run
+from bench.report.scripts_panel import MIXTURE
+from bench.report.sweep_panel import SWEEP
+from bench.report.text import calibrated_at, capital, moment, trust_lines
 from bench.report.theme import VERDICT_COLOURS, dark_of_light, stylesheet_colours
-from bench.report.tools import tools
-from bench.report.understanding import understanding
-from bench.report.wire import wire
-from bench.report.words import moment
-from bench.report.writing import writing
+from bench.report.time_panels import BY_TURN, OVER_TIME, SLOW_TURNS
+from bench.report.timeline import SLOWEST
 from bench.runs.folder import replace_file
 
 _HERE: Final = Path(__file__).parent
-# The questions in the order they are asked; one that the run never asked yields no panel.
 QUESTIONS: Final = (
-    choosing, kinds, waiting, writing, stages, holding, ageing, hearing, understanding, fluency,
-    barge_in, stopping, tools, conduct, wire, server_gauges, breaking, slowest,
-    blame, honesty,
+    SWEEP, MIXTURE, LATENCY, WRITING, STAGES_OF_WAIT, OVER_TIME, BY_TURN, VAD, WORDS, FLUENCY,
+    BARGE_IN, CANCELS, TOOLS, PROTOCOL, MESSAGES, SERVER_GAUGES, OUTCOMES, SLOWEST, SLOW_TURNS,
+    GENERATOR,
 )  # fmt: skip
+"""In the order they are asked; one that the run never asked yields no panel."""
 
 
 @plain_strings
@@ -73,13 +64,24 @@ def write_report(folder: Path) -> Path:
 
 def put(path: Path, text: str) -> Path:
     """Write a file of a run folder in one step; returns its path. RunFolderError where it can't."""
+    shown = f"{path.parent.name}/{path.name}"
+    return _replace(
+        path, text, lambda why: RunFolderError(
+            f"{shown}: cannot be written ({why}); make the folder writable"
+        )
+    )  # fmt: skip
+
+
+def put_out(path: Path, text: str, option: str) -> Path:
+    """Write a file where a user's `option` says, in one step. UsageError where it cannot be."""
+    return _replace(path, text, lambda why: UsageError(f"{option}: cannot be written ({why})"))
+
+
+def _replace(path: Path, text: str, refusal: Callable[[str], BenchError]) -> Path:
     try:
         replace_file(path, text)
     except OSError as error:
-        raise RunFolderError(
-            f"{path.parent.name}/{path.name}: cannot be written ({error.strerror}); "
-            "make the folder writable"
-        ) from None
+        raise refusal(error.strerror or str(error)) from None
     return path
 
 
@@ -112,47 +114,50 @@ def filled(template: str, told: dict[str, Any]) -> str:
 def context(run: Run) -> dict[str, Any]:
     """What the template is filled with."""
     verdict = str(run.verdict.get("verdict") or "inconclusive")
-    target = run.about.get("target") or {}
+    about, scenario = run.about, run.about.get("scenario") or {}
+    name = str(scenario.get("name") or about.get("name") or run.name)
     return {
-        "title": f"{verdict}: {_scenario_name(run)}",
+        "title": f"{verdict}: {name}",
         "verdict": verdict,
         "verdict_role": VERDICT_COLOURS.get(verdict, "doubt"),
         "invalid": verdict == "invalid",
-        "why": tables.why(run),
-        "reasons": tables.other_reasons(run),
-        "scenario": _scenario_name(run),
+        "why": overview.why(run),
+        "causes": overview.causes(run),
+        "reasons": overview.other_reasons(run),
+        "scenario": name,
         "about": str(run.scenario.get("about") or ""),
-        "target": str(target.get("name") or "unnamed"),
-        "created": moment(str(run.about.get("created") or "")),
-        "sessions": tables.sessions_line(run),
-        "changed": changed_line(run),
-        "changed_format": changes_format(run),
-        "interrupted": bool(run.about.get("interrupted")),
-        "gates": tables.gate_lines(run),
-        "validity": tables.validity(run),
-        "broken": tables.broken_rules(run),
+        "target": str((about.get("target") or {}).get("name") or "unnamed"),
+        "created": moment(str(about.get("created") or "")),
+        "sessions": overview.load_line(run),
+        "changed": changed_settings(run),
+        "changed_format": changed_a_format(run),
+        "interrupted": bool(about.get("interrupted")),
+        "gates": overview.gate_lines(run),
+        "validity": overview.validity(run),
+        "broken": overview.broken_rules(run),
         "trust": _trust(run),
         "remarks": [str(one) for one in run.verdict.get("remarks") or []],
-        "headlines": tables.headlines(run),
-        "headline_note": tables.headline_note(run),
+        "headlines": overview.headlines(run),
+        "headline_note": overview.headline_note(run),
+        "curve": overview.small_curve(run),
         "panels": panels(run),
-        "metrics": metric_tables(run),
-        "provenance": provenance.provenance(run),
-        "scenario_text": provenance.scenario_text(run),
+        "metrics": appendix.metric_tables(run),
+        "provenance": appendix.provenance(run),
+        "scenario_text": appendix.scenario_text(run),
         "run_name": run.name,
-        "version": str(run.about.get("bench_version") or "unknown"),
+        "version": str(about.get("bench_version") or "unknown"),
     }
 
 
 def _trust(run: Run) -> list[str]:
     """What the figures are worth: the harness's own error, as it was calibrated."""
     rows = {
-        (row["metric"], row["statistic"]): row
-        for row in run.summary.get("rows") or []
-        if not row.get("filter")
+        (metric, word): {"value": row.value}
+        for metric, known in run.unfiltered().items()
+        for word, row in known.items()
     }
     told = [*trust_lines(run.about, rows), calibrated_at(run.about)]
-    return [line[:1].upper() + line[1:] for line in told if line]
+    return [capital(line) for line in told if line]
 
 
 def panels(run: Run) -> list[Panel]:
@@ -163,7 +168,3 @@ def panels(run: Run) -> list[Panel]:
 def figure_json(figure: go.Figure) -> str:
     """A figure as JSON that may stand inside a script element."""
     return str(figure.to_json(validate=False)).replace("<", "\\u003c")
-
-
-def _scenario_name(run: Run) -> str:
-    return str((run.about.get("scenario") or {}).get("name") or run.about.get("name") or run.name)

@@ -9,9 +9,13 @@ the stylesheet takes both sets as CSS variables from `stylesheet_colours`. So th
 colours, and every light colour is distinct (the swap depends on it).
 """
 
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from bench.plan.metrics import METRICS
 
 
 class Colour(NamedTuple):
@@ -32,65 +36,30 @@ COLOURS: Final = {
     "shade": Colour("#eef0f3", "#22272d", "time that is not measured"),
     "heard": Colour("#1f5fbf", "#7db4ff", "what the caller hears: the agent's voice"),
     "arrival": Colour("#0b8573", "#48cbb3", "what arrives: audio deltas of the agent"),
-    "ear": Colour("#b7791f", "#f0b455", "the server's ear: VAD and endpointing"),
+    "vad": Colour("#b7791f", "#f0b455", "the server's VAD: speech events and endpointing"),
     "thinking": Colour("#7a5bb5", "#b79df0", "the server between commit and response"),
     "commit": Colour("#b06a8c", "#e3a3c2", "the server's commit"),
     "player": Colour("#86a9dc", "#42689e", "waiting in the caller's player"),
     "caller": Colour("#46515e", "#b6c0cb", "the caller's own voice; sessions held"),
     "limit": Colour("#b3261e", "#ff8a80", "limits, bounds, failures"),
     "good": Colour("#1e7a3c", "#6fd08c", "within the limit"),
+    "void": Colour("#8e3b8a", "#e59be0", "a run that proves nothing"),
     "doubt": Colour("#8a5a00", "#e8b64c", "not enough is known"),
     "cut": Colour("#aab2bc", "#4d5661", "cut short by the run itself: no fault"),
 }
 
-# The figures whose curve, bar or mark has a colour of its own, everywhere.
-METRIC_COLOURS: Final = {
-    "voice_to_voice_latency": "heard",
-    "first_audio_latency": "arrival",
-    "speech_start_delay": "ear",
-    "speech_start_error": "ear",
-    "endpointing_delay": "ear",
-    "endpointing_error": "ear",
-    "asking": "caller",
-    "tools": "caller",
-    "commit_delay": "commit",
-    "response_start_delay": "thinking",
-    "generation_delay": "arrival",
-    "jitter_buffer": "player",
-    "queued": "player",
-    "leading_silence": "heard",
-    "underrun_before_onset": "limit",
-    "delta_gap": "arrival",
-    "min_buffer": "heard",
-    "underrun_time": "limit",
-    "realtime_factor": "arrival",
-    "barge_in_detection": "ear",
-    "barge_in_last_audio": "arrival",
-    "barge_in_silence": "heard",
-    "barge_in_silence_unflushed": "player",
-    "first_text_latency": "arrival",
-    "text_rate": "arrival",
-    "transcription_delay": "ear",
-    "word_error_rate": "ear",
-    "tool_call_latency": "thinking",
-    "tool_answer_latency": "arrival",
-    "cancel_delay": "thinking",
-    "cancel_last_audio": "arrival",
-    "stale_audio": "player",
-    "truncate_ack": "arrival",
-    "update_ack": "arrival",
-    "item_ack": "arrival",
-    "retrieve_ack": "arrival",
-    "delete_ack": "arrival",
-    "clear_ack": "arrival",
-    "send_lateness": "caller",
-    "client_lag": "arrival",
-    "hub_lag": "thinking",
+# Parts of the wait that are no metric, by their column (`bench.plan.stages`).
+_PARTS: Final = {
+    "asking_ns": "caller",
+    "tools_ns": "caller",
+    "jitter_buffer_ns": "player",
+    "queued_ns": "player",
+    "underrun_before_onset_ns": "doubt",
 }
 
 OUTCOME_COLOURS: Final = {
     "ok": "good",
-    "late": "ear",
+    "late": "vad",
     "missed": "thinking",
     "timeout": "limit",
     "overloaded": "doubt",
@@ -103,7 +72,7 @@ OUTCOME_COLOURS: Final = {
 VERDICT_COLOURS: Final = {
     "pass": "good",
     "fail": "limit",
-    "invalid": "limit",
+    "invalid": "void",
     "inconclusive": "doubt",
 }
 
@@ -115,9 +84,9 @@ def colour(role: str) -> str:
     return COLOURS[role].light
 
 
-def metric_colour(metric: str) -> str:
-    """The light colour of a metric; ink for one that no figure draws."""
-    return colour(METRIC_COLOURS.get(metric, "ink"))
+def metric_colour(name: str) -> str:
+    """The light colour of a metric, or of a column that is a part of the wait; else ink."""
+    return colour(METRICS[name].colour if name in METRICS else _PARTS.get(name, "ink"))
 
 
 def dark_of_light() -> dict[str, str]:
@@ -152,7 +121,7 @@ TEMPLATE: Final = go.layout.Template(
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "font": {"family": FONT, "size": 13, "color": colour("ink")},
-        "colorway": [colour("heard"), colour("arrival"), colour("ear"), colour("thinking")],
+        "colorway": [colour("heard"), colour("arrival"), colour("vad"), colour("thinking")],
         "xaxis": _axis(ticks="outside", tickcolor=colour("axis"), showline=True),
         "yaxis": _axis(),
         "margin": {"l": 48, "r": 16, "t": 28, "b": 44},
@@ -184,3 +153,12 @@ TEMPLATE: Final = go.layout.Template(
 def blank(height: int, **layout: Any) -> go.Figure:
     """An empty figure in the page's look, `height` CSS pixels tall; it is as wide as its box."""
     return go.Figure(layout={"template": TEMPLATE, "height": height, "autosize": True, **layout})
+
+
+def stacked(height: int, shares: Sequence[float], gap: float, **layout: Any) -> go.Figure:
+    """Empty axes one above another that share their x; `shares` are their parts of the height."""
+    figure = make_subplots(
+        rows=len(shares), cols=1, shared_xaxes=True, row_heights=list(shares), vertical_spacing=gap
+    )
+    figure.update_layout(template=TEMPLATE, height=height, autosize=True, **layout)
+    return figure

@@ -1,82 +1,249 @@
-"""The timeline of one turn: what the two people hear as bars, the messages between them as marks.
+"""Panel on the slowest turns, event by event: where a point of the other figures leads back to.
 
-Times are in ms after the caller's last word, at the instants of the log.
+Times are in ms after the caller's last word (of a typed turn: after its answer was asked for), at
+the instants of the log. The bars are what the two people hear; the marks between are messages.
 """
 
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from bench.report.marks import safe
-from bench.report.run import numbers, texts
+from bench.analysis.measure import time_in_stage
+from bench.plan.metrics import METRICS
+from bench.plan.stages import STAGES
+from bench.report.latency_panels import medians
+from bench.report.marks import safe, sampled
+from bench.report.panels import Closeup, Question, Table, table_of
+from bench.report.run_data import Run, numbers, said_ns, texts
+from bench.report.text import NOTHING, TIMES, clip, plain, quantity, seconds
 from bench.report.theme import blank, colour
-from bench.report.words import quantity
 
+_MOST: Final = 5
+_BEFORE_NS: Final = 200_000_000
+_MOST_ROWS: Final = 80
+_APPEND: Final = "input_audio_buffer.append"
 _LANES: Final = (
-    "caller speaks",
-    "server hears",
-    "server answers",
-    "answer arrives",
-    "caller hears",
-)
-# Which lane, colour and mark a message has; the first prefix that fits decides.
-_MARKS: Final = (
-    ("input_audio_buffer.", "server hears", "ear", "diamond"),
-    ("conversation.item.input_audio_transcription.", "server hears", "muted", "diamond-open"),
-    ("response.output_audio.delta", "answer arrives", "arrival", "line-ns"),
-    ("response.audio.delta", "answer arrives", "arrival", "line-ns"),
-    ("response.output_text.delta", "answer arrives", "arrival", "line-ns"),
-    ("response.text.delta", "answer arrives", "arrival", "line-ns"),
-    ("response.created", "server answers", "thinking", "circle"),
-    ("response.done", "server answers", "thinking", "square"),
-    ("error", "server answers", "limit", "x"),
-    ("response.", "server answers", "muted", "line-ns"),
-)
+    "caller speaks", "server hears", "server answers", "answer arrives", "caller hears",
+)  # fmt: skip
 
 
-def number(turn: pd.Series, column: str) -> float:
-    """One number of a turn; NaN where there is none."""
-    value = turn.get(column)
-    return float("nan") if value is None or pd.isna(value) else float(value)
+class Mark(NamedTuple):
+    """How messages whose types begin with `prefix` are drawn: lane, colour, symbol and size."""
+
+    prefix: str
+    lane: int
+    role: str
+    symbol: str
+    size: int = 9
+    words: str = ""
 
 
-def said(turn: pd.Series) -> float:
-    """The instant at which the turn was said, in ns: its last word, or its asking if typed."""
-    instant = number(turn, "said_ns")
-    return number(turn, "speech_offset_ns") if np.isnan(instant) else instant
+_DELTA: Final = Mark("", 3, "arrival", "line-ns", 14, "delta")
+_MARKS: Final = (  # the first that fits decides
+    Mark("input_audio_buffer.", 1, "vad", "diamond", words="speech started, stopped, committed"),
+    Mark("conversation.item.input_audio_transcription.", 1, "muted", "diamond-open",
+         words="transcription"),
+    *(_DELTA._replace(prefix=f"response.{kind}.delta")
+      for kind in ("output_audio", "audio", "output_text", "text")),
+    Mark("response.created", 2, "thinking", "circle", words="response created"),
+    Mark("response.done", 2, "thinking", "square", words="response done"),
+    Mark("error", 2, "limit", "x", words="error"),
+    Mark("response.", 2, "muted", "line-ns", 7, "other events of the response"),
+)  # fmt: skip
 
 
-def word(turn: pd.Series, column: str) -> str:
-    """One text of a turn; empty where there is none."""
-    value = turn.get(column)
-    return "" if value is None or pd.isna(value) else str(value)
+def _text(turn: pd.Series, *columns: str) -> str:
+    """The first of some texts of a turn, or of an event, that there is; else empty."""
+    found = (turn.get(column) for column in columns)
+    return next((str(value) for value in found if value is not None and not pd.isna(value)), "")
 
 
-def timeline(turn: pd.Series, events: pd.DataFrame, zero: float, end: float) -> go.Figure:
-    """The timeline of one turn: `events` have `ms`; `zero` and `end` are instants in ns."""
-    figure = blank(250, showlegend=False, margin={"l": 104, "r": 16, "t": 8, "b": 40})
+def _instants(turn: pd.Series) -> dict[str, float]:
+    """Every instant of a turn that is known, by its column without _ns, in ms after it was said."""
+    zero = float(said_ns(turn.to_frame().T).iloc[0])
+    every = {
+        str(name).removesuffix("_ns"): turn[name]
+        for name in turn.index
+        if str(name).endswith("_ns")
+    }
+    return {
+        name: (float(value) - zero) / 1e6 for name, value in every.items() if not pd.isna(value)
+    } | {"zero_ns": zero}
+
+
+# ── the panel ────────────────────────────────────────────────────────────────────────────────────
+
+
+def _slowest(run: Run) -> pd.DataFrame:
+    return sampled(run.counted, run.wait).iloc[::-1].head(_MOST)
+
+
+def _anchor(turn: pd.Series) -> str:
+    return f"turn-{turn['session']}-{turn['turn']}"
+
+
+def _answer(run: Run) -> str:
+    turns = _slowest(run)
+    if turns.empty:
+        return "No turn was answered, so none was slowest."
+    first = turns.iloc[0]
+    answer = (
+        f"The slowest answer took {quantity(float(first['value']), 'ms')}: session "
+        f"{first['session']}, turn {first['turn']}; {_excess(first, medians(run.counted))}."
+    )
+    if run.events_file is None:
+        answer += " The folder has no events, so their timelines cannot be drawn."
+    return answer
+
+
+def _excess(turn: pd.Series, usual: dict[str, float]) -> str:
+    """The stage in which this turn lost most against the median of all turns."""
+    if _text(turn, "textual") == "True":
+        return "in writing there are no stages"
+    table = turn.to_frame().T
+    lost = {
+        stage.name: float(time_in_stage(table, stage).iloc[0]) - usual[stage.name]
+        for stage in STAGES
+    }
+    lost = {name: ms for name, ms in lost.items() if not np.isnan(ms)}
+    if not lost:
+        return "its stages are not known"
+    name = max(lost, key=lambda entry: lost[entry])
+    if lost[name] <= 0.0:
+        return "every stage at or under its median"
+    return f"{name} {quantity(lost[name], 'ms')} above its median"
+
+
+def _ranking(run: Run) -> Table | None:
+    usual, wait = medians(run.counted), METRICS[run.wait].label
+    return table_of(
+        "The slowest answers",
+        {
+            "turn": lambda turn: f"session {turn['session']} · turn {turn['turn']}",
+            wait: lambda turn: quantity(float(turn["value"]), "ms"),
+            "where it lost most": lambda turn: _excess(turn, usual),
+            "the caller said": lambda turn: clip(_text(turn, "text", "utterance"), 80),
+        },
+        (turn for _, turn in _slowest(run).iterrows()),
+        numeric=(wait,),
+        link=_anchor,
+    )
+
+
+def _closeups(run: Run) -> list[Closeup]:
+    """Each of the slowest turns, the first opened; all on one scale."""
+    turns = [turn for _, turn in _slowest(run).iterrows()]
+    if not turns:
+        return []
+    events = run.events(sessions={int(turn["session"]) for turn in turns})
+    events = events[events["type"] != _APPEND]
+    known = [_instants(turn) for turn in turns]
+    ends = ("heard", "last_audio", "response_done")
+    right = max(max(at.get(end, 0.0) for end in ends) for at in known) + _BEFORE_NS / 1e6
+    onsets = [at["speech_onset"] for at in known if "speech_onset" in at]
+    # A long utterance is cut off on the left: what these figures show is the wait after it.
+    left = max(min(onsets) - 150, -right) if onsets else -0.1 * right
+    found = []
+    for place, (turn, at) in enumerate(zip(turns, known, strict=True)):
+        mine = events[events["session"] == turn["session"]]
+        mine = mine.assign(ms=(mine["at_ns"] - at["zero_ns"]) / 1e6)
+        begin = min(0.0, at.get("speech_onset", 0.0)) - _BEFORE_NS / 1e6
+        end = max(at.get(end, 0.0) for end in ends) + _BEFORE_NS / 1e6
+        mine = mine[(mine["ms"] >= begin) & (mine["ms"] <= end)]
+        said = {
+            "Caller": _text(turn, "text", "utterance"),
+            "Heard as": _text(turn, "transcript"),
+            "Agent": _text(turn, "reply"),
+        }
+        found.append(
+            Closeup(
+                _anchor(turn),
+                f"Session {turn['session']}, turn {turn['turn']}: "
+                f"{quantity(float(turn['value']), 'ms')}",
+                [(who, words) for who, words in said.items() if words],
+                None if mine.empty else timeline(turn, mine, left, right),
+                _event_table(mine),
+                opened=place == 0,
+            )
+        )
+    return found
+
+
+def _event_table(events: pd.DataFrame) -> Table | None:
+    """The events as a table; the deltas of one type between two other events are one row."""
+    alone = ~events["type"].str.endswith(".delta")
+    stretch = (alone | alone.shift(fill_value=True)).cumsum()
+    stretches = events.groupby([stretch, events["type"]], sort=False) if len(events) else ()
+
+    def ms(part: pd.DataFrame) -> str:
+        until = f" … {plain(float(part['ms'].iloc[-1]), 'ms')}" if len(part) > 1 else ""
+        return f"{plain(float(part['ms'].iloc[0]), 'ms')}{until}"
+
+    def kind(part: pd.DataFrame) -> str:
+        name = str(part["type"].iloc[0])
+        return f"{name} {TIMES} {len(part)}" if len(part) > 1 else name
+
+    def carried(part: pd.DataFrame) -> str:
+        if audio := numbers(part, "audio_ns").sum():
+            return f"{quantity(float(audio) / 1e6, 'ms')} of audio"
+        audio_ms = numbers(part, "audio_ms").dropna()
+        if len(audio_ms):
+            return f"audio at {plain(float(audio_ms.iloc[0]), '1')} ms"
+        return clip("".join(texts(part, "detail")), 120)
+
+    return table_of(
+        "Events of this turn",
+        {
+            "ms": ms,
+            "way": lambda part: {"in": "←", "out": "→"}.get(part["direction"].iloc[0], "·"),
+            "event": kind,
+            "what it carried": carried,
+            "id": lambda part: _text(part.iloc[0], "event_id", "item_id") or NOTHING,
+        },
+        (part for _, part in stretches),
+        numeric=("ms",),
+        most=_MOST_ROWS,
+        rest="events.parquet",
+        note="ms after the caller's last word; ← came from the server, → was sent, · is a note of "
+        "the caller. Appends are left out.",
+    )
+
+
+# ── the timeline ─────────────────────────────────────────────────────────────────────────────────
+
+
+def timeline(turn: pd.Series, events: pd.DataFrame, left: float, right: float) -> go.Figure:
+    """The timeline of one turn, from `left` to `right`; `events` have `ms`, as all times here."""
+    at = _instants(turn)
+    figure = blank(270, margin={"l": 104, "r": 16, "t": 8, "b": 40})
     identity = f"session {turn['session']} · turn {turn['turn']}"
-    last = (end - zero) / 1e6
-    _speech(figure, turn, zero, identity)
-    _playing(figure, turn, zero, last, identity)
-    places = events.assign(place=[_mark(str(kind)) for kind in events["type"]])
-    for mark, part in places[places["place"] != ""].groupby("place", sort=False):
-        _messages(figure, str(mark), part, identity)
+    typed, heard = "speech_onset" not in at, at.get("heard")
+    if not typed:
+        said = f"<b>caller speaks</b><br>{identity}<br>{safe(_text(turn, 'text', 'utterance'), 70)}"
+        _bar(figure, 0, (at["speech_onset"], 0.0), "caller", said)
+        if at["speech_onset"] < left:
+            earlier = seconds(1e6 * (left - at["speech_onset"]))
+            figure.add_annotation(
+                x=left, y=0, xanchor="left", text=f"◂ {earlier} more", showarrow=False,
+                font={"size": 10, "color": colour("paper")},
+            )  # fmt: skip
+    if heard is not None:
+        _playing(figure, turn, at, right, identity)
+    places = [next((mark for mark in _MARKS if kind.startswith(mark.prefix)), None)
+              for kind in events["type"]]  # fmt: skip
+    for mark in dict.fromkeys(place for place in places if place is not None):
+        part = events[[place == mark for place in places]]
+        _messages(figure, mark, part, identity)
     figure.add_vline(x=0, line={"color": colour("axis"), "width": 1.5})
-    heard = (number(turn, "heard_ns") - zero) / 1e6
-    if not np.isnan(heard):
+    if heard is not None:
         figure.add_vline(x=heard, line={"color": colour("heard"), "width": 1.5, "dash": "dot"})
-    # A long utterance is cut off on the left: what this figure shows is the wait after it.
-    onset = (number(turn, "speech_onset_ns") - zero) / 1e6
-    left = -0.1 * last if np.isnan(onset) else max(onset - 150, -last)
-    zero_words = "the answer was asked for" if np.isnan(onset) else "the caller's last word"
-    figure.update_xaxes(title={"text": f"ms after {zero_words}"}, range=[left, last], showgrid=True)
-    first, final = 0, len(_LANES) - 1
-    if np.isnan(onset):  # a typed turn: nobody speaks, and perhaps nobody is heard
-        first, final = _LANES.index("server answers"), final - bool(np.isnan(heard))
-        figure.update_layout(height=90 + 40 * (final - first + 1))
+    # A typed turn: nobody speaks, and perhaps nobody is heard.
+    first, final = (2, len(_LANES) - 1 - (heard is None)) if typed else (0, len(_LANES) - 1)
+    zero = "the answer was asked for" if typed else "the caller's last word"
+    figure.update_layout(height=120 + 30 * (final - first + 1))
+    figure.update_xaxes(title={"text": f"ms after {zero}"}, range=[left, right], showgrid=True)
     figure.update_yaxes(
         tickvals=list(range(len(_LANES))), ticktext=_LANES, range=[final + 0.55, first - 0.55],
         showgrid=False, automargin=False, ticklabelstandoff=6,
@@ -85,90 +252,62 @@ def timeline(turn: pd.Series, events: pd.DataFrame, zero: float, end: float) -> 
     return figure
 
 
-def _bar(figure: go.Figure, lane: int, start: float, stop: float, role: str, says: str) -> None:
+def _bar(figure: go.Figure, lane: int, ends: tuple[float, float], role: str, says: str) -> None:
     """A bar that can be hovered at both ends and in its middle."""
     figure.add_trace(
         go.Scatter(
-            x=[start, (start + stop) / 2, stop],
-            y=[lane] * 3,
-            mode="lines",
-            line={"width": 14, "color": colour(role)},
-            hovertemplate=f"{says}<extra></extra>",
+            x=[ends[0], sum(ends) / 2, ends[1]], y=[lane] * 3, mode="lines", showlegend=False,
+            line={"width": 14, "color": colour(role)}, hovertemplate=f"{says}<extra></extra>",
         )
-    )
+    )  # fmt: skip
 
 
-def _speech(figure: go.Figure, turn: pd.Series, zero: float, identity: str) -> None:
-    onset = (number(turn, "speech_onset_ns") - zero) / 1e6
-    if np.isnan(onset):
-        return
-    words = safe(word(turn, "text") or word(turn, "utterance"), 70)
-    _bar(figure, 0, onset, 0.0, "caller", f"<b>caller speaks</b><br>{identity}<br>{words}")
-
-
-def _playing(figure: go.Figure, turn: pd.Series, zero: float, last: float, identity: str) -> None:
+def _playing(
+    figure: go.Figure, turn: pd.Series, at: dict[str, float], right: float, identity: str
+) -> None:
     """What the player plays: silence at its head pale, the rest in the agent's colour."""
-    begin, heard = (
-        (number(turn, column) - zero) / 1e6 for column in ("first_heard_ns", "heard_ns")
-    )
-    if np.isnan(heard):
-        return
+    begin, heard, silent = at.get("first_heard", at["heard"]), at["heard"], at.get("agent_silent")
     if begin < heard:
-        _bar(
-            figure, 4, begin, heard, "player",
-            f"<b>silence at the head of the reply</b><br>{identity}",
-        )  # fmt: skip
-    silent = (number(turn, "agent_silent_ns") - zero) / 1e6
-    if not np.isnan(silent):
-        _bar(
-            figure, 4, -10 * last, silent, "heard",
-            f"<b>the agent it interrupts</b>, silent at {silent:,.0f} ms<br>{identity}",
-        )  # fmt: skip
-    length = number(turn, "reply_audio_ns") / 1e6
-    stop = last if np.isnan(length) else min(last, begin + length)
-    reply = safe(word(turn, "reply"), 70)
-    _bar(figure, 4, heard, stop, "heard", f"<b>caller hears the agent</b><br>{identity}<br>{reply}")
+        said = f"<b>silence at the head of the reply</b><br>{identity}"
+        _bar(figure, 4, (begin, heard), "player", said)
+    if silent is not None:
+        said = f"<b>the agent it interrupts</b>, silent at {silent:,.0f} ms<br>{identity}"
+        _bar(figure, 4, (-10 * right, silent), "heard", said)
+    length = turn.get("reply_audio_ns")
+    stop = right if length is None or pd.isna(length) else min(right, begin + float(length) / 1e6)
+    said = f"<b>caller hears the agent</b><br>{identity}<br>{safe(_text(turn, 'reply'), 70)}"
+    _bar(figure, 4, (heard, stop), "heard", said)
 
 
-def _mark(kind: str) -> str:
-    """The prefix in `_MARKS` that fits a message; empty for one that has no mark."""
-    return next((prefix for prefix, *_ in _MARKS if kind.startswith(prefix)), "")
-
-
-def _messages(figure: go.Figure, prefix: str, events: pd.DataFrame, identity: str) -> None:
-    lane, role, symbol = next(rest for start, *rest in _MARKS if start == prefix)
+def _messages(figure: go.Figure, mark: Mark, events: pd.DataFrame, identity: str) -> None:
+    audio = numbers(events, "audio_ns") / 1e6
+    data: list[list[Any]] = [
+        [safe(kind), safe(event_id) or "no event_id",
+         "" if np.isnan(ms) else f", {quantity(ms, 'ms')} of audio"]
+        for kind, event_id, ms in zip(events["type"], texts(events, "event_id"), audio, strict=True)
+    ]  # fmt: skip
     figure.add_trace(
         go.Scatter(
             x=events["ms"].to_numpy(),
-            y=[_LANES.index(lane)] * len(events),
+            y=[mark.lane] * len(events),
             mode="markers",
+            name=mark.words,
+            showlegend=True,
             marker={
-                "symbol": symbol,
-                "size": _size(lane, symbol),
-                "color": colour(role),
-                "line": {"width": 1.5, "color": colour(role)},
+                "symbol": mark.symbol, "size": mark.size, "color": colour(mark.role),
+                "line": {"width": 1.5, "color": colour(mark.role)},
             },
-            customdata=[
-                [safe(kind), safe(event_id) or "no event_id", _carried(audio)]
-                for kind, event_id, audio in zip(
-                    events["type"],
-                    texts(events, "event_id"),
-                    numbers(events, "audio_ns"),
-                    strict=True,
-                )
-            ],
+            customdata=data,
             hovertemplate="<b>%{customdata[0]}</b> at %{x:,.1f} ms%{customdata[2]}<br>"
             f"{identity}<br>%{{customdata[1]}}<extra></extra>",
         )
-    )
+    )  # fmt: skip
 
 
-def _size(lane: str, symbol: str) -> int:
-    """Audio deltas are tall strokes, other streams of messages short ones."""
-    if symbol != "line-ns":
-        return 9
-    return 14 if lane == "answer arrives" else 7
-
-
-def _carried(audio_ns: float) -> str:
-    return "" if np.isnan(audio_ns) else f", {quantity(audio_ns / 1e6, 'ms')} of audio"
+SLOWEST: Final = Question(
+    "slowest",
+    "Which turns were slowest, event by event?",
+    says=(_answer,),
+    tables=(_ranking,),
+    closeups=_closeups,
+)

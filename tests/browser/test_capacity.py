@@ -4,7 +4,7 @@ import pytest
 
 from bench.report.capacity_page import write_capacity_page
 from tests.browser.looking import DESK, PHONE
-from tests.report.test_capacity import several
+from tests.report.test_capacity_page import several
 
 pytestmark = pytest.mark.browser
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bench.compare.sides import Side, compare
-from bench.report.comparing import write_page
+from bench.report.compare_page import write_page
 from tests.browser.looking import DESK, PHONE, SHADED, colours, contrast, tables
 from tests.compare.chance import World, side
 
@@ -73,7 +73,7 @@ def test_verdict_and_rows_can_be_read(visit, viewport):
                     return range.getBoundingClientRect().right; }"""
             )
             assert place <= viewport["width"], cell.inner_text()
-    assert "+" in rows.first.locator("td").nth(2).inner_text()
+    assert "+" in rows.first.locator("td").nth(4).inner_text()
     summary = page.locator("#others summary")
     others = page.locator("#others tbody tr")
     assert not others.first.is_visible()
@@ -96,7 +96,7 @@ def test_what_decides_is_cards_on_a_phone_and_what_goes_on_beside_the_page_says_
     )
     shown = dict(labels[1:])
     assert shown['"verdict"'] == "regressed"
-    assert {'"change"', '"B"', '"A"', '"would have seen"'} <= set(shown)
+    assert {'"change"', '"baseline B"', '"candidate A"', '"detectable change"'} <= set(shown)
     desk = visit("slower", DESK)
     assert tables(desk)["The rows that decide"][:2] == [False, False]
 

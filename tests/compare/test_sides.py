@@ -11,7 +11,7 @@ from bench.compare.run_sample import Figure, Part, Waits
 from bench.compare.sides import Side, compare
 from bench.errors import UsageError
 from bench.plan.metrics import VERSION
-from bench.report.changes import chance_of, detectable_of, lacking
+from bench.report.text import chance_of, detectable_of, lacking
 from tests.compare.chance import FACTS, STAGES, World, made, side
 
 WAIT = "voice_to_voice_latency"

@@ -3,7 +3,7 @@
 import pytest
 
 from bench.report.page import render
-from bench.report.run import read_run
+from bench.report.run_data import read_run
 from tests.report.synthetic import make_run
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from bench.report.digest import LIMIT, digest, sparkline, write_digest
-from bench.report.run import read_run
+from bench.report.run_data import read_run
 from tests.report.rendering import cells, rendered
 from tests.report.synthetic import make_run
 

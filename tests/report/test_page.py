@@ -9,7 +9,7 @@ import pytest
 
 from bench.errors import RunFolderError
 from bench.report.page import render, write_report
-from bench.report.run import read_run
+from bench.report.run_data import read_run
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)> & \"'"
 
@@ -85,9 +85,9 @@ def test_every_figure_is_json_that_can_be_read(pages):
     assert all(figure["data"] for figure in figures)
 
 
-def test_verdict_and_gates_come_before_figures_and_numbers(pages):
+def test_verdict_and_numbers_come_before_gates_and_figures(pages):
     page = pages["whole"]
-    places = [page.index(part) for part in ('class="verdict"', 'id="gates"', 'id="numbers"')]
+    places = [page.index(part) for part in ('class="verdict"', 'id="numbers"', 'id="gates"')]
     assert places == sorted(places)
     assert places[-1] < page.index('class="figure"')
 
@@ -95,19 +95,19 @@ def test_verdict_and_gates_come_before_figures_and_numbers(pages):
 def test_questions_stand_in_their_order(pages):
     found = re.findall(r'<section id="([\w-]+)" class="panel">', pages["whole"])
     assert found == [
-        "waiting", "stages", "holding", "ageing", "hearing", "fluency", "barge-in", "breaking",
-        "slowest", "honesty",
+        "latency", "stages", "over-time", "by-turn", "hearing", "fluency", "barge-in", "outcomes",
+        "slowest", "generator",
     ]  # fmt: skip
 
 
 def test_what_decides_stands_first_and_the_wire_late(pages):
     found = re.findall(r'<section id="([\w-]+)" class="panel">', pages["rich"])
     assert found == [
-        "choosing", "kinds", "waiting", "stages", "holding", "ageing", "hearing", "words",
-        "fluency", "barge-in", "stopping", "tools", "protocol", "wire", "gauges", "breaking",
-        "slowest", "blame", "honesty",
+        "settings", "scripts", "latency", "stages", "over-time", "by-turn", "hearing", "words",
+        "fluency", "barge-in", "cancels", "tools", "protocol", "messages", "gauges", "outcomes",
+        "slowest", "slow-turns", "generator",
     ]  # fmt: skip
-    assert re.findall(r'<li><a href="#([\w-]+)">', pages["rich"]) == found
+    assert re.findall(r'<li><a href="#([\w-]+)" ', pages["rich"]) == found
 
 
 def test_every_link_leads_somewhere(pages):
@@ -207,9 +207,9 @@ def test_labels_of_figures_are_escaped_for_plotly_too(hostile):
 def test_an_invalid_run_has_a_banner_and_grey_figures(pages):
     page = text_of(pages["invalid"])
     assert '<body class="invalid">' in page
-    assert "This run is no evidence" in page
+    assert "This run proves nothing" in page
     assert "Use fewer sessions a worker" in page
-    assert "This run is no evidence" not in text_of(pages["whole"])
+    assert "This run proves nothing" not in text_of(pages["whole"])
 
 
 def test_an_interrupted_run_says_so(runs):
@@ -266,4 +266,4 @@ def test_what_the_figures_are_worth_stands_above_them(runs):
     assert "± 0.20 (harness bias +0.01)" in text
     assert "Calibrated with 20 sessions a worker, this run held 9" in text
     assert "2 turns are set aside: &lt;why&gt;" in text
-    assert "obody has calibrated this machine" in render(runs["whole"])
+    assert "iming error not measured yet" in render(runs["whole"])

@@ -3,13 +3,15 @@ import re
 import pytest
 
 from bench.plan.metrics import METRICS
+from bench.plan.stages import STAGES
 from bench.report.page import figure_json, panels
 from bench.report.theme import (
     COLOURS,
-    METRIC_COLOURS,
     OUTCOME_COLOURS,
     VERDICT_COLOURS,
+    colour,
     dark_of_light,
+    metric_colour,
     stylesheet_colours,
 )
 from tests.browser.looking import contrast
@@ -30,7 +32,7 @@ def test_text_can_be_read_on_paper(role, scheme):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("role", ["ear", "player", "commit"])
+@pytest.mark.parametrize("role", ["vad", "player", "commit"])
 def test_marks_can_be_told_from_paper(role, scheme):
     assert contrast(getattr(COLOURS[role], scheme), getattr(COLOURS["paper"], scheme)) >= 2.3
 
@@ -44,16 +46,10 @@ def test_every_colour_of_a_figure_has_a_dark_partner(runs):
 
 
 def test_roles_named_by_metrics_outcomes_and_verdicts_exist():
-    for table in (METRIC_COLOURS, OUTCOME_COLOURS, VERDICT_COLOURS):
-        assert set(table.values()) <= set(COLOURS)
-    stages = {
-        "asking",
-        "tools",
-        "jitter_buffer",
-        "queued",
-        "underrun_before_onset",
-    }  # parts of the identity
-    assert set(METRIC_COLOURS) <= set(METRICS) | stages
+    roles = {metric.colour for metric in METRICS.values()}
+    assert roles | set(OUTCOME_COLOURS.values()) | set(VERDICT_COLOURS.values()) <= set(COLOURS)
+    for stage in STAGES:
+        assert metric_colour(stage.column) != colour("ink"), stage
 
 
 def test_both_sets_of_css_variables_name_the_same_roles():

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from bench.cli.tables import print_result
 from bench.plan.gates import parse_gate
-from bench.report.markdown import inert
+from bench.report.text import inert
 from bench.verdict.verdict import judge_run
 from tests.small import write_scenario
 from tests.virtual_run import virtual_run
