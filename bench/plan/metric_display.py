@@ -1,4 +1,4 @@
-"""How each metric is shown: its colour, its label where that is not its name, what it acknowledges."""
+"""How each metric is shown: colour, label where that is not its name, what it acknowledges."""
 
 from typing import Final
 
