@@ -25,7 +25,6 @@ nothing is corrected for their number. The whole has regressed where a tier has;
 where one is, improved where one is, else unchanged.
 """
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from math import exp, hypot, inf, isfinite, log
 from pathlib import Path
@@ -33,6 +32,7 @@ from statistics import NormalDist
 from typing import Any, Final, NamedTuple
 
 from bench import __version__
+from bench.analysis.pipeline import write_json
 from bench.capacity.document import (
     BoundedFigure,
     Bounds,
@@ -43,7 +43,6 @@ from bench.capacity.document import (
 )
 from bench.errors import UsageError
 from bench.plan.gates import CONFIDENCE
-from bench.runs.folder import replace_file
 
 FORMAT: Final = 1
 NAME: Final = "comparison.json"
@@ -126,7 +125,7 @@ def write_capacity_comparison(found: dict[str, Any], folder: Path) -> Path:
     path = folder / NAME
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        replace_file(path, json.dumps(found, indent=2, allow_nan=False) + "\n")
+        write_json(found, path)
     except OSError as error:
         raise UsageError(f"--out {folder}: cannot be written: {error.strerror or error}") from None
     return path

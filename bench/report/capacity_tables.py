@@ -27,8 +27,9 @@ from bench.capacity.document import (
     TierCapacity,
 )
 from bench.capacity.loads import amount, load_interval
+from bench.digits import THIN
 from bench.report.markdown import inert
-from bench.report.words import NOTHING, THIN, interval, listing, missing, plain, quantity
+from bench.report.words import NOTHING, interval, listing, missing, plain, quantity
 from bench.runs.folder import replace_file
 
 CSV: Final = "capacity.csv"

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
 
-THIN: Final = "\u202f"  # narrow no-break space: between thousands, and before a unit
+from bench.digits import THIN, grouped
+
 NOTHING: Final = "\u2013"  # an en dash: a cell without a value
 TIMES: Final = "\u00d7"
 _MINUS: Final = "\u2212"
@@ -47,7 +48,7 @@ def plain(value: float | None, unit: str = "") -> str:
         digits = 1 if 1 <= size < 99.95 else 2  # 99.96 % is not 100 %
     else:
         digits = 0 if size >= 100 else (1 if size >= 10 else 2)
-    text = f"{size:,.{digits}f}".replace(",", THIN)
+    text = grouped(size, digits)
     negative = value < 0 and float(f"{size:.{digits}f}") != 0.0
     return f"{_MINUS}{text}" if negative else text
 

@@ -102,7 +102,9 @@ def test_no_file_a_folder_without_one_and_no_json_are_named(file):
 
 @pytest.mark.parametrize("document", [[], 3, {}, {"format": "1"}, {"format": True}])
 def test_json_that_is_no_such_document_is_named(file, document):
-    assert "is no capacity.json (its key 'format' is no number)" in refusal(written(file, document))
+    assert "is no document of this program (its key 'format' is no number)" in refusal(
+        written(file, document)
+    )
 
 
 def test_another_format_is_refused_with_both_named(file):

@@ -6,7 +6,7 @@ import pytest
 
 from bench.analysis.history.series import better, groups, with_changes, worse
 from bench.capacity.document import NAME, write_capacity
-from bench.capacity.entry import capacity_record
+from bench.capacity.history_entry import capacity_record
 from bench.errors import UsageError
 from bench.runs.history import Wanted, add, read
 from tests.capacity.found import capacity_result, probe, tier

@@ -8,7 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bench.cli.run import Options, job_of
+from bench.cli.run_scenario import job_of
+from bench.cli.verbs import RunOptions
 from bench.corpus.manifest import load_corpus, manifest_text
 from bench.plan.metrics import VERSION
 from bench.protocol.upgrade import MOST_HOPS, Offer
@@ -304,7 +305,7 @@ def test_a_subprotocol_that_is_no_word_is_refused(refused):
 
 def test_what_the_upgrades_offer_is_read_back_by_the_workers(tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
-    job = job_of(Options(ROOT / DEMO, subprotocol="realtime", follow_redirects=True))
+    job = job_of(RunOptions(ROOT / DEMO, subprotocol="realtime", follow_redirects=True))
     folder = RunFolder.create(tmp_path / "run")
     folder.write(describe(job, 1))
     assert recall(folder).target.offer == job.target.offer == Offer("realtime", MOST_HOPS)

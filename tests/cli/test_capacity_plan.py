@@ -111,7 +111,7 @@ BLOCKING = ("--blocking", "1%")
         (("--calls-per-hour", "nan", *BLOCKING), "--calls-per-hour nan: "),
         (
             ("--calls-per-hour", "many", *BLOCKING),
-            "'--calls-per-hour': Input should be a valid number",
+            "'--calls-per-hour': 'many' is no number; give it alone",
         ),
         (BLOCKING, "Missing option '--calls-per-hour'"),
     ],
@@ -139,7 +139,7 @@ def test_calls_that_are_none_are_refused(bench, file, words, told):
         ((*BLOCKING, "--price-per-node-hour", 0), "--price-per-node-hour 0: is no price"),
         ((*BLOCKING, "--price-per-node-hour", -1), "--price-per-node-hour -1: is no price"),
         ((*BLOCKING, "--price-per-node-hour", "nan"), "--price-per-node-hour nan: is no price"),
-        ((*BLOCKING, "--price-per-node-hour", "two"), "Input should be a valid number"),
+        ((*BLOCKING, "--price-per-node-hour", "2.5EUR"), "without a unit or a currency"),
         ((*BLOCKING, "--sessions-per-node", 0), "--sessions-per-node 0: give a whole number"),
         ((*BLOCKING, "--sessions-per-node", 2.5), "--sessions-per-node 2.5: give a whole number"),
         ((*BLOCKING, "--sessions-per-node", 8, "--tier", "gold"), "--tier: is not read with"),

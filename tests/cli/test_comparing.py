@@ -12,8 +12,9 @@ from rich.console import Console
 
 from bench.analysis.comparing import Side, compare
 from bench.analysis.comparing.side import Figure
-from bench.cli.comparison import print_comparison
-from bench.cli.interleaving import Interleaved, Wanted, interleave, order
+from bench.cli.ab import interleave, order
+from bench.cli.comparisons import print_comparison
+from bench.cli.verbs import AbOptions
 from bench.errors import UsageError
 from tests.analysis.comparing.chance import World, side
 from tests.analysis.comparing.test_side import folder_of
@@ -207,7 +208,7 @@ def test_what_one_side_lacks_is_said_before_the_first_run(bench, tmp_path, argum
 
 
 def test_unlike_sides_are_refused_before_the_first_run(bench, tmp_path, monkeypatch):
-    monkeypatch.setattr("bench.cli.interleaving.run", None)  # nothing may start
+    monkeypatch.setattr("bench.cli.ab.run", None)  # nothing may start
     words = ("ab", DEMO, "--out", tmp_path / "ab", "--yes", "--b", "ws://127.0.0.1:9/v1/realtime")
     code, _, err = bench(*words)
     assert (code, (tmp_path / "ab").exists()) == (3, False)
@@ -224,11 +225,9 @@ def test_unlike_sides_are_refused_before_the_first_run(bench, tmp_path, monkeypa
 
 
 def test_a_folder_that_holds_something_is_not_written_into(tmp_path, monkeypatch):
-    monkeypatch.setattr("bench.cli.interleaving._run", None)  # nothing may start
+    monkeypatch.setattr("bench.cli.ab._run", None)  # nothing may start
     (tmp_path / "old").touch()
-    plan = Interleaved(
-        Path(DEMO), {"a": Wanted("reference"), "b": Wanted("reference")}, 1, out=tmp_path
-    )
+    plan = AbOptions(Path(DEMO), pairs=1, out=tmp_path)
     with pytest.raises(UsageError, match="is not empty"):
         interleave(plan, Console(file=io.StringIO()))
 
@@ -240,9 +239,8 @@ def test_an_invalid_run_is_made_again_and_not_for_ever(tmp_path, monkeypatch):
         asked.append(path.name)
         return "hub lag" if path.name in void else None
 
-    monkeypatch.setattr("bench.cli.interleaving._run", run)
-    sides = {"a": Wanted("reference"), "b": Wanted("reference")}
-    plan = Interleaved(Path(DEMO), sides, 1, out=tmp_path / "ab")
+    monkeypatch.setattr("bench.cli.ab._run", run)
+    plan = AbOptions(Path(DEMO), pairs=1, out=tmp_path / "ab")
     _, folders = interleave(plan, Console(file=io.StringIO()))
     assert asked == ["01-a", "02-b", "02-b-again-1", "02-b-again-2"]
     assert [path.name for path in folders["b"]] == ["02-b-again-2"]
@@ -258,10 +256,9 @@ def test_an_invalid_run_is_made_again_and_not_for_ever(tmp_path, monkeypatch):
     "option", [{"max_minutes": 4.9}, {"max_cost": 0.4, "price_per_minute": 0.1}]
 )
 def test_all_runs_of_both_sides_are_within_one_cap(tmp_path, monkeypatch, option):
-    monkeypatch.setattr("bench.cli.interleaving._run", None)  # nothing may start
-    sides = {"a": Wanted("reference"), "b": Wanted("reference")}
+    monkeypatch.setattr("bench.cli.ab._run", None)  # nothing may start
     words = {"duration": "10s", "sessions": 4}
-    plan = Interleaved(Path(DEMO), sides, 5, out=tmp_path / "ab", **words)
+    plan = AbOptions(Path(DEMO), pairs=5, out=tmp_path / "ab", **words)
     with pytest.raises(UsageError, match=r"^--max-\w+ .*these 10 runs may take .* fewer --pairs"):
         interleave(plan._replace(**option), Console(file=io.StringIO()))
     assert not (tmp_path / "ab").exists()
@@ -274,9 +271,10 @@ def test_an_invalid_run_is_made_again_only_while_the_cap_holds(tmp_path, monkeyp
         asked.append(path.name)
         return "hub lag" if path.name.startswith("02-b") else None
 
-    monkeypatch.setattr("bench.cli.interleaving._run", run)
-    sides = dict.fromkeys("ab", Wanted("reference", ("load.warmup='5s'",)))
-    plan = Interleaved(Path(DEMO), sides, 1, duration="55s", sessions=2, out=tmp_path / "ab")
+    monkeypatch.setattr("bench.cli.ab._run", run)
+    warmup = ("load.warmup='5s'",)
+    words = {"duration": "55s", "sessions": 2, "assignments": warmup, "out": tmp_path / "ab"}
+    plan = AbOptions(Path(DEMO), pairs=1, **words)
     said = io.StringIO()
     with pytest.raises(BaseException) as left:  # noqa: PT011 - typer.Exit, whatever it derives from
         interleave(plan._replace(max_minutes=6.5), Console(file=said))
@@ -286,7 +284,7 @@ def test_an_invalid_run_is_made_again_only_while_the_cap_holds(tmp_path, monkeyp
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(bench, monkeypatch):
-    monkeypatch.setattr("bench.cli.interleaving._run", None)  # nothing may start
+    monkeypatch.setattr("bench.cli.ab._run", None)  # nothing may start
     code, _, err = bench("ab", DEMO, "--out", "/proc/none/ab")
     assert (code, err.count("\n")) == (2, 1)
     assert "--out /proc/none/ab: cannot be written" in err

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from bench.cli.cores import Cores, confined, share_out
+from bench.cli.processes import Cores, confined, share_out
 from bench.errors import UsageError
 
 EIGHT = frozenset(range(8))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.cli.history import _since
+from bench.cli.run_history import since as since_of
 from bench.errors import UsageError
 from bench.runs.history import add
 from tests.past import past
@@ -240,10 +240,10 @@ def test_only_runs_since_a_date_are_shown_and_exported(history, store, since, fi
      (" 2w ", "2026-08-31T12:00:00+00:00")],
 )  # fmt: skip
 def test_an_age_counts_back_from_now(age, instant):
-    assert _since(age, datetime(2026, 9, 14, 12, tzinfo=UTC)) == instant
+    assert since_of(age, datetime(2026, 9, 14, 12, tzinfo=UTC)) == instant
 
 
 @pytest.mark.parametrize("age", ["30", "d", "30x", "-3d", "99999999999999d", "next week", "1.5d"])
 def test_what_is_neither_a_date_nor_an_age_is_refused(age):
     with pytest.raises(UsageError, match=r"^--since '.*': give a date, as in .* 30d or 8w$"):
-        _since(age, datetime(2026, 9, 14, 12, tzinfo=UTC))
+        since_of(age, datetime(2026, 9, 14, 12, tzinfo=UTC))

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,20 @@ def test_the_digest_is_of_the_gates_that_were_just_judged(bench, folder):
     bench("judge", folder)
     bench("judge", folder, "--gate", FAILS)
     assert "❌ FAIL" in (folder / "summary.md").read_text("utf-8").splitlines()[0]
+
+
+def test_a_full_disk_is_one_line_and_exit_3(bench, folder):
+    (folder / "summary.json.part").symlink_to("/dev/full")
+    code, out, err = bench("report", folder)
+    assert (code, out, err.count("\n")) == (3, "", 1)
+    assert err.startswith(f"bench: {folder}: cannot be used any more (No space left on device)")
+
+
+@pytest.mark.parametrize("verb", [("report",), ("judge", "--json"), ("judge", "--markdown")])
+def test_an_answer_that_cannot_be_written_is_one_line_and_exit_3(bench, folder, monkeypatch, verb):
+    name, *options = verb
+    with suppress(OSError), Path("/dev/full").open("w") as full:
+        monkeypatch.setattr("sys.stdout", full)
+        code, _, err = bench(name, folder, *options)
+    assert (code, err.count("\n")) == (3, 1)
+    assert "bench: the answer: cannot be written (No space left on device)" in err

@@ -5,7 +5,7 @@ import json
 
 from rich.console import Console
 
-from bench.cli.lists import print_metrics
+from bench.cli.inventory import print_metrics
 from bench.plan.metrics import METRICS
 
 
@@ -17,10 +17,11 @@ def told(capsys, *, terminal, as_json=False):
     return screen.getvalue() + capsys.readouterr().out
 
 
-def test_in_a_pipe_every_metric_is_one_line(capsys):
-    lines = told(capsys, terminal=False).splitlines()
+def test_in_a_pipe_every_metric_is_one_line_under_a_head(capsys):
+    head, *lines = told(capsys, terminal=False).splitlines()
+    assert head.split("\t")[0] == "name"
     assert [line.split("\t")[0] for line in lines] == list(METRICS)
-    assert all(line.count("\t") == 8 for line in lines)
+    assert all(line.count("\t") == 8 for line in [head, *lines])
 
 
 def test_no_name_is_broken_in_eighty_columns(capsys):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from bench.cli import neighbours
-from bench.cli.neighbours import Neighbours, _Seen
+from bench.cli import noisy_neighbours
+from bench.cli.noisy_neighbours import NoisyNeighbours, _Seen
 
 S = 1_000_000_000
 
@@ -12,10 +12,10 @@ S = 1_000_000_000
 def machine(monkeypatch):
     """A machine of which every look is told: processes by number, and the clock."""
     state = {"now": 0, "processes": {}}
-    monkeypatch.setattr(neighbours, "monotonic_ns", lambda: state["now"])
-    monkeypatch.setattr(neighbours, "_processes", lambda: dict(state["processes"]))
-    monkeypatch.setattr(neighbours.os, "getpid", lambda: 10)
-    monkeypatch.setattr(neighbours.os, "sysconf", lambda _: 100)
+    monkeypatch.setattr(noisy_neighbours, "monotonic_ns", lambda: state["now"])
+    monkeypatch.setattr(noisy_neighbours, "_processes", lambda: dict(state["processes"]))
+    monkeypatch.setattr(noisy_neighbours.os, "getpid", lambda: 10)
+    monkeypatch.setattr(noisy_neighbours.os, "sysconf", lambda _: 100)
 
     def second(**processes):
         state["now"] += S
@@ -29,7 +29,7 @@ def machine(monkeypatch):
 
 def test_a_process_that_takes_a_core_is_seen_for_as_long_as_it_does(machine):
     machine(hog=(7, 1, 0, 1))
-    watch = Neighbours([])
+    watch = NoisyNeighbours([])
     for ticks in (93, 180, 182):
         machine(hog=(7, 1, ticks, 1))
         watch.look()
@@ -41,7 +41,7 @@ def test_a_process_that_takes_a_core_is_seen_for_as_long_as_it_does(machine):
 
 def test_our_own_processes_and_their_children_are_no_neighbours(machine):
     machine(us=(10, 1, 0, 0), worker=(20, 10, 0, 1), child=(30, 20, 0, 1), server=(40, 1, 0, 0))
-    watch = Neighbours([40])
+    watch = NoisyNeighbours([40])
     machine(us=(10, 1, 90, 0), worker=(20, 10, 90, 1), child=(30, 20, 90, 1), server=(40, 1, 90, 0))
     watch.look()
     assert watch.told() == []
@@ -49,7 +49,7 @@ def test_our_own_processes_and_their_children_are_no_neighbours(machine):
 
 def test_a_number_that_another_process_has_taken_over_counts_anew(machine):
     machine(old=(7, 1, 5000, 1))
-    watch = Neighbours([])
+    watch = NoisyNeighbours([])
     machine(new=(7, 1, 5090, 1))
     watch.look()
     assert watch.told() == []
@@ -57,15 +57,15 @@ def test_a_number_that_another_process_has_taken_over_counts_anew(machine):
 
 def test_it_looks_once_a_second_however_often_it_is_asked(machine, monkeypatch):
     machine(hog=(7, 1, 0, 1))
-    watch = Neighbours([])
+    watch = NoisyNeighbours([])
     looked = []
-    monkeypatch.setattr(neighbours, "_processes", lambda: looked.append(1) or {})
+    monkeypatch.setattr(noisy_neighbours, "_processes", lambda: looked.append(1) or {})
     for _ in range(5):
         watch.look()
     assert looked == []
 
 
 def test_the_processes_of_this_machine_can_be_read():
-    found = neighbours._processes()
+    found = noisy_neighbours._processes()
     assert found[1].name
     assert all(process.ticks >= 0 for process in found.values())

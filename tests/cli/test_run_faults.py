@@ -1,11 +1,10 @@
 """What `bench run` writes down of a run that did not go as planned."""
 
-import time
 from types import SimpleNamespace
 
 import pytest
 
-from bench.cli.run import _note_faults, _note_short
+from bench.cli.supervisor import note_process_faults, note_short
 from bench.runs.folder import RunFolder, fault, provenance
 from bench.voice.audio import NS_PER_S
 
@@ -23,7 +22,7 @@ def test_a_lost_worker_is_named_by_its_process_whatever_place_locust_gave_it(
     plan = {"start_ns": 1}
     folder.write({**provenance("x"), "processes": joined, "drained": drained, "plan": plan})
     crew = SimpleNamespace(last_words=lambda: "")
-    _note_faults(crew, folder, {killed: -9, 1 - killed: 0}, time.monotonic() + 60)
+    note_process_faults(crew, folder, {killed: -9, 1 - killed: 0}, late=False, died=False)
     texts = [fault["text"] for fault in folder.read()["faults"]]
     assert texts == [f"worker process {killed} was lost in mid-run (signal SIGKILL)"]
 
@@ -36,7 +35,7 @@ def ended(tmp_path):
         folder = RunFolder.create(tmp_path / "run")
         plan = {"measured_from_ns": 5 * S, "measured_to_ns": round((5 + seconds) * S)}
         folder.write({**provenance("x"), "plan": plan, **facts})
-        _note_short(folder, 30 * S)
+        note_short(folder, 30 * S)
         return [one["text"] for one in folder.read()["faults"]]
 
     return after

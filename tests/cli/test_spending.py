@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from bench.cli.run import Limits, _watch
-from bench.cli.spending import Cap, Meter, cap_of, check_cap, session_minutes
+from bench.cli.budget import Cap, Meter, cap_of, session_minutes
+from bench.cli.supervisor import RunPlan, watch
 from bench.errors import UsageError
 from bench.runs.folder import RunFolder, provenance
 from bench.runs.job import make_job, read_target
@@ -71,9 +71,9 @@ def test_the_estimate_holds_every_session_from_its_arrival_to_the_end(job):
 
 
 def test_an_estimate_over_the_cap_says_both_and_how_to_mend_it():
-    check_cap(Cap(3.5, "--max-minutes", 3.5), 3.5)
+    Cap(3.5, "--max-minutes", 3.5).check(3.5)
     with pytest.raises(UsageError) as refused:
-        check_cap(Cap(5, "--max-cost", 0.5), 5.5)
+        Cap(5, "--max-cost", 0.5).check(5.5)
     assert str(refused.value) == (
         "--max-cost 0.5 (5.0 session-minutes): this run may take 5.5 session-minutes; take fewer "
         "--sessions, a shorter --duration, or raise it"
@@ -83,9 +83,9 @@ def test_an_estimate_over_the_cap_says_both_and_how_to_mend_it():
 def test_the_meter_adds_up_open_sessions_over_time():
     meter = Meter(Cap(3, "--max-minutes", 3))
     meter.read(word(30, 2, 1))  # three sessions for half a minute
-    assert meter.minutes == 1.5
+    assert (meter.minutes, meter.ending()) == (1.5, None)
     meter.read(word(60, 0, 2))  # the higher count: three again
-    assert (meter.minutes, meter.spent) == (3.0, True)
+    assert meter.minutes == 3.0
     assert meter.ending() == {
         "rule": "max_minutes",
         "text": "3.00 session-minutes were used, --max-minutes 3 was reached",
@@ -97,7 +97,7 @@ def test_the_meter_begins_with_what_a_probe_has_used_and_without_a_cap_never_end
     assert Meter(Cap(1, "--max-minutes", 1), 0.75).minutes == 0.75
     meter = Meter(None)
     meter.read(word(60, 1000))
-    assert (meter.minutes, meter.spent) == (1000.0, False)
+    assert (meter.minutes, meter.ending()) == (1000.0, None)
 
 
 class Played:
@@ -132,8 +132,8 @@ def test_a_run_ends_in_order_where_its_cap_is_reached(job, tmp_path, monkeypatch
     crew = Played([word(30, 2), word(60, 2), word(90, 2)])
     meter, said = Meter(Cap(minutes, "--max-minutes", minutes)), io.StringIO()
     demo = job("sessions = 2\nduration = '600s'")
-    talk = Console(file=said)
-    assert _watch(crew, None, folder, demo, Limits(meter), talk) is False
+    run_plan = RunPlan(demo, users=2, workers=1, cores=None, meter=meter)
+    assert watch(crew, None, folder, run_plan, Console(file=said)) is False
     assert (len(crew.words), crew.asked) == (left, left)
     run = json.loads(folder.run_json.read_text())
     assert (run["interrupted"], run["faults"]) == (False, [])

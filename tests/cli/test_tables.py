@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from bench.cli.tables import print_result
+from bench.cli.run_result import print_result
 from bench.runs.folder import RunFolder
 from tests.report.synthetic import make_run
 

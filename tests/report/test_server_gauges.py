@@ -9,8 +9,7 @@ import pytest
 from rich.console import Console
 
 from bench.analysis.judge import EXIT_CODES
-from bench.cli.settle import settle
-from bench.cli.tables import print_result
+from bench.cli.run_result import print_result, settle
 from bench.report.digest import digest
 from bench.report.run import read_run
 from bench.report.server_gauges import gauge_lines, idle_hardware, server_gauges

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from bench.analysis.judge import judge_run
-from bench.cli.tables import print_result
+from bench.cli.run_result import print_result
 from bench.plan.gates import parse_gate
 from bench.report.markdown import inert
 from tests.small import write_scenario

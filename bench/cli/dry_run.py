@@ -5,7 +5,6 @@ of its script; what is only worth knowing is a note. Where the profile of the em
 failures of its own, what went wrong may be its doing, and is noted.
 """
 
-import json
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,11 +13,12 @@ from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from rich.console import Console
-
+from bench.cli.console import out, print_json, say
+from bench.cli.run_scenario import job_of
+from bench.cli.verbs import CheckOptions, RunOptions
 from bench.corpus.decode import load_utterances
 from bench.load.casting import Casting, Role
-from bench.protocol import server as say
+from bench.protocol import server
 from bench.reference.behaviour import Behaviour
 from bench.reference.misbehaviour import Failures
 from bench.reference.profile import Profile, load_profile
@@ -69,46 +69,49 @@ def check(job: Job, profile: Path | None) -> list[Played]:
     played = []
     for number, role in enumerate(casting.every()):
         caller = role.conversation(number, scenario, recorded)
-        server = Behaviour(
+        replies = Behaviour(
             behaves,
             repertoire,
             number=number,
             dialect=job.target.dialect.name,
             model=role.model,
         )
-        session = Rehearsal(caller, server)
+        session = Rehearsal(caller, replies)
         session.play(MOST_NS)
         played.append(_told(role, caller, session, behaves))
     return played
 
 
-def print_check(job: Job, profile: Path | None, out: Console, *, as_json: bool) -> bool:
-    """Check and say what was found, a line for each session; returns whether nothing is amiss."""
+def check_verb(options: CheckOptions) -> int:
+    """Check and say what was found, a line for each session; 2 where something is amiss."""
+    job = job_of(
+        RunOptions(
+            options.scenario, options.target, options.dialect, gates=options.gates,
+            profile=options.profile, assignments=options.assignments,
+        )
+    )  # fmt: skip
     with redirect_stdout(sys.stderr):  # what a script prints is no part of the answer
-        played = check(job, profile)
+        played = check(job, options.server_profile)
     notes, amiss = foreseen(job, played), sum(len(one.problems) for one in played)
-    if as_json:
+    if options.as_json:
         sessions = [one._asdict() for one in played]
-        print(json.dumps({"ok": not amiss, "sessions": sessions, "notes": notes}, indent=2))
-        return not amiss
-
-    def tell(line: str) -> None:
-        out.print(line, highlight=False, markup=False, soft_wrap=True)
-
+        print_json({"ok": not amiss, "sessions": sessions, "notes": notes})
+        return 2 if amiss else 0
     for one in played:
         of = f" ({one.setting})" if one.setting else ""
-        tell(
+        say(
+            out,
             f"{one.script}{of}: {one.turns} turns, {one.answered} answered, {one.interruptions} "
-            f"interruptions, {one.tool_calls} tool calls, {one.seconds:.1f} s, {one.errors} errors"
+            f"interruptions, {one.tool_calls} tool calls, {one.seconds:.1f} s, {one.errors} errors",
         )
         for problem in one.problems:
-            tell(f"  problem  {problem}")
+            say(out, f"  problem  {problem}")
         for note in one.notes:
-            tell(f"  note     {note}")
+            say(out, f"  note     {note}")
     for note in notes:
-        tell(f"note     {note}")
-    tell(f"{job.name}: {f'{amiss} problems' if amiss else 'in order'}, played and not run")
-    return not amiss
+        say(out, f"note     {note}")
+    say(out, f"{job.name}: {f'{amiss} problems' if amiss else 'in order'}, played and not run")
+    return 2 if amiss else 0
 
 
 def foreseen(job: Job, played: Sequence[Played]) -> list[str]:
@@ -133,7 +136,9 @@ def foreseen(job: Job, played: Sequence[Played]) -> list[str]:
 
 def _told(role: Role, caller: Conversation, session: Rehearsal, behaves: Profile) -> Played:
     happened = session.happened
-    errors = [one for one in happened if isinstance(one, say.ErrorMessage) and not _provoked(one)]
+    errors = [
+        one for one in happened if isinstance(one, server.ErrorMessage) and not _provoked(one)
+    ]
     turns, answered = _answers(happened)
     races = [_in_words(one) for one in errors if one.code in BENIGN]
     wrong = [_in_words(one) for one in errors if one.code not in BENIGN]
@@ -156,7 +161,7 @@ def _told(role: Role, caller: Conversation, session: Rehearsal, behaves: Profile
         turns,
         answered,
         sum(isinstance(one, Note) and one.type == "bench.flush" for one in happened),
-        sum(isinstance(one, say.ResponseFunctionCallArgumentsDone) for one in happened),
+        sum(isinstance(one, server.ResponseFunctionCallArgumentsDone) for one in happened),
         session.ends_ns / NS_PER_S,
         len(errors),
         problems,
@@ -180,7 +185,7 @@ def _amiss(caller: Conversation, session: Rehearsal) -> Iterator[str]:
         yield f"the session ended as {caller.outcome}: {caller.reason}"
 
 
-def _in_words(error: say.ErrorMessage) -> str:
+def _in_words(error: server.ErrorMessage) -> str:
     return f"the server says {error.code or 'error'}: {error.text}"
 
 
@@ -196,7 +201,7 @@ def _answers(happened: Sequence[Happened]) -> tuple[int, int]:
     for one in happened:
         if isinstance(one, Note) and _begins_turn(one):
             turns, waiting = turns + 1, True
-        elif isinstance(one, say.ResponseCreated) and waiting:
+        elif isinstance(one, server.ResponseCreated) and waiting:
             answered, waiting = answered + 1, False
     return turns, answered
 
@@ -207,5 +212,5 @@ def _begins_turn(note: Note) -> bool:
     return spoken or note.type == "bench.write"
 
 
-def _provoked(error: say.ErrorMessage) -> bool:
+def _provoked(error: server.ErrorMessage) -> bool:
     return error.about.endswith(PROVOKED)

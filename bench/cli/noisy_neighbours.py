@@ -29,7 +29,7 @@ class _Seen(NamedTuple):
     core: int
 
 
-class Neighbours:
+class NoisyNeighbours:
     """The other processes, second by second. `ours` are the process ids that are no neighbours."""
 
     def __init__(self, ours: Collection[int]) -> None:

@@ -58,7 +58,7 @@ def window_of(job: Job, window: str | None) -> int:
     return found
 
 
-class Interim:
+class AbortOnFail:
     """The looks at the run in `folder`, from its first measured window on."""
 
     def __init__(self, folder: RunFolder, window_ns: int) -> None:
@@ -71,7 +71,7 @@ class Interim:
         self._broken = ""
         self._scratch = folder.logs / "interim"
         self._scratch.mkdir()
-        command = [sys.executable, "-m", "bench.cli.interim", str(folder.path)]
+        command = [sys.executable, "-m", "bench.cli.abort_on_fail", str(folder.path)]
         command += [str(self._scratch), str(window_ns)]
         with (folder.logs / "interim.txt").open("wb") as talk:
             self._process = subprocess.Popen(  # noqa: S603 - this module
@@ -81,16 +81,17 @@ class Interim:
         assert self._process.stdout is not None  # noqa: S101 - it was asked for
         os.set_blocking(self._process.stdout.fileno(), False)
 
-    def heed(self, word: dict[str, Any]) -> dict[str, Any] | None:
+    def read(self, progress: dict[str, Any]) -> dict[str, Any] | None:
         """Take in a progress line of the master; returns `ended_by` where the run is to end."""
+        now_ns = progress["now_ns"]
         if self._looks is None:
-            self._looks = Looks(word["start_ns"])
-            self._due_ns = word["measured_ns"] + self._window_ns // 4
+            self._looks = Looks(progress["start_ns"])
+            self._due_ns = progress["measured_ns"] + self._window_ns // 4
         if self._broken:
             return None
-        ending = self._answer(self._looks, word["now_ns"]) if self._asked else None
-        to_ns = word["now_ns"] - _UNWRITTEN_NS
-        if not self._asked and not self._broken and self._due_ns <= to_ns < word["end_ns"]:
+        ending = self._answer(self._looks, now_ns) if self._asked else None
+        to_ns = now_ns - _UNWRITTEN_NS
+        if not self._asked and not self._broken and self._due_ns <= to_ns < progress["end_ns"]:
             self._ask(to_ns)
         return ending
 

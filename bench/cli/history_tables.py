@@ -4,9 +4,7 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 from typing import Any, Final
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from bench.analysis.history.changes import Change
 from bench.analysis.history.series import (
@@ -18,28 +16,30 @@ from bench.analysis.history.series import (
     size,
     worse,
 )
+from bench.cli.console import print_table, say
+from bench.report.sparkline import sparkline
 from bench.report.words import count, quantity
 from bench.runs.record import Entry
 
-_BARS: Final = "▁▂▃▄▅▆▇█"
 _MOST_RUNS: Final = 12
 _WIDEST: Final = 40
 """Runs of a sparkline: the latest. A terminal of 100 columns has room for them and the names."""
 _MARKS: Final = {"invalid": "×", "no data": " ", "beyond every wait": "∞", "at least": "≥"}
 
 
-def print_groups(found: Sequence[Group], out: Console) -> None:
+def print_groups(found: Sequence[Group], console: Console) -> None:
     """Every setting: what it is, its latest runs, its lines, and what changed in them."""
     if len(found) > 1:
-        _say(out, f"{len(found)} settings, whose runs must not be joined: {_apart(found)} differ\n")
+        apart = f"{len(found)} settings, whose runs must not be joined: {_apart(found)} differ\n"
+        say(console, apart)
     for group in found:
-        _say(out, name_of(group, found))
-        out.print(_runs(group))
+        say(console, name_of(group, found))
+        _print_runs(group, console)
         if group.lines:
-            out.print(_lines(group))
-        for sentence in _changes(group):
-            _say(out, sentence)
-        _say(out, "")
+            _print_lines(group, console)
+        for line in _changes(group):
+            say(console, line)
+        say(console, "")
 
 
 def _apart(found: Sequence[Group]) -> str:
@@ -54,63 +54,47 @@ def _apart(found: Sequence[Group]) -> str:
     return ", ".join(names)
 
 
-def _runs(group: Group) -> Table:
+def _print_runs(group: Group, console: Console) -> None:
     """The latest runs, with the first line's figure."""
-    table = Table(box=box.SIMPLE_HEAD)
+    columns = ["when (UTC)", "commit", "verdict"]
     first = group.lines[0] if group.lines else None
     values = {point.entry.key: point for point in first.points} if first else {}
     aside = {entry.key: why for entry, why in first.aside} if first else {}
-    for name in ("when (UTC)", "commit", "verdict"):
-        table.add_column(name, no_wrap=True)
     if first:
-        table.add_column(f"{first.statistic} {first.metric}", justify="right")
-        table.add_column("n", justify="right")
+        columns += [f">~{first.statistic} {first.metric}", ">n"]
+    rows = []
     for entry in group.entries[-_MOST_RUNS:]:
         cells = [_when(entry), entry.commit[:10] or "–", entry.verdict]
         if first:
             point = values.get(entry.key)
             cells.append(quantity(point.value, first.unit) if point else aside[entry.key])
             cells.append(str(point.n) if point else "")
-        table.add_row(*cells)
+        rows.append(cells)
     earlier = len(group.entries) - _MOST_RUNS
-    if earlier > 0:
-        table.caption = f"and {earlier} earlier"
-    return table
+    print_table(console, columns, rows, caption=f"and {earlier} earlier" if earlier > 0 else "")
 
 
-def _lines(group: Group) -> Table:
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("figure", overflow="fold")
-    table.add_column(f"latest {count(min(len(group.entries), _WIDEST), 'run')}", no_wrap=True)
-    for name in ("latest", "runs"):
-        table.add_column(name, justify="right", no_wrap=True)
+def _print_lines(group: Group, console: Console) -> None:
+    rows = []
     for line in group.lines:
         latest = quantity(line.points[-1].value, line.unit) if line.points else "–"
         name = f"{line.statistic} {line.metric}" + (f" {{{line.filter}}}" if line.filter else "")
-        table.add_row(name, sparkline(group, line), latest, str(len(line.points)))
-    return table
+        rows.append((name, _bars(group, line), latest, str(len(line.points))))
+    runs = count(min(len(group.entries), _WIDEST), "run")
+    print_table(console, ("~figure", f"latest {runs}", ">latest", ">runs"), rows)
 
 
-def sparkline(group: Group, line: Line) -> str:
+def _bars(group: Group, line: Line) -> str:
     """A bar for each run; × invalid, ∞ beyond every wait, ≥ at least, blank without data.
 
     From lowest to highest, but never finer than the intervals: what they hold is drawn level.
     """
-    values = {point.entry.key: point.value for point in line.points}
-    aside = {entry.key: _MARKS[why] for entry, why in line.aside}
-    shown = group.entries[-_WIDEST:]
-    drawn = [values[entry.key] for entry in shown if entry.key in values] or [0.0]
+    values: dict[str, float | str] = {point.entry.key: point.value for point in line.points}
+    values |= {entry.key: _MARKS[why] for entry, why in line.aside}
     wide = [point.high - point.low for point in line.points
             if point.low is not None and point.high is not None]  # fmt: skip
-    span = max(max(drawn) - min(drawn), median(wide) if wide else 0.0) or 1.0
-    low = (max(drawn) + min(drawn) - span) / 2
-    top = len(_BARS) - 1
-    return "".join(
-        aside[entry.key]
-        if entry.key in aside
-        else _BARS[round((values[entry.key] - low) / span * top)]
-        for entry in shown
-    )
+    shown = [values[entry.key] for entry in group.entries[-_WIDEST:]]
+    return sparkline(shown, median(wide) if wide else 0.0)
 
 
 def _changes(group: Group) -> Iterator[str]:
@@ -193,7 +177,3 @@ def _change(line: Line, change: Change) -> dict[str, Any]:
 
 def _when(entry: Entry) -> str:
     return entry.created[:16].replace("T", " ")
-
-
-def _say(out: Console, line: str) -> None:
-    out.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -1,15 +1,19 @@
-"""Beyond the limit: what a target does with half as many callers again, and when it recovers.
+"""Runs of a capacity search whose load goes in steps: the ramp, and beyond the limit.
 
 Theory of operation
 -------------------
-One run holds the capacity for a session's length, then half as many callers again, then the
-capacity again and three quarters of it. Sessions that were fine and are then ended by the target
-are *victims*. A queue that the overload left drains while the capacity is held; where hardly a turn
-is good even at the end of that, the overload has outlived its cause: it is a *collapse*. If three
-quarters of the capacity do not end it either, a second run goes straight to the overload and then
-from there down in steps, and the step at which turns are good again tells the load at which the
-target recovers, to within half a step. A step is two sessions long, for those of a target that has
-collapsed take longer and are held to their end.
+*A ramp* is a quick look: one run whose load rises in steps. Each step is two sessions long, and the
+second half of it counts. What the steps before have left (a queue, a cache, heat) is in it, and it
+has few turns: so its answer is coarser than a search's.
+
+*Beyond the limit* one run holds the capacity for a session's length, then half as many callers
+again, then the capacity again and three quarters of it. Sessions that were fine and are then ended
+by the target are *victims*. A queue that the overload left drains while the capacity is held; where
+hardly a turn is good even at the end of that, the overload has outlived its cause: it is a
+*collapse*. If three quarters of the capacity do not end it either, a second run goes straight to
+the overload and then from there down in steps, and the step at which turns are good again tells the
+load at which the target recovers, to within half a step. A step is two sessions long, for those of
+a target that has collapsed take longer and are held to their end.
 """
 
 from collections.abc import Sequence
@@ -30,6 +34,15 @@ from bench.plan.tiers import Tier
 from bench.runs.folder import RunFolder
 from bench.voice.audio import NS_PER_MS
 
+GROWTH: Final = 1.25
+"""Each step is so many times the one before."""
+REACH: Final = 8.0
+"""A ramp ends at so many times its first step, or where a limit ends it."""
+_STEP_SESSIONS: Final = 2.0
+"""Length of a step, in whole sessions: half of it to fill up, half to measure."""
+_MORE: Final = 0.02
+"""Good turns a second that grow by less than this share have not grown."""
+
 BEYOND: Final = 1.5
 _BACK: Final = 0.75
 _FALL: Final = 0.8
@@ -40,6 +53,35 @@ _AS_BEFORE: Final = 15.0
 _WELL_SERVED: Final = 0.95
 _OUTLIVED: Final = 0.5
 """Back at the capacity fewer good turns than this share of what there was before: a collapse."""
+
+
+def _whole_ms(seconds: float) -> Duration:
+    return Duration(round(1000 * seconds) * NS_PER_MS)
+
+
+def ramp_steps(first: float, most: float, session_s: float) -> list[Step]:
+    """The steps of a ramp from `first` sessions to `REACH` times that, or to `most`."""
+    length = _whole_ms(_STEP_SESSIONS * session_s)
+    counts, at, end = [], first, min(most, REACH * first)
+    while at < end:
+        counts.append(round(at))
+        at = max(at * GROWTH, at + 1)
+    counts.append(round(end))
+    return [Step(count, length) for count in dict.fromkeys(counts)]
+
+
+def saturation(points: Sequence[tuple[float, float]]) -> float | None:
+    """The load from which on no step has more good turns a second; None: they grew to the end.
+
+    `points`: (load, good turns a second) by step, rising.
+    """
+    best = max(range(len(points)), key=lambda place: points[place][1])
+    peak = points[best][1]
+    flat = [load for load, rate in points[: best + 1] if rate >= (1 - _MORE) * peak]
+    return flat[0] if flat and flat[0] < points[-1][0] else None
+
+
+# ── beyond the limit ──────────────────────────────────────────────────────────────────────────────
 
 
 class _Phase(NamedTuple):
@@ -73,10 +115,6 @@ class Aftermath(NamedTuple):
         """It recovered only without any load."""
         text = "it recovered only after all load was gone"
         return self._replace(recovery=Recovery(seconds=None, recovered=True, load=0.0, text=text))
-
-
-def _whole_ms(seconds: float) -> Duration:
-    return Duration(round(1000 * seconds) * NS_PER_MS)
 
 
 def surge_steps(capacity: int, session_s: float) -> list[Step]:

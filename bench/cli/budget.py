@@ -32,11 +32,23 @@ class Cap(NamedTuple):
     option: str
     given: float
 
+    def check(
+        self, estimate: float, what: str = "this run", fewer: str = "fewer --sessions"
+    ) -> None:
+        """UsageError where the estimate is not within it; `fewer` is what would help."""
+        if estimate <= self.minutes:
+            return
+        bought = "" if self.option == "--max-minutes" else f" ({self.minutes:.1f} session-minutes)"
+        raise UsageError(
+            f"{self.option} {self.given:g}{bought}: {what} may take {estimate:.1f} "
+            f"session-minutes; take {fewer}, a shorter --duration, or raise it"
+        )
+
 
 def cap_of(max_minutes: float | None, max_cost: float | None, price: float | None) -> Cap | None:
     """The narrower of the two limits; None where there is none. UsageError for one that is none."""
-    for option, value in (("--max-minutes", max_minutes), ("--max-cost", max_cost)):
-        need_amount(option, value)
+    need_amount("--max-minutes", max_minutes)
+    need_amount("--max-cost", max_cost)
     need_amount("--price-per-minute", price)
     caps = []
     if max_minutes is not None:
@@ -62,20 +74,7 @@ def session_minutes(job: Job) -> float:
     load = job.scenario.load
     total = load.warmup + load.duration
     starts = arrivals(load, job.scenario.seeds.arrivals)
-    held = sum(total - start for start in starts)
-    return held / _NS_PER_MINUTE
-
-
-def check_cap(
-    cap: Cap, estimate: float, what: str = "this run", fewer: str = "fewer --sessions"
-) -> None:
-    """UsageError where the estimate is not within the cap; `fewer` is what would help."""
-    if estimate > cap.minutes:
-        bought = "" if cap.option == "--max-minutes" else f" ({cap.minutes:.1f} session-minutes)"
-        raise UsageError(
-            f"{cap.option} {cap.given:g}{bought}: {what} may take {estimate:.1f} "
-            f"session-minutes; take {fewer}, a shorter --duration, or raise it"
-        )
+    return sum(total - start for start in starts) / _NS_PER_MINUTE
 
 
 class Meter:
@@ -87,21 +86,18 @@ class Meter:
         self._open = 0
         self._at_ns: int | None = None
 
-    def read(self, word: dict[str, Any]) -> None:
+    def read(self, progress: dict[str, Any]) -> None:
         """Take in one progress line: `start_ns`, `now_ns`; of each worker `open`, `waiting`."""
-        now, held = word["now_ns"], sum(w["open"] + w["waiting"] for w in word["workers"])
-        since = word["start_ns"] if self._at_ns is None else self._at_ns
+        now, workers = progress["now_ns"], progress["workers"]
+        held = sum(worker["open"] + worker["waiting"] for worker in workers)
+        since = progress["start_ns"] if self._at_ns is None else self._at_ns
         self.minutes += max(held, self._open) * max(0, now - since) / _NS_PER_MINUTE
         self._open, self._at_ns = held, now
 
-    @property
-    def spent(self) -> bool:
-        """Whether the cap is reached."""
-        return self._cap is not None and self.minutes >= self._cap.minutes
-
-    def ending(self) -> dict[str, Any]:
-        """`ended_by` of run.json, once the cap is reached."""
-        assert self._cap is not None  # noqa: S101 - only a cap is ever reached
+    def ending(self) -> dict[str, Any] | None:
+        """`ended_by` of run.json where the cap is reached, else None."""
+        if self._cap is None or self.minutes < self._cap.minutes:
+            return None
         option, given, limit = self._cap.option, self._cap.given, self._cap.minutes
         return {
             "rule": option.removeprefix("--").replace("-", "_"),

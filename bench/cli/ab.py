@@ -11,14 +11,20 @@ still widens the scatter between runs, and so the intervals.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import typer
 from rich.console import Console
 
-from bench.cli.run import EXIT_INTERRUPTED, Options, described, job_of, new_folder, run
-from bench.cli.settle import settle
-from bench.cli.spending import cap_of, check_cap, session_minutes
+from bench.analysis.comparing import Margin, Side
+from bench.analysis.comparing.fitting import facts_of, unfit
+from bench.cli.budget import cap_of, session_minutes
+from bench.cli.comparisons import Asked, compare_sides, read_runs
+from bench.cli.console import say, talk
+from bench.cli.run_result import settle
+from bench.cli.run_scenario import described, empty_folder, job_of, need_yes, new_folder, run
+from bench.cli.supervisor import EXIT_INTERRUPTED
+from bench.cli.verbs import AbOptions, RunOptions
 from bench.errors import UsageError
 from bench.load.preflight import need_target
 from bench.plan.metrics import VERSION
@@ -30,29 +36,19 @@ from bench.runs.job import Job, credential
 RETRIES: Final = 2
 
 
-class Wanted(NamedTuple):
-    """One side: its target, and what is set in its runs."""
-
-    target: str
-    assignments: tuple[str, ...] = ()
-
-
-class Interleaved(NamedTuple):
-    """What the command line said, unread; `sides` are "a" and "b"."""
-
-    scenario: Path
-    sides: dict[str, Wanted]
-    pairs: int
-    dialect: str | None = None
-    duration: str | None = None
-    sessions: int | None = None
-    workers: int = 1
-    yes: bool = False
-    out: Path | None = None
-    allow: bool = False
-    price_per_minute: float | None = None
-    max_minutes: float | None = None
-    max_cost: float | None = None
+def ab_verb(options: AbOptions) -> int:
+    """Run both sides in turn and compare them."""
+    # What was set for one side alone is what is asked about.
+    told = options._replace(allow=options.allow or bool(options.set_a or options.set_b))
+    place, folders = interleave(told, talk)
+    sides = []
+    for side, own in (("a", told.set_a), ("b", told.set_b)):
+        _, runs = read_runs(folders[side])
+        name = runs[0].facts["target"]
+        sides.append(Side(f"{name} with {', '.join(own)}" if own else name, runs))
+    margin = Margin(told.margin, told.points)
+    asked = Asked(margin, told.allow, place, told.as_json)
+    return compare_sides(sides[0], sides[1], asked)
 
 
 def order(pairs: int) -> Iterator[str]:
@@ -61,7 +57,7 @@ def order(pairs: int) -> Iterator[str]:
         yield from ("ab", "ba")[pair % 2]
 
 
-def interleave(plan: Interleaved, talk: Console) -> tuple[Path, dict[str, list[Path]]]:
+def interleave(plan: AbOptions, console: Console) -> tuple[Path, dict[str, list[Path]]]:
     """Run both sides in turn; (the folder of all, run folders by side).
 
     A run that is invalid is made again at its place, `RETRIES` of them in all: a busy moment of the
@@ -75,26 +71,26 @@ def interleave(plan: Interleaved, talk: Console) -> tuple[Path, dict[str, list[P
     used = plan.pairs * sum(minutes.values())
     runs, left = list(order(plan.pairs)), RETRIES
     if cap is not None:
-        check_cap(cap, used, f"these {len(runs)} runs", "fewer --pairs or --sessions")
-    place = new_place(plan.out or new_folder(f"ab-{plan.scenario.stem}"))
+        cap.check(used, f"these {len(runs)} runs", "fewer --pairs or --sessions")
+    place = empty_folder(plan.out or new_folder(f"ab-{plan.scenario.stem}"))
     folders: dict[str, list[Path]] = {"a": [], "b": []}
     if not all(job.target.loopback for job in jobs.values()):
         price = plan.price_per_minute
         cost = "" if price is None else f", about {used * price:.2f} in money"
-        say(talk, f"ab {len(runs)} runs, at most {used:.1f} session-minutes in all{cost}; an "
+        say(console, f"ab {len(runs)} runs, at most {used:.1f} session-minutes in all{cost}; an "
             f"invalid run is made again, at most {RETRIES} of them")  # fmt: skip
     for number, side in enumerate(runs, 1):
-        say(talk, f"ab {number} of {len(runs)}: {side.upper()}, {plan.sides[side].target}")
+        say(console, f"ab {number} of {len(runs)}: {side.upper()}, {_target(plan, side)}")
         path = place / f"{number:02d}-{side}"
-        while (why := _run(plan, side, path, talk)) is not None:
-            say(talk, f"{path} is invalid: {why}")
+        while (why := _run(plan, side, path, console)) is not None:
+            say(console, f"{path} is invalid: {why}")
             if not left:
-                say(talk, "bench: too many runs are invalid; nothing is compared")
+                say(console, "bench: too many runs are invalid; nothing is compared")
                 raise typer.Exit(3)
             used += minutes[side]
             if cap is not None and used > cap.minutes:
-                say(talk, f"bench: another run would pass {cap.option} {cap.given:g}; nothing is "
-                    "compared")  # fmt: skip
+                passed = f"another run would pass {cap.option} {cap.given:g}"
+                say(console, f"bench: {passed}; nothing is compared")
                 raise typer.Exit(3)
             left -= 1
             path = place / f"{number:02d}-{side}-again-{RETRIES - left}"
@@ -102,58 +98,38 @@ def interleave(plan: Interleaved, talk: Console) -> tuple[Path, dict[str, list[P
     return place, folders
 
 
-def new_place(place: Path, remedy: str = "") -> Path:
-    """The folder of all runs, made. UsageError where it cannot be, or holds something.
-
-    `remedy`: what else would do there than another folder.
-    """
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-        empty = not any(place.iterdir())
-    except OSError as error:
-        raise UsageError(
-            f"--out {place}: cannot be written ({error.strerror}); choose another folder"
-        ) from None
-    if not empty:
-        raise UsageError(f"--out {place}: is not empty; choose another folder{remedy}")
-    return place
-
-
-def say(talk: Console, words: str) -> None:
-    """A line for people, as it is: nothing in it is markup, and it is not wrapped."""
-    talk.print(words, highlight=False, markup=False, soft_wrap=True)
-
-
-def _run(plan: Interleaved, side: str, path: Path, talk: Console) -> str | None:
+def _run(plan: AbOptions, side: str, path: Path, console: Console) -> str | None:
     """Run once and settle; why it is invalid, None where it is not."""
-    folder, interrupted = run(_options(plan, side)._replace(out=path), talk)
-    with talk.status("sealing and analysing"), still_there(path):
+    folder, interrupted = run(_run_options(plan, side)._replace(out=path), console)
+    with console.status("sealing and analysing"), still_there(path):
         verdict = settle(folder)
     if interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)
     return str(verdict["reasons"][0]) if verdict["verdict"] == "invalid" else None
 
 
-def _options(plan: Interleaved, side: str) -> Options:
+def _run_options(plan: AbOptions, side: str) -> RunOptions:
     """What `bench run` would be told of one side."""
-    wanted = plan.sides[side]
-    return Options(
+    own = plan.set_a if side == "a" else plan.set_b
+    return RunOptions(
         plan.scenario,
-        target=wanted.target,
+        target=_target(plan, side),
         dialect=plan.dialect,
         sessions=plan.sessions,
         duration=plan.duration,
         workers=plan.workers,
-        assignments=wanted.assignments,
+        assignments=(*plan.assignments, *own),
         yes=plan.yes,
     )
 
 
-def _check(plan: Interleaved) -> dict[str, Job]:
-    """The job of each side. UsageError for what either lacks, before the first of many runs."""
-    from bench.analysis.comparing.fitting import facts_of, unfit  # noqa: PLC0415 - pandas is slow
+def _target(plan: AbOptions, side: str) -> str:
+    return plan.a if side == "a" else plan.b
 
-    jobs = {side: job_of(_options(plan, side)) for side in plan.sides}
+
+def _check(plan: AbOptions) -> dict[str, Job]:
+    """The job of each side. UsageError for what either lacks, before the first of many runs."""
+    jobs = {side: job_of(_run_options(plan, side)) for side in "ab"}
     for job in jobs.values():
         for gate in gates_of(job.scenario):
             if gate.against_baseline:
@@ -164,8 +140,7 @@ def _check(plan: Interleaved) -> dict[str, Job]:
         credential(job.target)
         if job.scenario.reference.profile:
             load_profile(Path(job.scenario.reference.profile))
-        if not job.target.loopback and not plan.yes:
-            raise UsageError(f"{job.target.name} is no loopback target: add --yes to start")
+        need_yes(job, yes=plan.yes)
     now = {"metric_version": VERSION}
     facts = [
         (f"side {side.upper()}", facts_of(described(job, plan.workers), now, {}))
