@@ -24,7 +24,6 @@ import msgspec
 from bench.analysis.interim import Look, Looks, look_at, may_end
 from bench.analysis.ruling import Ruling
 from bench.errors import BenchError, UsageError
-from bench.plan.duration import Duration
 from bench.plan.scenario import gates_of
 from bench.runs.folder import RunFolder
 from bench.runs.job import Job
@@ -36,7 +35,7 @@ _SHARE: Final = 0.2
 """Of a core, that looking may take."""
 
 
-def window_of(job: Job, window: str | None) -> int:
+def window_of(job: Job, window_s: float | None) -> int:
     """The window of a look in ns. UsageError where no look could end the run."""
     duration = job.scenario.load.duration
     if not any(may_end(gate) for gate in gates_of(job.scenario)):
@@ -44,18 +43,14 @@ def window_of(job: Job, window: str | None) -> int:
             "--abort-on-fail: none of the run's gates can fail before its end; give a --gate that "
             "is not soft, as in 'p95(first_audio_latency) < 800 ms'"
         )
-    if window is None:
+    if window_s is None:
         return min(_USUAL_NS, duration // 4)
-    try:
-        found = int(Duration.parse(window))
-    except ValueError as error:
-        raise UsageError(f"--abort-window: {error}") from None
-    if not NS_PER_S <= found <= duration // 2:
+    if not 1 <= window_s <= duration / NS_PER_S / 2:
         raise UsageError(
-            f"--abort-window {window}: give 1 s or more, and at most half of the measured "
+            f"--abort-window {window_s:g}s: give 1 s or more, and at most half of the measured "
             f"{duration / NS_PER_S:g} s: two windows must fail one after the other"
         )
-    return found
+    return round(window_s * NS_PER_S)
 
 
 class AbortOnFail:

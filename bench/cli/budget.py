@@ -14,7 +14,6 @@ they are saying (`load.drain` at most), everything is sealed and judged on what 
 spent while draining comes on top; the estimate leaves it out, as does the cap.
 """
 
-from math import inf
 from typing import Any, NamedTuple
 
 from bench.errors import UsageError
@@ -46,10 +45,7 @@ class Cap(NamedTuple):
 
 
 def cap_of(max_minutes: float | None, max_cost: float | None, price: float | None) -> Cap | None:
-    """The narrower of the two limits; None where there is none. UsageError for one that is none."""
-    need_amount("--max-minutes", max_minutes)
-    need_amount("--max-cost", max_cost)
-    need_amount("--price-per-minute", price)
+    """The narrower of the two limits; None where there is none. UsageError without the price."""
     caps = []
     if max_minutes is not None:
         caps.append(Cap(max_minutes, "--max-minutes", max_minutes))
@@ -61,12 +57,6 @@ def cap_of(max_minutes: float | None, max_cost: float | None, price: float | Non
             )
         caps.append(Cap(max_cost / price, "--max-cost", max_cost))
     return min(caps, default=None)
-
-
-def need_amount(option: str, value: float | None) -> None:
-    """UsageError for an option's value that is no amount: not above zero, or without end."""
-    if value is not None and not 0 < value < inf:
-        raise UsageError(f"{option} {value:g}: give more than 0, and a number")
 
 
 def session_minutes(job: Job) -> float:

@@ -1,9 +1,6 @@
 """The verb `plan-capacity`: how many nodes so many calls need, from a measured capacity."""
 
-import math
-import re
 from collections.abc import Callable
-from typing import Final
 
 import msgspec
 from rich.console import Console
@@ -21,36 +18,30 @@ from bench.capacity.planning import (
 from bench.cli.console import out, print_table, say
 from bench.cli.verbs import PlanOptions
 from bench.errors import UsageError
-from bench.plan.duration import Duration
-from bench.voice.audio import NS_PER_S
-
-_PERCENT: Final = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*")
-_SPARE_NODES: Final = re.compile(r"\s*n\s*\+\s*([0-9]{1,4})\s*", re.IGNORECASE)
 
 
 def plan_verb(options: PlanOptions) -> None:
     """Plan and print."""
-    price = options.price_per_node_hour
-    calls = options.calls_per_hour
-    _need_positive("--calls-per-hour", calls, "calls; give how many come in an hour")
-    if price is not None:
-        _need_positive("--price-per-node-hour", price, "is no price; give 2.5 or so")
     target = _target(options)
-    headroom = _headroom(options.headroom)
-    length = options.session_length
-    given_s = None if length is None else _seconds("--session-length", length)
-    _check_sources(options, given_s)
-    node, session_s = _node_and_length(options, given_s)
-    plan = make_plan(calls, target, node, session_s, headroom=headroom, price=price)
+    _check_sources(options)
+    node, session_s = _node_and_length(options)
+    plan = make_plan(
+        options.calls_per_hour,
+        target,
+        node,
+        session_s,
+        headroom=Headroom(*(options.headroom or ())),
+        price=options.price_per_node_hour,
+    )
     if options.as_json:
         print(msgspec.json.format(msgspec.json.encode(plan), indent=2).decode())
     else:
         print_plan(plan, out)
 
 
-def _node_and_length(options: PlanOptions, given_s: float | None) -> tuple[NodeCapacity, Bounds]:
+def _node_and_length(options: PlanOptions) -> tuple[NodeCapacity, Bounds]:
     """(what a node holds, seconds of a session): as given, else as measured."""
-    sessions = options.sessions_per_node
+    sessions, given_s = options.sessions_per_node, options.session_length
     if sessions is not None and given_s is not None:
         return NodeCapacity(exactly(sessions)), exactly(given_s)
     if options.file is None:
@@ -69,17 +60,12 @@ def _node_and_length(options: PlanOptions, given_s: float | None) -> tuple[NodeC
     return node, exactly(given_s)
 
 
-def _check_sources(options: PlanOptions, given_s: float | None) -> None:
-    """UsageError for an option that is not read beside the others, or that means nothing."""
-    sessions = options.sessions_per_node
-    if sessions is not None:
-        if not (math.isfinite(sessions) and sessions >= 1 and sessions == int(sessions)):
-            raise UsageError(
-                f"--sessions-per-node {sessions:g}: give a whole number of sessions from 1"
-            )
+def _check_sources(options: PlanOptions) -> None:
+    """UsageError for an option that is not read beside the others."""
+    if options.sessions_per_node is not None:
         if options.tier is not None:
             raise UsageError("--tier: is not read with --sessions-per-node; give one of them")
-        if options.file is not None and given_s is not None:
+        if options.file is not None and options.session_length is not None:
             raise UsageError(
                 "--from: nothing of it is used with both --sessions-per-node and "
                 "--session-length; leave one of the three out"
@@ -96,48 +82,11 @@ def _target(options: PlanOptions) -> ServiceTarget:
             raise UsageError(
                 "--blocking: turned-away calls do not wait; give --blocking, or --wait and --share"
             )
-        return ServiceTarget(_share("--blocking", options.blocking))
+        return ServiceTarget(options.blocking)
     if wait is None or share is None:
         lacking = "--blocking" if wait is share else "--share" if share is None else "--wait"
         raise UsageError(f"{lacking}: give --blocking 1%, or both --wait 2s and --share 5%")
-    return ServiceTarget(_share("--share", share), _seconds("--wait", wait, least=0.0))
-
-
-def _share(option: str, text: str) -> float:
-    """A percentage above 0 and below 100, as a share."""
-    match = _PERCENT.fullmatch(text)
-    if not match:
-        raise UsageError(f"{option} {text!r}: is no percentage; write it with its sign, as in 1%")
-    value = float(match[1])
-    if not 0 < value < 100:
-        raise UsageError(f"{option} {text!r}: give more than 0 % and less than 100 %")
-    return value / 100
-
-
-def _headroom(text: str | None) -> Headroom:
-    if text is None:
-        return Headroom()
-    if nodes := _SPARE_NODES.fullmatch(text):
-        return Headroom(nodes=int(nodes[1]))
-    if not _PERCENT.fullmatch(text):
-        raise UsageError(f"--headroom {text!r}: give spare nodes, as in n+1, or a share, as in 20%")
-    return Headroom(share=_share("--headroom", text))
-
-
-def _seconds(option: str, text: str, least: float | None = None) -> float:
-    """A duration in seconds, above zero or at least `least`."""
-    try:
-        value = Duration.parse(text) / NS_PER_S
-    except ValueError as error:
-        raise UsageError(f"{option}: {error}") from None
-    if least is None and value <= 0:
-        raise UsageError(f"{option} {text!r}: must be above zero")
-    return value
-
-
-def _need_positive(option: str, value: float, why: str) -> None:
-    if not (math.isfinite(value) and value > 0):
-        raise UsageError(f"{option} {value:g}: {why}, above zero")
+    return ServiceTarget(share, wait)
 
 
 # ── the table ────────────────────────────────────────────────────────────────────────────────────

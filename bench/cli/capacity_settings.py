@@ -23,13 +23,12 @@ from bench.capacity.document import (
     read_capacity,
 )
 from bench.capacity.result import Limit, workload_of
-from bench.cli.budget import Cap, cap_of, need_amount
+from bench.cli.budget import Cap, cap_of
 from bench.cli.run_estimate import speech_of
 from bench.cli.run_scenario import SPARE_FILES, job_of
 from bench.cli.scraper import Watch, check_metrics_url, watch_of
 from bench.cli.verbs import CapacityOptions, RunOptions
 from bench.errors import UsageError
-from bench.plan.duration import Duration
 from bench.plan.forecast import samples_of, session_length
 from bench.plan.gates import check_filters, check_gates
 from bench.plan.metrics import METRICS, VERSION
@@ -123,11 +122,6 @@ def settings_of(options: CapacityOptions) -> Settings:
     if options.arrivals not in {None, "poisson", "uniform"}:
         raise UsageError(f"--arrivals {options.arrivals!r}: give poisson or uniform")
     open_load = options.arrivals is not None
-    for option, value in (
-        ("--start", options.start), ("--target-cores", options.cores),
-        ("--target-gpus", options.gpus),
-    ):  # fmt: skip
-        need_amount(option, value)
     if open_load:
         first = options.start or float(load.rate or (load.sessions or 1) / session_s)
         step = 10.0 ** (floor(log10(first)) - 2)
@@ -160,16 +154,9 @@ def _check_yield(job: Job, tiers: Sequence[Tier]) -> None:
 
 
 def _session_s(options: CapacityOptions, job: Job) -> float:
-    if options.session_length is not None:
-        try:
-            length = Duration.parse(options.session_length) / NS_PER_S
-        except ValueError as error:
-            raise UsageError(f"--session-length: {error}") from None
-        if not 0 < length <= _LONGEST_SESSION_S:
-            raise UsageError(
-                f"--session-length {options.session_length}: give more than 0s, and "
-                f"{_LONGEST_SESSION_S / 3600:.0f}h at most"
-            )
+    if (length := options.session_length) is not None:
+        if length > _LONGEST_SESSION_S:
+            raise UsageError(f"--session-length {length:g}s: give {_LONGEST_SESSION_S:g}s at most")
         return length
     found = session_length(job.scenario, speech_of(job))
     if found is None:

@@ -1,15 +1,25 @@
 """Every option of the command line, once: its name, type and help. `verbs` says who takes which."""
 
-import math
+import re
+from collections.abc import Callable
+from math import inf
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final, NamedTuple
 
 import typer
 from typer.models import OptionInfo
 
+from bench.plan.duration import Duration
+from bench.voice.audio import NS_PER_S
+
+_PERCENT: Final = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*")
+_SPARE_NODES: Final = re.compile(r"\s*n\s*\+\s*([0-9]{1,4})\s*", re.IGNORECASE)
+
+
+# ── how values are written ───────────────────────────────────────────────────────────────────────
+
 
 def _number(text: str) -> float:
-    """A number without unit or currency; whether it is above zero is asked by who reads it."""
     try:
         return float(text)
     except ValueError:
@@ -18,18 +28,71 @@ def _number(text: str) -> float:
         ) from None
 
 
-def _margin(text: str) -> float:
-    """What is no number would leave every row open, or none, and is no JSON."""
-    value = _number(text)
-    if not (math.isfinite(value) and value >= 0):
-        raise typer.BadParameter("give a number, 0 or more")
+def _positive(text: str) -> float:
+    if not 0 < (value := _number(text)) < inf:
+        raise typer.BadParameter(f"{text!r}: give a number above 0")
     return value
 
 
-def numeric(about: str, *names: str) -> OptionInfo:
-    """An option that takes a number, refused in words that say how a number is written."""
-    option: OptionInfo = typer.Option(*names, parser=_number, metavar="<float>", help=about)
+def _margin(text: str) -> float:
+    # What is no number would leave every row open, or none, and is no JSON.
+    if not 0 <= (value := _number(text)) < inf:
+        raise typer.BadParameter(f"{text!r}: give a number, 0 or more")
+    return value
+
+
+def _sessions(text: str) -> float:
+    if not 1 <= (value := _number(text)) < inf or value != int(value):
+        raise typer.BadParameter(f"{text!r}: give a whole number of sessions from 1")
+    return value
+
+
+def _seconds(text: str) -> float:
+    try:
+        return Duration.parse(text) / NS_PER_S
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def _length(text: str) -> float:
+    if not (value := _seconds(text)):
+        raise typer.BadParameter(f"{text!r}: give more than 0s")
+    return value
+
+
+def _share(text: str) -> float:
+    """A percentage above 0 and below 100, as a share."""
+    if not (match := _PERCENT.fullmatch(text)):
+        raise typer.BadParameter(f"{text!r} is no percentage; write it with its sign, as in 1%")
+    if not 0 < (value := float(match[1])) < 100:
+        raise typer.BadParameter(f"{text!r}: give more than 0 % and less than 100 %")
+    return value / 100
+
+
+class Spare(NamedTuple):
+    """What is added to a plan: whole nodes, and a share (0.2 for 20 %) of the slots."""
+
+    nodes: int = 0
+    share: float = 0.0
+
+
+def _headroom(text: str) -> Spare:
+    if nodes := _SPARE_NODES.fullmatch(text):
+        return Spare(nodes=int(nodes[1]))
+    if not _PERCENT.fullmatch(text):
+        raise typer.BadParameter(f"{text!r}: give spare nodes, as in n+1, or a share, as in 20%")
+    return Spare(share=_share(text))
+
+
+def read_as(parse: Callable[[str], Any], shown: str, about: str, *names: str) -> OptionInfo:
+    """An option whose value `parse` reads; `shown` is its kind in the help."""
+    option: OptionInfo = typer.Option(*names, parser=parse, metavar=f"<{shown}>", help=about)
     return option
+
+
+def amount(about: str, *names: str) -> OptionInfo:
+    """An option that takes a number above zero."""
+    return read_as(_positive, "float", about, *names)
 
 
 # ── what is run, and against what ────────────────────────────────────────────────────────────────
@@ -43,7 +106,7 @@ Target = Annotated[
 ]
 Dialect = Annotated[str | None, typer.Option(help="inworld or openai, for a URL.")]
 Sessions = Annotated[int | None, typer.Option(help="Sessions held (closed load).")]
-Duration = Annotated[str | None, typer.Option(help='Measured time of a run, as in "30s".')]
+MeasuredTime = Annotated[str | None, typer.Option(help='Measured time of a run, as in "30s".')]
 Workers = Annotated[int, typer.Option(help="Worker processes.")]
 Assignments = Annotated[
     tuple[str, ...], typer.Option("--set", help="key=value: override the scenario; repeatable.")
@@ -90,7 +153,8 @@ AbortOnFail = Annotated[
     bool, typer.Option(help="End the run early where a gate fails for good, or for long.")
 ]
 AbortWindow = Annotated[
-    str | None, typer.Option(help='How long a look is: "30s", or a quarter of a short run.')
+    float | None,
+    read_as(_seconds, "str", 'How long a look is: "30s", or a quarter of a short run.'),
 ]
 Explain = Annotated[bool, typer.Option("--explain", help="Say of each gate why it came out so.")]
 
@@ -98,13 +162,13 @@ Explain = Annotated[bool, typer.Option("--explain", help="Say of each gate why i
 
 Yes = Annotated[bool, typer.Option("--yes", help="Start against a target off loopback.")]
 PricePerMinute = Annotated[
-    float | None, numeric("Price of a session-minute, for the estimate: 0.05, in any currency.")
+    float | None, amount("Price of a session-minute, for the estimate: 0.05, in any currency.")
 ]
 MaxMinutes = Annotated[
     float | None,
-    numeric("Session-minutes it may use: refused beforehand, ended when used."),
+    amount("Session-minutes it may use: refused beforehand, ended when used."),
 ]
-MaxCost = Annotated[float | None, numeric("The same in money; needs --price-per-minute.")]
+MaxCost = Annotated[float | None, amount("The same in money; needs --price-per-minute.")]
 AccountSessions = Annotated[
     int | None, typer.Option(min=1, help="Sessions that your plan allows at once (Inworld: 20).")
 ]
@@ -118,22 +182,16 @@ AccountPackets = Annotated[
 RunFolderPath = Annotated[Path, typer.Argument(help="A run folder under reports/.")]
 Margin = Annotated[
     float,
-    typer.Option(
+    read_as(
+        _margin,
+        "float",
+        "Equivalence margin: a latency or a capacity that changes by less than so many percent "
+        "counts as unchanged.",
         "--margin",
-        parser=_margin,
-        metavar="<float>",
-        help="Equivalence margin: a latency or a capacity that changes by less than so many "
-        "percent counts as unchanged.",
     ),
 ]
 Points = Annotated[
-    float,
-    typer.Option(
-        "--points",
-        parser=_margin,
-        metavar="<float>",
-        help="The same of shares, in percentage points.",
-    ),
+    float, read_as(_margin, "float", "The same of shares, in percentage points.", "--points")
 ]
 AllowUnlike = Annotated[
     bool, typer.Option("--allow", help="Compare what is unlike; the result says what differs.")
@@ -161,17 +219,39 @@ Tiers = Annotated[
 Arrivals = Annotated[
     str | None, typer.Option(help="poisson or uniform: session starts a second are sought.")
 ]
-StartLoad = Annotated[float | None, numeric("The first load; default: the scenario's.")]
+StartLoad = Annotated[float | None, amount("The first load; default: the scenario's.")]
 MaxSessions = Annotated[int | None, typer.Option(min=1, help="Never try more.")]
 TargetCores = Annotated[
     float | None,
-    numeric("Cores of the target: its capacity is told for one, too.", "--target-cores"),
+    amount("Cores of the target: its capacity is told for one, too.", "--target-cores"),
 ]
-TargetGpus = Annotated[float | None, numeric("The same of GPUs.", "--target-gpus")]
+TargetGpus = Annotated[float | None, amount("The same of GPUs.", "--target-gpus")]
 Ramp = Annotated[bool, typer.Option("--ramp", help="A quick look: one run in steps, less exact.")]
-CallsPerHour = Annotated[float, numeric("Calls that come in the busy hour.")]
-SessionsPerNode = Annotated[float | None, numeric("Sessions of a node, in place of the measured.")]
-PricePerNodeHour = Annotated[float | None, numeric("Price of a node for an hour, as in 2.5.")]
+CallsPerHour = Annotated[float, amount("Calls that come in the busy hour.")]
+Blocking = Annotated[
+    float | None, read_as(_share, "str", 'Calls that may be turned away: "1%" (Erlang B).')
+]
+Wait = Annotated[
+    float | None,
+    read_as(_seconds, "str", 'Calls wait instead (Erlang C), no longer than this: "2s" …'),
+]
+WaitShare = Annotated[float | None, read_as(_share, "str", '… but for this share of them: "5%".')]
+SessionLength = Annotated[
+    float | None,
+    read_as(_length, "str", 'How long a session takes, for a script of your own: "40s".'),
+]
+CallLength = Annotated[
+    float | None,
+    read_as(_length, "str", 'Length of a call, as in "3m", in place of the measured.'),
+]
+SessionsPerNode = Annotated[
+    float | None, read_as(_sessions, "float", "Sessions of a node, in place of the measured.")
+]
+Headroom = Annotated[
+    Spare | None,
+    read_as(_headroom, "str", 'What is added: "n+1" (nodes) or "20%" (slots).'),
+]
+PricePerNodeHour = Annotated[float | None, amount("Price of a node for an hour, as in 2.5.")]
 
 # ── where the answer goes ────────────────────────────────────────────────────────────────────────
 

@@ -193,7 +193,7 @@ def _window(job: Job, options: RunOptions) -> int:
     """The window of a look; 0: none are asked for. UsageError where none could end the run."""
     if not options.abort_on_fail:
         if options.abort_window is not None:
-            raise UsageError(f"--abort-window {options.abort_window}: needs --abort-on-fail")
+            raise UsageError(f"--abort-window {options.abort_window:g}s: needs --abort-on-fail")
         return 0
     from bench.cli.abort_on_fail import window_of  # noqa: PLC0415 - pandas is slow to import
 

@@ -18,7 +18,7 @@ class RunOptions(NamedTuple):
     target: opt.Target = "reference"
     dialect: opt.Dialect = None
     sessions: opt.Sessions = None
-    duration: opt.Duration = None
+    duration: opt.MeasuredTime = None
     workers: opt.Workers = 1
     gates: opt.Gates = ()
     profile: opt.GateProfile = None
@@ -225,7 +225,7 @@ class AbOptions(NamedTuple):
     b: Annotated[str, typer.Option("--b", help="What it is compared with.")] = "reference"
     pairs: Annotated[int, typer.Option(min=1, help="Runs of each.")] = 5
     dialect: opt.Dialect = None
-    duration: opt.Duration = None
+    duration: opt.MeasuredTime = None
     sessions: opt.Sessions = None
     workers: opt.Workers = 1
     assignments: opt.Assignments = ()
@@ -244,7 +244,7 @@ class AbOptions(NamedTuple):
     ] = None
     price_per_minute: opt.PricePerMinute = None
     max_minutes: Annotated[
-        float | None, opt.numeric("Session-minutes that all runs together may use.")
+        float | None, opt.amount("Session-minutes that all runs together may use.")
     ] = None
     max_cost: opt.MaxCost = None
     as_json: opt.Json = False
@@ -329,14 +329,12 @@ class CapacityOptions(NamedTuple):
     start: opt.StartLoad = None
     max_sessions: opt.MaxSessions = None
     workers: Annotated[int, typer.Option(help="Worker processes to begin with.")] = 1
-    session_length: Annotated[
-        str | None, typer.Option(help='How long a session takes, for a script of your own: "40s".')
-    ] = None
+    session_length: opt.SessionLength = None
     assignments: opt.Assignments = ()
     price_per_minute: opt.PricePerMinute = None
-    max_minutes: Annotated[
-        float | None, opt.numeric("Session-minutes that the search may use.")
-    ] = None
+    max_minutes: Annotated[float | None, opt.amount("Session-minutes that the search may use.")] = (
+        None
+    )
     max_cost: opt.MaxCost = None
     account_sessions: opt.AccountSessions = None
     account_packets: opt.AccountPackets = None
@@ -360,20 +358,12 @@ class PlanOptions(NamedTuple):
     file: Annotated[
         Path | None, typer.Option("--from", help="The capacity.json of `bench capacity`.")
     ] = None
-    blocking: Annotated[
-        str | None, typer.Option(help='Calls that may be turned away: "1%" (Erlang B).')
-    ] = None
-    wait: Annotated[
-        str | None, typer.Option(help='Calls wait instead (Erlang C), no longer than this: "2s" …')
-    ] = None
-    share: Annotated[str | None, typer.Option(help='… but for this share of them: "5%".')] = None
+    blocking: opt.Blocking = None
+    wait: opt.Wait = None
+    share: opt.WaitShare = None
     tier: Annotated[str | None, typer.Option(help="Whose capacity, where it has several.")] = None
-    session_length: Annotated[
-        str | None, typer.Option(help='Length of a call, as in "3m", in place of the measured.')
-    ] = None
+    session_length: opt.CallLength = None
     sessions_per_node: opt.SessionsPerNode = None
-    headroom: Annotated[
-        str | None, typer.Option(help='What is added: "n+1" (nodes) or "20%" (slots).')
-    ] = None
+    headroom: opt.Headroom = None
     price_per_node_hour: opt.PricePerNodeHour = None
     as_json: opt.Json = False

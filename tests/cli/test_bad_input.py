@@ -433,7 +433,7 @@ def test_a_watch_that_could_never_end_the_run_is_refused(refused):
     refused(DEMO, "--abort-window", "5s", words=["--abort-window 5s", "needs --abort-on-fail"])
     watched = (DEMO, "--abort-on-fail", "--duration", "60s")
     refused(*watched, "--abort-window", "31s", words=["--abort-window 31s", "at most half", "60 s"])
-    refused(*watched, "--abort-window", "10ms", words=["--abort-window 10ms", "1 s or more"])
+    refused(*watched, "--abort-window", "10ms", words=["--abort-window 0.01s", "1 s or more"])
     refused(*watched, "--abort-window", "5", words=["--abort-window", "'5' is no duration"])
     soft = ("--set", "gates={ci=['soft max(first_audio_latency) < 1 s']}", "--gates", "ci")
     refused(*watched, *soft, words=["--abort-on-fail", "none of the run's gates", "--gate"])
