@@ -257,17 +257,9 @@ def _row(a: TierCapacity, b: TierCapacity, margin: float) -> dict[str, Any]:
 
 
 def _capacity(tier: TierCapacity) -> dict[str, Any]:
-    return {
-        "capacity": tier.capacity,
-        "low": tier.low,
-        "high": tier.high,
-        "at_least": tier.at_least,
-        "limit": tier.limit,
-        "confirmed": tier.confirmed,
-        "binding": tier.binding,
-        "stage": tier.stage,
-        "gates": tier.gates,
-    }
+    names = ("capacity", "low", "high", "at_least", "limit", "confirmed", "binding", "stage",
+             "gates")  # fmt: skip
+    return {name: getattr(tier, name) for name in names}
 
 
 def _concluded(rows: Sequence[dict[str, Any]]) -> tuple[str, list[str]]:
@@ -347,18 +339,10 @@ def _differences(a: Side, b: Side) -> Iterator[str]:
     for side in (a, b):
         if not side.result.complete:
             yield f"{side.name} is an incomplete search: go on with `bench capacity --resume`"
-    facts = (
-        ("the workload", "scenario", lambda one: one.scenario.workload[:7]),
-        ("the corpus", "corpus", lambda one: f"{one.corpus.name} {one.corpus.sha256[:7]}"),
-        ("the target's dialect", "dialect", lambda one: one.target.dialect),
-        ("the version of metric definitions", "metric_version", lambda one: one.metric_version),
-    )
-    for words, key, shown in facts:
-        ours, theirs = (_identity(side.result, key) for side in (a, b))
-        if ours != theirs:
-            yield (
-                f"{a.name} and {b.name} differ in {words}: {shown(a.result)} and {shown(b.result)}"
-            )
+    ours, theirs = _facts(a.result), _facts(b.result)
+    for words, (identity, shown) in ours.items():
+        if identity != theirs[words][0]:
+            yield f"{a.name} and {b.name} differ in {words}: {shown} and {theirs[words][1]}"
     others = {tier.tier: tier.gates for tier in b.result.tiers}
     for tier in a.result.tiers:
         if tier.tier in others and sorted(tier.gates) != sorted(others[tier.tier]):
@@ -368,14 +352,15 @@ def _differences(a: Side, b: Side) -> Iterator[str]:
             )
 
 
-def _identity(result: CapacityResult, key: str) -> Any:
-    """What decides whether a fact is the same."""
+def _facts(result: CapacityResult) -> dict[str, tuple[Any, Any]]:
+    """Of what must be the same, in words: (what decides whether it is, how it is shown)."""
+    workload, corpus = result.scenario.workload, result.corpus
     return {
-        "scenario": result.scenario.workload,
-        "corpus": result.corpus.sha256,
-        "dialect": result.target.dialect,
-        "metric_version": result.metric_version,
-    }[key]
+        "the workload": (workload, workload[:7]),
+        "the corpus": (corpus.sha256, f"{corpus.name} {corpus.sha256[:7]}"),
+        "the target's dialect": (result.target.dialect, result.target.dialect),
+        "the version of metric definitions": (result.metric_version, result.metric_version),
+    }
 
 
 def _remarks(a: Side, b: Side) -> Iterator[str]:

@@ -25,8 +25,7 @@ from bench.capacity.fleet import (
     slots_needed,
     span,
 )
-from bench.errors import UsageError
-from bench.plan.gates import nearest
+from bench.errors import UsageError, nearest
 
 _OTHER_LENGTH: Final = 0.1
 """How far, as a share, a session's length may be from the measured one without a remark."""

@@ -160,7 +160,7 @@ class CapacitySearch:
             return self._write(complete=True)
         while wanted := next_try(self._tried, self._scope):
             measured_s = self._measured_s(wanted)
-            if why := self._unaffordable(wanted, measured_s):
+            if why := self._settings.unaffordable(wanted, measured_s, self._runner.spent):
                 self._remarks.append(why)
                 break
             self._try(wanted, measured_s)
@@ -198,22 +198,6 @@ class CapacitySearch:
         if self._ceiling is not None:
             return Limit(self._ceiling, "generator")
         return self._settings.limits[0] if self._settings.limits else None
-
-    def _unaffordable(self, wanted: Try, measured_s: float) -> str:
-        """Why the budget does not allow this run; "" where it does."""
-        cap = self._settings.cap
-        if cap is None:
-            return ""
-        length_s = self._settings.warmup_s + measured_s
-        takes = self._settings.in_flight(wanted.load) * length_s / 60
-        used = self._runner.spent.session_minutes
-        if used + takes <= cap.minutes:
-            return ""
-        return (
-            f"the search ended for its budget: {used:.1f} session-minutes "
-            f"are used, a {wanted.purpose} at {wanted.load:g} takes {takes:.1f} more, "
-            f"{cap.option} {cap.given:g} allows {cap.minutes:.1f}"
-        )
 
     def _measured_s(self, wanted: Try) -> float:
         """How long a run measures; a hold so long that its objectives can be decided."""

@@ -23,6 +23,7 @@ from bench.capacity.document import (
     read_capacity,
 )
 from bench.capacity.result import Limit, workload_of
+from bench.capacity.search import Try
 from bench.cli.budget import Cap, cap_of
 from bench.cli.run_estimate import speech_of
 from bench.cli.run_scenario import SPARE_FILES, job_of
@@ -102,6 +103,18 @@ class Settings(NamedTuple):
     def in_flight(self, load: float) -> float:
         """Sessions at once at a load, as foreseen."""
         return load * self.session_s if self.open_load else load
+
+    def unaffordable(self, wanted: Try, measured_s: float, spent: SearchSpending) -> str:
+        """Why the budget does not allow this run; "" where it does."""
+        takes = self.in_flight(wanted.load) * (self.warmup_s + measured_s) / 60
+        used, cap = spent.session_minutes, self.cap
+        if cap is None or used + takes <= cap.minutes:
+            return ""
+        return (
+            f"the search ended for its budget: {used:.1f} session-minutes are used, a "
+            f"{wanted.purpose} at {wanted.load:g} takes {takes:.1f} more, {cap.option} "
+            f"{cap.given:g} allows {cap.minutes:.1f}"
+        )
 
 
 def settings_of(options: CapacityOptions) -> Settings:

@@ -19,9 +19,8 @@ from bench.cli.verbs import (
     HistoryMergeOptions,
     HistoryShowOptions,
 )
-from bench.errors import UsageError
+from bench.errors import UsageError, nearest
 from bench.plan.gates import STATISTICS as KNOWN_STATISTICS
-from bench.plan.gates import nearest
 from bench.plan.metrics import METRICS
 from bench.report.words import count
 from bench.runs.history import Wanted, add, merge, read
