@@ -171,5 +171,8 @@ def corpus_add_verb(options: CorpusAddOptions) -> int:
         result = add(options.folder, to, licence=options.licence, on_progress=on_progress)
     for path, reason in result.refused:
         say(out, f"refused  {path}: {reason}")
-    say(out, f"added    {len(result.added)} utterances to {to}")
+    seconds = sum(entry.duration_ms for entry in result.added) / 1000
+    texts = sum(bool(entry.text) for entry in result.added)
+    about = f": {seconds:.1f} s, {texts} with a transcript" if result.added else ""
+    say(out, f"added    {len(result.added)} utterances to {to}{about}")
     return 0 if result.added else 2

@@ -54,6 +54,11 @@ def test_a_session_is_told_in_a_line_and_nothing_is_left_behind(bench, scenario,
     assert {*tmp_path.iterdir()} == {*before, path}
 
 
+def test_a_scenario_may_be_called_by_its_name(bench):
+    code, out, _ = bench("check", "demo")
+    assert (code, out.splitlines()[-1]) == (0, "demo: in order, played and not run")
+
+
 def test_every_script_is_played_with_every_setting(bench):
     options = ("--set", "sweep.turn_detection=[{ type = 'server_vad' }, { type = 'semantic_vad' }]")
     code, out, _ = bench("check", "scenarios/demo.toml", *options, "--json")
