@@ -19,7 +19,7 @@ def read_json(path: Path, version: int, *, missing: str, broken: str) -> dict[st
     except FileNotFoundError:
         raise RunFolderError(f"{path}: no such file; {missing}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise RunFolderError(f"{path}: is no JSON ({error}); {broken}") from None
+        raise RunFolderError(f"{path}: cannot be read (no JSON: {error}); {broken}") from None
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
         why = getattr(error, "strerror", None) or error
         raise RunFolderError(f"{path}: cannot be read ({why}); {broken}") from None
@@ -30,7 +30,7 @@ def read_json(path: Path, version: int, *, missing: str, broken: str) -> dict[st
         )
     if found != version:
         raise RunFolderError(
-            f"{path}: format: {found}, this version reads {version}; use the bench version that "
+            f"{path}: format {found}, this version reads {version}; use the bench version that "
             "made it"
         )
     return dict(document)

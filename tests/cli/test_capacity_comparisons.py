@@ -111,7 +111,7 @@ def test_a_capacity_that_cannot_be_read_is_one_line_with_its_file(bench, new, tm
     (broken / NAME).write_text("{")
     code, _, err = bench("compare", new, broken)
     assert code == 2
-    assert f"{NAME}: is no JSON" in words(err)
+    assert f"{NAME}: cannot be read (no JSON: " in words(err)
 
 
 def test_runs_need_something_to_be_compared_with(bench, tmp_path):
