@@ -32,7 +32,6 @@ from statistics import NormalDist
 from typing import Any, Final, NamedTuple
 
 from bench import __version__
-from bench.analysis.pipeline import write_json
 from bench.capacity.document import (
     BoundedFigure,
     Bounds,
@@ -45,7 +44,6 @@ from bench.errors import UsageError
 from bench.plan.gates import CONFIDENCE
 
 FORMAT: Final = 1
-NAME: Final = "comparison.json"
 KIND: Final = "capacity"
 _EQUIVALENCE: Final = NormalDist().inv_cdf(0.95) / NormalDist().inv_cdf(0.975)
 """From half a 95 % interval to half a 90 % interval."""
@@ -118,17 +116,6 @@ def compare_capacities(a: Side, b: Side, *, margin: float, allow: bool = False) 
             for name in CURVES
         },
     }
-
-
-def write_capacity_comparison(found: dict[str, Any], folder: Path) -> Path:
-    """comparison.json in `folder`, made where it is not there. UsageError where it cannot be."""
-    path = folder / NAME
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(found, path)
-    except OSError as error:
-        raise UsageError(f"--out {folder}: cannot be written: {error.strerror or error}") from None
-    return path
 
 
 # ── the ratio ────────────────────────────────────────────────────────────────────────────────────

@@ -18,7 +18,7 @@ from bench.analysis.comparing import (
     read_sample,
     write_comparison,
 )
-from bench.capacity.comparison import compare_capacities, read_side, write_capacity_comparison
+from bench.capacity.comparison import compare_capacities, read_side
 from bench.capacity.document import is_capacity
 from bench.capacity.loads import load_words
 from bench.cli.console import COLOURS, out, print_json, print_table, say, talk
@@ -59,7 +59,7 @@ def compare_verb(options: CompareOptions) -> int:
                 write_capacity_comparison_page,
             )
 
-            write_capacity_comparison(found, asked.place)
+            write_comparison(found, asked.place)
             write_capacity_comparison_page(found, asked.place)
         return _print_found(found, asked, print_capacity_comparison)
     if not options.against:
