@@ -18,6 +18,9 @@ The two never mix: no code outside `bench.load` catches `ProtocolError`, and onc
 nothing inside it raises `UsageError`.
 """
 
+from collections.abc import Collection
+from difflib import get_close_matches
+
 
 class BenchError(Exception):
     """Anything the program reports in one line. `exit_code` is what the process ends with."""
@@ -81,3 +84,21 @@ class ProtocolError(BenchError):
     def __init__(self, kind: str, text: str) -> None:
         super().__init__(text)
         self.kind = kind
+
+
+def nearest(word: str, valid: Collection[str], *, most: int = 1, listed: int | None = None) -> str:
+    """The tail of an error: at most so many valid words that are near, else what is valid.
+
+    Near are words that this one begins (`silence`, silence_duration_ms), the shortest first, words
+    that are spelt alike, and words that hold it. Where none is, `listed` valid words are named and
+    the others counted; None: all are named.
+    """
+    every = sorted(valid)
+    begun = sorted((one for one in every if len(word) > 2 and one.startswith(word)), key=len)
+    alike = get_close_matches(word, every, n=most, cutoff=0.5)
+    held = [one for one in every if len(word) > 2 and word.lower() in one.lower()]
+    if near := list(dict.fromkeys([*begun, *alike, *held]))[:most]:
+        *others, last = map(repr, near)
+        return f"did you mean {', '.join(others)} or {last}?" if others else f"did you mean {last}?"
+    rest = 0 if listed is None else len(every) - listed
+    return f"valid are: {', '.join(every[:listed])}" + (f" and {rest} more" if rest > 0 else "")

@@ -12,8 +12,9 @@ from unittest import mock
 
 from rich.console import Console
 
-from bench.cli.capacity_search import Served, search_capacity
-from bench.cli.capacity_settings import Options
+from bench.cli.capacity_search import search_capacity
+from bench.cli.capacity_trials import Served
+from bench.cli.verbs import CapacityOptions
 from bench.load.canary import Sighting
 from tests.virtual_run import judge, virtual_time
 
@@ -85,8 +86,8 @@ def virtual_capacity(seed):
     with (
         virtual_time(seed=seed),
         mock.patch("bench.cli.capacity_search.serving", _reference),
-        mock.patch("bench.cli.capacity_search.Canary", _Canary),
-        mock.patch("bench.cli.capacity_search.settle", judge),
+        mock.patch("bench.cli.capacity_trials.Canary", _Canary),
+        mock.patch("bench.cli.capacity_trials.settle", judge),
     ):
         yield
 
@@ -95,6 +96,6 @@ def virtual_search(scenario, out, *, seed=1, talk=None, **options):
     """Search for the capacity of a scenario file; `options` are those of the command line."""
     with virtual_capacity(seed):
         _, result = search_capacity(
-            Options(scenario, out=out, **options), talk or Console(file=io.StringIO())
+            CapacityOptions(scenario, out=out, **options), talk or Console(file=io.StringIO())
         )
     return result

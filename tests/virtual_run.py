@@ -17,8 +17,9 @@ import msgspec
 from rich.console import Console
 
 from bench.analysis.pipeline import analyse
-from bench.cli.run import Options, run
-from bench.cli.settle import seal_logs, settle
+from bench.cli.run_result import seal_logs, settle
+from bench.cli.run_scenario import run
+from bench.cli.verbs import RunOptions
 from bench.corpus.decode import load_utterances
 from bench.corpus.manifest import load_corpus
 from bench.load.casting import Casting
@@ -47,13 +48,13 @@ def virtual_time(*, up_ns=0, down_ns=0, slots=None, seed=None):
     With `seed` the server draws by that and by the seeds of the run, as one that lives on would.
     """
 
-    def start(options, job, folder, _crew, _limits, _talk):
-        assert not job.target.url, "virtual time has the embedded server alone"
-        assert not options.probe, "a probe needs a socket"
-        Load(job, options.workers, folder, up_ns, down_ns, slots, seed).play()
+    def supervise(plan, folder, _console):
+        assert not plan.job.target.url, "virtual time has the embedded server alone"
+        assert not plan.probe, "a probe needs a socket"
+        Load(plan.job, plan.workers, folder, up_ns, down_ns, slots, seed).play()
         return False
 
-    with mock.patch("bench.cli.run._start", start):
+    with mock.patch("bench.cli.run_scenario.supervise", supervise):
         yield
 
 
@@ -66,14 +67,14 @@ class Outcome(NamedTuple):
 
 
 def virtual_run(scenario, out, *, drawn=True, up_ns=0, down_ns=0, slots=None, **options):
-    """Run a scenario file into the folder `out`; `options` are fields of `bench.cli.run.Options`.
+    """Run a scenario file into the folder `out`; `options` are fields of `RunOptions`.
 
     `assignments` is a mapping from key to TOML text. `drawn`: with report and digest.
     """
     assignments = options.pop("assignments", {})
     options["assignments"] = tuple(f"{key}={value}" for key, value in dict(assignments).items())
     with virtual_time(up_ns=up_ns, down_ns=down_ns, slots=slots):
-        folder, _ = run(Options(scenario, out=out, **options), Console(file=io.StringIO()))
+        folder, _ = run(RunOptions(scenario, out=out, **options), Console(file=io.StringIO()))
         verdict = settle(folder) if drawn else judge(folder)
     return Outcome(folder, verdict, EXIT_CODES[verdict["verdict"]])
 

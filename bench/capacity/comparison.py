@@ -25,7 +25,6 @@ nothing is corrected for their number. The whole has regressed where a tier has;
 where one is, improved where one is, else unchanged.
 """
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from math import exp, hypot, inf, isfinite, log
 from pathlib import Path
@@ -43,10 +42,8 @@ from bench.capacity.document import (
 )
 from bench.errors import UsageError
 from bench.plan.gates import CONFIDENCE
-from bench.runs.folder import replace_file
 
 FORMAT: Final = 1
-NAME: Final = "comparison.json"
 KIND: Final = "capacity"
 _EQUIVALENCE: Final = NormalDist().inv_cdf(0.95) / NormalDist().inv_cdf(0.975)
 """From half a 95 % interval to half a 90 % interval."""
@@ -119,17 +116,6 @@ def compare_capacities(a: Side, b: Side, *, margin: float, allow: bool = False) 
             for name in CURVES
         },
     }
-
-
-def write_capacity_comparison(found: dict[str, Any], folder: Path) -> Path:
-    """comparison.json in `folder`, made where it is not there. UsageError where it cannot be."""
-    path = folder / NAME
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        replace_file(path, json.dumps(found, indent=2, allow_nan=False) + "\n")
-    except OSError as error:
-        raise UsageError(f"--out {folder}: cannot be written: {error.strerror or error}") from None
-    return path
 
 
 # ── the ratio ────────────────────────────────────────────────────────────────────────────────────
@@ -258,17 +244,9 @@ def _row(a: TierCapacity, b: TierCapacity, margin: float) -> dict[str, Any]:
 
 
 def _capacity(tier: TierCapacity) -> dict[str, Any]:
-    return {
-        "capacity": tier.capacity,
-        "low": tier.low,
-        "high": tier.high,
-        "at_least": tier.at_least,
-        "limit": tier.limit,
-        "confirmed": tier.confirmed,
-        "binding": tier.binding,
-        "stage": tier.stage,
-        "gates": tier.gates,
-    }
+    names = ("capacity", "low", "high", "at_least", "limit", "confirmed", "binding", "stage",
+             "gates")  # fmt: skip
+    return {name: getattr(tier, name) for name in names}
 
 
 def _concluded(rows: Sequence[dict[str, Any]]) -> tuple[str, list[str]]:
@@ -348,18 +326,10 @@ def _differences(a: Side, b: Side) -> Iterator[str]:
     for side in (a, b):
         if not side.result.complete:
             yield f"{side.name} is an incomplete search: go on with `bench capacity --resume`"
-    facts = (
-        ("the workload", "scenario", lambda one: one.scenario.workload[:7]),
-        ("the corpus", "corpus", lambda one: f"{one.corpus.name} {one.corpus.sha256[:7]}"),
-        ("the target's dialect", "dialect", lambda one: one.target.dialect),
-        ("the version of metric definitions", "metric_version", lambda one: one.metric_version),
-    )
-    for words, key, shown in facts:
-        ours, theirs = (_identity(side.result, key) for side in (a, b))
-        if ours != theirs:
-            yield (
-                f"{a.name} and {b.name} differ in {words}: {shown(a.result)} and {shown(b.result)}"
-            )
+    ours, theirs = _facts(a.result), _facts(b.result)
+    for words, (identity, shown) in ours.items():
+        if identity != theirs[words][0]:
+            yield f"{a.name} and {b.name} differ in {words}: {shown} and {theirs[words][1]}"
     others = {tier.tier: tier.gates for tier in b.result.tiers}
     for tier in a.result.tiers:
         if tier.tier in others and sorted(tier.gates) != sorted(others[tier.tier]):
@@ -369,14 +339,15 @@ def _differences(a: Side, b: Side) -> Iterator[str]:
             )
 
 
-def _identity(result: CapacityResult, key: str) -> Any:
-    """What decides whether a fact is the same."""
+def _facts(result: CapacityResult) -> dict[str, tuple[Any, Any]]:
+    """Of what must be the same, in words: (what decides whether it is, how it is shown)."""
+    workload, corpus = result.scenario.workload, result.corpus
     return {
-        "scenario": result.scenario.workload,
-        "corpus": result.corpus.sha256,
-        "dialect": result.target.dialect,
-        "metric_version": result.metric_version,
-    }[key]
+        "the workload": (workload, workload[:7]),
+        "the corpus": (corpus.sha256, f"{corpus.name} {corpus.sha256[:7]}"),
+        "the target's dialect": (result.target.dialect, result.target.dialect),
+        "the version of metric definitions": (result.metric_version, result.metric_version),
+    }
 
 
 def _remarks(a: Side, b: Side) -> Iterator[str]:

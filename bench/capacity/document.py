@@ -22,6 +22,7 @@ from msgspec import Meta, Struct
 
 from bench.errors import UsageError
 from bench.runs.folder import replace_file
+from bench.runs.json_file import read_json
 
 if TYPE_CHECKING:  # numpy and scipy are slow to import, and no reader needs them
     from bench.stats.interval import Interval
@@ -29,6 +30,7 @@ if TYPE_CHECKING:  # numpy and scipy are slow to import, and no reader needs the
 
 FORMAT: Final = 1
 NAME: Final = "capacity.json"
+_RESTORE: Final = "restore the file, or search again with `bench capacity`"
 
 Amount = Annotated[float, Meta(ge=0)]
 Count = Annotated[int, Meta(ge=0)]
@@ -303,22 +305,8 @@ def read_capacity(path: Path) -> CapacityResult:
     UsageError, naming the file, the key and the remedy, where there is none or it cannot be used.
     """
     file = capacity_file(path)
-    try:
-        raw = file.read_bytes()
-    except FileNotFoundError:
-        raise UsageError(
-            f"{file}: no such file; give the {NAME} that `bench capacity` wrote, or its folder"
-        ) from None
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise UsageError(f"{file}: cannot be read ({why}); give a {NAME}") from None
-    try:
-        document = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UsageError(
-            f"{file}: is no JSON ({error}); restore it, or search again with `bench capacity`"
-        ) from None
-    return _checked(document, str(file))
+    missing = f"give the {NAME} that `bench capacity` wrote, or its folder"
+    return _checked(read_json(file, FORMAT, missing=missing, broken=_RESTORE), str(file))
 
 
 def write_capacity(path: Path, result: CapacityResult) -> None:
@@ -355,23 +343,15 @@ def scalability_facts(fitted: "Scalability") -> ScalabilityFacts:
     )
 
 
-def _checked(document: Any, name: str) -> CapacityResult:
+def _checked(document: dict[str, Any], name: str) -> CapacityResult:
     """A decoded document as its struct; UsageError naming file, key and remedy."""
-    found = document.get("format") if isinstance(document, dict) else None
-    if type(found) is not int:
-        raise UsageError(
-            f"{name}: is no {NAME} (its key 'format' is no number); give what `bench capacity` "
-            "wrote"
-        )
-    if found != FORMAT:
-        raise UsageError(
-            f"{name}: format: {found}, this version reads {FORMAT}; use the bench version that "
-            "made it"
-        )
     try:
         result = msgspec.convert(document, CapacityResult)
     except msgspec.ValidationError as error:
-        raise UsageError(f"{name}: {_told(str(error))}") from None
+        what, _, place = str(error).partition(" - at ")
+        key = place.strip("`").removeprefix("$").removeprefix(".")
+        where = f"{key}: " if key else ""
+        raise UsageError(f"{name}: {where}{what[:1].lower()}{what[1:]}; {_RESTORE}") from None
     named = {
         "tiers": [tier.tier for tier in result.tiers],
         "probes": [str(probe.number) for probe in result.probes],
@@ -386,17 +366,6 @@ def _checked(document: Any, name: str) -> CapacityResult:
             f"{name}: unit: {result.unit!r} with load {result.load!r}; it must be {expected!r}"
         )
     return result
-
-
-def _told(error: str) -> str:
-    """A refusal of msgspec's, "what - at `$.where`" as "where: what", with the remedy."""
-    what, _, place = error.partition(" - at ")
-    key = place.strip("`").removeprefix("$").removeprefix(".")
-    where = f"{key}: " if key else ""
-    return (
-        f"{where}{what[:1].lower()}{what[1:]}; restore the file, or search again with "
-        "`bench capacity`"
-    )
 
 
 def _numbers(value: Any, place: str) -> list[tuple[str, float]]:

@@ -1,14 +1,12 @@
 """Loads in words: the same wherever a capacity is told, in its document, on a page, a terminal."""
 
-from typing import Final
-
-_THIN: Final = "\u202f"  # as between the thousands of every other figure of a report
+from bench.digits import grouped
 
 
 def amount(load: float) -> str:
     """A load as a number: three digits, or as many as a whole one has."""
     if load == round(load) or load >= 100:
-        return f"{load:,.0f}".replace(",", _THIN)
+        return grouped(load)
     return f"{load:.3g}"
 
 

@@ -1,15 +1,7 @@
 """What one run at one load says of the objectives: figures, verdicts by tier, evidence by gate.
 
-Theory of operation
--------------------
 It reads an analysed run folder, and nothing else is kept of a run: a search that goes on after a
-stop reads its folders again. Beside the gates of a tier there is one that nobody writes: the load
-itself must be *held*. A capacity is sessions held, and a target that lets 20 of 24 callers in holds
-20, however fast it answers these.
-
-A gate on a quantile or a share of turns gives a share of turns that met its limit, by segments of
-time as long as a session; turns that waited in vain count as Kaplan and Meier have it. Any other
-gate gives its margin, as a share of its limit, with the standard error of its interval.
+stop reads its folders again. What a gate makes of the turns is in `bench.capacity.load_evidence`.
 """
 
 import json
@@ -21,12 +13,11 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.measure import attempts, good_turns, turn_spans
-from bench.analysis.samples import share_flags, turn_sample, turn_waits
+from bench.analysis.samples import turn_sample
 from bench.analysis.sessions import ALLOWANCE_NS, span
 from bench.analysis.summary import figure_row
 from bench.analysis.tables import (
     Flags,
-    Floats,
     Ints,
     integers,
     plain_strings,
@@ -39,27 +30,22 @@ from bench.capacity.document import (
     BoundedFigure,
     GeneratorFacts,
     ProbeFigures,
-    ProbeGate,
     ProbeTier,
 )
+from bench.capacity.load_evidence import Evidence, evidence_of, ruled
 from bench.plan import stages as plan_stages
-from bench.plan.gates import QUANTILES, Gate
+from bench.plan.gates import QUANTILES
 from bench.plan.metrics import METRICS
 from bench.plan.scenario import Step
 from bench.plan.tiers import Tier
 from bench.runs.folder import RunFolder
-from bench.stats.crossing import Level, Share
-from bench.stats.interval import Estimate, Z
+from bench.stats.interval import Estimate
 from bench.stats.proportion import proportion
 from bench.stats.quantile import estimates
 from bench.tracker.event import ALWAYS, NEVER
 from bench.verdict.verdict import by_statistic, weigh_run
 
-HELD: Final = "sessions held >= 99 %"
-"""The gate that is part of every tier of a closed load."""
-_LEAST_HELD: Final = 99.0
 _TURNED_AWAY: Final = ("refused", "overloaded")
-_WORDS: Final = {"pass": "pass", "fail": "fail", "inconclusive": "open"}
 STAGES: Final = tuple(
     stage.column for stage in plan_stages.STAGES if stage.before_audio and stage.column in METRICS
 )
@@ -86,7 +72,7 @@ class Observation(NamedTuple):
     good_per_s: float | None
     figures: ProbeFigures
     tiers: dict[str, ProbeTier]
-    evidence: dict[str, dict[str, Share | Level | None]]
+    evidence: dict[str, Evidence]
     generator: GeneratorFacts
     stages: dict[str, float]
     lengths: tuple[float, ...]
@@ -140,7 +126,9 @@ def observe(
     edges = np.linspace(begin, end, max(1, round((end - begin) / 1e9 / segment_s)) + 1)
     segment = np.clip(np.searchsorted(edges, began, "right") - 1, 0, len(edges) - 2)
     evidence = {
-        tier.name: _evidence(tier, load, attempted, segment, len(edges) - 1, verdicts, held)
+        tier.name: evidence_of(
+            tier, load, attempted, segment, len(edges) - 1, verdicts[tier.name], held
+        )
         for tier in tiers
     }
     goods = good_turns(attempted, [gate for tier in tiers[:1] for gate in tier.gates])
@@ -182,8 +170,7 @@ def observe(
             held=BoundedFigure(value=held, low=None, high=None, unit="%", n=len(counted)),
         ),
         tiers={
-            tier.name: _ruled(tier, verdicts[tier.name], evidence[tier.name], held)
-            for tier in tiers
+            tier.name: ruled(tier, verdicts[tier.name], evidence[tier.name], held) for tier in tiers
         },
         evidence=evidence,
         generator=_generator(folder, rows, begin, end),
@@ -216,144 +203,6 @@ def _void(verdict: dict[str, Any]) -> str:
         return ""
     broken = next(check for check in verdict["validity"] if not check["ok"])
     return str(broken["text"])
-
-
-# ── evidence ─────────────────────────────────────────────────────────────────────────────────────
-
-
-def _evidence(
-    tier: Tier,
-    load: float,
-    turns: pd.DataFrame,
-    segment: Ints,
-    segments: int,
-    verdicts: dict[str, dict[str, Any]],
-    held: float | None,
-) -> dict[str, Share | Level | None]:
-    rulings = {one["gate"]: one for one in verdicts[tier.name]["gates"]}
-    found: dict[str, Share | Level | None] = {}
-    for gate in tier.gates:
-        met = _met(gate, turns, tier.gates)
-        if met is None:
-            found[gate.text] = _level(gate, rulings[gate.text], load)
-            continue
-        share, known = met
-        of = np.asarray(np.bincount(segment[known], minlength=segments), np.float64)
-        some = np.asarray(np.bincount(segment[known], share[known], segments), np.float64)
-        found[gate.text] = Share(load, some[of > 0], of[of > 0]) if of.any() else None
-    if held is not None:
-        found[HELD] = Level(load, (held - _LEAST_HELD) / 100)
-    return found
-
-
-def _met(gate: Gate, turns: pd.DataFrame, gates: Sequence[Gate]) -> tuple[Floats, Flags] | None:
-    """By turn: how far it met the limit (0 to 1), and which turns the gate is about.
-
-    None: it is no gate on a share of turns.
-    """
-    metric = METRICS[gate.metric]
-    if gate.where or gate.limit is None or metric.of != "turn":
-        return None
-    if gate.statistic in QUANTILES:
-        values, waits = turn_waits(metric, TurnColumns(turns))
-        upper = gate.operator in {"<", "<="}
-        below = _below(values, waits, gate.limit, strict=gate.operator in {"<", ">="})
-        return (below if upper else 1 - below), ~np.isnan(values)
-    if metric.over != "turns":
-        return None
-    wanted = gate.operator in {">", ">="}
-    if gate.metric == "good_turns":
-        yes, known = good_turns(turns, gates).to_numpy(bool), np.ones(len(turns), bool)
-    else:
-        yes, known = share_flags(metric, TurnColumns(turns))
-    return (yes if wanted else ~yes).astype(np.float64), known
-
-
-def promised(gate: Gate) -> float:
-    """The share of turns, 0 to 1, that must meet a gate of those that give a share."""
-    if gate.promised is not None:
-        return gate.promised
-    limit = (gate.limit or 0.0) / 100
-    return limit if gate.operator in {">", ">="} else 1 - limit
-
-
-def _below(values: Floats, waits: Flags, limit: float, *, strict: bool) -> Floats:
-    """By turn the chance that it is below the limit: 0 or 1, unless its wait ended before that.
-
-    Then it is that of the turns which lasted as long (Kaplan and Meier).
-    """
-    under = values < limit if strict else values <= limit
-    below = (under & ~waits).astype(np.float64)
-    early = waits & under
-    if early.any():
-        ended = np.sort(values[~waits & ~np.isnan(values)])
-        everyone = np.sort(values[~np.isnan(values)])
-        for place in np.flatnonzero(early):
-            between = ended[(ended > values[place]) & (ended < limit)]
-            at_risk = len(everyone) - np.searchsorted(everyone, between, "left")
-            below[place] = 1 - float(np.prod(1 - 1 / at_risk))
-    return below
-
-
-def _level(gate: Gate, ruling: dict[str, Any], load: float) -> Level | None:
-    """The margin of any other gate, as a share of its limit."""
-    if not ruling["n"] or ruling["limit"] is None:
-        return None
-    limit, value = float(ruling["limit"]), ruling["value"]
-    if value is None:  # beyond every wait
-        return Level(load, -1.0 if gate.operator in {"<", "<="} else 1.0)
-    scale = abs(limit) or 1.0
-    sign = 1.0 if gate.operator in {"<", "<="} else -1.0
-    margin = sign * (limit - float(value)) / scale
-    if gate.operator == "==":
-        margin = -abs(limit - float(value)) / scale
-    if margin == 0 and not gate.holds(float(value), limit):
-        margin = -1e-9
-    low, high = ruling["low"], ruling["high"]
-    known = low is not None and high is not None
-    return Level(load, margin, (high - low) / (2 * Z * scale) if known else 0.0)
-
-
-def _ruled(
-    tier: Tier,
-    verdict: dict[str, Any],
-    evidence: dict[str, Share | Level | None],
-    held: float | None,
-) -> ProbeTier:
-    """The gates of a tier at this load, the load itself among them."""
-    limits = {gate.text: promised(gate) for gate in tier.gates}
-    gates = [
-        ProbeGate(
-            gate=one["gate"],
-            verdict=_WORDS[one["verdict"]],  # type: ignore[arg-type]
-            value=one["value"],
-            low=one["low"],
-            high=one["high"],
-            limit=one["limit"],
-            margin=_margin(evidence[one["gate"]], limits[one["gate"]]),
-        )
-        for one in verdict["gates"]
-    ]
-    if held is not None:
-        gates.append(
-            ProbeGate(
-                gate=HELD, verdict="pass" if held >= _LEAST_HELD else "fail", value=held, low=None,
-                high=None, limit=_LEAST_HELD, margin=(held - _LEAST_HELD) / 100,
-            )
-        )  # fmt: skip
-    words = [gate.verdict for gate in gates]
-    known = [gate.margin for gate in gates if gate.margin is not None]
-    return ProbeTier(
-        verdict="fail" if "fail" in words else "open" if "open" in words else "pass",
-        margin=min(known, default=None),
-        gates=gates,
-    )
-
-
-def _margin(found: Share | Level | None, share: float) -> float | None:
-    if found is None:
-        return None
-    return found.share - share if isinstance(found, Share) else found.margin
 
 
 # ── sessions and the generator ───────────────────────────────────────────────────────────────────

@@ -1,94 +1,34 @@
-"""From a capacity to a fleet: erlangs, slots, nodes, utilisation and cost, each with its interval.
+"""From a capacity to a plan: what `bench plan-capacity` answers, in figures and in a sentence.
 
-Theory of operation
--------------------
-Calls an hour times their mean length is the offered load; Erlang B or C say how many slots it needs
-(`bench.stats.erlang`), and what a node holds says how many nodes those are. Any call may go to any
-node that has a free slot.
-
-Two figures are uncertain: how long a session is and how many a node holds. All is computed once
-with their values and once at each corner of their intervals (short or long sessions, many or few to
-a node); the interval of a result goes from its least to its greatest corner. That is wide: where
-the two errors are independent it covers more than 95 %, and at least 90 % whatever they do.
-
-Two fleets are told. *Needed*: as many nodes as each case asks for, headroom included. *Planned*:
-what can be signed for, the nodes of the worst corner; its utilisation and blocking are told over
-all corners, for it is bought before anybody knows which one is true.
+Two fleets are told (`bench.capacity.fleet`). *Needed*: as many nodes as each case asks for,
+headroom included. *Planned*: what can be signed for, the nodes of the worst corner; its utilisation
+and blocking are told over all corners, for it is bought before anybody knows which one is true.
 """
 
 import math
-from collections.abc import Callable, Sequence
-from itertools import product
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 import msgspec
 from msgspec import Struct
 
 from bench.capacity.document import Bounds, CapacityResult, TierCapacity
-from bench.errors import UsageError
-from bench.plan.gates import nearest
-from bench.stats.erlang import (
-    MOST_SLOTS,
-    blocking,
-    mean_wait,
-    slots_for_blocking,
-    slots_for_wait,
-    waiting_longer,
+from bench.capacity.fleet import (
+    Corner,
+    FleetFigures,
+    Headroom,
+    NodeCapacity,
+    ServiceTarget,
+    corners_of,
+    exactly,
+    fleet_of,
+    nodes_needed,
+    slots_needed,
+    span,
 )
+from bench.errors import UsageError, nearest
 
-HOURS_A_MONTH: Final = 730
 _OTHER_LENGTH: Final = 0.1
 """How far, as a share, a session's length may be from the measured one without a remark."""
-
-
-class ServiceTarget(NamedTuple):
-    """What is promised of the calls: how many may be turned away, or wait too long.
-
-    `share`: 0 to 1. `wait_s`: seconds after which a wait is too long; None: calls do not wait.
-    """
-
-    share: float
-    wait_s: float | None = None
-
-
-class Headroom(NamedTuple):
-    """What is added: whole nodes, and a share (0.2 for 20 %) of the slots."""
-
-    nodes: int = 0
-    share: float = 0.0
-
-    def __str__(self) -> str:
-        return f"n+{self.nodes}" if self.nodes else f"{100 * self.share:g} %" if self.share else ""
-
-
-class NodeCapacity(NamedTuple):
-    """What a node holds, in sessions, or with `measured_s` in session starts a second.
-
-    `measured_s`: length in seconds of the sessions that were started so often. `high` null: it
-    holds at least so many. `remarks`: what one has to know of it.
-    """
-
-    holds: Bounds
-    tier: str = ""
-    measured_s: Bounds | None = None
-    remarks: tuple[str, ...] = ()
-
-
-class FleetFigures(Struct, frozen=True, kw_only=True):
-    """A number of nodes and how it fares. Percentages are 0 to 100.
-
-    `lost`: percent of calls turned away, or waiting longer than promised; `lost_one_down`: the same
-    with a node less. `mean_wait_s` is null for Erlang B; a bound of it is null where waits have no
-    end. Costs are null without a price.
-    """
-
-    nodes: Bounds
-    utilisation: Bounds
-    lost: Bounds
-    lost_one_down: Bounds
-    mean_wait_s: Bounds | None
-    cost_per_hour: Bounds | None
-    cost_per_month: Bounds | None
 
 
 class CapacityPlan(Struct, frozen=True, kw_only=True):
@@ -114,18 +54,6 @@ class CapacityPlan(Struct, frozen=True, kw_only=True):
     planned: FleetFigures
     remarks: list[str]
     sentence: str
-
-
-class _Corner(NamedTuple):
-    """A case: seconds of a session, whole sessions that a node holds (infinite: no end known)."""
-
-    length_s: float
-    sessions: float
-
-
-def exactly(value: float) -> Bounds:
-    """A figure without an error."""
-    return Bounds(value=value, low=value, high=value)
 
 
 def tier_of(result: CapacityResult, wanted: str | None, name: str) -> TierCapacity:
@@ -206,7 +134,7 @@ def make_plan(
 
     UsageError for more slots than can be computed and for a node that holds no session.
     """
-    corners = _corners(node, length_s)
+    corners = corners_of(node, length_s)
     if min(corner.sessions for corner in corners) < 1:
         least = node.holds.value if node.holds.low is None else node.holds.low
         per = "sessions" if node.measured_s is None else "session starts a second"
@@ -218,19 +146,20 @@ def make_plan(
     offered = [calls_per_hour * corner.length_s / 3600 for corner in corners]
     try:
         slots = [
-            _slots(load, at.length_s, target) for load, at in zip(offered, corners, strict=True)
+            slots_needed(load, at.length_s, target)
+            for load, at in zip(offered, corners, strict=True)
         ]
     except ValueError as error:
         raise UsageError(
             f"--calls-per-hour {calls_per_hour:,.10g}: {error}; plan for a part of the calls"
         ) from None
-    bare = [_nodes(count, at, Headroom()) for count, at in zip(slots, corners, strict=True)]
-    full = [_nodes(count, at, headroom) for count, at in zip(slots, corners, strict=True)]
+    bare = [nodes_needed(count, at, Headroom()) for count, at in zip(slots, corners, strict=True)]
+    full = [nodes_needed(count, at, headroom) for count, at in zip(slots, corners, strict=True)]
     open_end = node.holds.high is None
     needed, planned = (
-        _fleet(counts, nodes, corners, offered, target, price)
+        fleet_of(counts, nodes, corners, offered, target, price)
         for counts, nodes in (
-            (full[:1] * len(corners), _span(full, open_low=open_end)),
+            (full[:1] * len(corners), span(full, open_low=open_end)),
             ([max(full)] * len(corners), exactly(max(full))),
         )
     )
@@ -243,11 +172,11 @@ def make_plan(
         headroom=str(headroom),
         price_per_node_hour=price,
         at_most=open_end,
-        session_s=_span([corner.length_s for corner in corners]),
-        sessions_per_node=_span([corner.sessions for corner in corners]),
-        erlangs=_span(offered),
-        slots=_span(slots),
-        nodes=_span(bare, open_low=open_end),
+        session_s=span([corner.length_s for corner in corners]),
+        sessions_per_node=span([corner.sessions for corner in corners]),
+        erlangs=span(offered),
+        slots=span(slots),
+        nodes=span(bare, open_low=open_end),
         needed=needed,
         planned=planned,
         remarks=[*node.remarks, *_remarks(node, length_s, corners[0], target)],
@@ -256,127 +185,11 @@ def make_plan(
     return msgspec.structs.replace(plan, sentence=_sentence(plan))
 
 
-# ── corners ──────────────────────────────────────────────────────────────────────────────────────
-
-
-def _corners(node: NodeCapacity, length_s: Bounds) -> list[_Corner]:
-    """First the case of the values, then the corners."""
-    value = node.holds.value or 0.0
-    lengths = [length_s.value or 0.0, *_filled(length_s)]
-    fewest, most = _filled(node.holds)
-    most = math.inf if node.holds.high is None else most
-    pairs = [(lengths[0], value), *product(lengths[1:], (fewest, most))]
-    if node.measured_s is None:
-        return [_Corner(length, _whole(holds)) for length, holds in pairs]
-    if node.measured_s == length_s:  # one length, in both: its error is the same
-        return [_Corner(length, _whole(length * starts)) for length, starts in pairs]
-    measured = [node.measured_s.value or 0.0, *_filled(node.measured_s)]
-    return [
-        _Corner(lengths[0], _whole(measured[0] * value)),
-        *(
-            _Corner(length, _whole(starts * took))
-            for (length, starts), took in product(pairs[1:], measured[1:])
-        ),
-    ]
-
-
-def _filled(bounds: Bounds) -> tuple[float, float]:
-    """(low, high); its value where one is not known."""
-    value = bounds.value or 0.0
-    return (
-        value if bounds.low is None else bounds.low,
-        value if bounds.high is None else bounds.high,
-    )
-
-
-def _whole(sessions: float) -> float:
-    """Whole sessions; what lacks a bit for lack of bits is whole."""
-    return sessions if math.isinf(sessions) else math.floor(sessions + 1e-9)
-
-
-def _span(figures: Sequence[float], *, open_low: bool = False) -> Bounds:
-    """The first of some figures, from the least to the greatest of them; null for no end."""
-    value, low, high = figures[0], min(figures), max(figures)
-    return Bounds(
-        value=None if math.isinf(value) else value,
-        low=None if open_low or math.isinf(low) else low,
-        high=None if math.isinf(high) else high,
-    )
-
-
-# ── slots, nodes, fleets ─────────────────────────────────────────────────────────────────────────
-
-
-def _slots(erlangs: float, length_s: float, target: ServiceTarget) -> int:
-    if target.wait_s is None:
-        return slots_for_blocking(erlangs, target.share)
-    return slots_for_wait(erlangs, length_s, target.wait_s, target.share)
-
-
-def _nodes(slots: int, corner: _Corner, headroom: Headroom) -> int:
-    wanted = math.ceil(slots * (1 + headroom.share) - 1e-9)
-    return max(1, math.ceil(wanted / corner.sessions)) + headroom.nodes
-
-
-def _fleet(
-    counts: Sequence[int],
-    nodes: Bounds,
-    corners: Sequence[_Corner],
-    offered: Sequence[float],
-    target: ServiceTarget,
-    price: float | None,
-) -> FleetFigures:
-    """How so many nodes fare in each corner."""
-    cases = list(zip(counts, corners, offered, strict=True))
-
-    def over(figure: Callable[[int, float, _Corner], float], less: int = 0) -> Bounds:
-        return _span(
-            [figure(_slots_of(count - less, corner), load, corner) for count, corner, load in cases]
-        )
-
-    def lost(slots: int, load: float, corner: _Corner) -> float:
-        if target.wait_s is None:
-            return 100 * blocking(slots, load)
-        return 100 * waiting_longer(slots, load, corner.length_s, target.wait_s)
-
-    def utilisation(slots: int, load: float, corner: _Corner) -> float:
-        if math.isinf(corner.sessions):
-            return 0.0
-        carried = load * (1 - blocking(slots, load)) if target.wait_s is None else load
-        return 100 * min(carried / slots, 1.0)
-
-    def wait(slots: int, load: float, corner: _Corner) -> float:
-        return mean_wait(slots, load, corner.length_s)
-
-    return FleetFigures(
-        nodes=nodes,
-        utilisation=over(utilisation),
-        lost=over(lost),
-        lost_one_down=over(lost, less=1),
-        mean_wait_s=None if target.wait_s is None else over(wait),
-        cost_per_hour=None if price is None else times(nodes, price),
-        cost_per_month=None if price is None else times(nodes, price * HOURS_A_MONTH),
-    )
-
-
-def _slots_of(nodes: int, corner: _Corner) -> int:
-    """Slots of so many nodes; as many as can be computed where a node has no known end."""
-    return int(min(nodes * corner.sessions, MOST_SLOTS)) if nodes else 0
-
-
-def times(bounds: Bounds, factor: float) -> Bounds:
-    """A figure in another unit."""
-    value, low, high = (
-        None if end is None else end * factor for end in (bounds.value, bounds.low, bounds.high)
-    )
-    return Bounds(value=value, low=low, high=high)
-
-
 # ── what is said of it ───────────────────────────────────────────────────────────────────────────
 
 
 def _remarks(
-    node: NodeCapacity, length_s: Bounds, first: _Corner, target: ServiceTarget
+    node: NodeCapacity, length_s: Bounds, first: Corner, target: ServiceTarget
 ) -> list[str]:
     told = []
     if length_s.low != length_s.high or node.holds.low != node.holds.high:

@@ -16,8 +16,9 @@ from bench.capacity.document import (
     Workload,
     scalability_facts,
 )
+from bench.capacity.load_evidence import HELD, promised
 from bench.capacity.loads import amount
-from bench.capacity.observation import HELD, STAGES, Observation, promised
+from bench.capacity.observation import STAGES, Observation
 from bench.capacity.search import (
     Answer,
     Objective,

@@ -1,81 +1,103 @@
-"""The verbs. Everything slow is imported inside the verb that needs it."""
+"""The command line: the table of verbs, and the way from an error to an exit code.
 
-import json
+What is slow to import is behind the function of a verb, which is looked up when it is called. It
+takes the verb's options and returns the exit code, None for 0.
+"""
+
+import errno
+import inspect
 import sys
 import traceback
-from pathlib import Path
-from typing import Annotated, Any
+from collections.abc import Callable
+from contextlib import suppress
+from importlib import import_module
+from typing import Annotated, Any, Final, NamedTuple, NoReturn, get_args, get_origin, get_type_hints
 
 import typer
+from typer.core import TyperCommand
 
 from bench import __version__
-from bench.cli.capacity import EXAMPLE as CAPACITY_EXAMPLE
-from bench.cli.capacity import capacity
-from bench.cli.capacity_plan import EXAMPLE as PLAN_EXAMPLE
-from bench.cli.capacity_plan import plan_capacity
-from bench.cli.comparing import EXAMPLES, ManyAgainst, ab, baseline_app, compare
-from bench.cli.console import Json, out, talk
-from bench.cli.history import history_app
+from bench.cli import verbs
+from bench.cli.console import out, say, talk
 from bench.errors import BenchError
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    help="Load tests, benchmarks and CI gates for realtime voice APIs.",
-    epilog="Exit codes: 0 pass, 1 a gate failed, 2 usage, 3 invalid run, 4 inconclusive, "
-    "130 interrupted. Example: bench run scenarios/demo.toml",
-)
-corpus_app = typer.Typer(no_args_is_help=True, help="Speech corpora: check, add, list.")
-list_app = typer.Typer(no_args_is_help=True, help="What there is: scenarios, metrics, messages.")
-app.add_typer(corpus_app, name="corpus")
-app.add_typer(list_app, name="list")
-app.add_typer(history_app, name="history")
-app.add_typer(baseline_app, name="baseline")
-app.command("compare", cls=ManyAgainst, epilog=EXAMPLES["compare"])(compare)
-app.command("capacity", epilog=CAPACITY_EXAMPLE)(capacity)
-app.command("plan-capacity", epilog=PLAN_EXAMPLE)(plan_capacity)
-app.command("ab", epilog=EXAMPLES["ab"])(ab)
+
+class Verb(NamedTuple):
+    """`words` of the command line, what it takes, "module:function" of this package, an example."""
+
+    words: str
+    options: type
+    act: str
+    example: str
+    parser: type[TyperCommand] | None = None
 
 
-Allow = Annotated[
-    bool, typer.Option("--allow", help="Judge by a baseline that is unlike; the verdict says so.")
-]
-Markdown = Annotated[
-    bool, typer.Option("--markdown", help="Print the digest, summary.md, as for a job summary.")
-]
-Subprotocol = Annotated[str, typer.Option(help="Offer this WebSocket subprotocol, as in realtime.")]
-FollowRedirects = Annotated[
-    bool,
-    typer.Option("--follow-redirects", help="Follow the server to another URL of the same host."),
-]
-RunPath = Annotated[Path, typer.Argument(help="A run folder under reports/.")]
+class ManyAgainst(TyperCommand):
+    """A command whose `--against` takes all the words up to the next option."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        spread: list[str] = []
+        after = False
+        for word in args:
+            option = word.startswith("-")
+            if after and not option and spread[-1] != "--against":
+                spread.append("--against")
+            spread.append(word)
+            # "--against=RUN" too is followed by more of them, and not by candidates.
+            after = word.partition("=")[0] == "--against" or (after and not option)
+        return super().parse_args(ctx, spread)
 
 
-def main() -> None:
-    """Run the program; every error it knows of is one line on stderr and an exit code."""
-    try:
-        code = app(standalone_mode=False)  # the code of a typer.Exit, or what a verb returned
-    except BenchError as error:
-        _say(error)
-        sys.exit(error.exit_code)
-    except typer.Abort:
-        sys.exit(130)
-    except Exception as error:  # noqa: BLE001 - the last resort: what nobody foresaw
-        if not hasattr(error, "format_message"):
-            traceback.print_exc()
-            _say("this program failed; please report it with what stands above")
-            sys.exit(3)  # never 1: a pipeline reads that as a gate that failed
-        _say(error.format_message())  # the parser's own errors: an unknown option, a bad value
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    sys.exit(code if isinstance(code, int) else 0)
+VERBS: Final = (
+    Verb("run", verbs.RunOptions, "run_scenario:run_verb",
+         'scenarios/demo.toml --gate "p95(first_audio_latency) < 1 s"'),
+    Verb("check", verbs.CheckOptions, "dry_run:check_verb",
+         'scenarios/demo.toml --set caller.gap="1s"'),
+    Verb("report", verbs.ReportOptions, "run_result:report_verb",
+         "reports/20261124-120000-demo"),
+    Verb("judge", verbs.JudgeOptions, "run_result:judge_verb",
+         'reports/20261124-120000-demo --gate "share(answered) >= 99 %"'),
+    Verb("compare", verbs.CompareOptions, "comparisons:compare_verb",
+         "reports/new-1 reports/new-2 --against reports/baselines/demo.json", ManyAgainst),
+    Verb("ab", verbs.AbOptions, "ab:ab_verb",
+         "scenarios/demo.toml --pairs 5 --b ws://127.0.0.1:8765/v1/realtime"),
+    Verb("capacity", verbs.CapacityOptions, "capacity_search:capacity_verb",
+         'scenarios/capacity.toml --slo "p95(first_audio_latency) < 800 ms"'),
+    Verb("plan-capacity", verbs.PlanOptions, "capacity_plan:plan_verb",
+         "--calls-per-hour 3000 --blocking 1% --from capacity.json --headroom n+1"),
+    Verb("calibrate", verbs.CalibrateOptions, "calibrate:calibrate_verb",
+         "--sessions 1,20,100 --json"),
+    Verb("probe", verbs.ProbeOptions, "probe:probe_verb",
+         "ws://127.0.0.1:8765/v1/realtime --dialect openai"),
+    Verb("serve", verbs.ServeOptions, "processes:serve_verb",
+         "--port 8765 --truth truth.jsonl"),
+    Verb("corpus check", verbs.CorpusCheckOptions, "inventory:corpus_check_verb", "everyday"),
+    Verb("corpus list", verbs.CorpusListOptions, "inventory:corpus_list_verb", "everyday"),
+    Verb("corpus add", verbs.CorpusAddOptions, "inventory:corpus_add_verb",
+         "~/recordings --name support-calls"),
+    Verb("list messages", verbs.ListMessagesOptions, "inventory:messages_verb", "--json"),
+    Verb("list metrics", verbs.ListMetricsOptions, "inventory:metrics_verb", ""),
+    Verb("list scenarios", verbs.ListScenariosOptions, "inventory:scenarios_verb", ""),
+    Verb("history add", verbs.HistoryAddOptions, "run_history:add_verb",
+         "reports/20261124-120000-demo"),
+    Verb("history show", verbs.HistoryShowOptions, "run_history:show_verb",
+         "--scenario demo --branch main"),
+    Verb("history export", verbs.HistoryExportOptions, "run_history:export_verb",
+         "--format bmf --branch main --out bmf.json"),
+    Verb("history merge", verbs.HistoryMergeOptions, "run_history:merge_verb",
+         "job-1.sqlite job-2.sqlite"),
+    Verb("baseline accept", verbs.BaselineAcceptOptions, "comparisons:accept_verb",
+         "reports/20261124-120000-demo --name demo"),
+)  # fmt: skip
+_GROUPS: Final = {
+    "corpus": "Speech corpora: check, add, list.",
+    "list": "What there is: scenarios, metrics, messages.",
+    "history": "Runs over time: add, show changes, export, merge.",
+    "baseline": "Runs that the team has accepted.",
+}
 
-
-def _say(error: object) -> None:
-    talk.print(f"bench: {error}", style="bold red", highlight=False, markup=False, soft_wrap=True)
+_FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+"""What a system says where no more can be written."""
 
 
 def _version(asked: bool) -> None:
@@ -84,389 +106,118 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
-def _root(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
-    pass
+def _app() -> typer.Typer:
+    app = typer.Typer(
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        help="Load tests, benchmarks and CI gates for realtime voice APIs.",
+        epilog="Exit codes: 0 pass, 1 a gate failed, 2 usage, 3 invalid run, 4 inconclusive, "
+        "130 interrupted. Example: bench run scenarios/demo.toml",
+    )
+
+    @app.callback()
+    def _root(
+        version: Annotated[
+            bool,
+            typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+        ] = False,
+    ) -> None:
+        pass
+
+    places = {"": app}
+    for name, about in _GROUPS.items():
+        places[name] = typer.Typer(no_args_is_help=True, help=about)
+        app.add_typer(places[name], name=name)
+    for verb in VERBS:
+        group, _, name = verb.words.rpartition(" ")
+        places[group].command(
+            name,
+            cls=verb.parser,
+            help=verb.options.__doc__,
+            epilog=f"Example: bench {verb.words} {verb.example}".rstrip(),
+        )(_command(verb))
+    return app
 
 
-@app.command(
-    epilog='Example: bench run scenarios/demo.toml --gate "p95(first_audio_latency) < 1 s"'
-)
-def run(
-    scenario: Annotated[Path, typer.Argument(help="A scenario file (TOML).")],
-    target: Annotated[
-        str,
-        typer.Option(
-            help="reference, inworld (-eu, -in: its regions), openai, or a ws:// or wss:// URL."
-        ),
-    ] = "reference",
-    dialect: Annotated[str | None, typer.Option(help="inworld or openai, for a URL.")] = None,
-    sessions: Annotated[int | None, typer.Option(help="Sessions held (closed load).")] = None,
-    duration: Annotated[str | None, typer.Option(help='Measured time, as in "30s".')] = None,
-    workers: Annotated[int, typer.Option(help="Worker processes.")] = 1,
-    gate: Annotated[list[str] | None, typer.Option(help="A gate, added to the others.")] = None,
-    gates: Annotated[str | None, typer.Option(help="The scenario's gate profile.")] = None,
-    baseline: Annotated[
-        Path | None, typer.Option(help="A run folder or baseline file that gates refer to.")
-    ] = None,
-    allow: Allow = False,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="key=value: override the scenario.")
-    ] = None,
-    out_: Annotated[Path | None, typer.Option("--out", help="The run folder itself.")] = None,
-    web: Annotated[bool, typer.Option("--web", help="Locust's web page during the run.")] = False,
-    web_port: Annotated[int, typer.Option(min=1, max=65535, help="Its port.")] = 8089,
-    yes: Annotated[
-        bool, typer.Option("--yes", help="Start against a target off loopback.")
-    ] = False,
-    price_per_minute: Annotated[
-        float | None, typer.Option(help="Price of a session-minute, for the estimate.")
-    ] = None,
-    account_sessions: Annotated[
-        int | None,
-        typer.Option(min=1, help="Sessions that your plan allows at once (Inworld: 20)."),
-    ] = None,
-    account_packets: Annotated[
-        int | None,
-        typer.Option(min=1, help="Messages a second that your plan allows (Inworld: 1000)."),
-    ] = None,
-    max_minutes: Annotated[
-        float | None,
-        typer.Option(help="Session-minutes it may use: refused beforehand, ended when used."),
-    ] = None,
-    max_cost: Annotated[
-        float | None, typer.Option(help="The same in money; needs --price-per-minute.")
-    ] = None,
-    abort_on_fail: Annotated[
-        bool, typer.Option(help="End the run early where a gate fails for good, or for long.")
-    ] = False,
-    abort_window: Annotated[
-        str | None, typer.Option(help='How long a look is: "30s", or a quarter of a short run.')
-    ] = None,
-    metrics_url: Annotated[
-        str | None,
-        typer.Option(help="Prometheus endpoint of the target, asked once a second (http://…)."),
-    ] = None,
-    gauge: Annotated[
-        list[str] | None,
-        typer.Option(help="What to watch there, as in process_cpu_seconds_total; a usual set."),
-    ] = None,
-    probe_first: Annotated[
-        bool, typer.Option("--probe", help="Probe the target first, and keep that with the run.")
-    ] = False,
-    pin: Annotated[
-        bool, typer.Option("--pin", help="A core of its own for every worker (Linux).")
-    ] = False,
-    subprotocol: Subprotocol = "",
-    follow_redirects: FollowRedirects = False,
-    as_json: Json = False,
-) -> None:
-    """Run a scenario; print its result, write its folder, exit with its verdict."""
-    from bench.cli.run import EXIT_INTERRUPTED, Options  # noqa: PLC0415
-    from bench.cli.run import run as run_scenario  # noqa: PLC0415
-    from bench.runs.folder import still_there  # noqa: PLC0415
+def _command(verb: Verb) -> Callable[..., int | None]:
+    """The function that typer calls: its parameters are the fields of the verb's options."""
 
-    options = Options(
-        scenario, target, dialect, sessions, duration, workers, tuple(gate or ()), gates, baseline,
-        allow, tuple(set_ or ()), out_, web_port if web else None, yes, price_per_minute,
-        probe_first, pin, max_minutes, max_cost, abort_on_fail, abort_window, subprotocol,
-        follow_redirects, foretold=True, account_sessions=account_sessions,
-        account_packets=account_packets, metrics_url=metrics_url, gauges=tuple(gauge or ()),
-    )  # fmt: skip
-    folder, interrupted = run_scenario(options, talk)
-    with still_there(folder.path):
-        code = _settle(folder, as_json=as_json)
-    raise typer.Exit(EXIT_INTERRUPTED if interrupted else code)
+    def command(**given: Any) -> int | None:
+        module, _, function = verb.act.partition(":")
+        act = getattr(import_module(f"bench.cli.{module}"), function)
+        values = {name: tuple(one) if isinstance(one, list) else one for name, one in given.items()}
+        code: int | None = act(verb.options(**values))
+        return code
+
+    hints = get_type_hints(verb.options, include_extras=True)
+    command.__annotations__ = {name: _as_list(hint) for name, hint in hints.items()}
+    fields = inspect.signature(verb.options).parameters.values()
+    command.__signature__ = inspect.Signature([  # type: ignore[attr-defined]
+        field.replace(annotation=command.__annotations__[field.name]) for field in fields
+    ])  # fmt: skip
+    return command
 
 
-@app.command(epilog='Example: bench check scenarios/demo.toml --set caller.gap="1s"')
-def check(
-    scenario: Annotated[Path, typer.Argument(help="A scenario file (TOML).")],
-    target: Annotated[
-        str, typer.Option(help="Whose dialect is spoken; nothing is connected to.")
-    ] = "reference",
-    dialect: Annotated[str | None, typer.Option(help="inworld or openai, for a URL.")] = None,
-    gate: Annotated[list[str] | None, typer.Option(help="A gate, added to the others.")] = None,
-    gates: Annotated[str | None, typer.Option(help="The scenario's gate profile.")] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="key=value: override the scenario.")
-    ] = None,
-    profile: Annotated[
-        Path | None, typer.Option(help="How the reference server behaves (TOML).")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Play a scenario dry: a session of each kind, in virtual time. Exit 2 names its problems."""
-    from bench.cli.check import print_check  # noqa: PLC0415
-    from bench.cli.run import Options, job_of  # noqa: PLC0415
-
-    options = Options(
-        scenario, target, dialect, gates=tuple(gate or ()), profile=gates,
-        assignments=tuple(set_ or ()),
-    )  # fmt: skip
-    fit = print_check(job_of(options), profile, out, as_json=as_json)
-    raise typer.Exit(0 if fit else 2)
+def _as_list(hint: Any) -> Any:
+    """The type of an option as typer knows it: of many values it makes a list."""
+    kind, *about = get_args(hint)
+    if get_origin(kind) is not tuple:
+        return hint
+    return Annotated[(list[get_args(kind)[0]], *about)]  # type: ignore[misc]
 
 
-def _settle(folder: Any, *, as_json: bool, as_markdown: bool = False) -> int:
-    from bench.cli.settle import settle  # noqa: PLC0415
-
-    with talk.status("sealing and analysing"):
-        verdict = settle(folder)
-    return _print_verdict(folder, verdict, as_json=as_json, as_markdown=as_markdown)
+app: Final = _app()
 
 
-def _print_verdict(
-    folder: Any, verdict: dict[str, Any], *, as_json: bool, as_markdown: bool = False
-) -> int:
-    from bench.cli.tables import print_result  # noqa: PLC0415
-    from bench.verdict.verdict import EXIT_CODES  # noqa: PLC0415
-
-    if as_json:
-        print(json.dumps({"folder": str(folder.path), **verdict}, indent=2))
-    elif as_markdown:
-        print(folder.digest.read_text("utf-8"), end="")
-    else:
-        print_result(folder, verdict, out)
-    if not as_json:
-        told = talk if as_markdown else out
-        for gate in verdict["gates"]:
-            if "explain" in gate:
-                line = f"\n{gate['gate']}\n{gate['explain']}"
-                told.print(line, highlight=False, markup=False, soft_wrap=True)
-    return int(EXIT_CODES[verdict["verdict"]])
-
-
-@app.command(epilog="Example: bench report reports/20261124-120000-demo")
-def report(run_folder: RunPath, as_json: Json = False, as_markdown: Markdown = False) -> None:
-    """Seal, analyse, judge and draw a run again, from its folder alone."""
-    from bench.runs.folder import RunFolder  # noqa: PLC0415
-
-    folder = RunFolder.open(run_folder)
-    raise typer.Exit(_settle(folder, as_json=as_json, as_markdown=as_markdown))
-
-
-@app.command(
-    epilog='Example: bench judge reports/20261124-120000-demo --gate "share(answered) >= 99 %"'
-)
-def judge(
-    run_folder: RunPath,
-    gate: Annotated[list[str] | None, typer.Option(help="A gate beside the run's own.")] = None,
-    baseline: Annotated[
-        Path | None, typer.Option(help="A run folder or baseline file that gates refer to.")
-    ] = None,
-    allow: Allow = False,
-    explain: Annotated[
-        bool, typer.Option("--explain", help="Say of each gate why it came out so.")
-    ] = False,
-    as_json: Json = False,
-    as_markdown: Markdown = False,
-) -> None:
-    """Judge a run by its own gates and some more, from its folder alone."""
-    from bench.cli.settle import judge as judge_folder  # noqa: PLC0415
-    from bench.runs.folder import RunFolder  # noqa: PLC0415
-    from bench.verdict.explanation import explained  # noqa: PLC0415
-
-    folder = RunFolder.open(run_folder)
-    verdict = judge_folder(folder, gate or (), baseline, allow=allow)
-    if explain:
-        verdict = explained(verdict)
-    raise typer.Exit(_print_verdict(folder, verdict, as_json=as_json, as_markdown=as_markdown))
-
-
-@app.command(epilog="Example: bench calibrate --sessions 1,20,100 --json")
-def calibrate(
-    scenario: Annotated[Path, typer.Argument(help="A scenario file (TOML).")] = Path(
-        "scenarios/demo.toml"
-    ),
-    sessions: Annotated[
-        str, typer.Option(help="Concurrencies, as in 1,20,100; of one worker each.")
-    ] = "1,20,100,200",
-    duration: Annotated[str, typer.Option(help="Measured time of each run.")] = "20s",
-    profile: Annotated[
-        Path | None, typer.Option(help="How the reference server behaves (TOML).")
-    ] = None,
-    truths: Annotated[
-        bool, typer.Option("--truths", help="The first concurrency also with six other truths.")
-    ] = False,
-    out_: Annotated[Path, typer.Option("--out", help="Write the calibration here.")] = Path(
-        "reports/calibration.json"
-    ),
-    keep: Annotated[bool, typer.Option("--keep", help="Keep the run folders in reports/.")] = False,
-    pin: Annotated[
-        bool, typer.Option("--pin", help="A core of its own for the generator (Linux).")
-    ] = False,
-    as_json: Json = False,
-) -> None:
-    """Measure this harness's own error on this machine, and up to where to trust it.
-
-    Exit code 3 where not even the least concurrency can be trusted.
-    """
-    from bench.cli.calibrate import Interrupted, Options, print_calibration  # noqa: PLC0415
-    from bench.cli.calibrate import calibrate as calibrate_machine  # noqa: PLC0415
-
-    options = Options(scenario, sessions, duration, out_, profile, truths, keep, pin)
+def main() -> None:
+    """Run the program; every error it knows of is one line on stderr and an exit code."""
     try:
-        results = calibrate_machine(options, talk)
-    except Interrupted:
-        raise typer.Exit(130) from None
-    from bench.analysis.calibration import trusted  # noqa: PLC0415
-
-    if as_json:
-        print(json.dumps(results, indent=2))
-    else:
-        print_calibration(results, out)
-    raise typer.Exit(0 if trusted(results) else 3)
-
-
-@app.command(epilog="Example: bench probe ws://127.0.0.1:8765/v1/realtime --dialect openai")
-def probe(
-    target: Annotated[str, typer.Argument(help="reference, inworld (-eu, -in), openai, or a URL.")],
-    dialect: Annotated[str | None, typer.Option(help="inworld or openai, for a URL.")] = None,
-    corpus: Annotated[str, typer.Option(help="Where the words it says come from.")] = "everyday",
-    profile: Annotated[
-        Path | None, typer.Option(help="How the reference server behaves (TOML).")
-    ] = None,
-    out_: Annotated[Path | None, typer.Option("--out", help="Keep the findings here.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Probe a target off loopback.")] = False,
-    subprotocol: Subprotocol = "",
-    follow_redirects: FollowRedirects = False,
-    as_json: Json = False,
-) -> None:
-    """Ask a target what it can do: messages, formats, defaults, quirks. Under a minute."""
-    from bench.cli.probe import probe as probe_target  # noqa: PLC0415
-    from bench.probe.probe_report import keep  # noqa: PLC0415
-    from bench.protocol.upgrade import make_offer  # noqa: PLC0415
-
-    offer = make_offer(subprotocol, follow=follow_redirects)
-    found = probe_target(target, dialect, profile, corpus, talk, offer=offer, yes=yes)
-    if out_ is not None:
-        keep(found, out_)
-    if as_json:
-        print(found.to_json())
-    else:
-        for line in found.lines():
-            out.print(line, highlight=False, markup=False, soft_wrap=True)
+        code = app(standalone_mode=False)  # the code of a typer.Exit, or what a verb returned
+        sys.stdout.flush()
+    except BenchError as error:
+        _refuse(error)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        _drop_answer()  # whoever reads it has seen enough
+        sys.exit(3)
+    except OSError as error:
+        if error.errno not in _FULL:
+            _fail()
+        _drop_answer()
+        _refuse(
+            f"{error.filename or 'the answer'}: cannot be written ({error.strerror}); make room "
+            "there, and do it again"
+        )
+        sys.exit(3)
+    except typer.Abort:
+        sys.exit(130)
+    except Exception as error:  # noqa: BLE001 - the last resort: what nobody foresaw
+        if not hasattr(error, "format_message"):
+            _fail()
+        _refuse(error.format_message())  # the parser's own errors: an unknown option, a bad value
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
-@app.command(epilog="Example: bench serve --port 8765 --truth truth.jsonl")
-def serve(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks one.")] = 8765,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    profile: Annotated[Path | None, typer.Option(help="How it behaves (TOML).")] = None,
-    corpus: Annotated[str, typer.Option(help="Where its replies come from.")] = "everyday",
-    truth: Annotated[Path | None, typer.Option(help="Write the truth log here.")] = None,
-    summary: Annotated[Path | None, typer.Option(help="Write its own load here.")] = None,
-    tls: Annotated[
-        bool, typer.Option("--tls", help="Serve wss://, by a certificate made here.")
-    ] = False,
-    tls_cert: Annotated[
-        Path | None, typer.Option(help="Serve wss://; write the certificate to trust here.")
-    ] = None,
-) -> None:
-    """Run the reference server alone, until SIGINT or SIGTERM."""
-    from bench.reference.__main__ import main as serve_main  # noqa: PLC0415
-
-    if port:
-        from bench.cli.processes import need_port  # noqa: PLC0415
-
-        need_port(host, port, "--port")  # before seconds go by with the corpus
-    asked = ["--port", str(port), "--host", host, "--corpus", corpus]
-    paths = {"profile": profile, "truth": truth, "summary": summary, "tls-cert": tls_cert}
-    for name, path in paths.items():
-        asked += [f"--{name}", str(path)] if path is not None else []
-    asked += ["--tls"] if tls else []
-    raise typer.Exit(serve_main(asked))
+def _fail() -> NoReturn:
+    """Say that this program is at fault, and with what."""
+    traceback.print_exc()
+    _refuse("this program failed; please report it with what stands above")
+    sys.exit(3)  # never 1: a pipeline reads that as a gate that failed
 
 
-# ── corpora ──────────────────────────────────────────────────────────────────────────────────
+def _drop_answer() -> None:
+    """What could not be written to stdout is not tried again at the end."""
+    with suppress(OSError):
+        sys.stdout.close()
 
 
-@corpus_app.command("check", epilog="Example: bench corpus check everyday")
-def corpus_check(
-    name: Annotated[str, typer.Argument(help="A corpus, by name or folder.")] = "everyday",
-    as_json: Json = False,
-) -> None:
-    """Verify hashes and annotations; exit 2 where something is amiss."""
-    import msgspec  # noqa: PLC0415
-
-    from bench.corpus.check import check  # noqa: PLC0415
-    from bench.corpus.manifest import find_corpus, load_corpus  # noqa: PLC0415
-
-    folder = find_corpus(name)
-    corpus = load_corpus(folder)
-    with talk.status(f"checking {len(corpus.entries)} utterances"):
-        problems = check(folder)
-    if as_json:
-        print(json.dumps([msgspec.to_builtins(problem) for problem in problems]))
-    else:
-        for problem in problems:
-            line = f"{problem.file}: {problem.key}: {problem.text}"
-            out.print(line, highlight=False, markup=False, soft_wrap=True)
-        amiss = f"{len(problems)} problems" if problems else "in order"
-        out.print(f"{corpus.name}: {len(corpus.entries)} utterances, {amiss}", highlight=False)
-    if problems:
-        raise typer.Exit(2)
-
-
-@corpus_app.command("list", epilog="Example: bench corpus list everyday")
-def corpus_list(
-    name: Annotated[str | None, typer.Argument(help="A corpus; none: all of them.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Show the corpora, or the utterances of one."""
-    from bench.cli.lists import print_corpora, print_utterances  # noqa: PLC0415
-
-    if name is None:
-        print_corpora(out, as_json=as_json)
-    else:
-        print_utterances(name, out, as_json=as_json)
-
-
-@corpus_app.command("add", epilog="Example: bench corpus add ~/recordings --name support-calls")
-def corpus_add(
-    folder: Annotated[Path, typer.Argument(help="A folder of WAV, FLAC, OGG or MP3 recordings.")],
-    name: Annotated[
-        str | None, typer.Option(help="The corpus; default: the folder's name.")
-    ] = None,
-    licence: Annotated[str, typer.Option(help="Whose they are.")] = "private",
-    to: Annotated[Path, typer.Option(help="The shelf to put it on.")] = Path("audio_corpus"),
-) -> None:
-    """Turn recordings into a corpus: decode, annotate, and say what was refused and why."""
-    from bench.cli.lists import add_corpus  # noqa: PLC0415
-
-    raise typer.Exit(add_corpus(folder, to / (name or folder.resolve().name), licence, out, talk))
-
-
-# ── lists ────────────────────────────────────────────────────────────────────────────────────
-
-
-@list_app.command("messages", epilog="Example: bench list messages --json")
-def list_messages(as_json: Json = False) -> None:
-    """Every message of the protocol that this program knows."""
-    from bench.cli.lists import print_messages  # noqa: PLC0415
-
-    print_messages(out, as_json=as_json)
-
-
-@list_app.command("metrics", epilog="Example: bench list metrics")
-def list_metrics(as_json: Json = False) -> None:
-    """Every figure that is reported, and what it means."""
-    from bench.cli.lists import print_metrics  # noqa: PLC0415
-
-    print_metrics(out, as_json=as_json)
-
-
-@list_app.command("scenarios", epilog="Example: bench list scenarios")
-def list_scenarios(as_json: Json = False) -> None:
-    """The scenarios in scenarios/."""
-    from bench.cli.lists import print_scenarios  # noqa: PLC0415
-
-    print_scenarios(out, as_json=as_json)
+def _refuse(error: object) -> None:
+    say(talk, f"bench: {error}", style="bold red")
 
 
 __all__ = ["app", "main"]

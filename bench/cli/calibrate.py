@@ -1,25 +1,25 @@
 """`bench calibrate`: what this machine's figures are worth, against a server whose truth is known.
 
 Every concurrency is a run like any other, of one worker, in a folder that is thrown away once it
-has been compared with the server's truth log.
+has been compared with the server's truth log. `--truths` adds six ways in which a server may
+behave, to show that a harness's bias depends on none.
 """
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
-from bench.cli.run import Options as RunOptions
-from bench.cli.run import new_folder, run
-from bench.cli.settle import seal_logs
-from bench.cli.truths import TRUTHS
-from bench.errors import UsageError
+from bench.cli.console import out, print_json, print_table, say, talk
+from bench.cli.run_result import seal_logs
+from bench.cli.run_scenario import new_folder, run
+from bench.cli.supervisor import EXIT_INTERRUPTED
+from bench.cli.verbs import CalibrateOptions, RunOptions
+from bench.errors import BenchError, UsageError
 from bench.plan.reading import read_document
 from bench.reference.profile import load_profile
 from bench.runs.folder import RunFolder, still_there
@@ -29,17 +29,42 @@ DEFAULT = "shipped"
 MOST_SESSIONS = 100_000
 
 
-class Options(NamedTuple):
-    """What the command line said, unread."""
+class Truth(NamedTuple):
+    """How the server behaves: a profile (TOML, every key it does not name as shipped).
 
-    scenario: Path
-    sessions: str
-    duration: str
-    out: Path
-    profile: Path | None = None
-    truths: bool = False
-    keep: bool = False
-    pin: bool = False
+    `detection` is merged into the scenario's own server_vad.
+    """
+
+    profile: str
+    detection: tuple[tuple[str, int], ...] = ()
+
+
+_STEADY: Final = "[response]\ncreated_ms = 20\nfirst_delta_ms = 350\nleading_silence_ms = 0\n"
+
+TRUTHS: Final = {
+    # Everything takes as long as it took the last time.
+    "constant": Truth(_STEADY),
+    # Most answers are quick, a few take seconds; nothing comes at an even pace.
+    "heavy_tailed": Truth(
+        "[vad]\nlag_ms = { kind = 'lognormal', median_ms = 15, sigma = 0.8 }\n"
+        "[response]\ncreated_ms = { kind = 'lognormal', median_ms = 20, sigma = 0.8 }\n"
+        "first_delta_ms = { kind = 'lognormal', median_ms = 350, sigma = 0.9 }\njitter_ms = 20\n"
+    ),
+    # A reply in small deltas, two each ms: segments coalesce in the kernel. Not all of it at once:
+    # what the socket does not take waits in the server, and its truth would not be known.
+    "bursts": Truth(f"{_STEADY}delta_ms = 20\npace = 40\n"),
+    # Deltas stop and start, and the player starves.
+    "stalls": Truth(f"{_STEADY}delta_ms = 400\npace = 0.9\njitter_ms = 400\n"),
+    # The first packets are silent: first audio and first audible sample are far apart.
+    "silence_first": Truth(
+        "[response]\nleading_silence_ms = { kind = 'uniform', low_ms = 200, high_ms = 600 }\n"
+    ),
+    # Turns end at the first short pause and are answered at once, into the caller's own speech.
+    "early_vad": Truth(
+        "[vad]\nlag_ms = 0\n[response]\ncreated_ms = 0\nfirst_delta_ms = 10\n",
+        (("silence_duration_ms", 100),),
+    ),
+}
 
 
 class _Plan(NamedTuple):
@@ -50,11 +75,25 @@ class _Plan(NamedTuple):
     assignments: tuple[str, ...]
 
 
-class Interrupted(Exception):  # noqa: N818 - what happened, and no error
+class InterruptedCalibrationError(BenchError):
     """Ctrl-C: what was measured until then is printed nowhere and kept nowhere."""
 
+    exit_code = EXIT_INTERRUPTED
 
-def calibrate(options: Options, talk: Console) -> list[dict[str, Any]]:
+
+def calibrate_verb(options: CalibrateOptions) -> int:
+    """Calibrate and print; 3 where no concurrency can be trusted."""
+    from bench.analysis.calibration import trusted  # noqa: PLC0415 - pandas is slow to import
+
+    results = calibrate(options, talk)
+    if options.as_json:
+        print_json(results)
+    else:
+        print_calibration(results, out)
+    return 0 if trusted(results) else 3
+
+
+def calibrate(options: CalibrateOptions, console: Console) -> list[dict[str, Any]]:
     """Run, compare and write calibration.json; returns the results in the order of the runs.
 
     UsageError for what cannot be done, before anything starts.
@@ -68,15 +107,12 @@ def calibrate(options: Options, talk: Console) -> list[dict[str, Any]]:
         plans = list(_plans(options, counts, Path(scratch)))
         for number, plan in enumerate(plans):
             of = f"{number + 1} of {len(plans)}"
-            talk.print(
-                f"calibrate {of}: {plan.sessions} sessions, truth {plan.truth}",
-                highlight=False, soft_wrap=True,
-            )  # fmt: skip
+            say(console, f"calibrate {of}: {plan.sessions} sessions, truth {plan.truth}")
             with _place(options, plan, Path(scratch)) as place:
-                result, host = _calibrate_one(options, plan, place, talk)
+                result, host = _calibrate_one(options, plan, place, console)
             results.append(result)
             for doubt in result["why"]:
-                talk.print(f"          {doubt}", highlight=False, markup=False, soft_wrap=True)
+                say(console, f"          {doubt}")
     _keep(options, results, host)
     return results
 
@@ -105,7 +141,7 @@ def _check_out(path: Path) -> None:
         raise UsageError(f"--out {path}: is a folder; name a file in it")
 
 
-def _plans(options: Options, counts: Sequence[int], scratch: Path) -> Iterator[_Plan]:
+def _plans(options: CalibrateOptions, counts: Sequence[int], scratch: Path) -> Iterator[_Plan]:
     """Every concurrency, then the first of them with every truth."""
     own = () if options.profile is None else (_profile(options.profile),)
     for count in counts:
@@ -139,7 +175,7 @@ def _server_vad(scenario: Path) -> bool:
 
 
 @contextmanager
-def _place(options: Options, plan: _Plan, scratch: Path) -> Iterator[Path]:
+def _place(options: CalibrateOptions, plan: _Plan, scratch: Path) -> Iterator[Path]:
     """Where a run goes: under reports/ to stay, or where it is gone once it was looked at."""
     name = f"calibrate-{plan.sessions}-{plan.truth}"
     if options.keep:
@@ -150,7 +186,7 @@ def _place(options: Options, plan: _Plan, scratch: Path) -> Iterator[Path]:
 
 
 def _calibrate_one(
-    options: Options, plan: _Plan, place: Path, talk: Console
+    options: CalibrateOptions, plan: _Plan, place: Path, console: Console
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """(result, fingerprint) of one run."""
     from bench.analysis.calibration import calibrate_run, fingerprint  # noqa: PLC0415 - slow
@@ -166,11 +202,11 @@ def _calibrate_one(
             out=place,
             pin=options.pin,
         ),
-        talk,
+        console,
     )
     if interrupted:
-        raise Interrupted
-    with talk.status("comparing with the truth"), still_there(folder.path):
+        raise InterruptedCalibrationError("interrupted; nothing is kept")
+    with console.status("comparing with the truth"), still_there(folder.path):
         seal_logs(folder)
         analyse(folder.path)
         verdict = judge_run(folder.path, (), None)
@@ -178,7 +214,7 @@ def _calibrate_one(
     return result, fingerprint(RunFolder.open(folder.path).read())
 
 
-def _keep(options: Options, results: list[dict[str, Any]], host: dict[str, Any]) -> None:
+def _keep(options: CalibrateOptions, results: list[dict[str, Any]], host: dict[str, Any]) -> None:
     from bench.analysis.calibration import write_calibration  # noqa: PLC0415
 
     try:
@@ -190,45 +226,32 @@ def _keep(options: Options, results: list[dict[str, Any]], host: dict[str, Any])
 # ── what is printed ──────────────────────────────────────────────────────────────────────────────
 
 
-def print_calibration(results: Sequence[dict[str, Any]], out: Console) -> None:
+def print_calibration(results: Sequence[dict[str, Any]], console: Console) -> None:
     """Errors of stamps, bias of the headline, the generator's own part; the last line in words."""
     from bench.analysis.calibration import in_words  # noqa: PLC0415
 
+    several = len({result["truth"] for result in results}) > 1
     for title, cells in (
         ("error of every event's stamp, ms", _stamps),
         ("the headline: bias (median error) and resolution (p99 of its size), ms", _figures),
         ("the generator: chunks late, audio clock in 60 s, CPU a s; ms", _generator),
     ):
-        out.print(_table(title, results, cells))
-    out.print(in_words(results), highlight=False, markup=False, soft_wrap=True)
+        rows = [
+            {
+                "sessions": str(result["sessions"]),
+                **({"truth": result["truth"]} if several else {}),
+                **row,
+            }
+            for result in results
+            for row in cells(result)
+        ]
+        words = {"truth", "metric", "fit"}
+        columns = [name if name in words else f">{name}" for name in (rows[0] if rows else ())]
+        print_table(console, columns, [tuple(row.values()) for row in rows], title=title)
+    say(console, in_words(results))
 
 
 _Cells = Iterator[dict[str, str]]
-
-
-def _table(
-    title: str,
-    results: Sequence[dict[str, Any]],
-    cells: Callable[[dict[str, Any]], _Cells],
-) -> Table:
-    """A table of what `cells` says of each result; which truth it was where there are several."""
-    several = len({result["truth"] for result in results}) > 1
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0))
-    rows = [
-        {
-            "sessions": str(result["sessions"]),
-            **({"truth": result["truth"]} if several else {}),
-            **row,
-        }
-        for result in results
-        for row in cells(result)
-    ]
-    for name in rows[0] if rows else ():
-        words = name in {"truth", "metric", "fit"}
-        table.add_column(name, justify="left" if words else "right", no_wrap=True)
-    for row in rows:
-        table.add_row(*row.values())
-    return table
 
 
 def _stamps(result: dict[str, Any]) -> _Cells:

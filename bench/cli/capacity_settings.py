@@ -2,6 +2,7 @@
 
 import resource
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from hashlib import sha256
 from math import ceil, floor, log10
 from pathlib import Path
@@ -9,23 +10,34 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from bench.capacity.document import NAME, CapacityResult, read_capacity
-from bench.capacity.result import Limit
-from bench.cli.outlook import speech_of
-from bench.cli.run import SPARE_FILES, job_of
-from bench.cli.run import Options as RunOptions
+from bench import __version__
+from bench.capacity.document import (
+    NAME,
+    CapacityResult,
+    CorpusFacts,
+    Objective,
+    ScenarioFacts,
+    SearchPlan,
+    SearchSpending,
+    TargetFacts,
+    read_capacity,
+)
+from bench.capacity.result import Limit, workload_of
+from bench.capacity.search import Try
+from bench.cli.budget import Cap, cap_of
+from bench.cli.run_estimate import speech_of
+from bench.cli.run_scenario import SPARE_FILES, job_of
 from bench.cli.scraper import Watch, check_metrics_url, watch_of
-from bench.cli.spending import Cap, cap_of, need_amount
+from bench.cli.verbs import CapacityOptions, RunOptions
 from bench.errors import UsageError
-from bench.plan.duration import Duration
 from bench.plan.forecast import samples_of, session_length
 from bench.plan.gates import check_filters, check_gates
-from bench.plan.metrics import METRICS
+from bench.plan.metrics import METRICS, VERSION
 from bench.plan.scenario import known_of, yields_of
 from bench.plan.scenario import workload_of as workload_document
 from bench.plan.tiers import Tier, read_tiers
 from bench.report.text import clip
-from bench.runs.job import REFERENCE, Job
+from bench.runs.job import Job
 from bench.voice.audio import NS_PER_S
 
 LENGTHS: Final[dict[str, float]] = {"bracket": 1.0, "refine": 6.0, "hold": 7.0}
@@ -39,39 +51,10 @@ _TIME_WAIT_S: Final = 60.0
 _PORTS: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
-class Options(NamedTuple):
-    """What the command line said, unread."""
-
-    scenario: Path
-    target: str = REFERENCE
-    dialect: str | None = None
-    slo: tuple[str, ...] = ()
-    tiers: tuple[str, ...] = ()
-    arrivals: str | None = None
-    start: float | None = None
-    max_sessions: int | None = None
-    workers: int = 1
-    assignments: tuple[str, ...] = ()
-    session_length: str | None = None
-    price_per_minute: float | None = None
-    max_minutes: float | None = None
-    max_cost: float | None = None
-    account_sessions: int | None = None
-    account_packets: int | None = None
-    out: Path | None = None
-    resume: Path | None = None
-    yes: bool = False
-    metrics_url: str | None = None
-    gauges: tuple[str, ...] = ()
-    ramp: bool = False
-    cores: float | None = None
-    gpus: float | None = None
-
-
 class Settings(NamedTuple):
     """What is settled. `watch`: the gauges that were asked for, found once before any run."""
 
-    options: Options
+    options: CapacityOptions
     job: Job
     tiers: tuple[Tier, ...]
     session_s: float
@@ -121,8 +104,20 @@ class Settings(NamedTuple):
         """Sessions at once at a load, as foreseen."""
         return load * self.session_s if self.open_load else load
 
+    def unaffordable(self, wanted: Try, measured_s: float, spent: SearchSpending) -> str:
+        """Why the budget does not allow this run; "" where it does."""
+        takes = self.in_flight(wanted.load) * (self.warmup_s + measured_s) / 60
+        used, cap = spent.session_minutes, self.cap
+        if cap is None or used + takes <= cap.minutes:
+            return ""
+        return (
+            f"the search ended for its budget: {used:.1f} session-minutes are used, a "
+            f"{wanted.purpose} at {wanted.load:g} takes {takes:.1f} more, {cap.option} "
+            f"{cap.given:g} allows {cap.minutes:.1f}"
+        )
 
-def settings_of(options: Options) -> Settings:
+
+def settings_of(options: CapacityOptions) -> Settings:
     """Everything checked. UsageError names what cannot be."""
     job = job_of(RunOptions(
         options.scenario, options.target, options.dialect, workers=options.workers,
@@ -140,11 +135,6 @@ def settings_of(options: Options) -> Settings:
     if options.arrivals not in {None, "poisson", "uniform"}:
         raise UsageError(f"--arrivals {options.arrivals!r}: give poisson or uniform")
     open_load = options.arrivals is not None
-    for option, value in (
-        ("--start", options.start), ("--target-cores", options.cores),
-        ("--target-gpus", options.gpus),
-    ):  # fmt: skip
-        need_amount(option, value)
     if open_load:
         first = options.start or float(load.rate or (load.sessions or 1) / session_s)
         step = 10.0 ** (floor(log10(first)) - 2)
@@ -176,17 +166,10 @@ def _check_yield(job: Job, tiers: Sequence[Tier]) -> None:
     check_filters(gates, known_of(job.scenario))
 
 
-def _session_s(options: Options, job: Job) -> float:
-    if options.session_length is not None:
-        try:
-            length = Duration.parse(options.session_length) / NS_PER_S
-        except ValueError as error:
-            raise UsageError(f"--session-length: {error}") from None
-        if not 0 < length <= _LONGEST_SESSION_S:
-            raise UsageError(
-                f"--session-length {options.session_length}: give more than 0s, and "
-                f"{_LONGEST_SESSION_S / 3600:.0f}h at most"
-            )
+def _session_s(options: CapacityOptions, job: Job) -> float:
+    if (length := options.session_length) is not None:
+        if length > _LONGEST_SESSION_S:
+            raise UsageError(f"--session-length {length:g}s: give {_LONGEST_SESSION_S:g}s at most")
         return length
     found = session_length(job.scenario, speech_of(job))
     if found is None:
@@ -197,7 +180,9 @@ def _session_s(options: Options, job: Job) -> float:
     return max(1.0, found / NS_PER_S)
 
 
-def _limits(options: Options, job: Job, session_s: float, *, open_load: bool) -> list[Limit]:
+def _limits(
+    options: CapacityOptions, job: Job, session_s: float, *, open_load: bool
+) -> list[Limit]:
     """What keeps the search from higher loads, the narrowest first."""
     target, found = job.target, []
     if options.max_sessions is not None:
@@ -276,6 +261,57 @@ def foretold(settings: Settings, place: Path) -> Iterator[str]:
     if settings.limits:
         yield f"limit     {settings.limits[0].load:.4g} {unit}: {settings.limits[0].why}"
     yield f"kept      {place}: {NAME}, and a folder a run"
+
+
+def draft_of(settings: Settings, url: str) -> CapacityResult:
+    """The document of a search that begins now, with what is known of it before the first run.
+
+    `url` is where the target is reached.
+    """
+    options, job = settings.options, settings.job
+    seconds, price = RUNS[1] * settings.whole_s, options.price_per_minute
+    minutes = seconds / 60 * settings.in_flight(settings.first)
+    return CapacityResult(
+        metric_version=VERSION,
+        bench_version=__version__,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        complete=False,
+        scenario=ScenarioFacts(
+            name=job.name,
+            sha256=sha256(job.text.encode()).hexdigest(),
+            workload=workload_digest(job),
+        ),
+        target=TargetFacts(
+            name=job.target.name,
+            url=url,
+            dialect=job.target.dialect.name,
+            cores=options.cores,
+            gpus=options.gpus,
+        ),
+        corpus=CorpusFacts(name=job.corpus.name, sha256=job.corpus.sha256),
+        load=settings.kind,
+        unit="/s" if settings.open_load else "sessions",
+        objectives=[
+            Objective(tier=one.name, gates=[gate.text for gate in one.gates])
+            for one in settings.tiers
+        ],
+        workload=workload_of(()),
+        price_per_minute=price,
+        plan=SearchPlan(
+            probe_s=settings.whole_s,
+            session_s=settings.session_s,
+            seconds=seconds,
+            session_minutes=minutes,
+            cost=None if price is None else minutes * price,
+        ),
+        spent=SearchSpending(seconds=0.0, session_minutes=0.0, cost=None),
+        probes=[],
+        tiers=[],
+        beyond=None,
+        recovery=None,
+        scalability=None,
+        remarks=[],
+    )
 
 
 def resumed(settings: Settings, place: Path) -> CapacityResult:

@@ -1,13 +1,92 @@
-"""What every verb prints with, and the option of those that can print for a script."""
+"""How the command line prints: a line, a table, a document for a script; `say` for all of them.
 
-from typing import Annotated
+Texts go out as they are: nothing in them is markup, and no line is wrapped.
+"""
 
-import typer
-from rich.console import Console
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+from rich import box
+from rich.console import Console, RenderableType
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from bench.report.text import clip
 
 talk = Console(stderr=True)
 """What happens, for a person who waits."""
 out = Console()
 """The answer."""
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script to read.")]
+COLOURS: Final = {
+    "pass": "green", "improved": "green", "unchanged": "green", "fail": "red", "regressed": "red",
+    "inconclusive": "yellow", "invalid": "magenta",
+}  # fmt: skip
+"""Of every verdict: red is for failure alone."""
+_LONGEST: Final = 200
+_UNBOUNDED: Final = 100_000
+
+
+def say(console: Console, line: str, style: str | None = None) -> None:
+    """Print a line as it is."""
+    console.print(line, style=style, highlight=False, markup=False, soft_wrap=True)
+
+
+def print_json(document: Any) -> None:
+    """Print a document for a script; ValueError for a number that JSON has not."""
+    print(json.dumps(document, indent=2, allow_nan=False))
+
+
+def print_table(
+    console: Console,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[RenderableType]],
+    *,
+    title: str = "",
+    caption: str = "",
+    tight: bool = False,
+    dispensable: Sequence[str] = (),
+) -> None:
+    """Print rows under a head.
+
+    A column whose name begins with ">" is aligned to the right, one with "~" may be folded, and no
+    other is ever broken. `tight`: no blank but one between columns. `dispensable`: columns that a
+    narrow terminal does without, the least important first.
+    """
+    left_out: set[str] = set()
+    for name in (None, *dispensable):
+        left_out |= {name} if name is not None else set()
+        kept = [place for place, column in enumerate(columns) if column not in left_out]
+        table = Table(
+            title=title or None,
+            caption=caption or None,
+            box=box.SIMPLE_HEAD,
+            title_justify="left",
+            padding=0 if tight else (0, 1, 0, 0),
+            pad_edge=not tight,
+        )
+        for place in kept:
+            column = columns[place]
+            table.add_column(
+                column.lstrip(">~"),
+                justify="right" if column.startswith(">") else "left",
+                no_wrap="~" not in column[:2],
+                overflow="fold",
+            )
+        for row in rows:
+            cells = (row[place] for place in kept)
+            table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells))
+        free = console.options.update(width=_UNBOUNDED)
+        if Measurement.get(console, free, table).maximum <= console.width:
+            break
+    console.print(table)
+
+
+def inert(value: object) -> str:
+    """What a server said, as one short line that does nothing to a terminal."""
+    # What is no printable character (escape sequences, other directions of text) is written out.
+    line = " ".join(str(value).split())
+    shown = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in line)
+    return clip(shown, _LONGEST)

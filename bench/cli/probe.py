@@ -7,12 +7,14 @@ from pathlib import Path
 
 from rich.console import Console
 
+from bench.cli.console import out, say, talk
 from bench.cli.processes import Reference
+from bench.cli.verbs import ProbeOptions
 from bench.errors import UsageError
 from bench.probe.probe_cost import estimate
 from bench.probe.probe_report import FILE_NAME, Probe, keep
 from bench.probe.probe_scripts import scripts_for
-from bench.protocol.upgrade import Offer
+from bench.protocol.upgrade import Offer, make_offer
 from bench.reference.profile import load_profile
 from bench.runs.folder import RunFolder
 from bench.runs.job import Target, credential, read_target
@@ -72,3 +74,19 @@ def _reachable(target: Target, corpus: str, profile: Path | None) -> Iterator[Ta
             yield target._replace(url=server.url)
         finally:
             server.stop()
+
+
+def probe_verb(options: ProbeOptions) -> None:
+    """Probe, keep the findings where asked, and print them."""
+    offer = make_offer(options.subprotocol, follow=options.follow_redirects)
+    found = probe(
+        options.target, options.dialect, options.profile, options.corpus, talk,
+        offer=offer, yes=options.yes,
+    )  # fmt: skip
+    if options.out is not None:
+        keep(found, options.out)
+    if options.as_json:
+        print(found.to_json())
+        return
+    for line in found.lines():
+        say(out, line)

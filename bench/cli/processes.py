@@ -1,8 +1,12 @@
-"""The processes of a run: reference server, Locust master, Locust workers, and their watch.
+"""The processes of a run, reference server, Locust master and workers, and the cores they have.
 
 They are started in a session of their own, so that Ctrl-C in the terminal reaches `bench run`
 alone, which then ends them in order. Each also watches that its parent lives, so that nothing is
 left behind even when `bench run` is killed.
+
+A worker that shares its core with the server under test waits for it, and that wait looks like
+either's slowness. Pinned (`--pin`), every worker has a core of its own, and everything else
+(embedded server, Locust's master, this program) has the rest.
 """
 
 import contextlib
@@ -13,14 +17,15 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 import bench
-from bench.cli.cores import Cores
+from bench.cli.verbs import ServeOptions
 from bench.errors import BenchError, UsageError
 from bench.load.locust_process import (
     PARENT_VARIABLE,
@@ -33,6 +38,43 @@ from bench.voice.audio import AudioFormat
 
 READY_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 5.0
+
+
+class Cores(NamedTuple):
+    """`workers` have a core each, in order; `rest` is for all others."""
+
+    workers: tuple[int, ...]
+    rest: tuple[int, ...]
+
+
+def share_out(workers: int) -> Cores:
+    """A core for each worker: the last ones that this process may use.
+
+    UsageError where none would be left for the rest, or the system has no such thing.
+    """
+    if not hasattr(os, "sched_getaffinity"):
+        raise UsageError("--pin: this system pins no process to a core; leave it out")
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) <= workers:
+        raise UsageError(
+            f"--pin: {workers} workers and the rest need {workers + 1} cores, there are "
+            f"{len(cores)}; use fewer --workers, or leave it out"
+        )
+    return Cores(tuple(cores[-workers:]), tuple(cores[:-workers]))
+
+
+@contextmanager
+def confined(cores: Cores | None) -> Iterator[None]:
+    """Keep this process, and whatever it starts, off the workers' cores."""
+    if cores is None:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores.rest)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 class Reference:
@@ -71,8 +113,8 @@ class Reference:
         if words[:1] == ["ready"]:
             return words[1]
         self.stop()
-        said = (self._folder.logs / "reference.txt").read_text("utf-8", "replace").strip()
-        error = BenchError(said.splitlines()[-1] if said else "the reference server did not start")
+        said = _last_line(self._folder, "reference")
+        error = BenchError(said or "the reference server did not start")
         error.exit_code = 2 if self._process.returncode == 2 else 3
         raise error
 
@@ -97,8 +139,8 @@ class Reference:
         return told if isinstance(told, dict) else None
 
 
-class Crew:
-    """Locust: one master and its workers."""
+class LocustProcesses:
+    """Locust: one master and its workers, pinned where there are `cores`."""
 
     def __init__(
         self,
@@ -176,7 +218,7 @@ class Crew:
             signal.signal(signal.SIGUSR1, before)
 
     def progress(self) -> dict[str, Any] | None:
-        """The newest word from the master, None where there is none."""
+        """The newest progress line of the master, None where there is none."""
         with contextlib.suppress(BlockingIOError):
             while data := os.read(self._reader, 1 << 16):
                 self._unread += data
@@ -211,8 +253,13 @@ class Crew:
 
     def last_words(self, name: str = "master") -> str:
         """The last line that this process printed: why it did not run."""
-        said = (self._folder.logs / f"{name}.txt").read_text("utf-8", "replace").strip()
-        return said.splitlines()[-1] if said else "nothing was said"
+        return _last_line(self._folder, name) or "nothing was said"
+
+
+def _last_line(folder: RunFolder, name: str) -> str:
+    """The last line of what a process printed; "" where it printed nothing."""
+    said = (folder.logs / f"{name}.txt").read_text("utf-8", "replace").strip()
+    return said.splitlines()[-1] if said else ""
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -245,3 +292,16 @@ def need_port(host: str, port: int, option: str) -> None:
             f"cannot listen on {host} port {port}: {error.strerror or error}; give another with "
             f"{option}"
         ) from None
+
+
+def serve_verb(options: ServeOptions) -> int:
+    """Run the reference server in this process, until it is told to end."""
+    from bench.reference.__main__ import main as serve  # noqa: PLC0415 - needs its corpus at once
+
+    if options.port:
+        need_port(options.host, options.port, "--port")  # before seconds go by with the corpus
+    asked = ["--tls"] if options.tls else []
+    for name, value in options._asdict().items():
+        if name != "tls" and value is not None:
+            asked += [f"--{name.replace('_', '-')}", str(value)]
+    return serve(asked)

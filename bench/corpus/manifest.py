@@ -11,7 +11,6 @@ exactly which truth it used.
 Reading a manifest opens no recording: that is for `bench.corpus.decode` and `check`.
 """
 
-import difflib
 import hashlib
 import json
 import re
@@ -23,7 +22,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 import bench
-from bench.errors import CorpusError
+from bench.errors import CorpusError, nearest
 
 MANIFEST: Final = "manifest.toml"
 FORMAT: Final = 1
@@ -137,9 +136,7 @@ def _convert(
         key = next((group for group in found.groups() if group), "") if found else ""
         valid = [field.name for field in msgspec.structs.fields(shape)]
         unknown = bool(key) and key not in valid
-        remedy = (
-            f"; the nearest valid key is {_nearest(key, valid)!r}" if unknown else "; correct it"
-        )
+        remedy = f"; {nearest(key, valid)}" if unknown else "; correct it"
         raise CorpusError(f"{_at_key(where, key, lines)}: {error}{remedy}") from None
 
 
@@ -152,11 +149,6 @@ def _at_key(where: str, key: str, lines: Iterable[str]) -> str:
             path, _, number = where.rpartition(" ")
             return f"{path} {int(number) + distance}"
     return where
-
-
-def _nearest(word: str, valid: Iterable[str]) -> str:
-    """The valid word most like `word`."""
-    return max(valid, key=lambda known: difflib.SequenceMatcher(None, word, known).ratio())
 
 
 def _refuse_nonsense(entry: Entry, where: str) -> None:
@@ -248,6 +240,5 @@ def find_corpus(name: str, near: Path = Path()) -> Path:
     if not known:
         raise CorpusError(f"corpus {name!r}: not found, and there is no {SHELF}/ to look in")
     raise CorpusError(
-        f"corpus {name!r}: neither a folder nor a name in {SHELF}/; "
-        f"the nearest name is {_nearest(name, known)!r}"
+        f"corpus {name!r}: neither a folder nor a name in {SHELF}/; {nearest(name, known)}"
     )

@@ -27,7 +27,7 @@ from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 from typing import NamedTuple
 
-from bench.errors import GateError
+from bench.errors import GateError, nearest
 from bench.plan.declaration import Metric
 from bench.plan.metrics import METRICS
 from bench.plan.where import COMPARE, OF_SESSIONS, Condition, Known, parse_where, unmeetable
@@ -115,16 +115,6 @@ def needed(q: float) -> int:
     p99: 299, p95: 59, p90: 29, p50: 5 (exact binomial; smallest n with q^n ≤ 5 %).
     """
     return math.ceil(math.log(1 - CONFIDENCE) / math.log(q))
-
-
-def nearest(word: str, valid: Collection[str]) -> str:
-    """The tail of an error: the nearest valid word, or all of them where none is near.
-
-    Nearest are those that the word begins (`silence`, silence_duration_ms), the shortest first.
-    """
-    begun = [one for one in valid if len(word) > 2 and one.startswith(word)]
-    close = sorted(begun, key=len) or get_close_matches(word, valid, n=1, cutoff=0.5)
-    return f"did you mean {close[0]!r}?" if close else f"valid are: {', '.join(sorted(valid))}"
 
 
 def parse_gate(text: str) -> Gate:

@@ -16,10 +16,10 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct
 
-from bench.errors import GateError, ScenarioError, UsageError
+from bench.errors import GateError, ScenarioError, UsageError, nearest
 from bench.plan.arrivals import wrong_steps
 from bench.plan.duration import Duration, Rate
-from bench.plan.gates import check_gates, nearest, parse_gate
+from bench.plan.gates import check_gates, parse_gate
 from bench.plan.scenario import (
     NO_PROFILE,
     Caller,

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from bench.errors import UsageError
 from bench.plan.gates import Gate, parse_gate
+from bench.plan.metrics import METRICS
 
 UNNAMED: Final = "slo"
 """The tier of `--slo`."""
@@ -64,4 +65,31 @@ def _gate(text: str) -> Gate:
         raise UsageError(f"gate {text!r}: a capacity has no baseline; give a limit with its unit")
     if gate.soft:
         raise UsageError(f"gate {text!r}: a soft gate decides nothing; leave out 'soft'")
+    if why := _undecided(gate):
+        raise UsageError(
+            f"gate {text!r}: {why}, so it is no objective; give a limit that more load breaks, as "
+            "in 'p95(first_audio_latency) < 800 ms' or 'share(answered) >= 99 %'"
+        )
     return gate
+
+
+def _undecided(gate: Gate) -> str:
+    """Why the load does not decide it: every load meets it, or none does. "" where it does."""
+    metric, limit = METRICS[gate.metric], gate.limit or 0.0
+    upper, lower = gate.operator in {"<", "<="}, gate.operator in {">", ">="}
+    counted = metric.kind == "count" and metric.better == "higher"
+    away = (lower and metric.better == "lower") or (upper and metric.better == "higher")
+    percent = metric.kind == "share" and metric.of == "turn" and metric.name != "spurious"
+    # A growth over a call may be below zero.
+    least = limit < 0 or (limit == 0 and gate.operator == "<" and metric.kind != "value")
+    always = (lower and (limit < 0 or (limit == 0 and gate.operator == ">="))) or (
+        upper and percent and limit >= 100 and gate.operator == "<="
+    )
+    never = (upper and least) or (percent and gate.operator == ">" and limit >= 100)
+    reasons = (
+        (counted, f"more load has more {metric.name}"),
+        (away, f"of {metric.name} {metric.better} is better, and more load cannot break it"),
+        (always, "every load meets it"),
+        (never, "no load can meet it"),
+    )
+    return next((why for so, why in reasons if so), "")

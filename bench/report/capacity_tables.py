@@ -27,9 +27,9 @@ from bench.capacity.document import (
     TierCapacity,
 )
 from bench.capacity.loads import amount, load_interval
+from bench.digits import THIN
 from bench.report.text import (
     NOTHING,
-    THIN,
     inert,
     interval,
     listing,

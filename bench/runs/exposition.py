@@ -14,11 +14,10 @@ kind yields the first of its names that is there; where there is room, all its l
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from bench.errors import UsageError
+from bench.errors import UsageError, nearest
 from bench.runs.gauges import CPU_BUSY, Series
 
 MOST_DEFAULT: Final = 8
@@ -132,9 +131,10 @@ def default_choice(samples: Sequence[Sample]) -> Choice:
     """
     kinds = [found for patterns in KINDS.values() if (found := _of_kind(samples, patterns))]
     if not kinds:
+        names = {one.name for one in samples}
         raise UsageError(
             "--metrics-url: nothing there is known to be CPU, GPU, memory, a queue or sessions; "
-            f"name what to watch with --gauge; {_nearest('', {one.name for one in samples})}"
+            f"name what to watch with --gauge; {nearest('', names, listed=_NEAR)}"
         )
     firsts = [found[0] for found in kinds]
     rest = [one for found in kinds for one in found[1:]]
@@ -283,19 +283,8 @@ def _need(selector: Selector, samples: Sequence[Sample]) -> None:
         raise UsageError(f"--gauge {selector.text!r}: no such labels there; it has {sets}{more}")
     names = {one.name for one in samples}
     raise UsageError(
-        f"--gauge {selector.text!r}: no such metric there; {_nearest(selector.name, names)}"
-    )
-
-
-def _nearest(word: str, names: Iterable[str]) -> str:
-    """The nearest of the names, at most `_NEAR`; some of them where none is near."""
-    every = sorted(names)
-    holding = [one for one in every if len(word) > 2 and word.lower() in one.lower()]
-    close = [*holding, *get_close_matches(word, every, n=_NEAR, cutoff=0.6)]
-    if near := list(dict.fromkeys(close))[:_NEAR]:
-        return f"near are {', '.join(near)}"
-    return f"there are {', '.join(every[:_NEAR])}" + (
-        f" and {len(every) - _NEAR} more" if len(every) > _NEAR else ""
+        f"--gauge {selector.text!r}: no such metric there; "
+        f"{nearest(selector.name, names, most=_NEAR, listed=_NEAR)}"
     )
 
 

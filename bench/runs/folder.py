@@ -34,6 +34,7 @@ import msgspec
 from bench import __version__
 from bench.errors import FolderLostError, RunFolderError, ScriptError
 from bench.plan.metrics import VERSION
+from bench.runs.json_file import read_json
 from bench.runs.machine import read_quota
 
 FORMAT = 1
@@ -95,20 +96,8 @@ class RunFolder:
 
     def read(self) -> dict[str, Any]:
         """`run.json`. RunFolderError where it is broken or of a format this version cannot read."""
-        try:
-            run = msgspec.json.decode(self.run_json.read_bytes())
-        except (OSError, msgspec.DecodeError) as error:
-            why = getattr(error, "strerror", None) or error
-            raise RunFolderError(
-                f"{self.run_json}: cannot be read ({why}); restore it, or run again"
-            ) from None
-        found = run.get("format") if isinstance(run, dict) else None
-        if found != FORMAT:
-            raise RunFolderError(
-                f"{self.run_json}: format {found!r}, this version reads {FORMAT}; "
-                "use the bench version that made it"
-            )
-        return dict(run)
+        remedy = "restore it, or run again"
+        return read_json(self.run_json, FORMAT, missing=remedy, broken=remedy)
 
     def write(self, run: dict[str, Any]) -> None:
         """Replace `run.json` in one step: a reader never sees half of it."""

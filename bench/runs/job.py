@@ -17,8 +17,15 @@ import msgspec
 
 from bench.corpus.decode import verified
 from bench.corpus.manifest import Corpus, find_corpus, load_corpus
-from bench.errors import CorpusError, GateError, RunFolderError, ScenarioError, UsageError
-from bench.plan.gates import check_filters, nearest
+from bench.errors import (
+    CorpusError,
+    GateError,
+    RunFolderError,
+    ScenarioError,
+    UsageError,
+    nearest,
+)
+from bench.plan.gates import check_filters
 from bench.plan.reading import check_scenario, override, read_document
 from bench.plan.scenario import Scenario, gates_of, is_stock, known_of
 from bench.plan.session import session_object

@@ -17,7 +17,7 @@ from unittest import mock
 import numpy as np
 import pandas as pd
 
-from bench.cli import capacity_search
+from bench.cli import capacity_trials
 from tests.virtual_capacity import ENDLESS, PACE, SLO, virtual_search, write_search
 from tests.virtual_run import virtual_run
 
@@ -157,7 +157,7 @@ def searched(name, seed):
 
 def outrun(seed):
     """Whether a server without limit is told to hold "at least" what the generator could do."""
-    observe = capacity_search.observe
+    observe = capacity_trials.observe
 
     def observed(path, tiers, load, *more):
         seen = observe(path, tiers, load, *more)
@@ -165,7 +165,7 @@ def outrun(seed):
 
     with (
         tempfile.TemporaryDirectory() as scratch,
-        mock.patch.object(capacity_search, "observe", observed),
+        mock.patch.object(capacity_trials, "observe", observed),
         mock.patch("os.cpu_count", return_value=1),
     ):
         folder = Path(scratch)

@@ -95,20 +95,22 @@ def test_no_file_a_folder_without_one_and_no_json_are_named(file):
     with pytest.raises(UsageError, match=r"capacity\.json: no such file"):
         read_capacity(file.parent)
     file.write_text("{", "utf-8")
-    assert "is no JSON" in refusal(file)
+    assert "cannot be read (no JSON: " in refusal(file)
     file.write_bytes(b'{"format": "\xff"}')
-    assert "is no JSON" in refusal(file)
+    assert "cannot be read (no JSON: " in refusal(file)
 
 
 @pytest.mark.parametrize("document", [[], 3, {}, {"format": "1"}, {"format": True}])
 def test_json_that_is_no_such_document_is_named(file, document):
-    assert "is no capacity.json (its key 'format' is no number)" in refusal(written(file, document))
+    assert "is no document of this program (its key 'format' is no number)" in refusal(
+        written(file, document)
+    )
 
 
 def test_another_format_is_refused_with_both_named(file):
     document = {**plain(capacity_result()), "format": 2}
     assert refusal(written(file, document)) == (
-        "format: 2, this version reads 1; use the bench version that made it"
+        "format 2, this version reads 1; use the bench version that made it"
     )
 
 

@@ -4,15 +4,8 @@ import re
 import numpy as np
 import pytest
 
-from bench.capacity.planning import (
-    Headroom,
-    NodeCapacity,
-    ServiceTarget,
-    exactly,
-    make_plan,
-    node_capacity,
-    session_length,
-)
+from bench.capacity.fleet import Headroom, NodeCapacity, ServiceTarget, exactly
+from bench.capacity.planning import make_plan, node_capacity, session_length
 from bench.errors import UsageError
 from bench.stats.erlang import blocking, mean_wait, slots_for_blocking, waiting_longer
 from tests.capacity.found import bounds, capacity_result, tier

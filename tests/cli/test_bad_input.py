@@ -8,7 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bench.cli.run import Options, job_of
+from bench.cli.run_scenario import job_of
+from bench.cli.verbs import RunOptions
 from bench.corpus.manifest import load_corpus, manifest_text
 from bench.plan.metrics import VERSION
 from bench.protocol.upgrade import MOST_HOPS, Offer
@@ -304,7 +305,7 @@ def test_a_subprotocol_that_is_no_word_is_refused(refused):
 
 def test_what_the_upgrades_offer_is_read_back_by_the_workers(tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
-    job = job_of(Options(ROOT / DEMO, subprotocol="realtime", follow_redirects=True))
+    job = job_of(RunOptions(ROOT / DEMO, subprotocol="realtime", follow_redirects=True))
     folder = RunFolder.create(tmp_path / "run")
     folder.write(describe(job, 1))
     assert recall(folder).target.offer == job.target.offer == Offer("realtime", MOST_HOPS)
@@ -432,7 +433,7 @@ def test_a_watch_that_could_never_end_the_run_is_refused(refused):
     refused(DEMO, "--abort-window", "5s", words=["--abort-window 5s", "needs --abort-on-fail"])
     watched = (DEMO, "--abort-on-fail", "--duration", "60s")
     refused(*watched, "--abort-window", "31s", words=["--abort-window 31s", "at most half", "60 s"])
-    refused(*watched, "--abort-window", "10ms", words=["--abort-window 10ms", "1 s or more"])
+    refused(*watched, "--abort-window", "10ms", words=["--abort-window 0.01s", "1 s or more"])
     refused(*watched, "--abort-window", "5", words=["--abort-window", "'5' is no duration"])
     soft = ("--set", "gates={ci=['soft max(first_audio_latency) < 1 s']}", "--gates", "ci")
     refused(*watched, *soft, words=["--abort-on-fail", "none of the run's gates", "--gate"])

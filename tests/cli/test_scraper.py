@@ -292,7 +292,7 @@ def test_a_run_whose_metrics_cannot_be_had_is_refused_before_it_starts(bench, se
         return line
 
     good = serve(said(answer(GOOD)))
-    assert "near are bench_slots" in refused("--metrics-url", good, "--gauge", "bench_slot")
+    assert "did you mean 'bench_slots'" in refused("--metrics-url", good, "--gauge", "bench_slot")
     assert "it has {}" in refused("--metrics-url", good, "--gauge", 'bench_slots{a="b"}')
     assert "answered 404" in refused("--metrics-url", serve(said(answer("", "404 Not Found"))))
     assert "did not answer within 2 s" in refused("--metrics-url", serve(hush))

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.cli.truths import TRUTHS
+from bench.cli.calibrate import TRUTHS
 from tests.live.capture import EN10MB, LINUX_SLL, LINUX_SLL2, RAW, Segment, server_texts, stream
 from tests.live.process import ROOT, bench
 

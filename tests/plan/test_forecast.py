@@ -97,6 +97,8 @@ def test_gates_that_so_few_cannot_decide_are_named_with_a_length_that_could():
 
 def test_foreseeing_loads_no_pandas():
     """The start of a run waits for nothing."""
-    code = "import sys, bench.cli.run; print(sorted({'pandas', 'scipy'} & set(sys.modules)))"
+    code = (
+        "import sys, bench.cli.run_scenario; print(sorted({'pandas', 'scipy'} & set(sys.modules)))"
+    )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "[]"

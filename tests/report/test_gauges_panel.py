@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from bench.cli.settle import settle
-from bench.cli.tables import print_result
+from bench.cli.run_result import print_result, settle
 from bench.report.digest import digest
 from bench.report.gauges_panel import SERVER_GAUGES, gauge_lines, idle_hardware
 from bench.report.run_data import read_run

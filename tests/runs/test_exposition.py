@@ -149,7 +149,7 @@ def test_unasked_it_knows_the_words_that_servers_use(name):
      "# TYPE requests_pending_total counter\nrequests_pending_total 3\n"],
 )  # fmt: skip
 def test_unasked_it_takes_no_time_no_count_and_no_exporters_own(text):
-    with pytest.raises(UsageError, match="name what to watch with --gauge; there are"):
+    with pytest.raises(UsageError, match="name what to watch with --gauge; valid are"):
         default_choice(read_exposition(text))
 
 
@@ -181,9 +181,9 @@ def test_only_the_lines_that_are_watched_are_parsed_during_a_run():
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        ("bench_respones_waiting", ["no such metric", "near are bench_responses_waiting"]),
-        ("sessions", ["near are bench_sessions_open"]),
-        ("zzz", ["there are bench_responses_running", "and 2 more"]),
+        ("bench_respones_waiting", ["no such metric", "did you mean 'bench_responses_waiting'"]),
+        ("sessions", ["did you mean", "'bench_sessions_open'"]),
+        ("zzz", ["valid are: bench_responses_running", "and 2 more"]),
         ('bench_slots{a="b"}', ["no such labels there; it has {}"]),
         ("9lives", ["give the name of a metric"]),
         ("bench_slots{", ["give the name of a metric"]),

@@ -142,7 +142,7 @@ def test_ctrl_c_ends_it_and_leaves_an_older_calibration_as_it_was(
     """That the signal ends a run in order is asked over real processes, in `tests/live`."""
     path = tmp_path / "calibration.json"
     path.write_text("the one before")
-    with mock.patch("bench.cli.run._start", return_value=True):
+    with mock.patch("bench.cli.run_scenario.supervise", return_value=True):
         code, out, err = bench("calibrate", scenario(), "--sessions", "1,2", "--out", path)
     assert (code, out) == (130, ""), err
     assert path.read_text() == "the one before"

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from bench.capacity.document import read_capacity
-from bench.cli import capacity_search as driver
+from bench.cli import capacity_trials as driver
 from bench.report.capacity_page import write_capacity_page
 from bench.report.capacity_tables import print_capacity, write_tables
 from bench.stats.crossing import Share
@@ -111,7 +111,7 @@ def test_a_search_that_came_to_its_end_makes_no_further_run(refused, tmp_path):
     copy = shutil.copytree(place, tmp_path / "copy")
     assert expected.probes[-1].purpose == "beyond"
     path = place.parent / "calls.toml"
-    with mock.patch("bench.cli.capacity_search.run", side_effect=AssertionError("a run")):
+    with mock.patch("bench.cli.capacity_trials.run", side_effect=AssertionError("a run")):
         again = virtual_search(path, None, resume=copy, price_per_minute=0.06)
     assert (again.probes, again.tiers) == (expected.probes, expected.tiers)
     assert (again.beyond, again.recovery) == (expected.beyond, expected.recovery)

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from bench.cli.run import Options, job_of, run
+from bench.cli.run_scenario import job_of, run
+from bench.cli.verbs import RunOptions
 from bench.plan.arrivals import arrivals
 from bench.runs.folder import RunFolder
 from bench.runs.log import HealthRow, Log, read_log
@@ -45,7 +46,7 @@ def test_open_load_starts_every_session_at_its_scheduled_instant(scenario, tmp_p
     outcome = virtual_run(path, tmp_path / "run", workers=2)
     assert outcome.code == 0, outcome.verdict["reasons"]
     sessions = pd.read_parquet(outcome.folder.sessions).sort_values("scheduled_ns")
-    plan = job_of(Options(path)).scenario
+    plan = job_of(RunOptions(path)).scenario
     schedule = arrivals(plan.load, plan.seeds.arrivals)
     assert list(sessions.scheduled_ns) == schedule
     assert len(schedule) >= 8
@@ -89,7 +90,7 @@ def looked(scenario, tmp_path):
         asked.write_text(profile)
         path = scenario(sessions=8, duration="24s", gates=gates)
         assignments = [f"caller.{key}='{value}'" for key, value in caller.items()]
-        options = Options(
+        options = RunOptions(
             path, out=tmp_path / "run",
             assignments=(f"reference.profile='{asked}'", *assignments),
         )  # fmt: skip

@@ -7,8 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bench.cli.outlook import speech_of
-from bench.cli.run import Options, job_of
+from bench.cli.run_estimate import speech_of
+from bench.cli.run_scenario import job_of
+from bench.cli.verbs import RunOptions
 from bench.plan.arrivals import arrivals
 from bench.plan.forecast import forecast
 from tests.virtual_run import virtual_run
@@ -19,7 +20,7 @@ SCENARIOS = sorted((ROOT / "scenarios").glob("*.toml"))
 
 def foreseen(path):
     """What is expected of it before it starts."""
-    job = job_of(Options(path))
+    job = job_of(RunOptions(path))
     starts = arrivals(job.scenario.load, job.scenario.seeds.arrivals)
     return forecast(job.scenario, starts, speech_of(job))
 

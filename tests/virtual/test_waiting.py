@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from bench.cli.tables import print_result
+from bench.cli.run_result import print_result
 from bench.plan.gates import parse_gate
 from bench.report.text import inert
 from bench.verdict.verdict import judge_run

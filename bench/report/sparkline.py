@@ -1,0 +1,22 @@
+"""A line of figures as a line of blocks, wherever text is all there is."""
+
+from collections.abc import Sequence
+from typing import Final
+
+_BLOCKS: Final = "▁▂▃▄▅▆▇█"
+
+
+def sparkline(values: Sequence[float | str], least_span: float = 0.0) -> str:
+    """A block a value, from the lowest to the highest of them; a mark (a string) stands as it is.
+
+    `least_span`: values that are closer to each other than this are drawn around the middle.
+    """
+    known = [value for value in values if not isinstance(value, str)]
+    if not known:
+        return "".join(map(str, values))
+    span = max(max(known) - min(known), least_span) or 1.0
+    bottom, top = (max(known) + min(known) - span) / 2, len(_BLOCKS) - 1
+    return "".join(
+        value if isinstance(value, str) else _BLOCKS[round((value - bottom) / span * top)]
+        for value in values
+    )

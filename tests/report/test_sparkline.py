@@ -1,0 +1,19 @@
+"""A line of figures as a line of blocks."""
+
+import pytest
+
+from bench.report.sparkline import sparkline
+
+
+@pytest.mark.parametrize(
+    ("values", "least_span", "line"),
+    [
+        ([100, "·", 200, 150], 0, "▁·█▅"),  # a mark stands as it is
+        ([5, 5, 5], 0, "▅▅▅"),
+        (["·", "×"], 0, "·×"),
+        ([100, 101], 100, "▄▅"),  # closer than anybody could tell
+        ([], 0, ""),
+    ],
+)
+def test_a_block_a_value_from_the_lowest_to_the_highest(values, least_span, line):
+    assert sparkline(values, least_span) == line
