@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 from tests.compare.chance import World, side
-from tests.analysis.comparing.test_side import folder_of
+from tests.compare.test_run_sample import folder_of
 
 from bench.cli.comparisons import print_comparison
 from bench.compare.run_sample import Figure
