@@ -19,8 +19,7 @@ improved without running again. The way of the data, one module a step::
     samples           the samples of every metric, failed waits censored
     timestamp_error   the error bar of every latency, from its own two stamps
     counts            what is counted and not timed
-    message_facts     the events of a run that rules of the protocol look at
-    grammar, leaks, settings_mismatch, server_quirks, greetings   was all of it right
+    rule_violations, leaks, settings_mismatch, server_quirks, greetings   was all of it right
     summary           summary.json
     validity          was the generator honest: all rules
     remarks           what was assumed, repaired, missing or odd

@@ -22,8 +22,8 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.counts import counts, errors_by_code, is_counted, message_counts, unseen, usage
-from bench.analysis.grammar import total, violations
 from bench.analysis.leaks import leaks
+from bench.analysis.rule_violations import rules_broken
 from bench.analysis.samples import (
     generator_samples,
     request_samples,
@@ -94,12 +94,12 @@ def summarise(
     at = events["at_ns"].to_numpy()
     rare = events[(at >= begin) & (at < stop) & is_counted(events)]
     by_number = sessions.set_index("session")
-    broken = violations(events, by_number, plan.get("start_ns"))
+    broken = rules_broken(told.violations, events, plan.get("start_ns"))
     leaked = leaks(events, by_number, told.said, plan.get("start_ns"))
     asked = told.mismatches
     messages = message_counts(events)
     found = {
-        "violations": total(broken),
+        "violations": len(told.violations),
         "leaks": len(leaked),
         "unhonoured": count_unhonoured(asked),
         "unseen_messages": len(unseen(messages)),

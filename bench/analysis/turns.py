@@ -13,12 +13,13 @@ import pandas as pd
 
 from bench.analysis.greetings import Greetings
 from bench.analysis.sessions import IN_ORDER, WHOLE, session_words, span
-from bench.analysis.settings_mismatch import Difference, differences
+from bench.analysis.settings_mismatch import Mismatch, mismatches
 from bench.analysis.tables import Ints, integers, nullable, optional
 from bench.analysis.trackers import tracked
-from bench.analysis.unreached_turns import like_their_peers
+from bench.analysis.unreached_turns import impute
 from bench.plan.instants import TURN_INSTANTS
 from bench.tracker.event import NEVER
+from bench.tracker.protocol_rules import Violation
 from bench.tracker.requests import ACKNOWLEDGED
 from bench.tracker.tracker import Tracker
 from bench.tracker.turn import SessionEnd, Turn
@@ -61,14 +62,16 @@ class Told(NamedTuple):
                    (by an error), `answer_row` and `answered_ns` (NA: no answer came)
     mismatches:    what was asked of the server and not given
     greetings:     who spoke first, see `Greetings.counts`
+    violations:    of rules of the protocol, each with its session
     """
 
     turns: pd.DataFrame
     disturbances: pd.DataFrame
     said: pd.DataFrame
     acks: pd.DataFrame
-    mismatches: list[Difference]
+    mismatches: list[Mismatch]
     greetings: dict[str, Any]
+    violations: list[tuple[int, Violation]]
 
 
 def turns_table(events: pd.DataFrame, sessions: pd.DataFrame, run: dict[str, Any]) -> Told:
@@ -86,7 +89,7 @@ def turns_table(events: pd.DataFrame, sessions: pd.DataFrame, run: dict[str, Any
     table, missing = _tidy(turns, run["plan"]), next_turns(sessions, turns)
     if len(missing):
         scenario = (run.get("scenario") or {}).get("effective") or {}
-        missing = like_their_peers(missing, turns, scenario)
+        missing = impute(missing, turns, scenario)
         table = pd.concat([table, _tidy(missing, run["plan"])])
     return Told(
         table.sort_values(["session", "turn"], kind="stable", ignore_index=True),
@@ -95,6 +98,7 @@ def turns_table(events: pd.DataFrame, sessions: pd.DataFrame, run: dict[str, Any
         _frame(sorted(found.requests, key=lambda row: _METRICS.index(row[0])), _REQUESTS),
         found.mismatches,
         found.greetings.counts(),
+        found.violations,
     )
 
 
@@ -106,8 +110,9 @@ class _Found:
         self.disturbances: list[tuple[Any, ...]] = []
         self.said: list[tuple[Any, ...]] = []
         self.requests: list[tuple[Any, ...]] = []
-        self.mismatches: list[Difference] = []
+        self.mismatches: list[Mismatch] = []
         self.greetings = Greetings()
+        self.violations: list[tuple[int, Violation]] = []
 
     def add(self, session: int, tracker: Tracker) -> None:
         """A session whose tracker is closed."""
@@ -122,8 +127,9 @@ class _Found:
             (one.metric, session, one.sent_ns, one.refused, one.answer_row, one.answered_ns)
             for one in tracker.requests.all
         ]
-        self.mismatches += differences(session, tracker)
+        self.mismatches += mismatches(session, tracker)
         self.greetings.add(session, tracker)
+        self.violations += [(session, one) for one in tracker.violations]
 
 
 _METRICS: Final = list(ACKNOWLEDGED)

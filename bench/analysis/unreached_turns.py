@@ -24,9 +24,7 @@ from bench.voice.scripts import SCRIPTS
 _FLAGS: Final = ["manual", "textual", "written"]
 
 
-def like_their_peers(
-    missing: pd.DataFrame, turns: pd.DataFrame, scenario: dict[str, Any]
-) -> pd.DataFrame:
+def impute(missing: pd.DataFrame, turns: pd.DataFrame, scenario: dict[str, Any]) -> pd.DataFrame:
     """`missing` with `manual` and `textual`, and the role of what is written.
 
     `turns` are those that were lived; `scenario` is the effective one of run.json, {}: unknown.

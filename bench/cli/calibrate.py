@@ -192,7 +192,7 @@ def _keep(options: Options, results: list[dict[str, Any]], host: dict[str, Any])
 
 def print_calibration(results: Sequence[dict[str, Any]], out: Console) -> None:
     """Errors of stamps, bias of the headline, the generator's own part; the last line in words."""
-    from bench.analysis.calibration import in_words  # noqa: PLC0415
+    from bench.analysis.calibration import trust_statement  # noqa: PLC0415
 
     for title, cells in (
         ("error of every event's stamp, ms", _stamps),
@@ -200,7 +200,7 @@ def print_calibration(results: Sequence[dict[str, Any]], out: Console) -> None:
         ("the generator: chunks late, audio clock in 60 s, CPU a s; ms", _generator),
     ):
         out.print(_table(title, results, cells))
-    out.print(in_words(results), highlight=False, markup=False, soft_wrap=True)
+    out.print(trust_statement(results), highlight=False, markup=False, soft_wrap=True)
 
 
 _Cells = Iterator[dict[str, str]]

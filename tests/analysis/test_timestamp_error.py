@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from bench.analysis.measure import measure_sessions, measure_turns
 from bench.analysis.sessions import sessions_table
 from bench.analysis.tables import read_events
-from bench.analysis.timestamp_error import Bars, causes, in_order, spans
+from bench.analysis.timestamp_error import Bars, bounded_by_order, causes, spans
 from bench.analysis.turns import turns_table
 from bench.plan.metrics import METRICS, PER_SESSION, PER_TURN
 from tests.analysis.story import MS, Answer, Story, analysed, conversation
@@ -226,7 +226,7 @@ def coarse(events, draw):
 
 def figures(events, run):
     """(turns, sessions, what each of their figures leaves open) of some events."""
-    events = in_order(events)
+    events = bounded_by_order(events)
     sessions = sessions_table(events, run["plan"])
     told = turns_table(events, sessions, run)
     bars = Bars(events, causes(events, told.turns, told.acks))

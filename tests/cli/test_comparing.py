@@ -12,7 +12,7 @@ from rich.console import Console
 
 from bench.cli.comparison import print_comparison
 from bench.cli.interleaving import Interleaved, Wanted, interleave, order
-from bench.compare.run_sample import Figure
+from bench.compare.run_sample import SummaryFigure
 from bench.compare.sides import Side, compare
 from bench.errors import UsageError
 from tests.compare.chance import World, side
@@ -164,7 +164,7 @@ def test_what_changed_beside_what_decides_is_named_on_the_terminal():
     counts = ((7, 9, 8), (0, 0, 0))
     a, b = (
         Side(one.name, tuple(
-            run._replace(figures={"violations": {"count": Figure(n, np.nan, np.nan, 30)}})
+            run._replace(figures={"violations": {"count": SummaryFigure(n, np.nan, np.nan, 30)}})
             for run, n in zip(one.runs, found, strict=True)
         ))
         for one, found in zip(sides, counts, strict=True)
