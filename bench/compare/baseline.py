@@ -147,7 +147,7 @@ def mismatches(found: BaselineFigures, ours: dict[str, Any]) -> list[str]:
 
 
 def other_lengths(found: BaselineFigures, ours: dict[str, Any]) -> list[str]:
-    """What must be known where a run of these facts is longer or shorter than its yardstick."""
+    """What must be known where a run of these facts is longer or shorter than its baseline."""
     if not found.facts:
         return []
     return lengths([("this run", ours), *((found.name, facts) for facts in found.facts)])

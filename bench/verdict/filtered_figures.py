@@ -3,7 +3,7 @@
 Theory of operation
 -------------------
 The same samples, estimators and intervals as those of the summary, over the turns (or sessions)
-that a gate's conditions leave. Turns that the run cut, and those that were set aside, are in no
+that a gate's conditions leave. Turns that the run cut, and excluded ones, are in no
 figure here either. A gate on another phase than the measured one is about the turns that began in
 it. The generator's own figures are in the summary for each worker, and are taken from there.
 """
