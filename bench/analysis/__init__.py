@@ -7,7 +7,7 @@ improved without running again. The way of the data, one module a step::
     sessions          notes ▶ one row per session
     envelopes         audible windows of audio deltas
     trackers          events told to one `bench.tracker` a session: turns, responses, requests
-    unreached_turns   what turns would have been that a failed session never came to
+    unreached_turns   how turns would have been that a failed session never reached
     turns             what trackers found: one row per attempted turn, a column per instant
     turn_columns      the columns of a turns table as plain arrays
     measure           instants ▶ intervals in ms, shares, stages
@@ -22,7 +22,7 @@ improved without running again. The way of the data, one module a step::
     rule_violations   rules of the protocol that were broken, shown with what was around them
     leaks, settings_mismatch, server_quirks, greetings   was all of it right
     summary           summary.json
-    validity          was the generator honest: all rules
+    validity          was the generator fit: the rules of an invalid run
     remarks           what was assumed, repaired, missing or odd
     pipeline          from the run folder through all of these to its tables and summary
     true_stamps       the same run by the stamps of a server whose truth is known

@@ -150,7 +150,7 @@ def trusted(results: Sequence[Result]) -> list[Result]:
     return sorted(kept, key=_sessions)
 
 
-def in_words(results: Sequence[Result]) -> str:
+def trust_statement(results: Sequence[Result]) -> str:
     """What a person needs to know: up to how many sessions, at which error, and why not more."""
     kept = trusted(results)
     unfit = min((one for one in results if not one["fit"]), key=_sessions, default=None)
@@ -300,7 +300,7 @@ def read_calibration(path: Path) -> dict[str, Any] | None:
     return dict(document)
 
 
-def take_up(run: dict[str, Any], held: int, calibration: dict[str, Any] | None) -> Result:
+def error_of_run(run: dict[str, Any], held: int, calibration: dict[str, Any] | None) -> Result:
     """What a calibration says of a run that held so many sessions a worker, as plain values.
 
     `sessions` (that it was calibrated with), `stamp_ms`, `metrics` {NAME: {n, bias_ms,

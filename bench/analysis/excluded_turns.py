@@ -1,9 +1,9 @@
-"""Turns that a bad second of their own worker touched: set aside, counted, and said so.
+"""Turns that a bad second of their own worker touched: excluded from every figure, and counted.
 
 Theory of operation
 -------------------
 A run of ten minutes need not be thrown away for two seconds in which its generator was late, but
-what was measured in them is the generator's and not the target's. A turn is set aside where the
+what was measured in them is the generator's and not the target's. A turn is excluded where the
 time from its beginning to the last of its instants has a bad second in it. It stays in the tables
 and is in no figure: neither among those answered nor among those that failed. How many bad seconds
 a run may have at all is the rules' affair (`generator_timing`).

@@ -255,9 +255,9 @@ def _received(events: pd.DataFrame, *, everything: bool) -> Iterator[_Text]:
     rows = of_type(brief, *_REPLIES)
     yield from said(rows, texts(rows["detail"]).tolist(), LEAST_IN_REPLY)
     rows = of_type(brief, *_OBJECTS)
-    bodies = [_body(text) for text in texts(rows["detail"]).tolist()]
-    words = [_words(body) for body in bodies]
-    yield from said(rows, words, [LEAST * (body.get("role") == "user") for body in bodies])
+    found = [_body(text) for text in texts(rows["detail"]).tolist()]
+    least = [LEAST * (body.get("role") == "user") for body in found]
+    yield from said(rows, [_words(body) for body in found], least)
     if everything:
         rows = of_type(brief, _ARGUMENTS)
         yield from said(rows, texts(rows["detail"]).tolist(), 0)
@@ -278,10 +278,9 @@ def _streamed(events: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
 
 def _body(text: str) -> dict[str, Any]:
-    if not text:
-        return {}
+    """An item or a part; empty where the detail is none."""
     try:
-        body = msgspec.json.decode(text)
+        body = msgspec.json.decode(text) if text else None
     except (msgspec.DecodeError, RecursionError):
         return {}
     return body if isinstance(body, dict) else {}

@@ -1,4 +1,4 @@
-"""What must be known of a run and is no reason to void it: remarks, each a sentence.
+"""What must be known of a run and does not make it invalid: remarks, each a sentence.
 
 A server may leave out what a figure rests on, or send it in a way that has to be put right. The
 figure then stands with a remark, or is absent with one: never as if nothing had been.
@@ -128,9 +128,9 @@ def _ended_early(evidence: Evidence) -> Iterator[str]:
         )
     looks = evidence.run.get("interim") or {}
     if broken_off := looks.get("broken"):
-        yield f"--abort-on-fail looked no more at the run from some point on: {broken_off}"
+        yield f"--abort-on-fail: no more checkpoints were taken from some point on: {broken_off}"
     elif looks and not looks["looks"]:
-        yield "--abort-on-fail: no look was made; the run ended before the first was due"
+        yield "--abort-on-fail: no checkpoint was taken; the run ended before the first was due"
 
 
 def _words(evidence: Evidence) -> Iterator[str]:

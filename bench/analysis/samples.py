@@ -118,7 +118,7 @@ def session_sample(metric: Metric, sessions: pd.DataFrame) -> Sample:
     run ended while it waited: a wait without an end, as long as it lasted. What only follows
     readiness, and what a session that is ready went without, has no sample there.
     """
-    values = sessions[metric.name].to_numpy(np.float64, copy=True)
+    values = sessions[metric.name].to_numpy(np.float64, na_value=np.nan, copy=True)
     waits = np.zeros(len(values), bool)
     if metric.kind == "interval" and metric.end != "started":
         begin = integers(sessions[f"{metric.start}_ns"], NEVER)

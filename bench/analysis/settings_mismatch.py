@@ -41,7 +41,7 @@ _BETA: Final = {
 }
 
 
-class Difference(NamedTuple):
+class Mismatch(NamedTuple):
     """One thing asked of one session and not given; `echoed`: the server says what it has."""
 
     session: int
@@ -51,14 +51,14 @@ class Difference(NamedTuple):
     echoed: bool = True
 
 
-def differences(session: int, tracker: Tracker) -> list[Difference]:
+def mismatches(session: int, tracker: Tracker) -> list[Mismatch]:
     """All of them in a session, whose tracker is closed."""
     updates = [one for one in tracker.requests.all if one.metric == "update_ack"]
     found = [*_updates(updates, tracker.configs), *_responses(tracker)]
-    return [Difference(session, *one) for one in found]
+    return [Mismatch(session, *one) for one in found]
 
 
-def unhonoured(found: list[Difference]) -> list[dict[str, Any]]:
+def unhonoured(found: list[Mismatch]) -> list[dict[str, Any]]:
     """{path, asked, got, echoed, sessions}: alike ones together, those that count first."""
     alike: dict[tuple[bool, str, str, str], set[int]] = {}
     for each in found:
@@ -78,7 +78,7 @@ def unhonoured(found: list[Difference]) -> list[dict[str, Any]]:
     ]
 
 
-def count_unhonoured(found: list[Difference]) -> int:
+def count_unhonoured(found: list[Mismatch]) -> int:
     """Settings of sessions that were not honoured, each once."""
     return len({(each.session, each.path) for each in found if each.echoed})
 

@@ -89,8 +89,8 @@ def summarise(
     begin, stop = span(plan)
     counted = told.turns[told.turns["measured"]]
     attempted = counted[counted["outcome"] != "cut"]
-    aside = told.disturbances
-    aside = aside[(aside["at_ns"] >= begin) & (aside["at_ns"] < stop)]
+    disturbances = told.disturbances
+    disturbances = disturbances[(disturbances["at_ns"] >= begin) & (disturbances["at_ns"] < stop)]
     at = events["at_ns"].to_numpy()
     rare = events[(at >= begin) & (at < stop) & is_counted(events)]
     by_number = sessions.set_index("session")
@@ -107,12 +107,12 @@ def summarise(
     bars = Bars(events, causes(events, told.turns, told.acks))
     width = pd.DataFrame(widths(bars, attempted, PER_TURN), attempted.index)
     rows = [
-        *_per_turn(attempted, width, aside, "", RESAMPLES),
+        *_per_turn(attempted, width, disturbances, "", RESAMPLES),
         *_per_session(sessions, bars),
         *_per_event(plan, events.assign(at_err_ns=bars.width), health, sessions),
         *_per_request(told.acks, by_number, (begin, stop), bars),
         *_counts(counts(plan, events, rare, sessions, counted, found)),
-        *_filtered(attempted, width, aside, sessions),
+        *_filtered(attempted, width, disturbances, sessions),
     ]
     checked, breached = measured.breaches
     outcomes = counted["outcome"].value_counts()
@@ -146,7 +146,7 @@ def summarise(
 
 
 def _per_turn(
-    turns: pd.DataFrame, width: pd.DataFrame, aside: pd.DataFrame, only: str, resamples: int
+    turns: pd.DataFrame, width: pd.DataFrame, disturbances: pd.DataFrame, only: str, resamples: int
 ) -> Iterator[dict[str, Any]]:
     """Figures of turns, `only` those of a filter; `width` is of their error bars."""
     columns = TurnColumns(turns)
@@ -156,22 +156,22 @@ def _per_turn(
         yield from _statistics(metric, found, only, bar)
     for metric in METRICS.values():
         if metric.kind == "share":
-            yield figure_row(metric, "share", share(metric, columns, aside), only=only)
+            yield figure_row(metric, "share", share(metric, columns, disturbances), only=only)
 
 
 def _filtered(
-    turns: pd.DataFrame, width: pd.DataFrame, aside: pd.DataFrame, sessions: pd.DataFrame
+    turns: pd.DataFrame, width: pd.DataFrame, disturbances: pd.DataFrame, sessions: pd.DataFrame
 ) -> Iterator[dict[str, Any]]:
     """The figures of turns again, for every setting and every script of a run that has several."""
     for column in ("setting", "script"):
         names = _names(sessions, column)
         if len(names) < 2:
             continue
-        whose = aside["session"].map(sessions.set_index("session")[column])
+        whose = disturbances["session"].map(sessions.set_index("session")[column])
         for name in names:
             mine = turns[turns[column] == name]
             yield from _per_turn(
-                mine, width.loc[mine.index], aside[whose == name], f"{column}={name}",
+                mine, width.loc[mine.index], disturbances[whose == name], f"{column}={name}",
                 FILTERED_RESAMPLES,
             )  # fmt: skip
 

@@ -13,10 +13,10 @@ import pandas as pd
 
 from bench.analysis.greetings import Greetings
 from bench.analysis.sessions import IN_ORDER, WHOLE, session_words, span
-from bench.analysis.settings_mismatch import Difference, differences
+from bench.analysis.settings_mismatch import Mismatch, mismatches
 from bench.analysis.tables import Ints, integers, nullable, optional
 from bench.analysis.trackers import tracked
-from bench.analysis.unreached_turns import like_their_peers
+from bench.analysis.unreached_turns import impute
 from bench.plan.instants import TURN_INSTANTS
 from bench.tracker.event import NEVER
 from bench.tracker.protocol_rules import Violation
@@ -69,7 +69,7 @@ class Told(NamedTuple):
     disturbances: pd.DataFrame
     said: pd.DataFrame
     acks: pd.DataFrame
-    mismatches: list[Difference]
+    mismatches: list[Mismatch]
     greetings: dict[str, Any]
     violations: list[tuple[int, Violation]]
 
@@ -89,7 +89,7 @@ def turns_table(events: pd.DataFrame, sessions: pd.DataFrame, run: dict[str, Any
     table, missing = _tidy(turns, run["plan"]), next_turns(sessions, turns)
     if len(missing):
         scenario = (run.get("scenario") or {}).get("effective") or {}
-        missing = like_their_peers(missing, turns, scenario)
+        missing = impute(missing, turns, scenario)
         table = pd.concat([table, _tidy(missing, run["plan"])])
     return Told(
         table.sort_values(["session", "turn"], kind="stable", ignore_index=True),
@@ -110,7 +110,7 @@ class _Found:
         self.disturbances: list[tuple[Any, ...]] = []
         self.said: list[tuple[Any, ...]] = []
         self.requests: list[tuple[Any, ...]] = []
-        self.mismatches: list[Difference] = []
+        self.mismatches: list[Mismatch] = []
         self.greetings = Greetings()
         self.violations: list[tuple[int, Violation]] = []
 
@@ -127,7 +127,7 @@ class _Found:
             (one.metric, session, one.sent_ns, one.refused, one.answer_row, one.answered_ns)
             for one in tracker.requests.all
         ]
-        self.mismatches += differences(session, tracker)
+        self.mismatches += mismatches(session, tracker)
         self.greetings.add(session, tracker)
         self.violations += [(session, one) for one in tracker.violations]
 

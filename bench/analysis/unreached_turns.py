@@ -1,13 +1,13 @@
-"""Turns that nobody came to: what they would have been, told by their peers and by the scenario.
+"""Turns never reached, for their session had failed: how they would have been spoken and answered.
 
 Theory of operation
 -------------------
 A session that failed says nothing of how its turns would have been said and answered: spoken or
 written, to a VAD or not, answered aloud or in text. Figures that such turns have no part in must
-not wait for them, and those that they have a part in must (flaw F12). They are taken for what all
-turns are that were lived with the same script and setting. Where there are none, the session that
-the scenario asks for there says it; of a script that the scenario does not know, all turns that
-were lived with it.
+not wait for them, and those that they have a part in must (flaw F12). So that is imputed: from all
+turns that were attempted with the same script and setting; where there are none, from the session
+that the scenario asks for; of a script that the scenario does not know, from all turns that were
+attempted with it.
 """
 
 from typing import Any, Final
@@ -24,12 +24,10 @@ from bench.voice.scripts import SCRIPTS
 _FLAGS: Final = ["manual", "textual", "written"]
 
 
-def like_their_peers(
-    missing: pd.DataFrame, turns: pd.DataFrame, scenario: dict[str, Any]
-) -> pd.DataFrame:
+def impute(missing: pd.DataFrame, turns: pd.DataFrame, scenario: dict[str, Any]) -> pd.DataFrame:
     """`missing` with `manual` and `textual`, and the role of what is written.
 
-    `turns` are those that were lived; `scenario` is the effective one of run.json, {}: unknown.
+    `turns` are those that were attempted; `scenario` is the effective one of run.json, {}: unknown.
     """
     told = turns.assign(written=turns["role"] == WRITTEN)
     alike = told.groupby(["script", "setting"])[_FLAGS].all().to_dict("index")

@@ -1,4 +1,4 @@
-"""Was the generator honest? The rules of an invalid run, each a line of one table (`RULES`).
+"""Was the generator fit? The rules of an invalid run, each a line of one table (`RULES`).
 
 Theory of operation
 -------------------

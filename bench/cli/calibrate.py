@@ -228,7 +228,7 @@ def _keep(options: CalibrateOptions, results: list[dict[str, Any]], host: dict[s
 
 def print_calibration(results: Sequence[dict[str, Any]], console: Console) -> None:
     """Errors of stamps, bias of the headline, the generator's own part; the last line in words."""
-    from bench.analysis.calibration import in_words  # noqa: PLC0415
+    from bench.analysis.calibration import trust_statement  # noqa: PLC0415
 
     several = len({result["truth"] for result in results}) > 1
     for title, cells in (
@@ -248,7 +248,7 @@ def print_calibration(results: Sequence[dict[str, Any]], console: Console) -> No
         words = {"truth", "metric", "fit"}
         columns = [name if name in words else f">{name}" for name in (rows[0] if rows else ())]
         print_table(console, columns, [tuple(row.values()) for row in rows], title=title)
-    say(console, in_words(results))
+    say(console, trust_statement(results))
 
 
 _Cells = Iterator[dict[str, str]]

@@ -128,7 +128,7 @@ def _keep_calibration(folder: RunFolder) -> None:
 
     The calibration is the one beside the run, else that of `reports/`.
     """
-    from bench.analysis.calibration import read_calibration, take_up  # noqa: PLC0415
+    from bench.analysis.calibration import error_of_run, read_calibration  # noqa: PLC0415
     from bench.analysis.tables import read_health  # noqa: PLC0415
 
     run = folder.read()
@@ -139,7 +139,7 @@ def _keep_calibration(folder: RunFolder) -> None:
     health = read_health(folder.health)
     held = int(health["sessions_open"].max()) if len(health) else 0
     try:
-        told = take_up(run, held, read_calibration(path))
+        told = error_of_run(run, held, read_calibration(path))
     except RunFolderError as broken:  # no reason to lose a run
         told = {"held": held, "why": str(broken)}
     folder.update(calibration=told)

@@ -33,7 +33,7 @@ import numpy as np
 from bench.analysis.tables import Floats, read_document
 from bench.compare.comparability import NEEDED, facts_of, lengths, unfit
 from bench.compare.differences import usual
-from bench.compare.run_sample import Figure, Part, RunSample, Waits
+from bench.compare.run_sample import RunSample, ShareSample, SummaryFigure, WaitSample
 from bench.errors import RunFolderError, UsageError
 from bench.plan.metrics import METRICS, VERSION
 from bench.runs.folder import RunFolder, replace_file
@@ -147,7 +147,7 @@ def mismatches(found: BaselineFigures, ours: dict[str, Any]) -> list[str]:
 
 
 def other_lengths(found: BaselineFigures, ours: dict[str, Any]) -> list[str]:
-    """What must be known where a run of these facts is longer or shorter than its yardstick."""
+    """What must be known where a run of these facts is longer or shorter than its baseline."""
     if not found.facts:
         return []
     return lengths([("this run", ours), *((found.name, facts) for facts in found.facts)])
@@ -261,7 +261,7 @@ def _read(run: dict[str, Any]) -> RunSample:
         said=tuple((int(turn), str(words[place])) for turn, place in run["said"]),
         waits=waits,
         shares={
-            name: Part(_floats(entry["hits"]), _floats(entry["of"]))
+            name: ShareSample(_floats(entry["hits"]), _floats(entry["of"]))
             for name, entry in run["shares"].items()
         },
         stages={name: _floats(values) for name, values in run["stages"].items()},
@@ -283,17 +283,17 @@ def _read(run: dict[str, Any]) -> RunSample:
     return found
 
 
-def _figure(value: float | None, low: float | None, high: float | None, n: int) -> Figure:
+def _figure(value: float | None, low: float | None, high: float | None, n: int) -> SummaryFigure:
     least, most = (np.nan if end is None else float(end) for end in (low, high))
-    return Figure(np.inf if value is None else float(value), least, most, int(n))
+    return SummaryFigure(np.inf if value is None else float(value), least, most, int(n))
 
 
-def _wait(entry: dict[str, Any]) -> Waits:
+def _wait(entry: dict[str, Any]) -> WaitSample:
     values = _floats(entry["values"])
     censored = np.zeros(len(values), bool)
     censored[entry["censored"]] = True
     values[censored & np.isnan(values)] = np.inf
-    return Waits(values, censored)
+    return WaitSample(values, censored)
 
 
 def _floats(values: list[float | None]) -> Floats:

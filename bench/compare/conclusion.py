@@ -28,7 +28,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from bench.compare.differences import EQUIVALENCE, Row, finite
+from bench.compare.differences import EQUIVALENCE, Difference, finite
 from bench.plan.declaration import number
 from bench.plan.metrics import WAITS
 from bench.stats.effect import detectable, holm
@@ -52,13 +52,13 @@ class Margin(NamedTuple):
 USUAL: Final = Margin()
 
 
-def wait_of(rows: Sequence[Row]) -> str | None:
+def wait_of(rows: Sequence[Difference]) -> str | None:
     """How long a caller waits, by the first of `WAITS` that both sides have."""
     told = {row.metric.name for row in rows if row.a is not None or row.b is not None}
     return next((name for name in WAITS if name in told), None)
 
 
-def weights_of(rows: Sequence[Row]) -> np.ndarray[Any, np.dtype[np.float64]]:
+def weights_of(rows: Sequence[Difference]) -> np.ndarray[Any, np.dtype[np.float64]]:
     """The part of the level that each row has in the deciding family; 0: it is not in it."""
     wait = wait_of(rows)
     first = [row.metric.name == wait and row.statistic in STATISTICS for row in rows]
@@ -70,14 +70,14 @@ def weights_of(rows: Sequence[Row]) -> np.ndarray[Any, np.dtype[np.float64]]:
     ])  # fmt: skip
 
 
-def _decides(row: Row) -> bool:
+def _decides(row: Difference) -> bool:
     if row.metric.kind == "share":
         varied = row.found is None or row.a != row.b or row.found.change != 0
         return "decides" in row.metric.uses and varied
     return "decides" in row.metric.uses and row.statistic in STATISTICS
 
 
-def judged(rows: Sequence[Row], margin: Margin) -> list[dict[str, Any]]:
+def judged(rows: Sequence[Difference], margin: Margin) -> list[dict[str, Any]]:
     """The rows as plain values, each with its verdict; those of the family first."""
     weights = weights_of(rows)
     alphas = np.full(len(rows), _ALPHA)
@@ -97,11 +97,13 @@ def judged(rows: Sequence[Row], margin: Margin) -> list[dict[str, Any]]:
     return sorted(found, key=lambda row: order[row["family"]])
 
 
-def _family(row: Row, weight: float, wait: str | None) -> str:
+def _family(row: Difference, weight: float, wait: str | None) -> str:
     return "" if not weight else "wait" if row.metric.name == wait else "headline"
 
 
-def _document(row: Row, margin: Margin, p_holm: float, alpha: float, family: str) -> dict[str, Any]:
+def _document(
+    row: Difference, margin: Margin, p_holm: float, alpha: float, family: str
+) -> dict[str, Any]:
     low, high = row.ends()
     unit, both = row.unit_change, row.a is not None and row.b is not None
     smallest = None
@@ -138,7 +140,7 @@ def _document(row: Row, margin: Margin, p_holm: float, alpha: float, family: str
     }
 
 
-def _blind(row: Row, smallest: float | None) -> str:
+def _blind(row: Difference, smallest: float | None) -> str:
     """What is wanting where no change worth the name would have been called; else ""."""
     if smallest is None:
         return ""
@@ -149,7 +151,7 @@ def _blind(row: Row, smallest: float | None) -> str:
     return ""
 
 
-def verdict_of(row: Row, margin: Margin, p_holm: float) -> str:
+def verdict_of(row: Difference, margin: Margin, p_holm: float) -> str:
     """improved, unchanged, regressed or inconclusive."""
     if row.found is None and row.outright is not None and p_holm <= _ALPHA:
         return "regressed" if (row.a is None) == (row.metric.better == "lower") else "improved"
@@ -165,7 +167,7 @@ def verdict_of(row: Row, margin: Margin, p_holm: float) -> str:
     return "regressed" if worse else "improved"
 
 
-def bounds(row: Row, margin: Margin) -> tuple[float, float]:
+def bounds(row: Difference, margin: Margin) -> tuple[float, float]:
     """The changes that do not matter, from and to: of the ratio less 1, or of the difference."""
     if row.metric.kind == "share":
         return -margin.points, margin.points

@@ -74,7 +74,7 @@ class Plan(NamedTuple):
     resamples: int
 
 
-class Row(NamedTuple):
+class Difference(NamedTuple):
     """One figure of both sides; `found` is its contrast, None where none can be had.
 
     `outright` is the chance of a quantile that lies beyond every wait on one side alone.
@@ -112,7 +112,7 @@ class Row(NamedTuple):
         return float(self.b) if self.ratio and self.b is not None else 1.0
 
 
-def rows_of(sides: Sides, plan: Plan) -> Iterator[Row]:
+def rows_of(sides: Sides, plan: Plan) -> Iterator[Difference]:
     """Every row that both sides, or one of them, have samples for."""
     for metric in (*PER_TURN, *PER_SESSION):
         sample = _by_turn if metric in PER_TURN else _by_session
@@ -141,7 +141,7 @@ def _by_session(name: str, run: RunSample) -> Sampled | None:
     return Sampled(values[kept], np.zeros(int(kept.sum()), bool), run.seats()[kept])
 
 
-def deciles(name: str, sides: Sides, plan: Plan, asked: Sequence[float]) -> list[Row]:
+def deciles(name: str, sides: Sides, plan: Plan, asked: Sequence[float]) -> list[Difference]:
     """Rows of other quantiles of a metric by turn."""
     words = {f"p{100 * q:g}": q for q in asked}
     samples = [[_by_turn(name, run) for run in side] for side in sides]
@@ -153,14 +153,14 @@ def _quantile_rows(
     samples: Sequence[Sequence[Sampled | None]],
     plan: Plan,
     asked: dict[str, float] | None = None,
-) -> Iterator[Row]:
+) -> Iterator[Difference]:
     asked = asked or {name: QUANTILES[name] for name in STATISTICS}
     sides = [[run for run in side if run is not None] for side in samples]
     counts = _counts([[(len(run.values), run.seat) for run in side] for side in sides])
     if not any(sides):
         return
     if any(len(some) < len(every) for some, every in zip(sides, samples, strict=True)):
-        yield Row(metric, next(iter(asked)), counts, _NOT_ALL)
+        yield Difference(metric, next(iter(asked)), counts, _NOT_ALL)
         return
     asking = np.array(list(asked.values()))
     resamples = _resamples(metric, asked, plan, single=max(map(len, sides)) == 1)
@@ -169,7 +169,7 @@ def _quantile_rows(
     )
     for place, name in enumerate((*asked, "mean")):
         few = _too_few(counts, asked.get(name))
-        row = _row(Row(metric, name, counts), found, place, plan)
+        row = _row(Difference(metric, name, counts), found, place, plan)
         yield row._replace(lacking=few) if few else row
 
 
@@ -194,7 +194,9 @@ def _too_few(counts: dict[str, int], q: float | None) -> str:
     return ""
 
 
-def _row(bare: Row, found: RunStatistics, place: int, plan: Plan, *, least: float = 0.0) -> Row:
+def _row(
+    bare: Difference, found: RunStatistics, place: int, plan: Plan, *, least: float = 0.0
+) -> Difference:
     """The row with the figure at `place`."""
     a, b = found.a[place], found.b[place]
     ratio = bare.metric.name in _RATIOS and bool((a > 0).all() and (b > 0).all())
@@ -236,13 +238,13 @@ def _dealt(a: Floats, b: Floats) -> float:
     return min(1.0, 2 / comb(len(a) + len(b), len(a))) if apart else 1.0
 
 
-def _share_rows(metric: Metric, sides: Sides, plan: Plan) -> Iterator[Row]:
+def _share_rows(metric: Metric, sides: Sides, plan: Plan) -> Iterator[Difference]:
     parts = [[_summed(metric.name, run) for run in side] for side in sides]
     known = [[part for part in side if part is not None] for side in parts]
     counts = _counts([[(int(part.of.sum()), part.seat) for part in side] for side in known])
     if not any(known):
         return
-    bare = Row(metric, "share", counts)
+    bare = Difference(metric, "share", counts)
     if any(len(some) < len(side) for some, side in zip(known, sides, strict=True)):
         yield bare._replace(lacking=_NOT_ALL)
         return
@@ -271,7 +273,7 @@ def _summed(name: str, run: RunSample) -> Ratios | None:
     return Ratios(part.hits[kept], part.of[kept], run.seats()[run.session[kept]])
 
 
-def _told_rows(metric: Metric, sides: Sides, plan: Plan) -> Iterator[Row]:
+def _told_rows(metric: Metric, sides: Sides, plan: Plan) -> Iterator[Difference]:
     """Rows of what only the summaries tell."""
     every = [run.figures.get(metric.name, {}) for side in sides for run in side]
     apart = plan._replace(together=False, unshared=False)  # whole runs, whatever was said in them
@@ -283,7 +285,7 @@ def _told_rows(metric: Metric, sides: Sides, plan: Plan) -> Iterator[Row]:
         for name, runs, told in zip("ab", known, figures, strict=True):
             counts[f"n_{name}"] = sum(one.n for one in told)
             counts[f"sessions_{name}"] = sum(len(run.keys) for run in runs)
-        bare = Row(metric, statistic, counts)
+        bare = Difference(metric, statistic, counts)
         if sum(map(len, known)) < len(every):
             yield bare._replace(lacking=_NOT_ALL)
             return

@@ -44,21 +44,21 @@ _REPLAYED = 0.9
 """The share of turns that must agree for two runs to be one plan, played twice."""
 
 
-class Waits(NamedTuple):
+class WaitSample(NamedTuple):
     """A sample a turn. NaN: the turn has none; infinite: it waits for ever."""
 
     values: Floats
     censored: Flags
 
 
-class Part(NamedTuple):
+class ShareSample(NamedTuple):
     """A share by turn: so much `of` so much; `of` is 0 where the share is not about the turn."""
 
     hits: Floats
     of: Floats
 
 
-class Figure(NamedTuple):
+class SummaryFigure(NamedTuple):
     """A statistic as the summary of its run has it, with its 95 % interval.
 
     value:      infinite where it lies beyond every wait
@@ -88,11 +88,11 @@ class RunSample(NamedTuple):
     keys: tuple[tuple[int, int], ...]
     session: NDArray[np.intp]
     said: tuple[tuple[int, str], ...]
-    waits: dict[str, Waits]
-    shares: dict[str, Part]
+    waits: dict[str, WaitSample]
+    shares: dict[str, ShareSample]
     stages: dict[str, Floats]
     once: dict[str, Floats]
-    figures: dict[str, dict[str, Figure]]
+    figures: dict[str, dict[str, SummaryFigure]]
     rows: list[dict[str, Any]]
 
     def seats(self) -> NDArray[np.intp]:
@@ -127,7 +127,7 @@ def _sample(
     measured = sessions["measured"].to_numpy(bool)
     heard = turns["voice_to_voice_latency"].notna().to_numpy(bool)
     columns = TurnColumns(turns)
-    waits = {metric.name: Waits(*turn_waits(metric, columns)) for metric in PER_TURN}
+    waits = {metric.name: WaitSample(*turn_waits(metric, columns)) for metric in PER_TURN}
     once = {
         metric.name: np.where(measured, _floats(sessions[metric.name]), np.nan)
         for metric in PER_SESSION
@@ -144,7 +144,7 @@ def _sample(
         shares={
             metric.name: part
             for metric in SHARES
-            if (part := Part(*share_parts(metric, columns))).of.any()
+            if (part := ShareSample(*share_parts(metric, columns))).of.any()
         },
         stages={
             stage.name: np.where(heard, np.nan_to_num(_floats(time_in_stage(turns, stage))), np.nan)
@@ -156,13 +156,13 @@ def _sample(
     )
 
 
-def _figures(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, Figure]]:
-    found: dict[str, dict[str, Figure]] = {}
+def _figures(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, SummaryFigure]]:
+    found: dict[str, dict[str, SummaryFigure]] = {}
     for row in rows:
         if METRICS.get(row["metric"]) in TOLD and row["statistic"] in _STATISTICS and row["n"]:
             value = np.inf if row["value"] is None else row["value"]
             low, high = (np.nan if row[end] is None else row[end] for end in ("low", "high"))
-            found.setdefault(row["metric"], {})[row["statistic"]] = Figure(
+            found.setdefault(row["metric"], {})[row["statistic"]] = SummaryFigure(
                 value, low, high, row["n"]
             )
     return found
@@ -198,8 +198,12 @@ def _only(run: RunSample, common: set[tuple[tuple[int, int, int], str]]) -> RunS
     return run._replace(
         session=run.session[kept],
         said=tuple(entry for entry, keep in zip(run.said, kept, strict=True) if keep),
-        waits={name: Waits(*(part[kept] for part in wait)) for name, wait in run.waits.items()},
-        shares={name: Part(*(part[kept] for part in share)) for name, share in run.shares.items()},
+        waits={
+            name: WaitSample(*(part[kept] for part in wait)) for name, wait in run.waits.items()
+        },
+        shares={
+            name: ShareSample(*(part[kept] for part in share)) for name, share in run.shares.items()
+        },
         stages={name: values[kept] for name, values in run.stages.items()},
     )
 

@@ -4,7 +4,7 @@ Theory of operation
 -------------------
 A *checkpoint* takes what the workers have written so far through the same analysis as the end of
 the run does. So a gate means the same in the middle as at the end: the same samples, intervals and
-effective numbers; turns that a bad second of the generator touched are set aside; a wait that its
+effective numbers; turns that a bad second of the generator touched are excluded; a wait that its
 caller gave up is censored. Figures of turns are judged over a window; all else, which cannot be cut
 into windows or only ever grows, over all that was measured so far.
 
@@ -175,7 +175,7 @@ class EarlyStop:
         span = f"{self._second(last.from_ns)} to {self._second(last.to_ns)} of the run"
         so_far = f"of all measured up to {self._second(last.at_ns)} of the run"
         when = f"of turns begun from {span}" if of_turns(gate) else so_far
-        return f"{when}, as in all {len(since)} looks since {self._second(since[0].from_ns)}"
+        return f"{when}, as in all {len(since)} checkpoints since {self._second(since[0].from_ns)}"
 
     def _second(self, at_ns: int) -> str:
         return f"{(at_ns - self._start_ns) / NS_PER_S:.0f} s"

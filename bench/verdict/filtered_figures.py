@@ -3,7 +3,7 @@
 Theory of operation
 -------------------
 The same samples, estimators and intervals as those of the summary, over the turns (or sessions)
-that a gate's conditions leave. Turns that the run cut, and those that were set aside, are in no
+that a gate's conditions leave. Turns that the run cut, and excluded ones, are in no
 figure here either. A gate on another phase than the measured one is about the turns that began in
 it. The generator's own figures are in the summary for each worker, and are taken from there.
 """
@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.measure import turn_spans
-from bench.analysis.samples import share, turn_sample
+from bench.analysis.samples import session_sample, share, turn_sample
 from bench.analysis.sessions import span
 from bench.analysis.summary import figure_row
 from bench.analysis.tables import Flags, integers, texts
@@ -23,7 +23,7 @@ from bench.plan.gates import QUANTILES, Gate
 from bench.plan.metrics import METRICS, PER_SESSION, PER_TURN
 from bench.plan.where import Condition
 from bench.stats.interval import Estimate
-from bench.stats.quantile import Sample, estimates
+from bench.stats.quantile import estimates
 from bench.verdict.gate_result import Rows
 
 
@@ -51,9 +51,7 @@ def filtered_rows(
         }
     if metric in PER_SESSION:
         mine = sessions[sessions["measured"].astype(bool).to_numpy() & _which(sessions, gate.where)]
-        values = mine[metric.name].dropna().to_numpy(np.float64)
-        sample = Sample(values, np.zeros(len(values), bool), np.arange(len(values)))
-        return _rows(gate, estimates(sample, QUANTILES))
+        return _rows(gate, estimates(session_sample(metric, mine), QUANTILES))
     kept = _began(turns, plan, gate) & _which(turns, gate.where)
     mine = turns[kept & (turns["outcome"] != "cut").to_numpy(bool)].reset_index(drop=True)
     if metric in PER_TURN:

@@ -4,6 +4,7 @@ It is the worst of: invalid (a validity rule is broken: its figures never gate),
 inconclusive, pass. A run that measured no turn passes nothing.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -14,6 +15,7 @@ import pandas as pd
 from bench.analysis.evidence import Check, Evidence
 from bench.analysis.measure import attempts, good_turns, turn_spans
 from bench.analysis.pipeline import write_json
+from bench.analysis.sessions import IN_ORDER
 from bench.analysis.summary import FORMAT
 from bench.analysis.tables import (
     plain_strings,
@@ -21,6 +23,7 @@ from bench.analysis.tables import (
     read_events,
     read_health,
     read_table,
+    texts,
 )
 from bench.analysis.validity import check_run, shortfall
 from bench.compare.baseline import mismatch_error, mismatches, other_lengths, read_baseline_figures
@@ -28,10 +31,10 @@ from bench.compare.comparability import asked_of_turns, facts_of, measured_alike
 from bench.errors import RunFolderError, UsageError
 from bench.plan.gates import Gate
 from bench.plan.metrics import VERSION
-from bench.runs.failure import Cause
+from bench.runs.failure import Cause, session_cause, turn_cause
 from bench.runs.folder import RunFolder
 from bench.stats.proportion import proportion
-from bench.verdict.failure_cause import MOST, causes
+from bench.tracker.outcomes import FAILED
 from bench.verdict.filtered_figures import filtered_rows, of_turns
 from bench.verdict.gate_result import GateResult, Row, Rows, rule_gate
 from bench.verdict.junit import write_junit
@@ -48,6 +51,9 @@ SESSION_COLUMNS: Final = (
 """Of the sessions table, what rules and causes look at."""
 EVENT_COLUMNS: Final = ("session", "at_ns", "read_ns", "direction", "type", "due_ns")
 """Of the events, what rules look at."""
+_MOST: Final = 0.5
+"""A cause that so large a share met explains the run: it is told before any gate."""
+_WITH_THEIR_SESSION: Final = ("rejected", "dropped")
 _OTHER_LENGTH: Final[Row] = {
     "value": None,
     "missing": "its run was not as long, and counts more or less by that alone; gate the rate",
@@ -110,9 +116,10 @@ def weigh_run(
     sessions = read_table(place.sessions, list(SESSION_COLUMNS))
     evidence = Evidence(run, events, health, sessions, summary)
     turns = read_table(place.turns, ["outcome", "reason", "measured"])
+    why = failure_causes(sessions, turns[turns["measured"].astype(bool)])
     return conclude(
         results, check_run(evidence), _unmeasured(summary), remarks,
-        causes=causes(sessions, turns[turns["measured"].astype(bool)]), short=shortfall(evidence),
+        causes=why, short=shortfall(evidence),
     )  # fmt: skip
 
 
@@ -146,7 +153,7 @@ def conclude(
     if verdict == "pass":
         remarks += [one.text for one in causes]
     else:
-        most = [one.text for one in causes if one.share >= MOST][:1]
+        most = [one.text for one in causes if one.share >= _MOST][:1]
         why = [*most, *why, *(one.text for one in causes if one.text not in most)]
     return {
         "format": FORMAT,
@@ -256,6 +263,32 @@ def _good(turns: pd.DataFrame, gates: Sequence[Gate]) -> Row:
     found = proportion(good, counted["session"].to_numpy())
     return {"value": found.value, "low": found.low, "high": found.high, "n": found.n,
             "effective": found.effective}  # fmt: skip
+
+
+# ── why it failed ────────────────────────────────────────────────────────────────────────────────
+
+
+def failure_causes(sessions: pd.DataFrame, turns: pd.DataFrame) -> list[Cause]:
+    """The commonest cause of failed sessions, and of failed turns whose session lived on.
+
+    `sessions` needs outcome, reason, awaited, in_vain, started_ns, ended_ns; `turns` are those
+    that count, with outcome and reason.
+    """
+    failed = turns[turns["outcome"].isin(FAILED) & ~turns["outcome"].isin(_WITH_THEIR_SESSION)]
+    told = Counter(zip(failed["outcome"], texts(failed["reason"]), strict=True))
+    attempted = int((turns["outcome"] != "cut").sum())
+    found = session_cause(_failed_sessions(sessions), len(sessions)), turn_cause(told, attempted)
+    return [cause for cause in found if cause is not None]
+
+
+def _failed_sessions(sessions: pd.DataFrame) -> dict[tuple[str, str], int]:
+    """Sessions that failed, counted by outcome and reason; of waits in vain the longest is told."""
+    failed = sessions[~sessions["outcome"].isin(IN_ORDER) & ~sessions["in_vain"]]
+    told = Counter(zip(failed["outcome"], texts(failed["reason"]), strict=True))
+    for awaited, mine in sessions[sessions["in_vain"]].groupby("awaited"):
+        longest = float((mine["ended_ns"] - mine["started_ns"]).max()) / 1e9
+        told["waiting", f"for {awaited}, {longest:.1f} s at the longest"] = len(mine)
+    return dict(told)
 
 
 # ── the baseline ─────────────────────────────────────────────────────────────────────────────────

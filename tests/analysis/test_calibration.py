@@ -11,11 +11,11 @@ from bench.analysis.calibration import (
     HarnessError,
     MetricError,
     calibrate_run,
+    error_of_run,
     fingerprint,
     harness_error,
-    in_words,
     read_calibration,
-    take_up,
+    trust_statement,
     trusted,
     write_calibration,
 )
@@ -402,11 +402,11 @@ def test_of_several_truths_the_worst_counts():
 
 def test_the_last_line_says_up_to_where_and_at_which_error():
     results = [result(1), result(20), result(100, p99=1.7)]
-    assert in_words(results) == "trust this machine up to 100 sessions a worker, at ± 1.7 ms"
+    assert trust_statement(results) == "trust this machine up to 100 sessions a worker, at ± 1.7 ms"
     results[2] = result(100, fit=False)
     told = "trust this machine up to 20 sessions a worker, at ± 1.4 ms; not with 100: it was late"
-    assert in_words(results) == told
-    assert in_words([result(1, fit=False)]) == (
+    assert trust_statement(results) == told
+    assert trust_statement([result(1, fit=False)]) == (
         "do not trust this machine with 1 session a worker: it was late"
     )
 
@@ -433,7 +433,7 @@ def test_a_calibration_is_read_back(tmp_path):
 def test_a_run_takes_up_the_errors_that_were_measured_at_its_load(tmp_path):
     path = tmp_path / "calibration.json"
     write_calibration(path, [result(1), result(20, p99=1.9)], host=fingerprint(RUN), scenario="d")
-    told = take_up(RUN, 7, read_calibration(path))
+    told = error_of_run(RUN, 7, read_calibration(path))
     assert (told["held"], told["sessions"]) == (7, 20)
     assert told["metrics"]["first_audio_latency"]["p99_abs_ms"] == 1.9
     assert "why" not in told
@@ -441,18 +441,18 @@ def test_a_run_takes_up_the_errors_that_were_measured_at_its_load(tmp_path):
 
 def test_a_run_that_no_calibration_is_about_says_why_and_what_to_do(tmp_path):
     path = tmp_path / "calibration.json"
-    assert take_up(RUN, 7, None) == {
+    assert error_of_run(RUN, 7, None) == {
         "held": 7, "why": "timing error not measured yet: run `bench calibrate --sessions 7`",
     }  # fmt: skip
     write_calibration(path, [result(1), result(5)], host=fingerprint(RUN), scenario="demo")
-    assert take_up(RUN, 7, read_calibration(path))["why"] == (
+    assert error_of_run(RUN, 7, read_calibration(path))["why"] == (
         "7 sessions a worker are beyond what was calibrated (5): `bench calibrate --sessions 7`, "
         "or more workers"
     )
     for key in fingerprint(RUN):
         host = {**fingerprint(RUN), key: "another"}
         write_calibration(path, [result(9)], host=host, scenario="demo")
-        why = take_up(RUN, 7, read_calibration(path))["why"]
+        why = error_of_run(RUN, 7, read_calibration(path))["why"]
         assert f"of another set-up ({key} another and not " in why
 
 

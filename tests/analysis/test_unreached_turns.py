@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from bench.analysis.unreached_turns import like_their_peers
+from bench.analysis.unreached_turns import impute
 from tests.analysis.story import IN_TEXT, Story, analysed, conversation
 
 VAD = {"type": "server_vad"}
@@ -59,7 +59,7 @@ def told(scenario, *missing, lived=()):
     never = pd.DataFrame(missing, columns=["script", "setting"]).assign(role="line")
     columns = ["script", "setting", "role", "manual", "textual"]
     turns = pd.DataFrame(lived, columns=columns).astype({"manual": bool, "textual": bool})
-    found = like_their_peers(never, turns, scenario["effective"])
+    found = impute(never, turns, scenario["effective"])
     return found[["role", "manual", "textual"]].to_numpy().tolist()
 
 

@@ -296,4 +296,6 @@ def test_a_gate_that_no_look_could_judge_is_told_with_what_would_help(tmp_path, 
 def test_a_run_at_which_nobody_looked_says_so(tmp_path):
     looks = {"window_s": 5.0, "looks": 0, "blind": {}}
     _, said = remarks(tmp_path, interim=looks)
-    assert said == ["--abort-on-fail: no look was made; the run ended before the first was due"]
+    assert said == [
+        "--abort-on-fail: no checkpoint was taken; the run ended before the first was due"
+    ]

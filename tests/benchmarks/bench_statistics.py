@@ -19,7 +19,7 @@ import numpy as np
 from bench.analysis.summary import figure_row
 from bench.compare.change_points import find_in_all
 from bench.compare.differences import STATISTICS
-from bench.compare.run_sample import Waits
+from bench.compare.run_sample import WaitSample
 from bench.compare.sides import Side, compare
 from bench.plan.gates import QUANTILES, parse_gate
 from bench.plan.metrics import METRICS, PER_TURN
@@ -193,7 +193,7 @@ def speed():
             run = made(rng, f"{name}{number}", world)
             n = len(run.session)
             every = {
-                metric.name: Waits(rng.lognormal(6, 0.3, n), np.zeros(n, bool))
+                metric.name: WaitSample(rng.lognormal(6, 0.3, n), np.zeros(n, bool))
                 for metric in PER_TURN
                 if metric.name not in run.waits
             }

@@ -8,12 +8,11 @@ import msgspec
 import numpy as np
 import pytest
 from rich.console import Console
-from tests.compare.chance import World, side
-from tests.compare.test_run_sample import folder_of
 
 from bench.cli.comparisons import print_comparison
-from bench.compare.run_sample import Figure
 from bench.compare.sides import Side, compare
+from tests.compare.chance import World, side
+from tests.compare.test_run_sample import folder_of
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +161,7 @@ def test_what_changed_beside_what_decides_is_named_on_the_terminal():
     counts = ((7, 9, 8), (0, 0, 0))
     a, b = (
         Side(one.name, tuple(
-            run._replace(figures={"violations": {"count": Figure(n, np.nan, np.nan, 30)}})
+            run._replace(figures={"violations": {"count": SummaryFigure(n, np.nan, np.nan, 30)}})
             for run, n in zip(one.runs, found, strict=True)
         ))
         for one, found in zip(sides, counts, strict=True)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from bench.compare.run_sample import Part, RunSample, Waits
+from bench.compare.run_sample import RunSample, ShareSample, WaitSample
 from bench.compare.sides import Side
 from bench.plan.metrics import VERSION
 from bench.stats.effect import Scatter
@@ -98,11 +98,11 @@ def made(rng, name="run", world=USUAL, *, slower=None, later=None, answered=0.99
     whole = sum(stages.values())
     heard = rng.random(n) < answered
     # Who was not answered waited for ten seconds, in vain.
-    waits = {"voice_to_voice_latency": Waits(np.where(heard, whole, 10_000.0), ~heard)}
+    waits = {"voice_to_voice_latency": WaitSample(np.where(heard, whole, 10_000.0), ~heard)}
     for stage, (metric, *_) in STAGES.items():
-        waits[metric] = Waits(np.where(heard, stages[stage], np.nan), np.zeros(n, bool))
+        waits[metric] = WaitSample(np.where(heard, stages[stage], np.nan), np.zeros(n, bool))
     answer = stages["commit"] + stages["response start"] + stages["generation"]
-    waits["response_latency"] = Waits(np.where(heard, answer, np.nan), np.zeros(n, bool))
+    waits["response_latency"] = WaitSample(np.where(heard, answer, np.nan), np.zeros(n, bool))
     said = (words or rng).integers(0, 50, n)
     return RunSample(
         name=name,
@@ -111,7 +111,7 @@ def made(rng, name="run", world=USUAL, *, slower=None, later=None, answered=0.99
         session=np.repeat(np.arange(world.sessions), world.turns),
         said=tuple((1 + place % world.turns, f"u{word}") for place, word in enumerate(said)),
         waits=waits,
-        shares={"answered": Part(heard.astype(float), np.ones(n))},
+        shares={"answered": ShareSample(heard.astype(float), np.ones(n))},
         stages={stage: np.where(heard, values, np.nan) for stage, values in stages.items()},
         once={"session_ready_time": rng.lognormal(1, 0.2, world.sessions)},
         figures={},

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bench.compare.baseline import accept, read_baseline, write_baseline
-from bench.compare.run_sample import Figure, read_sample
+from bench.compare.run_sample import SummaryFigure, read_sample
 from bench.compare.sides import Side, compare
 from bench.errors import RunFolderError, UsageError
 from bench.plan.gates import parse_gate
@@ -53,8 +53,8 @@ def test_waits_without_an_end_are_kept_as_such(file):
 def test_figures_without_samples_are_kept_with_their_intervals(file):
     run = side(np.random.default_rng(5), 1, world=SMALL).runs[0]
     figures = {
-        "send_lateness": {"p50": Figure(0.123456, 0.1, np.nan, 5000)},
-        "update_ack": {"p99": Figure(np.inf, 3.0, np.nan, 20)},
+        "send_lateness": {"p50": SummaryFigure(0.123456, 0.1, np.nan, 5000)},
+        "update_ack": {"p99": SummaryFigure(np.inf, 3.0, np.nan, 20)},
     }
     write_baseline(accept([run._replace(figures=figures)], "demo"), file)
     kept = read_baseline(file)[1][0].figures

@@ -7,7 +7,7 @@ import pytest
 
 from bench.compare.comparability import facts_of
 from bench.compare.conclusion import EXIT_CODES, Margin, _percent
-from bench.compare.run_sample import Figure, Part, Waits
+from bench.compare.run_sample import ShareSample, SummaryFigure, WaitSample
 from bench.compare.sides import Side, compare
 from bench.errors import UsageError
 from bench.plan.metrics import VERSION
@@ -187,7 +187,7 @@ def test_the_same_words_on_both_sides_cancel(rng):
     """A run and itself with a little noise: drawn together the interval is far narrower."""
     one = made(rng, "one", SMALL)
     wait = one.waits[WAIT]
-    noisy = Waits(wait.values * np.exp(rng.normal(0, 0.01, len(wait.values))), wait.censored)
+    noisy = WaitSample(wait.values * np.exp(rng.normal(0, 0.01, len(wait.values))), wait.censored)
     same = one._replace(name="same", waits={**one.waits, WAIT: noisy})
     other = same._replace(said=tuple((turn, f"other {word}") for turn, word in one.said))
     paired, apart = (quick(Side("a", (one,)), Side("b", (run,))) for run in (same, other))
@@ -210,8 +210,11 @@ def test_one_plan_played_five_times_is_not_five_plans(rng):
         for name, factor in (("a", otherwise), ("b", 1.0)):
             noisy = [values * factor * np.exp(rng.normal(0, 0.02, len(values))) for _ in range(5)]
             never = np.zeros(len(values), bool)
-            runs = [base._replace(name=f"{name}{n}", stages={}, waits={WAIT: Waits(wait, never)})
-                    for n, wait in enumerate(noisy)]  # fmt: skip
+            waits = [{WAIT: WaitSample(wait, never)} for wait in noisy]
+            runs = [
+                base._replace(name=f"{name}{n}", stages={}, waits=one)
+                for n, one in enumerate(waits)
+            ]
             sides.append(Side(name, tuple(runs)))
         row = rows_of(quick(*sides))[WAIT, "p50"]
         called += row["p"] < 0.05
@@ -223,8 +226,8 @@ def test_only_turns_that_all_runs_came_to_are_compared_where_a_plan_is_replayed(
     n = len(whole.session) - 3
     short = whole._replace(
         name="short", session=whole.session[:n], said=whole.said[:n],
-        waits={name: Waits(w.values[:n], w.censored[:n]) for name, w in whole.waits.items()},
-        shares={name: Part(p.hits[:n], p.of[:n]) for name, p in whole.shares.items()},
+        waits={name: WaitSample(w.values[:n], w.censored[:n]) for name, w in whole.waits.items()},
+        shares={name: ShareSample(p.hits[:n], p.of[:n]) for name, p in whole.shares.items()},
         stages={name: values[:n] for name, values in whole.stages.items()},
     )  # fmt: skip
     found = quick(Side("a", (whole,)), Side("b", (short,)))
@@ -290,7 +293,10 @@ def test_how_long_a_run_was_parts_nothing_and_is_said(rng):
 
 def test_a_count_of_runs_of_several_lengths_is_not_compared_and_its_rate_is(rng):
     told = {
-        "errors": {"count": Figure(6, np.nan, np.nan, 6), "rate": Figure(0.2, np.nan, np.nan, 6)}
+        "errors": {
+            "count": SummaryFigure(6, np.nan, np.nan, 6),
+            "rate": SummaryFigure(0.2, np.nan, np.nan, 6),
+        }
     }
     a, b = (
         Side(name, tuple(run._replace(figures=told) for run in side(rng, 2, world=SMALL).runs))
@@ -324,8 +330,8 @@ def test_what_only_some_runs_have_is_named_and_not_compared(rng):
     a, b = side(rng, 2, world=SMALL), side(rng, 2, world=SMALL)
     n = len(a.runs[0].session)
     lone = a.runs[0]._replace(
-        waits=a.runs[0].waits | {"tool_call_latency": Waits(np.ones(n), np.zeros(n, bool))},
-        shares=a.runs[0].shares | {"yielded": Part(np.ones(n), np.ones(n))},
+        waits=a.runs[0].waits | {"tool_call_latency": WaitSample(np.ones(n), np.zeros(n, bool))},
+        shares=a.runs[0].shares | {"yielded": ShareSample(np.ones(n), np.ones(n))},
     )
     rows = rows_of(quick(Side("a", (lone, a.runs[1])), b))
     for key in (("tool_call_latency", "p50"), ("yielded", "share")):
@@ -341,10 +347,9 @@ def test_what_may_be_zero_or_negative_is_compared_as_a_difference(rng):
         runs = side(rng, 5, world=SMALL).runs
         n = len(runs[0].session)
         drawn = [rng.normal(middle, 30, n) for _ in runs]
-        sides.append(Side("s", tuple(
-            run._replace(waits=run.waits | {"transcription_delay": Waits(d, np.zeros(n, bool))})
-            for run, d in zip(runs, drawn, strict=True)
-        )))  # fmt: skip
+        more = [{"transcription_delay": WaitSample(one, np.zeros(n, bool))} for one in drawn]
+        runs = [run._replace(waits=run.waits | one) for run, one in zip(runs, more, strict=True)]
+        sides.append(Side("s", tuple(runs)))
     row = rows_of(quick(*sides))["transcription_delay", "p50"]
     assert row["ratio"] is None
     assert row["low"] < 50 < row["high"]
@@ -356,7 +361,7 @@ def test_where_more_is_better_less_is_worse(rng):
     for middle in (10.0, 20.0):
         runs = side(rng, 5, world=SMALL).runs
         n = len(runs[0].session)
-        rates = [Waits(rng.normal(middle, 1, n), np.zeros(n, bool)) for _ in runs]
+        rates = [WaitSample(rng.normal(middle, 1, n), np.zeros(n, bool)) for _ in runs]
         sides.append(Side("s", tuple(
             run._replace(waits=run.waits | {"text_rate": rate})
             for run, rate in zip(runs, rates, strict=True)
@@ -391,7 +396,7 @@ def told(runs, metric, statistic, values, width=1.0, n=100):
     """The runs with a figure that only their summaries tell."""
     return tuple(
         run._replace(figures=run.figures | {
-            metric: {statistic: Figure(value, value - width / 2, value + width / 2, n)}
+            metric: {statistic: SummaryFigure(value, value - width / 2, value + width / 2, n)}
         })
         for run, value in zip(runs, values, strict=True)
     )  # fmt: skip
@@ -446,7 +451,7 @@ def test_good_turns_are_compared_where_the_gates_ask_the_same(rng):
         runs = []
         for run in side(rng, 4, world=SMALL).runs:
             n = len(run.session)
-            good = Part((rng.random(n) < share).astype(float), np.ones(n))
+            good = ShareSample((rng.random(n) < share).astype(float), np.ones(n))
             facts = run.facts | {"objectives": [objective]}
             runs.append(run._replace(facts=facts, shares=run.shares | {"good_turns": good}))
         return Side(objective, tuple(runs))

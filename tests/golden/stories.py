@@ -45,11 +45,18 @@ class Gathered:
             monkeypatch.setattr(request.module, "write_run", heard)
 
 
+def file_of(name):
+    """The file of tests of that name; ValueError where there is none, or several."""
+    paths = (Path("tests", room, f"test_{name}.py") for room in ("analysis", "verdict"))
+    (path,) = filter(Path.exists, paths)
+    return path
+
+
 def told(*files):
     """One run, in the folder named last, of every session told in these files of tests."""
     *names, folder = files
     gathered = Gathered()
-    paths = [str(path) for name in names for path in Path("tests").glob(f"*/test_{name}.py")]
+    paths = [str(file_of(name)) for name in names]
     code = pytest.main(["-qq", "--assert=plain", "-p", "no:xdist", *paths], plugins=[gathered])
     assert code == 0, f"the tests that tell the sessions fail: {code}"
     stories = []

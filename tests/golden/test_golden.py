@@ -11,6 +11,7 @@ from bench.tracker.outcomes import OUTCOMES
 from bench.tracker.protocol_rules import RULES
 from tests.golden.cases import CASES
 from tests.golden.store import EXPECTED, GOLDEN, analysed, differences, read_expected, report
+from tests.golden.stories import file_of, told
 
 REASONS = (
     "session refused: HTTP 429", "session waited in vain for the WebSocket upgrade",
@@ -51,6 +52,14 @@ def test_every_value_is_what_it_was(name, tmp_path, stored):
 
 def test_every_case_is_stored_and_nothing_else_is():
     assert {path.parent.name for path in GOLDEN.glob(f"*/{EXPECTED}")} == set(CASES)
+
+
+def test_the_tests_that_cases_are_told_by_are_there():
+    """A case whose tests were renamed could never be made again."""
+    names = [
+        name for case in CASES.values() if getattr(case, "func", None) is told for name in case.args
+    ]
+    assert len({file_of(name) for name in names}) == len(names) > 10
 
 
 def test_the_cases_touch_all_that_the_analysis_can_say(stored):

@@ -54,6 +54,7 @@ def test_the_stages_are_columns_of_the_wait():
 LISTS = {
     "tracker/requests.py": "what is asked and what answers it; the tracker names what it measures",
     "analysis/turns.py": "the types of the columns that the tracker fills",
+    "analysis/generator_timing.py": "rules of validity; three have the name of their metric",
     "analysis/samples.py": "where these figures are reckoned",
     "analysis/counts.py": "where these figures are reckoned",
     "analysis/summary.py": "where these figures are reckoned",

@@ -55,7 +55,7 @@ def test_two_windows_must_fail_one_after_the_other():
     assert ending["windows"][0] == [5 * S, 15 * S]
     assert ending["text"] == (
         "p50(first_audio_latency) is 900 ms [850, 950], 100 ms over the limit of 800 ms, of turns "
-        "begun from 15 s to 25 s of the run, as in all 5 looks since 5 s"
+        "begun from 15 s to 25 s of the run, as in all 5 checkpoints since 5 s"
     )
 
 
@@ -102,7 +102,7 @@ def test_what_is_no_turns_is_told_as_of_all_that_was_measured():
     gate = ruling("p50(session_ready_time) < 100 ms", row(900, 850, 950))
     _, ending = taken((5, gate), (15, gate))
     assert ending["text"].endswith(
-        "of all measured up to 27 s of the run, as in all 2 looks since 5 s"
+        "of all measured up to 27 s of the run, as in all 2 checkpoints since 5 s"
     )
 
 

@@ -76,6 +76,24 @@ def test_a_share_of_some_turns_and_the_figures_of_some_sessions_and_of_a_worker(
     assert n == 3 * 120
 
 
+def test_sessions_that_were_turned_away_are_in_the_figures_of_some_sessions(tmp_path):
+    """Flaw F12: of four callers with a script three were refused, and the fourth was fast."""
+    refused = [Story(number).begin(1, script="b") for number in (1, 2, 3)]
+    for story in refused:
+        story.rows = story.rows[:3]  # TCP and TLS, and then no upgrade
+        story.end(20, "refused", "HTTP 429")
+    ready = conversation(0, 1)
+    ready.rows = [
+        row._replace(detail=row.detail.replace('"turn_taking"', '"b"')) if row.detail else row
+        for row in ready.rows
+    ]
+    write_run(tmp_path, ready, *refused)
+    analyse(tmp_path)
+    [result] = judged(tmp_path, "p50(session_ready_time{script=b}) < 9 s")["gates"]
+    assert (result["value"], result["n"], result["verdict"]) == (None, 4, "inconclusive")
+    assert value(tmp_path, "p50(session_ready_time) < 9 s") == (None, 4)
+
+
 def test_no_turn_that_is_left_passes_nothing(run):
     verdict = judged(run, "p50(first_audio_latency{turn>9}) < 1 s")
     assert verdict["verdict"] == "inconclusive"

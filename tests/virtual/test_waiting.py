@@ -70,7 +70,7 @@ def test_each_wait_costs_one_turn_and_what_nobody_came_to_is_counted_apart(queue
     sessions = pd.read_parquet(queued.folder.sessions)
     assert (turns["outcome"] == "rejected").sum() == sessions["in_vain"].sum() == 12
     assert row(queued, "unreached_turns", "count")["value"] == 12 * 29
-    assert any("348 planned turns were never come to" in one for one in queued.verdict["remarks"])
+    assert any("348 planned turns were never reached" in one for one in queued.verdict["remarks"])
 
 
 def test_who_waits_a_little_and_is_let_in_has_waited_for_so_long(corpus, tmp_path):
