@@ -19,7 +19,7 @@ import msgspec
 
 from bench.protocol.objects import Item, Part, WireFormat
 from bench.reference.request_rules import Invalid
-from bench.reference.voices import Speech
+from bench.reference.voices import SpokenReply
 from bench.voice.audio import NS_PER_MS, AudioFormat, ms
 
 MOST_AUDIO: Final = 2 * 2**20
@@ -44,7 +44,7 @@ class Recorded(NamedTuple):
 class Spoken(NamedTuple):
     """Audio of an agent's item: so many bytes of a speech were produced and not cut away."""
 
-    speech: Speech
+    speech: SpokenReply
     nbytes: int
 
 
@@ -124,7 +124,7 @@ class ConversationItems:
                 break
             total -= len(self._recorded.pop(oldest).audio)
 
-    def speak(self, item_id: str, speech: Speech, nbytes: int) -> None:
+    def speak(self, item_id: str, speech: SpokenReply, nbytes: int) -> None:
         """Note that `nbytes` of `speech` have been produced for this item."""
         if item_id in self._items and item_id not in self._truncated:
             self._spoken[item_id] = Spoken(speech, nbytes)

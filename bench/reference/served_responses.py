@@ -31,7 +31,7 @@ from bench.protocol.objects import ErrorDetail, ResponseParams
 from bench.reference.client_errors import error
 from bench.reference.request_rules import Invalid, check_response
 from bench.reference.response_emitter import ResponseEmitter, response_of, usage_of
-from bench.reference.response_plan import Output, ResponsePlanner, ServedResponse
+from bench.reference.response_plan import ResponsePlanner, ServedOutput, ServedResponse
 from bench.reference.schedule import Close, Raw
 from bench.reference.session_context import SessionContext
 from bench.reference.tool_calls import functions
@@ -220,11 +220,11 @@ class ServedResponses:
         response.state = "created"
         self._say(say.ResponseCreated(response=response_of(response, "in_progress", None, None)))
 
-    def _announce(self, response: ServedResponse, output: Output) -> None:
+    def _announce(self, response: ServedResponse, output: ServedOutput) -> None:
         if response.fate != "failed":
             self._emitter.announce(response, output)
 
-    def _step(self, response: ServedResponse, output: Output) -> None:
+    def _step(self, response: ServedResponse, output: ServedOutput) -> None:
         """Say the delta that is due; schedule the next, or end."""
         if response.fate == "failed":
             told = {"type": "server_error", "code": "server_error", "message": "Told to fail."}
@@ -267,7 +267,7 @@ class ServedResponses:
                 if len(output.script.deltas) - output.steps_done > 1:
                     self._emitter.step(response, output)
 
-    def _close(self, response: ServedResponse, output: Output, status: str) -> None:
+    def _close(self, response: ServedResponse, output: ServedOutput, status: str) -> None:
         self._emitter.close(response, output, status)
         call = output.script.call
         if call is not None and status == "completed":

@@ -88,7 +88,7 @@ class ResponseSettings(NamedTuple):
         return self.max_output_tokens if isinstance(self.max_output_tokens, int) else None
 
 
-class Settings:
+class SessionSettings:
     """The effective session of one session. Reading gives values; `update` is all or nothing.
 
     `quirks` are those that the session has (`bench.reference.profile.SESSION_QUIRKS`).

@@ -10,7 +10,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from bench.reference.server_load import STALL_MS
-from bench.reference.server_process import Address, ReferenceServer, listen
+from bench.reference.server_process import ListenAddress, ReferenceServer, listen
 from bench.reference.truth_log import TruthLog
 from tests.reference.stage import ROUND
 from tests.reference.test_connection import PCMU, repertoire
@@ -22,7 +22,9 @@ pytestmark = pytest.mark.live
 async def serving(voices):
     """The server on a socket of loopback: the address it listens at."""
     ready = asyncio.get_running_loop().create_future()
-    server = asyncio.create_task(listen(ROUND, voices, TruthLog(None), Address(), ready.set_result))
+    server = asyncio.create_task(
+        listen(ROUND, voices, TruthLog(None), ListenAddress(), ready.set_result)
+    )
     try:
         yield f"{await ready}?key=k&protocol=realtime"
     finally:
