@@ -252,7 +252,7 @@ class SessionSettings:
 
     def _refused(self, change: dict[str, Any], *, spoken: bool) -> Invalid | None:
         """What is well formed and yet refused by OpenAI; Inworld takes it all."""
-        if self.service.model_changes:
+        if not self.service.strict:
             return None
         if "type" not in change:
             text = "Missing required parameter: 'session.type'."
