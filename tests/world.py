@@ -273,10 +273,10 @@ class World:
     """
 
     def __init__(
-        self, profile=Profile(), *, up_ns=0, down_ns=0, replies=(), repertoire=None, slots=None
+        self, profile=Profile(), *, up_ns=0, down_ns=0, replies=(), voices=None, slots=None
     ):
         self.profile = profile
-        self.repertoire = repertoire or Voices.of(
+        self.voices = voices or Voices.of(
             *(replies or (voice("reply", 0, 1500, 0, tags=("reply",)),))
         )
         self.up_ns, self.down_ns = up_ns, down_ns
@@ -347,7 +347,7 @@ class World:
         if isinstance(verdict, Refused):
             self.refusals.append(truth_log.RefusedUpgrade(number, self.now_ns, verdict.status))
             return verdict
-        call.server = ServedSession(self.profile, self.repertoire, verdict, self._state)
+        call.server = ServedSession(self.profile, self.voices, verdict, self._state)
         self.capacity.enter()
         call.server.open(self.now_ns)
         return verdict

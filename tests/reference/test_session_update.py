@@ -12,7 +12,7 @@ from bench.protocol import server as say
 from bench.protocol.codec import encode, type_of
 from bench.protocol.objects import ResponseParams
 from bench.voice.audio import PCM16_24K, AudioFormat, ms
-from tests.reference.stage import LINES, REPLIES, ROUND, Caller, code, repertoire, user_text
+from tests.reference.stage import LINES, REPLIES, ROUND, Caller, code, stage_voices, user_text
 
 
 def audio_of(caller, response_id):
@@ -115,7 +115,7 @@ def test_speed_changes_the_length_of_what_is_said_and_not_its_words(speed, fmt):
 
 
 def test_a_reply_at_another_speed_is_made_once_and_the_rest_stay_bounded():
-    voices = repertoire()
+    voices = stage_voices()
     assert voices.reply(PCM16_24K, 0, 1.1) is voices.reply(PCM16_24K, 0, 1.1)
     for step in range(400):
         voices.reply(AudioFormat("audio/pcm", 8_000), step % len(REPLIES), 1.0 + step / 1000)

@@ -36,10 +36,10 @@ def test_a_format_is_loaded_once():
         asked.append(fmt)
         return LINES
 
-    repertoire = Voices(load)
+    voices = Voices(load)
     for _ in range(3):
-        repertoire.replies(PCM16_24K)
-        repertoire.recogniser(PCM16_24K)
+        voices.replies(PCM16_24K)
+        voices.recogniser(PCM16_24K)
     assert asked == [PCM16_24K]
 
 
