@@ -203,7 +203,7 @@ class Transcriptions:
         draws, quirks = context.draws, context.profile.quirks
         text = context.voices.recogniser(fmt).text(decode(fmt.whole(audio), fmt.type))
         if text != UNRECOGNISED:
-            context.state.leaks.write(context.number, text)
+            context.server_state.leaks.write(context.number, text)
         n, due = self._due()
         active = self._responses.active
         if active is not None:

@@ -100,7 +100,7 @@ class ServedResponse:
     late_audio: bool = False
     both_streams: bool = False
     leaked: str = ""
-    state: Literal["pending", "created", "ended"] = "pending"
+    created: bool = False
     audible_ns: int | None = None
     """When its first audio was sent."""
 
@@ -147,7 +147,7 @@ class ResponsePlanner:
         self._context = context
         self._profile = context.profile
         self._draws = context.draws
-        self._capacity = context.state.capacity
+        self._capacity = context.server_state.capacity
         self._count = 0
 
     def plan(self, params: ResponseParams, now_ns: int, *, to_speech: bool) -> ServedResponse:
@@ -294,7 +294,9 @@ class ResponsePlanner:
     def _leak(self, n: int) -> str:
         """Words of another session, where this response leaks them; else ""."""
         rate = self._profile.failures.leak
-        words = self._context.state.leaks.words_of_another(self._context.number) if rate else ""
+        words = (
+            self._context.server_state.leaks.words_of_another(self._context.number) if rate else ""
+        )
         return words if words and self._draws.happens("leak", rate, n) else ""
 
     def _fate(self, n: int) -> Fate:

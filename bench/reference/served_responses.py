@@ -153,7 +153,7 @@ class ServedResponses:
 
     def cut(self, response: ServedResponse, reason: str) -> None:
         """End a response now, whatever state it is in: `turn_detected` or `client_cancelled`."""
-        if response.state == "pending":
+        if not response.created:
             response.fate = "reply"
             self._create(response)
         if response.late_audio and reason == "turn_detected":
@@ -217,7 +217,7 @@ class ServedResponses:
             self._context.say(said, "failure")
             self._forget(response)
             return
-        response.state = "created"
+        response.created = True
         self._say(say.ResponseCreated(response=response_of(response, "in_progress", None, None)))
 
     def _announce(self, response: ServedResponse, output: ServedOutput) -> None:
@@ -289,7 +289,6 @@ class ServedResponses:
 
     def _forget(self, response: ServedResponse) -> None:
         """Forget a response that is over, and do what waited for its end."""
-        response.state = "ended"
         self._schedule.drop(response.id)
         self._running.pop(response.id, None)
         if self.active is response:

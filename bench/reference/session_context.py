@@ -41,7 +41,7 @@ class SessionContext:
         self.session_id = f"sess_{self.name}"
         self.profile = profile
         self.voices = voices
-        self.state = state
+        self.server_state = state
         self.draws = draws = SessionDraws(profile.seed, admitted.number)
         self.quirks = frozenset(
             quirk
