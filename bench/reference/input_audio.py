@@ -25,11 +25,10 @@ from bench.protocol import client as ask
 from bench.protocol import server as say
 from bench.protocol.objects import ErrorDetail, Item, Part
 from bench.reference.backchannel import Backchannel
-from bench.reference.client_errors import error
+from bench.reference.client_requests import Invalid, error
 from bench.reference.draws import share_of
 from bench.reference.input_buffer import InputBuffer, SemanticVad, SpeechEvent
 from bench.reference.recogniser import UNRECOGNISED
-from bench.reference.request_rules import Invalid
 from bench.reference.served_responses import ServedResponses
 from bench.reference.session_context import SessionContext
 from bench.reference.vad import Edge

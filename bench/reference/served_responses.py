@@ -28,8 +28,7 @@ from typing import Any, Final, Literal
 from bench.protocol import server as say
 from bench.protocol.client import ResponseCancel, ResponseCreate
 from bench.protocol.objects import ErrorDetail, ResponseParams
-from bench.reference.client_errors import error
-from bench.reference.request_rules import Invalid, check_response
+from bench.reference.client_requests import Invalid, check_response, error
 from bench.reference.response_emitter import ResponseEmitter, response_of, usage_of
 from bench.reference.response_plan import ResponsePlanner, ServedOutput, ServedResponse
 from bench.reference.schedule import Close, Raw

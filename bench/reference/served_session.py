@@ -25,18 +25,18 @@ from bench.protocol.client import ClientMessage
 from bench.protocol.codec import UnknownMessage
 from bench.protocol.objects import ErrorDetail, Item, ServerSession
 from bench.reference.admission import Admitted
-from bench.reference.client_errors import (
+from bench.reference.client_requests import (
     LONGEST_EVENT_ID,
     Incoming,
+    Invalid,
     error,
     read_message,
     refusal,
 )
-from bench.reference.conversation_items import ROOT
+from bench.reference.conversation_items import ROOT, check_item, whole_item
 from bench.reference.input_audio import InputAudio
 from bench.reference.message_variants import framing_of
 from bench.reference.profile import Profile
-from bench.reference.request_rules import Invalid, check_item, whole_item
 from bench.reference.schedule import Close, Due, Raw
 from bench.reference.served_responses import EXHAUSTED, HALF_AN_OBJECT, ServedResponses, overload
 from bench.reference.server_state import ServerState

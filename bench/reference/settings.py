@@ -25,7 +25,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from bench.protocol.objects import ResponseParams, Session
-from bench.reference.request_rules import Invalid, check_session
+from bench.reference.client_requests import Invalid, check_session
 from bench.reference.vendor import ServiceProfile, auto_tool_response
 from bench.reference.voices import Sound
 from bench.voice.audio import FORMATS, AudioFormat
