@@ -7,8 +7,8 @@ import pytest
 
 from bench.analysis.pipeline import analyse
 from bench.protocol import server
+from bench.reference.draws import Discrete
 from bench.reference.profile import (
-    Choice,
     Profile,
     ResponseProfile,
     TranscriptionProfile,
@@ -66,7 +66,7 @@ def test_scripted_latencies_come_out_exactly(tmp_path, chunk_ms):
 
 
 def test_several_sessions_at_once_each_keep_their_own_truth(tmp_path):
-    thinks = Choice(of_ms=(100.0, 230.0, 470.0, 900.0))
+    thinks = Discrete(of_ms=(100.0, 230.0, 470.0, 900.0))
     profile = Profile(
         vad=VadProfile(lag_ms=LAG),
         response=ResponseProfile(created_ms=CREATED, first_delta_ms=thinks, leading_silence_ms=0),

@@ -97,7 +97,7 @@ class Load:
             drawn = 100_000 * seed + job.scenario.seeds.arrivals
             profile = msgspec.structs.replace(profile, seed=drawn)
         self.world = World(
-            profile, up_ns=up_ns, down_ns=down_ns, repertoire=_repertoire(corpus), slots=slots
+            profile, up_ns=up_ns, down_ns=down_ns, voices=_voices(corpus), slots=slots
         )
         self._started = [0] * workers
         self._handshake_ns = [-NS_PER_S] * workers
@@ -213,5 +213,5 @@ def _recording(utterance, chunk_ns):
 
 
 @cache
-def _repertoire(corpus):
+def _voices(corpus):
     return Voices(lambda fmt: tuple(_utterances(corpus, fmt).values()))

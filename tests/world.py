@@ -248,7 +248,7 @@ class Call:
             self.sent.append((at_ns, message))
             names = ("", self.server.session_id, message.event_id, type_of(message))
             self.truth.append(
-                truth_log.Sent(*names, *ids_of(message), due.cause, at_ns, at_ns, at_ns)
+                truth_log.SentEvent(*names, *ids_of(message), due.cause, at_ns, at_ns, at_ns)
             )
             frame = self.server.frame(message)
         else:
@@ -262,7 +262,7 @@ class Call:
             name, draws = self.server.session_id, list(self.server.draws.drawn)
             span = (self.began_ns, self.ended_ns)
             facts = (self.number, "", *span, None, len(self.sent), draws)
-            self.truth.append(truth_log.Ended("", name, *facts))
+            self.truth.append(truth_log.EndedSession("", name, *facts))
         self._world.left(self)
         self._on_over(self)
 
@@ -274,10 +274,10 @@ class World:
     """
 
     def __init__(
-        self, profile=Profile(), *, up_ns=0, down_ns=0, replies=(), repertoire=None, slots=None
+        self, profile=Profile(), *, up_ns=0, down_ns=0, replies=(), voices=None, slots=None
     ):
         self.profile = profile
-        self.repertoire = repertoire or Voices.of(
+        self.voices = voices or Voices.of(
             *(replies or (voice("reply", 0, 1500, 0, tags=("reply",)),))
         )
         self.up_ns, self.down_ns = up_ns, down_ns
@@ -354,9 +354,9 @@ class World:
         others = self.capacity.open_sessions
         verdict = admit(call.path, None, self.profile, number=number, open_sessions=others)
         if isinstance(verdict, Refused):
-            self.refusals.append(truth_log.TurnedAway(number, self.now_ns, verdict.status))
+            self.refusals.append(truth_log.RefusedUpgrade(number, self.now_ns, verdict.status))
             return verdict
-        call.server = ServedSession(self.profile, self.repertoire, verdict, self._state)
+        call.server = ServedSession(self.profile, self.voices, verdict, self._state)
         self.capacity.enter()
         call.server.open(self.now_ns)
         return verdict

@@ -66,13 +66,14 @@ def check(job: Job, profile: Path | None) -> list[Played]:
     def recorded(said: Utterance, fmt: AudioFormat) -> Recording:
         return record(voices(fmt).get(said.id, said), scenario.chunk_ms * NS_PER_MS)
 
-    repertoire = Voices(lambda fmt: tuple(voices(fmt).values()))
+    server_voices = Voices(lambda fmt: tuple(voices(fmt).values()))
     casting = Casting(job, voices(PCM16_24K), "check")
     played = []
     for number, role in enumerate(casting.every()):
         caller = role.conversation(number, scenario, recorded)
         admitted = Admitted(number, job.target.dialect.name, "", role.model)
-        session = Rehearsal(caller, ServedSession(behaves, repertoire, admitted))
+        server = ServedSession(behaves, server_voices, admitted)
+        session = Rehearsal(caller, server)
         session.play(MOST_NS)
         played.append(_told(role, caller, session, behaves))
     return played

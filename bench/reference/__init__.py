@@ -7,7 +7,7 @@
     what it says of itself   truth_log  server_load
     all sessions         server_state (capacity, packets, leaks)  voices  recogniser
     one session          served_session ─ session_context ─ schedule ─ message_variants
-      what is asked      client_errors  request_rules  settings  conversation_items
+      what is asked      client_requests  settings  conversation_items
       the caller's side  input_audio ─ input_buffer ─ vad · backchannel
       the agent's side   served_responses ─ response_plan ─ tool_calls · response_emitter
     without a process    rehearsal

@@ -21,7 +21,7 @@ from typing import Final
 
 from bench.errors import BenchError, UsageError
 from bench.reference.profile import PCM_RATES, load_profile
-from bench.reference.server_process import Address, serve
+from bench.reference.server_process import ListenAddress, serve
 from bench.voice.audio import AudioFormat
 
 NAMES: Final = ("localhost", "127.0.0.1", "::1")
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             summary = serve(
                 load_profile(asked.profile),
                 asked.corpus,
-                Address(asked.host, asked.port, context),
+                ListenAddress(asked.host, asked.port, context),
                 truth=asked.truth,
                 summary=asked.summary,
                 parent=asked.watch_parent,

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
-from bench.reference.draws import Draws
+from bench.reference.draws import SessionDraws
 from bench.reference.profile import Profile
 
 INWORLD_PATH: Final = "/api/v1/realtime/session"
@@ -84,7 +84,7 @@ def admit(
     over_limit = bool(limits.sessions) and open_sessions >= limits.sessions
     if over_limit and limits.breach == "429":
         return Refused(429, _REASONS[429])
-    if Draws(profile.seed, number).happens("refuse", failures.refuse):
+    if SessionDraws(profile.seed, number).happens("refuse", failures.refuse):
         return Refused(failures.refuse_status, _REASONS[failures.refuse_status])
     return Admitted(number, dialect, key, query.get("model", [""])[0], over_limit)
 

@@ -31,7 +31,7 @@ from bench.reference.admission import Admitted
 from bench.reference.schedule import Close, Due
 from bench.reference.served_session import ServedSession
 from bench.reference.server_load import ServerLoad
-from bench.reference.truth_log import Ended, Sent, TruthLog
+from bench.reference.truth_log import EndedSession, SentEvent, TruthLog
 from bench.reference.voices import Sound, Voices
 
 MOST_UNSENT: Final = 64 * 2**20
@@ -96,7 +96,7 @@ class Connection:
             if self._timer is not None:
                 self._timer.cancel()
             self._truth.note(
-                Ended(
+                EndedSession(
                     session_key=self._key,
                     session_id=self._session.session_id,
                     number=self._admitted.number,
@@ -140,7 +140,7 @@ class Connection:
         self._load.late.add(before - due.due_ns)
         response_id, item_id = ids_of(message)
         self._truth.note(
-            Sent(
+            SentEvent(
                 session_key=self._key,
                 session_id=self._session.session_id,
                 event_id=message.event_id,

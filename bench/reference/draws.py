@@ -52,7 +52,7 @@ class Uniform(
         return generator.uniform(self.low_ms, self.high_ms)
 
 
-class Choice(
+class Discrete(
     Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="choice", tag_field="kind"
 ):
     """One of the values listed, all alike; list one twice to make it likelier."""
@@ -63,7 +63,7 @@ class Choice(
         return generator.choice(self.of_ms)
 
 
-Distribution = Ms | Lognormal | Uniform | Choice
+Distribution = Ms | Lognormal | Uniform | Discrete
 
 
 class Chance(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -89,7 +89,7 @@ class Drawn(NamedTuple):
     value: float
 
 
-class Draws:
+class SessionDraws:
     """The random choices of one session. `drawn` lists all of them so far, in order."""
 
     def __init__(self, seed: int, session: int) -> None:

@@ -25,11 +25,10 @@ from bench.protocol import client as ask
 from bench.protocol import server as say
 from bench.protocol.objects import ErrorDetail, Item, Part
 from bench.reference.backchannel import Backchannel
-from bench.reference.client_errors import error
+from bench.reference.client_requests import Invalid, error
 from bench.reference.draws import share_of
 from bench.reference.input_buffer import InputBuffer, SemanticVad, SpeechEvent
 from bench.reference.recogniser import UNRECOGNISED
-from bench.reference.request_rules import Invalid
 from bench.reference.served_responses import ServedResponses
 from bench.reference.session_context import SessionContext
 from bench.reference.vad import Edge
@@ -203,7 +202,7 @@ class Transcriptions:
         draws, quirks = context.draws, context.profile.quirks
         text = context.voices.recogniser(fmt).text(decode(fmt.whole(audio), fmt.type))
         if text != UNRECOGNISED:
-            context.state.leaks.write(context.number, text)
+            context.server_state.leaks.write(context.number, text)
         n, due = self._due()
         active = self._responses.active
         if active is not None:

@@ -22,7 +22,7 @@ Memory: at most 16 MiB are held (5.8 min of PCM16 at 24 kHz); beyond it the olde
 from typing import Final, NamedTuple
 
 from bench.corpus.codec import decode
-from bench.reference.draws import Draws
+from bench.reference.draws import SessionDraws
 from bench.reference.profile import SemanticProfile
 from bench.reference.settings import Detection
 from bench.reference.vad import WINDOW_MS, Edge, Vad
@@ -50,7 +50,7 @@ class SpeechEvent(NamedTuple):
 class SemanticVad:
     """Judges the pauses of one session; `eagerness` is `low`, `medium` or `high`."""
 
-    def __init__(self, profile: SemanticProfile, voices: Voices, draws: Draws) -> None:
+    def __init__(self, profile: SemanticProfile, voices: Voices, draws: SessionDraws) -> None:
         self._profile = profile
         self._voices = voices
         self._draws = draws

@@ -40,7 +40,7 @@ _WHERE: Final = (
 )
 
 
-class Answer(NamedTuple):
+class HttpAnswer(NamedTuple):
     """A whole HTTP response, and how many bytes of the request's body are to be read past.
 
     `body_bytes` is None where only the end of the stream says how long the body is.
@@ -65,7 +65,7 @@ def head_end(received: bytes | bytearray) -> int | None:
     return None if at < 0 else at + len(_END)
 
 
-def early_answer(received: bytes | bytearray) -> Answer | None:
+def early_answer(received: bytes | bytearray) -> HttpAnswer | None:
     """The answer to an incomplete head that is no HTTP or is too long; else None."""
     if received and not received[:1].isalpha():
         return _error(HTTPStatus.BAD_REQUEST, "This is no HTTP; a wss:// URL needs serve --tls.")
@@ -77,7 +77,7 @@ def early_answer(received: bytes | bytearray) -> Answer | None:
     return None
 
 
-def plain_answer(head: bytes, metrics: Callable[[], bytes]) -> Answer | None:
+def plain_answer(head: bytes, metrics: Callable[[], bytes]) -> HttpAnswer | None:
     """The answer to a whole head; None where it asks for a WebSocket.
 
     `metrics` gives the text of `/metrics`, and is called where that is asked for.
@@ -104,7 +104,7 @@ def plain_answer(head: bytes, metrics: Callable[[], bytes]) -> Answer | None:
     else:
         answer = _error(HTTPStatus.METHOD_NOT_ALLOWED, text, "Allow: GET")
     if request.method == "HEAD":
-        answer = Answer(answer.response[: head_end(answer.response)])
+        answer = HttpAnswer(answer.response[: head_end(answer.response)])
     return answer._replace(body_bytes=body)
 
 
@@ -126,12 +126,12 @@ def _body_bytes(request: Head) -> int | None:
     return int(length)
 
 
-def _error(status: HTTPStatus, text: str, header: str = "") -> Answer:
+def _error(status: HTTPStatus, text: str, header: str = "") -> HttpAnswer:
     told = {"message": text, "type": "invalid_request_error", "param": None, "code": None}
     return _answer(status, _JSON, json.dumps({"error": told}).encode() + b"\n", header)
 
 
-def _answer(status: HTTPStatus, content: str, body: bytes, header: str = "") -> Answer:
+def _answer(status: HTTPStatus, content: str, body: bytes, header: str = "") -> HttpAnswer:
     lines = [
         f"HTTP/1.1 {status.value} {status.phrase}",
         f"Content-Type: {content}",
@@ -139,7 +139,7 @@ def _answer(status: HTTPStatus, content: str, body: bytes, header: str = "") -> 
         "Connection: " + ("close, upgrade" if header.startswith("Upgrade") else "close"),
         *([header] if header else []),
     ]
-    return Answer("\r\n".join(lines).encode() + _END + body)
+    return HttpAnswer("\r\n".join(lines).encode() + _END + body)
 
 
 class HttpConnection(ServerConnection):
@@ -177,7 +177,7 @@ class HttpConnection(ServerConnection):
             whole, self._head, self._state = self._head, b"", "upgrade"
             super().data_received(whole)
 
-    def _answer(self, answer: Answer, of_body: int) -> None:
+    def _answer(self, answer: HttpAnswer, of_body: int) -> None:
         self._state, self._head, self._unread = "answered", b"", answer.body_bytes
         self.transport.write(answer.response)
         self.loop.call_later(_LINGER_S, self.transport.abort)

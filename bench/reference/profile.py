@@ -29,7 +29,7 @@ from msgspec import Meta, Struct
 from bench.errors import UsageError
 from bench.reference.draws import (
     Chance,
-    Choice,
+    Discrete,
     Distribution,
     Lognormal,
     Ms,
@@ -125,7 +125,7 @@ class TranscriptionProfile(Struct, frozen=True, forbid_unknown_fields=True, kw_o
     delay_ms: Distribution = 120.0
 
 
-class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class LimitsProfile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What a session and the account may use; 0 is no limit. `breach`: how excess is shown."""
 
     session_s: Annotated[float, Meta(ge=0, le=86_400)] = 0.0
@@ -135,7 +135,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class CapacityProfile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What the server can carry; 0 is without limit. How many sessions it takes is in `Limits`.
+    """What the server can carry; 0 is no limit. How many sessions it takes: see `LimitsProfile`.
 
     slots:             responses generated at once; others wait, in order
     service_ms:        how long a response holds its slot
@@ -267,7 +267,7 @@ class Profile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     response: ResponseProfile = ResponseProfile()
     tools: ToolsProfile = ToolsProfile()
     transcription: TranscriptionProfile = TranscriptionProfile()
-    limits: Limits = Limits()
+    limits: LimitsProfile = LimitsProfile()
     capacity: CapacityProfile = CapacityProfile()
     quirks: Quirks = Quirks()
     failures: Failures = Failures()
@@ -291,7 +291,7 @@ _TABLES: Final[dict[str, tuple[str, ...]]] = {
 _KINDS: Final[dict[str, tuple[str, ...]]] = {
     "lognormal": Lognormal.__struct_fields__,
     "uniform": Uniform.__struct_fields__,
-    "choice": Choice.__struct_fields__,
+    "choice": Discrete.__struct_fields__,
 }
 _UNKNOWN: Final = re.compile(r"unknown field `(?P<key>[^`]*)`")
 _TAG: Final = re.compile(r"Invalid value '(?P<key>[^']*)'.*`\$\.(?P<path>.*)\.kind`")

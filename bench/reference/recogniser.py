@@ -43,7 +43,7 @@ class _Mark(NamedTuple):
     at: int
 
 
-class _Found(NamedTuple):
+class _Occurrence(NamedTuple):
     """An utterance whose first sample lies at `start`, maybe before the audio's own first."""
 
     known: int
@@ -84,7 +84,7 @@ class Recogniser:
         ends = (known.onset_ns or 0, known.offset_ns or known.duration_ns)
         return ends[0] * known.format.rate / NS_PER_S, ends[1] * known.format.rate / NS_PER_S
 
-    def _find(self, samples: Samples) -> Iterator[_Found]:
+    def _find(self, samples: Samples) -> Iterator[_Occurrence]:
         """Yield every occurrence of a known utterance, the one around the loudest sample first."""
         pieces = [(0, len(samples))]
         for _ in range(_MOST_PROBES):
@@ -105,7 +105,7 @@ class Recogniser:
             after = one.start + len(self._samples[one.known])
             pieces += [(start, min(one.start, end)), (max(after, start), end)]
 
-    def _look_up(self, samples: Samples, at: int) -> _Found | None:
+    def _look_up(self, samples: Samples, at: int) -> _Occurrence | None:
         for mark in self._index.get(_name(samples, at), ()):
             known = self._samples[mark.known]
             run = self._known[mark.known].format.rate // 50
@@ -113,10 +113,10 @@ class Recogniser:
             after = min(run // 2, len(samples) - at, len(known) - mark.at)
             here = samples[at - before : at + after]
             if np.array_equal(here, known[mark.at - before : mark.at + after]):
-                return _Found(mark.known, at - mark.at)
+                return _Occurrence(mark.known, at - mark.at)
         return None
 
-    def _words(self, one: _Found, length: int) -> str:
+    def _words(self, one: _Occurrence, length: int) -> str:
         """The words of the part that is there, by share of speaking time."""
         known = self._known[one.known]
         onset, offset = self._span(one.known)

@@ -16,7 +16,7 @@ from typing import Any, Final
 from bench.protocol import server as say
 from bench.protocol.objects import Item, Part, Response
 from bench.reference.conversation_items import TOKEN_LETTERS, TOKEN_NS
-from bench.reference.response_plan import Output, ServedResponse
+from bench.reference.response_plan import ServedOutput, ServedResponse
 from bench.reference.session_context import SessionContext
 from bench.voice.audio import ms
 
@@ -30,7 +30,7 @@ class ResponseEmitter:
         self._context = context
         self.has_spoken = False
 
-    def announce(self, response: ServedResponse, output: Output) -> None:
+    def announce(self, response: ServedResponse, output: ServedOutput) -> None:
         """Say that there is an item, and in a message a part, still empty."""
         output.state = "announced"
         item = item_of(output, "in_progress")
@@ -41,7 +41,7 @@ class ResponseEmitter:
         if output.script.call is None and response.order_fault != "late_part":
             self._announce_part(response, output)
 
-    def step(self, response: ServedResponse, output: Output) -> None:
+    def step(self, response: ServedResponse, output: ServedOutput) -> None:
         """Say the next delta: its text, then its audio."""
         delta = output.script.deltas[output.steps_done]
         output.steps_done += 1
@@ -55,7 +55,7 @@ class ResponseEmitter:
         if response.order_fault == "late_part" and output.steps_done == 1:
             self._announce_part(response, output)
 
-    def close(self, response: ServedResponse, output: Output, status: str) -> None:
+    def close(self, response: ServedResponse, output: ServedOutput, status: str) -> None:
         """Say that everything that was opened is done, and the item with it."""
         output.state, output.status = "closed", status
         if output.script.call is None:
@@ -69,11 +69,11 @@ class ResponseEmitter:
             self._say(say.ConversationItemDone(item=item, previous_item_id=previous))
         self._say(say.ResponseOutputItemDone(**_place(response, output), item=item))
 
-    def _announce_part(self, response: ServedResponse, output: Output) -> None:
+    def _announce_part(self, response: ServedResponse, output: ServedOutput) -> None:
         part = _part_of(output, "")
         self._say(say.ResponseContentPartAdded(**_ids(response, output), part=part))
 
-    def _say_text(self, response: ServedResponse, output: Output, piece: str) -> None:
+    def _say_text(self, response: ServedResponse, output: ServedOutput, piece: str) -> None:
         call, ids = output.script.call, _ids(response, output)
         if call is not None:
             self._say(
@@ -85,7 +85,7 @@ class ResponseEmitter:
         if output.script.speech is None or response.both_streams:
             self._say(say.ResponseOutputTextDelta(**ids, delta=piece))
 
-    def _say_audio(self, response: ServedResponse, output: Output, audio: bytes) -> None:
+    def _say_audio(self, response: ServedResponse, output: ServedOutput, audio: bytes) -> None:
         if self._context.settings.voiceless:
             return
         self.has_spoken = True
@@ -95,7 +95,7 @@ class ResponseEmitter:
             self._context.items.speak(output.item_id, output.script.speech, output.nbytes)
         self._say(say.ResponseOutputAudioDelta(**_ids(response, output), delta=audio))
 
-    def _close_part(self, response: ServedResponse, output: Output) -> None:
+    def _close_part(self, response: ServedResponse, output: ServedOutput) -> None:
         ids, late_delta = _ids(response, output), response.order_fault == "late_delta"
         if response.order_fault == "late_part" and not output.steps_done:
             self._announce_part(response, output)
@@ -114,7 +114,7 @@ class ResponseEmitter:
                 self._say(say.ResponseOutputTextDone(**ids, text=output.text))
         self._say(say.ResponseContentPartDone(**ids, part=_part_of(output, output.text)))
 
-    def _close_call(self, response: ServedResponse, output: Output) -> None:
+    def _close_call(self, response: ServedResponse, output: ServedOutput) -> None:
         call = output.script.call
         if call is None:
             return
@@ -129,22 +129,22 @@ class ResponseEmitter:
         self._context.say(message, "response")
 
 
-def _place(response: ServedResponse, output: Output) -> dict[str, Any]:
+def _place(response: ServedResponse, output: ServedOutput) -> dict[str, Any]:
     return {"response_id": response.id, "output_index": output.index}
 
 
-def _ids(response: ServedResponse, output: Output) -> dict[str, Any]:
+def _ids(response: ServedResponse, output: ServedOutput) -> dict[str, Any]:
     return {**_place(response, output), "item_id": output.item_id}
 
 
-def _part_of(output: Output, text: str) -> Part:
+def _part_of(output: ServedOutput, text: str) -> Part:
     """The part as response messages spell it, with `text` in it."""
     if output.script.speech is None:
         return Part(type="text", text=text)
     return Part(type="audio", transcript=text)
 
 
-def item_of(output: Output, status: str) -> Item:
+def item_of(output: ServedOutput, status: str) -> Item:
     """The item as the conversation spells it: empty while in progress."""
     shown = status != "in_progress"
     call = output.script.call

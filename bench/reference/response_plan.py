@@ -32,7 +32,7 @@ from bench.reference.session_context import SessionContext
 from bench.reference.settings import ResponseSettings
 from bench.reference.tool_calls import ToolCall, calls_of
 from bench.reference.vendor import filler_wait_ms
-from bench.reference.voices import Speech, hum
+from bench.reference.voices import SpokenReply, hum
 from bench.voice.audio import NS_PER_MS, ms
 
 Fate = Literal["reply", "failed", "errortype", "overloaded", "close", "stall", "malformed_mid_turn"]
@@ -43,7 +43,7 @@ _FILLER_MS: Final = 400
 _PADDING_NS: Final = ms(10)
 
 
-class Delta(NamedTuple):
+class ScriptStep(NamedTuple):
     """One step of an output: when, the pieces of text that come with it, and audio until `end`."""
 
     due_ns: int
@@ -58,14 +58,14 @@ class Script(NamedTuple):
     """
 
     announced_ns: int
-    deltas: tuple[Delta, ...]
-    speech: Speech | None = None
+    deltas: tuple[ScriptStep, ...]
+    speech: SpokenReply | None = None
     call: ToolCall | None = None
     limited: bool = False
 
 
 @dataclass
-class Output:
+class ServedOutput:
     """One output under way. Mutable: `steps_done`, `nbytes` and `text` grow as it is sent."""
 
     index: int
@@ -88,7 +88,7 @@ class ServedResponse:
 
     id: str
     created_ns: int
-    outputs: tuple[Output, ...]
+    outputs: tuple[ServedOutput, ...]
     wanted: ResponseSettings
     metadata: dict[str, str] | None
     in_conversation: bool
@@ -100,12 +100,12 @@ class ServedResponse:
     late_audio: bool = False
     both_streams: bool = False
     leaked: str = ""
-    state: Literal["pending", "created", "ended"] = "pending"
+    created: bool = False
     audible_ns: int | None = None
     """When its first audio was sent."""
 
     @property
-    def announced(self) -> list[Output]:
+    def announced(self) -> list[ServedOutput]:
         """The outputs that were announced, in order."""
         return [output for output in self.outputs if output.state != "pending"]
 
@@ -147,7 +147,7 @@ class ResponsePlanner:
         self._context = context
         self._profile = context.profile
         self._draws = context.draws
-        self._capacity = context.state.capacity
+        self._capacity = context.server_state.capacity
         self._count = 0
 
     def plan(self, params: ResponseParams, now_ns: int, *, to_speech: bool) -> ServedResponse:
@@ -163,7 +163,7 @@ class ResponsePlanner:
             id=f"resp_{ids}",
             created_ns=created_ns,
             outputs=tuple(
-                Output(k, f"item_{ids}_{'a' if script.call is None else f'c{k}'}", script)
+                ServedOutput(k, f"item_{ids}_{'a' if script.call is None else f'c{k}'}", script)
                 for k, script in enumerate(scripts)
             ),
             wanted=wanted,
@@ -218,7 +218,9 @@ class ResponsePlanner:
         whole = (reply._replace(text=draft.leak) if draft.leak else reply).words
         kept = whole[: wanted.most_tokens]
         word_ms = self._profile.response.word_ms
-        deltas = (Delta(opening.first_ns + ms(k * word_ms), (word,)) for k, word in enumerate(kept))
+        deltas = (
+            ScriptStep(opening.first_ns + ms(k * word_ms), (word,)) for k, word in enumerate(kept)
+        )
         return Script(opening.announced_ns, tuple(deltas), limited=len(kept) < len(whole))
 
     def _spoken_script(self, draft: _Draft, opening: Opening, number: int) -> Script:
@@ -227,7 +229,7 @@ class ResponsePlanner:
         reply = self._context.voices.reply(wanted.format, number, self._context.settings.speed)
         filler_ns = self._filler_ns(draft, opening)
         padded = draws.happens("zero_padding", profile.quirks.zero_padding, n)
-        spoken = Speech.of(
+        spoken = SpokenReply.of(
             reply._replace(text=draft.leak or reply.text),
             wanted.format,
             draws.ns("leading_silence_ms", profile.response.leading_silence_ms, n),
@@ -243,18 +245,18 @@ class ResponsePlanner:
         steps = -(-said // size)
         due = self._audio_instants(n, opening.first_ns, steps, spoken)
         deltas = [
-            Delta(due[k], _share(kept, k, steps), filler + min((k + 1) * size, said))
+            ScriptStep(due[k], _share(kept, k, steps), filler + min((k + 1) * size, said))
             for k in range(steps)
         ]
         announced_ns = opening.announced_ns
         if filler_ns is not None:
-            deltas.insert(0, Delta(filler_ns, (), filler))
+            deltas.insert(0, ScriptStep(filler_ns, (), filler))
             announced_ns = min(announced_ns, filler_ns)
         if spoken.nbytes > filler + said:
-            deltas.append(Delta(due[-1], (), spoken.nbytes))
+            deltas.append(ScriptStep(due[-1], (), spoken.nbytes))
         return Script(announced_ns, tuple(deltas), spoken, limited=said < voice)
 
-    def _audio_instants(self, n: int, first_ns: int, count: int, spoken: Speech) -> list[int]:
+    def _audio_instants(self, n: int, first_ns: int, count: int, spoken: SpokenReply) -> list[int]:
         """The instants of `count` audio deltas, at the pace that the server has left."""
         profile, capacity = self._profile.response, self._capacity
         length_ns = spoken.format.duration_ns(spoken.nbytes)
@@ -272,7 +274,9 @@ class ResponsePlanner:
         profile = self._profile.tools
         kept = call.arguments[: None if most_tokens is None else most_tokens * TOKEN_LETTERS]
         deltas = tuple(
-            Delta(opening.first_ns + ms(k * profile.delta_ms), (kept[at : at + profile.letters],))
+            ScriptStep(
+                opening.first_ns + ms(k * profile.delta_ms), (kept[at : at + profile.letters],)
+            )
             for k, at in enumerate(range(0, len(kept), profile.letters))
         )
         limited = len(kept) < len(call.arguments)
@@ -290,7 +294,9 @@ class ResponsePlanner:
     def _leak(self, n: int) -> str:
         """Words of another session, where this response leaks them; else ""."""
         rate = self._profile.failures.leak
-        words = self._context.state.leaks.words_of_another(self._context.number) if rate else ""
+        words = (
+            self._context.server_state.leaks.words_of_another(self._context.number) if rate else ""
+        )
         return words if words and self._draws.happens("leak", rate, n) else ""
 
     def _fate(self, n: int) -> Fate:

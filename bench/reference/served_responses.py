@@ -28,10 +28,9 @@ from typing import Any, Final, Literal
 from bench.protocol import server as say
 from bench.protocol.client import ResponseCancel, ResponseCreate
 from bench.protocol.objects import ErrorDetail, ResponseParams
-from bench.reference.client_errors import error
-from bench.reference.request_rules import Invalid, check_response
+from bench.reference.client_requests import Invalid, check_response, error
 from bench.reference.response_emitter import ResponseEmitter, response_of, usage_of
-from bench.reference.response_plan import Output, ResponsePlanner, ServedResponse
+from bench.reference.response_plan import ResponsePlanner, ServedOutput, ServedResponse
 from bench.reference.schedule import Close, Raw
 from bench.reference.session_context import SessionContext
 from bench.reference.tool_calls import functions
@@ -153,7 +152,7 @@ class ServedResponses:
 
     def cut(self, response: ServedResponse, reason: str) -> None:
         """End a response now, whatever state it is in: `turn_detected` or `client_cancelled`."""
-        if response.state == "pending":
+        if not response.created:
             response.fate = "reply"
             self._create(response)
         if response.late_audio and reason == "turn_detected":
@@ -217,14 +216,14 @@ class ServedResponses:
             self._context.say(said, "failure")
             self._forget(response)
             return
-        response.state = "created"
+        response.created = True
         self._say(say.ResponseCreated(response=response_of(response, "in_progress", None, None)))
 
-    def _announce(self, response: ServedResponse, output: Output) -> None:
+    def _announce(self, response: ServedResponse, output: ServedOutput) -> None:
         if response.fate != "failed":
             self._emitter.announce(response, output)
 
-    def _step(self, response: ServedResponse, output: Output) -> None:
+    def _step(self, response: ServedResponse, output: ServedOutput) -> None:
         """Say the delta that is due; schedule the next, or end."""
         if response.fate == "failed":
             told = {"type": "server_error", "code": "server_error", "message": "Told to fail."}
@@ -267,7 +266,7 @@ class ServedResponses:
                 if len(output.script.deltas) - output.steps_done > 1:
                     self._emitter.step(response, output)
 
-    def _close(self, response: ServedResponse, output: Output, status: str) -> None:
+    def _close(self, response: ServedResponse, output: ServedOutput, status: str) -> None:
         self._emitter.close(response, output, status)
         call = output.script.call
         if call is not None and status == "completed":
@@ -289,7 +288,6 @@ class ServedResponses:
 
     def _forget(self, response: ServedResponse) -> None:
         """Forget a response that is over, and do what waited for its end."""
-        response.state = "ended"
         self._schedule.drop(response.id)
         self._running.pop(response.id, None)
         if self.active is response:

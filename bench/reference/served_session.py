@@ -25,18 +25,18 @@ from bench.protocol.client import ClientMessage
 from bench.protocol.codec import UnknownMessage
 from bench.protocol.objects import ErrorDetail, Item, ServerSession
 from bench.reference.admission import Admitted
-from bench.reference.client_errors import (
+from bench.reference.client_requests import (
     LONGEST_EVENT_ID,
     Incoming,
+    Invalid,
     error,
     read_message,
     refusal,
 )
-from bench.reference.conversation_items import ROOT
+from bench.reference.conversation_items import ROOT, check_item, whole_item
 from bench.reference.input_audio import InputAudio
 from bench.reference.message_variants import framing_of
 from bench.reference.profile import Profile
-from bench.reference.request_rules import Invalid, check_item, whole_item
 from bench.reference.schedule import Close, Due, Raw
 from bench.reference.served_responses import EXHAUSTED, HALF_AN_OBJECT, ServedResponses, overload
 from bench.reference.server_state import ServerState
@@ -105,12 +105,12 @@ class ServedSession:
         schedule.silent = self.draws.happens("mute", failures.mute)
         if self._over_limit:
             self._breach("session_limit_reached", "Too many sessions are open.")
-            schedule.say(Close(TRY_AGAIN_LATER, "Too many sessions are open."), "limits")
+            self._context.say(Close(TRY_AGAIN_LATER, "Too many sessions are open."), "limits")
         if self.draws.happens("close_at_once", failures.close_at_once):
-            schedule.say(Close(failures.close_code), "failure")
+            self._context.say(Close(failures.close_code), "failure")
         if self.draws.happens("overloaded_at_once", failures.overloaded_at_once):
-            schedule.say(overload(), "failure")
-            schedule.say(Close(TRY_AGAIN_LATER, "The service is at capacity."), "failure")
+            self._context.say(overload(), "failure")
+            self._context.say(Close(TRY_AGAIN_LATER, "The service is at capacity."), "failure")
         if "late_session_created" in self._context.quirks:
             self._hears_from_ns = now_ns + _LATE_NS
             schedule.at(self._hears_from_ns, "open", self._greet)
@@ -143,13 +143,13 @@ class ServedSession:
         self._schedule.advance(at_ns)
         if self._schedule.closed or self._schedule.silent or at_ns < self._hears_from_ns:
             return
-        if not self._context.state.packets.takes_packet(at_ns):
+        if not self._context.server_state.packets.takes_packet(at_ns):
             self._breach("rate_limit_exceeded", "Too many packets a second.", message)
             return
         event_id = message.event_id
         if isinstance(event_id, str) and len(event_id) > LONGEST_EVENT_ID:
             invalid = Invalid("event_id", f"Longer than {LONGEST_EVENT_ID} characters.")
-            self._schedule.say(error(message, invalid), "client")
+            self._context.say(error(message, invalid), "client")
             return
         self._answers[type(message)](message)
 
@@ -164,28 +164,28 @@ class ServedSession:
 
     def _say_no_message(self) -> None:
         """Say what is no message, after session.created, where such a failure was drawn."""
-        schedule, failures = self._schedule, self._context.profile.failures
+        failures = self._context.profile.failures
         if self.draws.happens("malformed", failures.malformed):
-            schedule.say(HALF_AN_OBJECT, "failure")
+            self._context.say(HALF_AN_OBJECT, "failure")
         if self.draws.happens("binary", failures.binary):
-            schedule.say(Raw(b"\x00\x01\x02\x03"), "failure")
+            self._context.say(Raw(b"\x00\x01\x02\x03"), "failure")
         if self.draws.happens("huge", failures.huge):
             padding = "x" * HUGE_BYTES
-            schedule.say(Raw(f'{{"type":"session.updated","padding":"{padding}"}}'), "failure")
+            self._context.say(Raw(f'{{"type":"session.updated","padding":"{padding}"}}'), "failure")
 
     def _greet(self) -> None:
         session = ServerSession.of(self._context.settings.effective)
-        self._schedule.say(say.SessionCreated(session=session), "open")
+        self._context.say(say.SessionCreated(session=session), "open")
 
     def _update(self, message: ask.SessionUpdate) -> None:
         settings = self._context.settings
         invalid = settings.update(message.session, spoken=self._responses.has_spoken)
         if invalid is not None:
-            self._schedule.say(error(message, invalid), "client")
+            self._context.say(error(message, invalid), "client")
             return
         self._input.configure()
         session = ServerSession.of(settings.effective)
-        self._schedule.say(say.SessionUpdated(session=session), "client")
+        self._context.say(say.SessionUpdated(session=session), "client")
         if self._greets:
             self._greets = False
             self._responses.begin(None)
@@ -194,37 +194,37 @@ class ServedSession:
         """OpenAI has an output buffer on WebRTC and SIP alone; Inworld lists the message."""
         if self._context.settings.service.dialect == "openai":
             invalid = Invalid("type", "Only WebRTC and SIP sessions have an output buffer.")
-            self._schedule.say(error(message, invalid), "client")
+            self._context.say(error(message, invalid), "client")
             return
         active = self._responses.active
         cleared = say.OutputAudioBufferCleared(response_id="" if active is None else active.id)
-        self._schedule.say(cleared, "client")
+        self._context.say(cleared, "client")
 
     def _refuse(self, message: UnknownMessage) -> None:
-        self._schedule.say(refusal(message, self._context.settings.service), "client")
+        self._context.say(refusal(message, self._context.settings.service), "client")
 
     def _breach(self, code: str, text: str, message: Incoming | None = None) -> None:
         """Say that a limit was passed, in the way that the profile wants."""
         how = self._context.profile.limits.breach
         if how == "at_capacity":
-            self._schedule.say(overload(), "limits")
+            self._context.say(overload(), "limits")
         elif how == "close":
-            self._schedule.say(Close(TRY_AGAIN_LATER, text), "limits")
+            self._context.say(Close(TRY_AGAIN_LATER, text), "limits")
         elif how == "errortype":
-            self._schedule.say(EXHAUSTED, "limits")
+            self._context.say(EXHAUSTED, "limits")
         else:
-            self._schedule.say(error(message, Invalid("", text), code), "limits")
+            self._context.say(error(message, Invalid("", text), code), "limits")
 
     def _expire(self) -> None:
         minutes = self._context.profile.limits.session_s / 60
         text = f"Your session hit the maximum duration of {minutes:g} minutes."
         detail = ErrorDetail(type="invalid_request_error", code="session_expired", message=text)
-        self._schedule.say(say.ErrorMessage(error=detail), "limits")
-        self._schedule.say(Close(1001, text), "limits")
+        self._context.say(say.ErrorMessage(error=detail), "limits")
+        self._context.say(Close(1001, text), "limits")
 
     def _ping(self, at_ns: int) -> None:
         timestamp = self._opened_s * 1000 + (at_ns - self._opened_ns) // NS_PER_MS
-        self._schedule.say(say.Ping(timestamp=timestamp), "ping")
+        self._context.say(say.Ping(timestamp=timestamp), "ping")
         self._schedule.at(at_ns + _PING_NS, "ping", partial(self._ping, at_ns + _PING_NS))
 
 
@@ -260,7 +260,7 @@ class ItemRequests:
         context.add_item(whole, after if isinstance(after, str) else None, "client")
         if whole.role == "user" and isinstance(whole.content, list):
             said = " ".join(part.words for part in whole.content).strip()
-            context.state.leaks.write(context.number, said)
+            context.server_state.leaks.write(context.number, said)
         if isinstance(call_id, str):
             self._responses.returned(call_id)
 

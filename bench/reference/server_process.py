@@ -44,7 +44,7 @@ from bench.reference.profile import Profile
 from bench.reference.served_session import ServedSession
 from bench.reference.server_load import ServerLoad, Summary, metrics_text
 from bench.reference.server_state import ServerState
-from bench.reference.truth_log import TruthLog, TurnedAway
+from bench.reference.truth_log import RefusedUpgrade, TruthLog
 from bench.reference.voices import Sound, Voices
 from bench.voice.audio import AudioFormat
 
@@ -85,7 +85,7 @@ class ReferenceServer:
         )
         if isinstance(verdict, Refused):
             self.load.refused += 1
-            self._truth.note(TurnedAway(number, monotonic_ns(), verdict.status))
+            self._truth.note(RefusedUpgrade(number, monotonic_ns(), verdict.status))
             return connection.respond(verdict.status, f"{verdict.text}\n")
         self._admitted[connection] = verdict
         return None
@@ -132,7 +132,7 @@ class ReferenceServer:
             self._truth.flush()
 
 
-class Address(NamedTuple):
+class ListenAddress(NamedTuple):
     """Where to listen; port 0 picks one. With `tls` nothing else is spoken."""
 
     host: str = "127.0.0.1"
@@ -143,7 +143,7 @@ class Address(NamedTuple):
 def serve(
     profile: Profile,
     corpus: str,
-    address: Address,
+    address: ListenAddress,
     *,
     truth: Path | None = None,
     summary: Path | None = None,
@@ -187,7 +187,7 @@ async def listen(
     profile: Profile,
     voices: Voices,
     truth: TruthLog,
-    address: Address,
+    address: ListenAddress,
     on_ready: Callable[[str], None],
     *,
     parent: int | None = None,

@@ -21,7 +21,7 @@ from collections import deque
 from math import exp
 from typing import Final
 
-from bench.reference.profile import CapacityProfile, Limits, Profile
+from bench.reference.profile import CapacityProfile, LimitsProfile, Profile
 from bench.voice.audio import NS_PER_MS, NS_PER_S
 
 MOST_KEPT: Final = 256
@@ -129,7 +129,7 @@ class PacketLimit:
     Those beyond it are not counted, so a client that slows down is heard again.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: LimitsProfile) -> None:
         self._most = limits.packets_per_second
         self._taken_ns: deque[int] = deque()
 

@@ -11,12 +11,12 @@ from bench.protocol.objects import Item
 from bench.protocol.server import ServerMessage
 from bench.reference.admission import Admitted
 from bench.reference.conversation_items import ConversationItems
-from bench.reference.draws import Draws
+from bench.reference.draws import SessionDraws
 from bench.reference.message_variants import variants_of
 from bench.reference.profile import SESSION_QUIRKS, Profile
 from bench.reference.schedule import Close, Raw, Schedule
 from bench.reference.server_state import ServerState
-from bench.reference.settings import LIFETIME_S, Settings
+from bench.reference.settings import LIFETIME_S, SessionSettings
 from bench.reference.vendor import SERVICES
 from bench.reference.voices import Voices
 
@@ -41,15 +41,15 @@ class SessionContext:
         self.session_id = f"sess_{self.name}"
         self.profile = profile
         self.voices = voices
-        self.state = state
-        self.draws = draws = Draws(profile.seed, admitted.number)
+        self.server_state = state
+        self.draws = draws = SessionDraws(profile.seed, admitted.number)
         self.quirks = frozenset(
             quirk
             for quirk in SESSION_QUIRKS
             if draws.happens(quirk, getattr(profile.quirks, quirk))
         )
         self.schedule = Schedule(f"event_{self.name}", variants_of(self.quirks))
-        self.settings = Settings(
+        self.settings = SessionSettings(
             SERVICES[admitted.dialect],
             session_id=self.session_id,
             model=admitted.model,

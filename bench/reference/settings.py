@@ -25,7 +25,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from bench.protocol.objects import ResponseParams, Session
-from bench.reference.request_rules import Invalid, check_session
+from bench.reference.client_requests import Invalid, check_session
 from bench.reference.vendor import ServiceProfile, auto_tool_response
 from bench.reference.voices import Sound
 from bench.voice.audio import FORMATS, AudioFormat
@@ -88,7 +88,7 @@ class ResponseSettings(NamedTuple):
         return self.max_output_tokens if isinstance(self.max_output_tokens, int) else None
 
 
-class Settings:
+class SessionSettings:
     """The effective session of one session. Reading gives values; `update` is all or nothing.
 
     `quirks` are those that the session has (`bench.reference.profile.SESSION_QUIRKS`).
@@ -252,7 +252,7 @@ class Settings:
 
     def _refused(self, change: dict[str, Any], *, spoken: bool) -> Invalid | None:
         """What is well formed and yet refused by OpenAI; Inworld takes it all."""
-        if self.service.model_changes:
+        if not self.service.strict:
             return None
         if "type" not in change:
             text = "Missing required parameter: 'session.type'."

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from bench.reference.draws import Draws
+from bench.reference.draws import SessionDraws
 from bench.reference.profile import ToolsProfile
 from bench.reference.settings import ResponseSettings
 
@@ -46,7 +46,7 @@ def functions(tools: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def calls_of(
     profile: ToolsProfile,
-    draws: Draws,
+    draws: SessionDraws,
     n: int,
     ids: str,
     wanted: ResponseSettings,
@@ -78,12 +78,12 @@ def calls_of(
     )
 
 
-def _call(draws: Draws, n: int, call_id: str, known: list[dict[str, Any]]) -> ToolCall:
+def _call(draws: SessionDraws, n: int, call_id: str, known: list[dict[str, Any]]) -> ToolCall:
     tool = known[draws.index("tool", len(known), n)]
     return ToolCall(tool["name"], call_id, arguments(tool.get("parameters"), draws, n))
 
 
-def arguments(schema: Any, draws: Draws, n: int) -> str:
+def arguments(schema: Any, draws: SessionDraws, n: int) -> str:
     """A JSON object that fits `schema`, drawn; `{}` where there is none."""
     asked = schema if isinstance(schema, dict) else {}
     whole = _object(asked, draws.generator("arguments", n), 0)

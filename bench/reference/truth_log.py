@@ -21,7 +21,7 @@ from msgspec import Struct
 from bench.errors import UsageError
 
 
-class Sent(Struct, gc=False):
+class SentEvent(Struct, gc=False):
     """One event that was sent. Ids are "" where the event has none."""
 
     session_key: str
@@ -36,7 +36,7 @@ class Sent(Struct, gc=False):
     after_ns: int
 
 
-class Ended(Struct):
+class EndedSession(Struct):
     """One session that ended: its number, its draws as `[name, n, value]`, and how it closed."""
 
     session_key: str
@@ -50,7 +50,7 @@ class Ended(Struct):
     draws: list[Any]
 
 
-class TurnedAway(Struct):
+class RefusedUpgrade(Struct):
     """One upgrade that was refused: its number among all, when, and with which HTTP status."""
 
     number: int
@@ -71,7 +71,7 @@ class TruthLog:
                 f"{path}: cannot write the truth log: {error.strerror or error}"
             ) from None
 
-    def note(self, line: Sent | Ended | TurnedAway) -> None:
+    def note(self, line: SentEvent | EndedSession | RefusedUpgrade) -> None:
         """Keep a line for the next flush."""
         if self._file is not None:
             self._lines.append(self._encode(line))

@@ -26,7 +26,6 @@ class ServiceProfile(NamedTuple):
 
     dialect: str
     model: str
-    model_changes: bool
     modalities: tuple[str, ...]
     voice: str
     transcription: str | None
@@ -37,14 +36,14 @@ class ServiceProfile(NamedTuple):
     not_json: str
     """Code of the error for what is no JSON object."""
     strict: bool
-    """Whether an unknown field or word is refused; else it is overlooked (`live.md` 11)."""
+    """Whether an unknown field or word is refused, else overlooked (`live.md` 11), and whether the
+    model, the voice once heard, and one modality at a time are fixed."""
 
 
 SERVICES: Final = {
     "inworld": ServiceProfile(
         dialect="inworld",
         model="google-ai-studio/gemini-2.5-flash",
-        model_changes=True,
         modalities=("audio", "text"),
         voice="Dennis",
         transcription="inworld/inworld-stt-1",
@@ -65,7 +64,6 @@ SERVICES: Final = {
     "openai": ServiceProfile(
         dialect="openai",
         model="gpt-realtime",
-        model_changes=False,
         modalities=("audio",),
         voice="marin",
         transcription=None,

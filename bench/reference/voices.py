@@ -42,7 +42,7 @@ class Sound(NamedTuple):
     speed: float = 1.0
 
 
-class Reply(NamedTuple):
+class RecordedReply(NamedTuple):
     """Something the server can say: audio from its first audible sample on, and its words."""
 
     audio: bytes
@@ -55,13 +55,13 @@ class Reply(NamedTuple):
         return (first, *(f" {word}" for word in others))
 
 
-class Speech(NamedTuple):
+class SpokenReply(NamedTuple):
     """A reply as it is spoken: `filler`, `silence` bytes of silence, the voice, more silence.
 
     It is `nbytes` long: less than its parts where it is cut off, more where it is padded.
     """
 
-    reply: Reply
+    reply: RecordedReply
     format: AudioFormat
     silence: int
     nbytes: int
@@ -70,7 +70,7 @@ class Speech(NamedTuple):
     @classmethod
     def of(
         cls,
-        reply: Reply,
+        reply: RecordedReply,
         fmt: AudioFormat,
         silence_ns: int,
         longest_ns: int | None,
@@ -112,9 +112,9 @@ class Voices:
     def __init__(self, load: Callable[[AudioFormat], tuple[Utterance, ...]]) -> None:
         self._load = load
         self._utterances: dict[AudioFormat, tuple[Utterance, ...]] = {}
-        self._replies: dict[AudioFormat, tuple[Reply, ...]] = {}
+        self._replies: dict[AudioFormat, tuple[RecordedReply, ...]] = {}
         self._recognisers: dict[AudioFormat, Recogniser] = {}
-        self._paced: dict[tuple[AudioFormat, int, float], Reply] = {}
+        self._paced: dict[tuple[AudioFormat, int, float], RecordedReply] = {}
         self._pacing = Lock()
 
     @classmethod
@@ -122,17 +122,19 @@ class Voices:
         """Voices of utterances at hand, converted where another format is wanted."""
         return cls(lambda fmt: tuple(_convert(one, fmt) for one in utterances))
 
-    def replies(self, fmt: AudioFormat) -> tuple[Reply, ...]:
+    def replies(self, fmt: AudioFormat) -> tuple[RecordedReply, ...]:
         """All that can be said, at least one. CorpusError where the corpus has no speech."""
         if fmt not in self._replies:
             speech = [one for one in self._corpus(fmt) if one.onset_ns is not None]
             tagged = [one for one in speech if "reply" in one.tags] or speech
             if not tagged:
                 raise CorpusError("no utterance of this corpus is speech; the server needs a voice")
-            self._replies[fmt] = tuple(Reply(_from_audible(one), one.text) for one in tagged)
+            self._replies[fmt] = tuple(
+                RecordedReply(_from_audible(one), one.text) for one in tagged
+            )
         return self._replies[fmt]
 
-    def reply(self, fmt: AudioFormat, number: int, speed: float = 1.0) -> Reply:
+    def reply(self, fmt: AudioFormat, number: int, speed: float = 1.0) -> RecordedReply:
         """One of the replies, spoken at `speed` times its own speed."""
         reply = self.replies(fmt)[number]
         if speed == 1.0:

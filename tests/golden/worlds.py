@@ -56,12 +56,12 @@ class Street(Between):
     def serve(self, script, part, *, change=clean, replies=None, profile=(), **options):
         """A call 130 ms after the one before."""
         profile = Profile(**{**STEADY, **dict(profile)})
-        self._servers.append((profile, replies or self.repertoire, change))
+        self._servers.append((profile, replies or self.voices, change))
         options.setdefault("start_ns", ms(130) * len(self.calls))
         return self.call(script, part, **options)
 
     def admit(self, call):
-        self.profile, self.repertoire, change = self._servers[call.number]
+        self.profile, self.voices, change = self._servers[call.number]
         verdict = World.admit(self, call)
         if change is not clean:  # else frames stay as they are, binary ones too
             call.server.frame = partial(_changed, call.server.frame, change, {})

@@ -1,7 +1,7 @@
 """A probe against servers whose oddities are known: it finds exactly those.
 
 One process holds all servers, on one loop, and all probes, each in a thread: a listener for each
-profile, all of them speaking with one repertoire, so that the corpus is read once.
+profile, all of them speaking with one voices, so that the corpus is read once.
 """
 
 import asyncio
@@ -103,9 +103,9 @@ def profile(**tables):
 
 
 @contextlib.asynccontextmanager
-async def listening(repertoire, behaviour, dialect="inworld"):
+async def listening(voices, behaviour, dialect="inworld"):
     """A server that behaves so, as a target."""
-    reference = ReferenceServer(behaviour, repertoire, TruthLog(None))
+    reference = ReferenceServer(behaviour, voices, TruthLog(None))
     async with serve(
         reference.session,
         "127.0.0.1",
@@ -121,8 +121,8 @@ async def listening(repertoire, behaviour, dialect="inworld"):
         yield Target("here", f"ws://127.0.0.1:{port}{path}", DIALECTS[dialect])
 
 
-async def probed(repertoire, behaviour, only=None, dialect="inworld", limit_s=LIMIT_S):
-    async with listening(repertoire, behaviour, dialect) as target:
+async def probed(voices, behaviour, only=None, dialect="inworld", limit_s=LIMIT_S):
+    async with listening(voices, behaviour, dialect) as target:
         return await probe(target, only=only, limit_s=limit_s)
 
 
@@ -137,30 +137,30 @@ AT_ONCE = 12
 def patch_waits(patch):
     """What a server that never answers is given; on loopback an answer takes milliseconds."""
     patch.setattr("bench.probe.probe_scripts.REPLY_S", 4.0)
-    patch.setattr("bench.voice.conversation.GREETING_TIMEOUT_NS", 4 * NS_PER_S)
+    patch.setattr("bench.voice.session_setup.GREETING_TIMEOUT_NS", 4 * NS_PER_S)
     patch.setitem(Dialogue.ask.__kwdefaults__, "within_s", 1.5)
 
 
 async def all_probes():
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(AT_ONCE))
     # Forty servers at once would each prepare the same sounds, and answer late.
-    repertoire = prepare(Profile(), str(CORPUS), FORMATS.values())
+    voices = prepare(Profile(), str(CORPUS), FORMATS.values())
     works = {
-        "plain": probed(repertoire, profile()),
-        "openai": probed(repertoire, profile(), dialect="openai"),
-        "limited": probed(repertoire, profile(failures={"stall": 1.0}), ("call",), limit_s=4.0),
+        "plain": probed(voices, profile()),
+        "openai": probed(voices, profile(), dialect="openai"),
+        "limited": probed(voices, profile(failures={"stall": 1.0}), ("call",), limit_s=4.0),
         "crowded": probed(
-            repertoire, profile(limits={"sessions": 1}), ("call", "tools"), limit_s=LIMIT_S
+            voices, profile(limits={"sessions": 1}), ("call", "tools"), limit_s=LIMIT_S
         ),
-        "greets": probed(repertoire, profile(quirks={"greeting": 1.0}), ("call", "tools")),
+        "greets": probed(voices, profile(quirks={"greeting": 1.0}), ("call", "tools")),
     }
     for name, sitting in QUIRKS.items():
         odd = profile(
             quirks={name: SWITCHED[name]}, tools={"one": 1.0, "parallel": 0.0, "mixed": 0.0}
         )
-        works[name] = probed(repertoire, odd, (sitting,))
+        works[name] = probed(voices, odd, (sitting,))
     for name, (failures, only) in FAILURES.items():
-        works[name] = probed(repertoire, profile(failures=failures), only)
+        works[name] = probed(voices, profile(failures=failures), only)
     return dict(zip(works, await asyncio.gather(*works.values()), strict=True))
 
 

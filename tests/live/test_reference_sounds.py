@@ -10,10 +10,10 @@ import pytest
 from websockets.asyncio.client import connect
 
 from bench.reference.server_load import STALL_MS
-from bench.reference.server_process import Address, ReferenceServer, listen
+from bench.reference.server_process import ListenAddress, ReferenceServer, listen
 from bench.reference.truth_log import TruthLog
 from tests.reference.stage import ROUND
-from tests.reference.test_connection import PCMU, repertoire
+from tests.reference.test_connection import PCMU, stage_voices
 
 pytestmark = pytest.mark.live
 
@@ -22,7 +22,9 @@ pytestmark = pytest.mark.live
 async def serving(voices):
     """The server on a socket of loopback: the address it listens at."""
     ready = asyncio.get_running_loop().create_future()
-    server = asyncio.create_task(listen(ROUND, voices, TruthLog(None), Address(), ready.set_result))
+    server = asyncio.create_task(
+        listen(ROUND, voices, TruthLog(None), ListenAddress(), ready.set_result)
+    )
     try:
         yield f"{await ready}?key=k&protocol=realtime"
     finally:
@@ -53,7 +55,7 @@ def test_the_first_use_of_a_format_stops_nobody_else(way):
         asking = [{"type": "response.create", "response": {"audio": output}}]
 
     async def crowd():
-        async with serving(repertoire(slow)) as url, connect(url) as one, connect(url) as two:
+        async with serving(stage_voices(slow)) as url, connect(url) as one, connect(url) as two:
             await until(one, "session.created")
             await until(two, "session.created")
             await one.send(json.dumps(asking[0]))
@@ -74,7 +76,7 @@ def test_the_first_use_of_a_format_stops_nobody_else(way):
 
 def test_the_servers_own_probe_sees_a_loop_that_stood_still_once():
     async def watched():
-        reference = ReferenceServer(ROUND, repertoire([].append), TruthLog(None))
+        reference = ReferenceServer(ROUND, stage_voices([].append), TruthLog(None))
         reference._capacity.enter()
         probe = asyncio.create_task(reference.probe())
         await asyncio.sleep(0.05)

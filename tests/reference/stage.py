@@ -82,7 +82,7 @@ REPLIES = tuple(
 
 
 @cache
-def repertoire():
+def stage_voices():
     return Voices.of(*LINES, *REPLIES)
 
 
@@ -123,7 +123,7 @@ class Caller:
     ):
         admitted = Admitted(number, dialect, "", model, over_limit)
         self.server = ServedSession(
-            profile, voices or repertoire(), admitted, state, opened_s=opened_s
+            profile, voices or stage_voices(), admitted, state, opened_s=opened_s
         )
         self.fmt: AudioFormat = fmt
         self.now_ns = 0

@@ -2,7 +2,7 @@ import msgspec
 import pytest
 
 from bench.reference.admission import INWORLD_PATH, OPENAI_PATH, Admitted, Refused, admit
-from bench.reference.profile import REFUSALS, Failures, Limits, Profile
+from bench.reference.profile import REFUSALS, Failures, LimitsProfile, Profile
 
 GOOD = f"{INWORLD_PATH}?key=k1&protocol=realtime"
 
@@ -76,7 +76,7 @@ def test_a_rate_refuses_that_share_and_the_same_ones_each_time():
 
 @pytest.mark.parametrize("breach", ["429", "error", "errortype", "close", "at_capacity"])
 def test_one_session_too_many_is_refused_or_let_in_to_be_told_so(breach):
-    profile = Profile(limits=Limits(sessions=20, breach=breach))
+    profile = Profile(limits=LimitsProfile(sessions=20, breach=breach))
     assert verdict(GOOD, profile=profile, open_sessions=19) == Admitted(0, "inworld", "k1", "")
     beyond = verdict(GOOD, profile=profile, open_sessions=20)
     if breach == "429":

@@ -15,7 +15,7 @@ PCMU = AudioFormat("audio/pcmu", 8_000)
 WIDE = AudioFormat("audio/pcm", 16_000)
 
 
-def repertoire(before):
+def stage_voices(before):
     """The voices of the stage; `before` is called when a format is loaded."""
     made = Voices.of(*LINES, *REPLIES)
     load = made._load
@@ -68,7 +68,7 @@ def test_a_response_at_the_speed_of_its_session_asks_for_that():
 
 @pytest.mark.parametrize("sound", [Sound(PCMU), Sound(PCM16_24K, 1.25), Sound(PCMU, 0.8)])
 def test_what_was_made_is_there_and_speaking_makes_nothing_more(sound):
-    voices = repertoire([].append)
+    voices = stage_voices([].append)
     assert not voices.has(sound)
     voices.make(sound)
     assert voices.has(sound)
@@ -82,7 +82,7 @@ def test_what_was_made_is_there_and_speaking_makes_nothing_more(sound):
 
 def test_two_who_want_the_same_find_it_made_once():
     loaded = []
-    voices = repertoire(loaded.append)
+    voices = stage_voices(loaded.append)
 
     async def both():
         sounds = SoundMaker(voices)

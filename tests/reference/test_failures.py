@@ -8,8 +8,9 @@ from bench.protocol import client as ask
 from bench.protocol import server as say
 from bench.protocol.codec import decode_server, encode, type_of
 from bench.protocol.refusals import is_overload
-from bench.reference.schedule import Raw
+from bench.reference.schedule import Close, Raw
 from bench.reference.server_state import ServerState
+from bench.voice.audio import ms
 from tests.reference.stage import LINES, ROUND, Caller, failing, user_text
 from tests.reference.test_tool_calls import TOOL
 
@@ -171,3 +172,46 @@ def test_a_share_of_responses_is_befallen_and_every_one_is_in_the_draws(failure)
     befallen = sum(one.value for one in caller.server.draws.drawn if one.name == name)
     assert 2 <= signs <= 11
     assert signs == befallen
+
+
+def test_a_response_told_to_fail_says_so_in_place_of_its_reply():
+    caller = Caller(failing(response_failed=1.0))
+    caller.respond(1000)
+    assert caller.types() == ["session.created", "response.created", "response.done"]
+    done = caller.only(say.ResponseDone)
+    assert (done.due_ns, done.message.response.status) == (ms(300), "failed")
+    assert done.message.response.reason == "server_error: Told to fail."
+
+
+def test_a_session_told_to_close_in_mid_turn_says_nothing_more():
+    caller = Caller(failing(close_mid_turn=1.0, close_code=1001))
+    caller.respond(5000)
+    assert caller.heard[-1].message == Close(1001)
+    assert caller.every(say.ResponseOutputAudioDelta)
+    assert not caller.ask(ask.ResponseCreate())
+
+
+def test_a_session_told_to_stall_goes_silent_and_stays_open():
+    caller = Caller(failing(stall=1.0))
+    caller.respond(5000)
+    assert caller.every(say.ResponseOutputAudioDelta)
+    assert not caller.every(say.ResponseDone)
+    assert not caller.every(Close)
+    assert not caller.update(instructions="anybody?")
+
+
+@pytest.mark.parametrize(
+    ("failure", "expected"),
+    [
+        ("mute", []),
+        ("close_at_once", [Close]),
+        ("malformed", [say.SessionCreated, Raw]),
+        ("binary", [say.SessionCreated, Raw]),
+        ("huge", [say.SessionCreated, Raw]),
+    ],
+)
+def test_failures_of_a_session_happen_when_it_opens(failure, expected):
+    caller = Caller(failing(**{failure: 1.0}))
+    assert [type(due.message) for due in caller.heard] == expected
+    if failure == "huge":
+        assert len(caller.heard[-1].message.payload) > 20_000_000

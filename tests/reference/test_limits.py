@@ -6,7 +6,7 @@ import pytest
 from bench.protocol import client as ask
 from bench.protocol import server as say
 from bench.protocol.codec import decode_server
-from bench.reference.profile import Limits
+from bench.reference.profile import LimitsProfile
 from bench.reference.schedule import Close, Raw
 from bench.reference.server_state import ServerState
 from bench.voice.audio import ms
@@ -14,7 +14,7 @@ from tests.reference.stage import ROUND, Caller, code, user_text
 
 
 def limited(**limits):
-    return msgspec.structs.replace(ROUND, limits=Limits(**limits))
+    return msgspec.structs.replace(ROUND, limits=LimitsProfile(**limits))
 
 
 def test_a_session_ends_at_its_age_with_an_error_and_1001_and_the_reason():

@@ -5,7 +5,7 @@ import msgspec
 import pytest
 
 from bench.errors import UsageError
-from bench.reference.draws import Chance, Choice, Lognormal, Uniform
+from bench.reference.draws import Chance, Discrete, Lognormal, Uniform
 from bench.reference.profile import Failures, Profile, Quirks, load_profile
 
 
@@ -49,7 +49,7 @@ def test_a_profile_says_only_what_differs(tmp_path):
     profile = load_profile(path)
     assert profile.seed == 9
     assert profile.response.first_delta_ms == 250
-    assert profile.response.created_ms == Choice(of_ms=(10, 90))
+    assert profile.response.created_ms == Discrete(of_ms=(10, 90))
     assert profile.vad.lag_ms == Uniform(low_ms=1, high_ms=2)
     assert profile.failures == Profile().failures
 

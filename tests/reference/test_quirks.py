@@ -19,9 +19,6 @@ from bench.voice.audio import PCM16_24K, AudioFormat, ms
 from tests.reference.stage import LINES, ROUND, Caller, code, odd, quiet, voiced
 from tests.reference.test_tool_calls import TOOL, tool_output
 
-RESPONSIVE = {"responsiveness": {"enabled": True}}
-BACKCHANNEL = {"backchannel": {"enabled": True, "min_gap_ms": 1000}}
-
 
 def conversation(profile, **session):
     """Two spoken turns, the second with a barge-in, a call, a truncation and an error."""
@@ -342,41 +339,6 @@ def test_late_audio_comes_after_the_speech_that_cuts_it_and_before_the_done():
     assert set(late[: -len(plain)]) <= {audio, "response.output_audio_transcript.delta"}
 
 
-def test_a_late_transcription_comes_after_response_done():
-    caller = Caller(odd(transcription_late=1.0)).spoken_turn()
-    kinds = caller.types()
-    assert kinds.index(COMPLETED) > kinds.index("response.done")
-    assert set(kinds) == set(Caller(ROUND).spoken_turn().types())
-    assert caller.last(say.InputAudioTranscriptionCompleted).transcript == LINES[0].text
-
-
-def test_a_late_transcription_with_no_response_under_way_is_not_late():
-    caller = Caller(odd(transcription_late=1.0))
-    caller.detect(None)
-    caller.say(LINES[0].audio)
-    caller.ask(ask.InputAudioBufferCommit())
-    caller.wait(1000)
-    assert caller.every(say.InputAudioTranscriptionCompleted)
-
-
-def test_a_duplicate_transcription_is_revised():
-    caller = Caller(odd(transcription_duplicate=1.0)).spoken_turn()
-    first, second = caller.every(say.InputAudioTranscriptionCompleted)
-    assert second.message.transcript == LINES[0].text
-    assert first.message.transcript == LINES[0].text.rpartition(" ")[0]
-    assert first.message.item_id == second.message.item_id
-    assert second.due_ns - first.due_ns == ms(200)
-
-
-def test_a_failed_transcription_says_so_and_nothing_else():
-    caller = Caller(odd(transcription_failed=1.0)).spoken_turn()
-    failed = caller.only(say.InputAudioTranscriptionFailed).message
-    assert (failed.error.type, failed.error.code) == ("transcription_error", "audio_unintelligible")
-    assert not caller.every(say.InputAudioTranscriptionCompleted)
-    assert not caller.every(say.InputAudioTranscriptionDelta)
-    assert caller.last(say.ResponseDone).response.status == "completed"
-
-
 def test_a_suggestion_is_revoked_where_the_caller_goes_on_and_stands_where_not():
     caller = Caller(odd(turn_suggestion=1.0))
     caller.say(voiced(500))
@@ -396,63 +358,6 @@ def test_a_suggestion_is_revoked_where_the_caller_goes_on_and_stands_where_not()
     assert kinds.index("input_audio_buffer.turn_suggestion_revoked") < kinds.index(
         "input_audio_buffer.speech_stopped"
     )
-
-
-def test_interjections_come_while_the_caller_talks_and_belong_to_no_response():
-    caller = Caller()
-    caller.update(providerData=BACKCHANNEL)
-    caller.say(voiced(5000))
-    while_talking = len(caller.every(say.BackchannelAudioDone))
-    caller.silence(1500)
-    caller.wait(3000)
-    done = caller.every(say.BackchannelAudioDone)
-    assert while_talking == len(done) == 3  # max_per_turn
-    assert {due.message.phrase for due in done} == {"mm-hmm"}
-    skipped = [due.message.reason for due in caller.every(say.BackchannelSkipped)]
-    assert set(skipped) == {"min_gap_not_elapsed"}
-    audio = b"".join(due.message.delta for due in caller.every(say.BackchannelAudioDelta))
-    assert len(audio) == 3 * PCM16_24K.nbytes(ms(300))
-    started = caller.only(say.InputAudioBufferSpeechStarted)
-    assert done[0].due_ns - started.due_ns >= ms(600)  # the start was told 200 ms late
-    assert len({due.message.backchannel_id for due in done}) == 3
-
-
-@pytest.mark.parametrize(
-    ("change", "spoken"),
-    [
-        ({"enabled": False}, 0),
-        ({"max_per_turn": 1}, 1),
-        ({"min_speech_ms": 60_000}, 0),
-        ({"min_gap_ms": 60_000}, 1),
-        ({"decider_kind": "rule", "rule_fire_probability": 0}, 0),
-        ({"allowed_phrases": "nonsense"}, 3),
-    ],
-)
-def test_interjections_obey_their_settings(change, spoken):
-    caller = Caller()
-    caller.update(providerData={"backchannel": {**BACKCHANNEL["backchannel"], **change}})
-    caller.say(voiced(5000))
-    assert len(caller.every(say.BackchannelAudioDone)) == spoken
-
-
-def test_interjections_that_are_skipped_or_muted_have_no_sound():
-    skipped = Caller(odd(backchannel_skipped=1.0))
-    skipped.update(providerData=BACKCHANNEL)
-    skipped.say(voiced(2000))
-    assert {due.message.reason for due in skipped.every(say.BackchannelSkipped)} == {"no_phrase"}
-    assert not skipped.every(say.BackchannelAudioDone)
-    muted = Caller()
-    muted.update(providerData={"backchannel": {**BACKCHANNEL["backchannel"], "volume_gain": 0}})
-    muted.say(voiced(2000))
-    assert muted.every(say.BackchannelAudioDone)
-    assert not muted.every(say.BackchannelAudioDelta)
-
-
-def test_a_short_answer_is_not_interjected():
-    caller = Caller()
-    caller.update(providerData=BACKCHANNEL)
-    caller.spoken_turn()
-    assert not caller.every(say.BackchannelAudioDone)
 
 
 def test_every_quirk_of_a_session_is_drawn_when_it_begins_and_the_draw_is_kept():

@@ -25,7 +25,7 @@ PART = Part((voice("one", 100, 900), voice("two", 50, 700)), (voice("no", 60, 40
 def rehearsed(world, script, part=PART):
     asked = session_object({"type": "realtime", "turn_detection": VAD})
     caller = Conversation(script(part), asked, lambda said, _: record(said, ms(100)), name="s0")
-    server = ServedSession(world.profile, world.repertoire, Admitted(0, "inworld", "", ""))
+    server = ServedSession(world.profile, world.voices, Admitted(0, "inworld", "", ""))
     session = Rehearsal(caller, server)
     session.play(ms(600_000))
     return session, caller

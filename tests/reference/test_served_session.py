@@ -1,5 +1,3 @@
-import json
-
 import msgspec
 import pytest
 
@@ -7,11 +5,10 @@ from bench.protocol import client as ask
 from bench.protocol import server as say
 from bench.protocol.codec import UnknownMessage, decode_client, encode
 from bench.protocol.objects import Part
-from bench.reference.profile import TranscriptionProfile, load_profile
-from bench.reference.schedule import Close, Raw
+from bench.reference.profile import load_profile
 from bench.reference.voices import _convert
 from bench.voice.audio import PCM16_24K, AudioFormat, ms
-from tests.reference.stage import LINES, ROUND, Caller, code, failing, quiet, user_text, voiced
+from tests.reference.stage import LINES, ROUND, Caller, code, quiet, voiced
 
 ORDER_7_1 = [
     "session.created",
@@ -109,29 +106,6 @@ def test_the_reply_is_silence_then_the_voice_in_deltas_of_the_set_size():
     words = [due.message.delta for due in caller.every(say.ResponseOutputAudioTranscriptDelta)]
     assert "".join(words) == said
     assert said.startswith("this is what reply")
-
-
-def test_the_transcription_is_the_text_that_the_corpus_knows():
-    caller = spoken_turn()
-    assert caller.last(say.InputAudioTranscriptionCompleted).transcript == LINES[0].text
-    assert caller.last(say.InputAudioTranscriptionCompleted).usage["type"] == "duration"
-
-
-def test_a_quick_transcription_still_waits_for_response_created():
-    at_once = msgspec.structs.replace(ROUND, transcription=TranscriptionProfile(delay_ms=0))
-    caller = spoken_turn(Caller(at_once))
-    created = caller.only(say.ResponseCreated)
-    completed = caller.only(say.InputAudioTranscriptionCompleted)
-    assert completed.due_ns == created.due_ns
-    assert caller.heard.index(created) < caller.heard.index(completed)
-
-
-def test_a_stranger_is_transcribed_by_the_placeholder():
-    caller = Caller()
-    caller.say(voiced(900, 133, 99))
-    caller.silence(1500)
-    transcript = caller.last(say.InputAudioTranscriptionCompleted).transcript
-    assert transcript == "[unrecognised speech]"
 
 
 def test_a_manual_turn_says_nothing_until_it_is_asked():
@@ -331,69 +305,6 @@ def test_clear_drops_the_buffer_and_not_the_clock():
     assert abs(started + 300 - 1200) <= 10
 
 
-def test_truncate_is_checked_against_what_was_produced_and_drops_the_transcript():
-    caller = spoken_turn()
-    item_id = caller.last(say.ResponseDone).response.output[0].id
-    nbytes = sum(len(d.message.delta) for d in caller.every(say.ResponseOutputAudioDelta))
-    whole_ms = PCM16_24K.duration_ns(nbytes) // ms(1)
-    too_far = ask.ConversationItemTruncate(item_id=item_id, audio_end_ms=whole_ms + 1)
-    assert code(caller.ask(too_far)) == "invalid_value"
-    caller.ask(ask.ConversationItemTruncate(item_id=item_id, audio_end_ms=500))
-    assert caller.only(say.ConversationItemTruncated).message.audio_end_ms == 500
-    caller.ask(ask.ConversationItemRetrieve(item_id=item_id))
-    part = caller.last(say.ConversationItemRetrieved).item.content[0]
-    assert part.transcript is None
-    assert len(part.audio) == PCM16_24K.nbytes(ms(500)) * 4 // 3
-    again = ask.ConversationItemTruncate(item_id=item_id, audio_end_ms=501)
-    assert code(caller.ask(again)) == "invalid_value"
-
-
-def test_only_the_agents_audio_can_be_truncated():
-    caller = spoken_turn()
-    item_id = caller.only(say.InputAudioBufferCommitted).message.item_id
-    answers = caller.ask(ask.ConversationItemTruncate(item_id=item_id, audio_end_ms=0))
-    assert code(answers) == "invalid_value"
-
-
-def test_retrieve_gives_the_callers_audio_back():
-    caller = Caller()
-    caller.detect(None)
-    caller.say(LINES[0].audio)
-    caller.ask(ask.InputAudioBufferCommit())
-    item_id = caller.only(say.InputAudioBufferCommitted).message.item_id
-    caller.wait(500)
-    caller.ask(ask.ConversationItemRetrieve(item_id=item_id))
-    wire = json.loads(encode(caller.last(say.ConversationItemRetrieved)))
-    part = wire["item"]["content"][0]
-    assert part["transcript"] == LINES[0].text
-    assert part["format"] == {"type": "audio/pcm", "rate": 24000}
-    again = decode_client(json.dumps({"type": "input_audio_buffer.append", "audio": part["audio"]}))
-    assert again.audio[: len(LINES[0].audio)] == LINES[0].audio
-
-
-def test_items_go_where_previous_item_id_says():
-    caller = Caller()
-    caller.ask(user_text("b", id="b"))
-    caller.ask(user_text("c", id="c"))
-    front = user_text("a", id="a")
-    front.previous_item_id = "root"
-    caller.ask(front)
-    between = user_text("bb", id="bb")
-    between.previous_item_id = "b"
-    caller.ask(between)
-    previous = [d.message.previous_item_id for d in caller.every(say.ConversationItemAdded)]
-    assert previous == [None, "b", None, "b"]
-    stray = user_text("z", id="z")
-    stray.previous_item_id = "nowhere"
-    answers = caller.ask(stray)
-    assert code(answers) == "invalid_value"
-    assert answers[0].message.error.param == "previous_item_id"
-    caller.ask(ask.ConversationItemDelete(item_id="b"))
-    last = caller.ask(user_text("d", id="d"))[0].message
-    assert last.previous_item_id == "c"
-    assert code(caller.ask(user_text("d", id="d"))) == "invalid_value"
-
-
 @pytest.mark.parametrize(
     ("wire", "fmt"),
     [
@@ -426,49 +337,6 @@ def test_max_output_tokens_ends_a_reply_as_incomplete():
     done = caller.last(say.ResponseDone).response
     assert (done.status, done.reason) == ("incomplete", "max_output_tokens")
     assert done.usage["output_token_details"]["audio_tokens"] == 10
-
-
-def test_a_response_told_to_fail_says_so_in_place_of_its_reply():
-    caller = Caller(failing(response_failed=1.0))
-    caller.respond(1000)
-    assert caller.types() == ["session.created", "response.created", "response.done"]
-    done = caller.only(say.ResponseDone)
-    assert (done.due_ns, done.message.response.status) == (ms(300), "failed")
-    assert done.message.response.reason == "server_error: Told to fail."
-
-
-def test_a_session_told_to_close_in_mid_turn_says_nothing_more():
-    caller = Caller(failing(close_mid_turn=1.0, close_code=1001))
-    caller.respond(5000)
-    assert caller.heard[-1].message == Close(1001)
-    assert caller.every(say.ResponseOutputAudioDelta)
-    assert not caller.ask(ask.ResponseCreate())
-
-
-def test_a_session_told_to_stall_goes_silent_and_stays_open():
-    caller = Caller(failing(stall=1.0))
-    caller.respond(5000)
-    assert caller.every(say.ResponseOutputAudioDelta)
-    assert not caller.every(say.ResponseDone)
-    assert not caller.every(Close)
-    assert not caller.update(instructions="anybody?")
-
-
-@pytest.mark.parametrize(
-    ("failure", "expected"),
-    [
-        ("mute", []),
-        ("close_at_once", [Close]),
-        ("malformed", [say.SessionCreated, Raw]),
-        ("binary", [say.SessionCreated, Raw]),
-        ("huge", [say.SessionCreated, Raw]),
-    ],
-)
-def test_failures_of_a_session_happen_when_it_opens(failure, expected):
-    caller = Caller(failing(**{failure: 1.0}))
-    assert [type(due.message) for due in caller.heard] == expected
-    if failure == "huge":
-        assert len(caller.heard[-1].message.payload) > 20_000_000
 
 
 def test_the_same_seed_and_number_make_the_same_session_and_another_number_another():

@@ -15,8 +15,8 @@ PCMU = AudioFormat("audio/pcmu", 8_000)
 
 
 def test_the_formats_asked_for_are_ready_beside_the_rates_of_the_profile():
-    repertoire = prepare(Profile(), str(CORPUS), [PCMU])
-    for made in (repertoire._replies, repertoire._recognisers):
+    voices = prepare(Profile(), str(CORPUS), [PCMU])
+    for made in (voices._replies, voices._recognisers):
         assert set(made) == {PCM16_24K, PCMU}
 
 

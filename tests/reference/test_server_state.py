@@ -13,7 +13,7 @@ import pytest
 from bench.analysis.pipeline import analyse
 from bench.protocol import client as ask
 from bench.protocol import server as say
-from bench.reference.profile import CapacityProfile, Limits
+from bench.reference.profile import CapacityProfile, LimitsProfile
 from bench.reference.server_state import MOST_KEPT, Capacity, LeakSource, PacketLimit, ServerState
 from bench.voice.audio import NS_PER_S, ms
 from tests.reference.stage import ROUND, Caller
@@ -199,12 +199,12 @@ def test_without_a_collapse_any_number_is_held():
 
 
 def test_no_limit_hears_any_number():
-    packets = PacketLimit(Limits())
+    packets = PacketLimit(LimitsProfile())
     assert all(packets.takes_packet(0) for _ in range(5000))
 
 
 def test_no_second_has_more_packets_than_the_limit():
-    packets = PacketLimit(Limits(packets_per_second=10))
+    packets = PacketLimit(LimitsProfile(packets_per_second=10))
     taken = [at for at in range(0, 5000, 7) if packets.takes_packet(ms(at))]
     for at in taken:
         assert sum(at <= other < at + 1000 for other in taken) <= 10
@@ -310,7 +310,7 @@ def test_whole_conversations_wait_in_line_and_analysis_finds_the_waits(tmp_path)
 
 
 def test_a_session_too_many_hears_words_of_overload_and_room_comes_back():
-    profile = msgspec.structs.replace(ROUND, limits=Limits(sessions=1, breach="at_capacity"))
+    profile = msgspec.structs.replace(ROUND, limits=LimitsProfile(sessions=1, breach="at_capacity"))
     world = World(profile)
     starts = (0, 1000, 60_000)
     calls = [

@@ -12,7 +12,7 @@ from bench.protocol import server as say
 from bench.protocol.codec import encode, type_of
 from bench.protocol.objects import ResponseParams
 from bench.voice.audio import PCM16_24K, AudioFormat, ms
-from tests.reference.stage import LINES, REPLIES, ROUND, Caller, code, repertoire, user_text
+from tests.reference.stage import LINES, REPLIES, ROUND, Caller, stage_voices, user_text
 
 
 def audio_of(caller, response_id):
@@ -115,7 +115,7 @@ def test_speed_changes_the_length_of_what_is_said_and_not_its_words(speed, fmt):
 
 
 def test_a_reply_at_another_speed_is_made_once_and_the_rest_stay_bounded():
-    voices = repertoire()
+    voices = stage_voices()
     assert voices.reply(PCM16_24K, 0, 1.1) is voices.reply(PCM16_24K, 0, 1.1)
     for step in range(400):
         voices.reply(AudioFormat("audio/pcm", 8_000), step % len(REPLIES), 1.0 + step / 1000)
@@ -141,27 +141,6 @@ def test_history_makes_the_first_delta_later_by_so_much_an_item():
         waits.append(first.due_ns - at)
     assert waits[0] == ms(300 + 7)
     assert {later - earlier for earlier, later in pairwise(waits)} == {ms(14)}
-
-
-def test_what_is_truncated_or_deleted_while_it_is_spoken_stays_so():
-    caller = Caller()
-    caller.typed_turn(reply_ms=400)
-    item_id = caller.every(say.ResponseOutputItemAdded)[0].message.item.id
-    caller.ask(ask.ConversationItemTruncate(item_id=item_id, audio_end_ms=100))
-    assert caller.every(say.ConversationItemTruncated)
-    caller.wait(4000)
-    caller.ask(ask.ConversationItemRetrieve(item_id=item_id))
-    part = caller.last(say.ConversationItemRetrieved).item.content[0]
-    assert part.transcript is None
-    assert len(part.audio) * 3 // 4 == PCM16_24K.nbytes(ms(100))
-
-    caller.respond(400)
-    item_id = caller.every(say.ResponseOutputItemAdded)[1].message.item.id
-    caller.ask(ask.ConversationItemDelete(item_id=item_id))
-    caller.wait(4000)
-    answers = caller.ask(ask.ConversationItemRetrieve(item_id=item_id))
-    assert code(answers) == "item_retrieve_invalid_item_id"
-    assert responses(caller)[1].status == "completed"
 
 
 def test_overrides_are_of_one_response_alone():

@@ -5,13 +5,13 @@ import pytest
 
 from bench.protocol.codec import encode
 from bench.protocol.objects import Session
-from bench.reference.settings import Detection, Settings
+from bench.reference.settings import Detection, SessionSettings
 from bench.reference.vendor import SERVICES
 from bench.voice.audio import AudioFormat
 
 
 def fresh(dialect="inworld"):
-    return Settings(SERVICES[dialect], session_id="sess_1", model="", opened_s=100)
+    return SessionSettings(SERVICES[dialect], session_id="sess_1", model="", opened_s=100)
 
 
 def ask(settings, **session):

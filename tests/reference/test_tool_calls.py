@@ -9,7 +9,7 @@ from bench.protocol import client as ask
 from bench.protocol import server as say
 from bench.protocol.codec import type_of
 from bench.protocol.objects import ResponseParams
-from bench.reference.draws import Draws
+from bench.reference.draws import SessionDraws
 from bench.reference.profile import ToolsProfile
 from bench.reference.tool_calls import arguments
 from bench.voice.audio import ms
@@ -376,4 +376,4 @@ def test_who_interrupts_has_the_word_and_nothing_goes_on_by_itself(speaks, expec
 )
 def test_arguments_fit_a_simple_schema(schema, fits):
     for n in range(20):
-        assert fits(json.loads(arguments(schema, Draws(1, 1), n)))
+        assert fits(json.loads(arguments(schema, SessionDraws(1, 1), n)))

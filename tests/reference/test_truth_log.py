@@ -3,11 +3,11 @@ import json
 import pytest
 
 from bench.errors import UsageError
-from bench.reference.truth_log import Sent, TruthLog
+from bench.reference.truth_log import SentEvent, TruthLog
 
 
 def line(n):
-    return Sent(
+    return SentEvent(
         session_key="k",
         session_id="s",
         event_id=f"e{n}",

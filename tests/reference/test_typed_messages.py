@@ -16,7 +16,7 @@ from bench.protocol import client as ask
 from bench.protocol import server as say
 from bench.protocol.codec import encode, message_table, type_of
 from bench.protocol.server import ServerMessage
-from bench.reference.profile import Limits, Quirks
+from bench.reference.profile import LimitsProfile, Quirks
 from tests.reference.stage import LINES, ROUND, Caller, failing, odd, tool_output, user_text
 from tests.reference.test_tool_calls import TOOL
 
@@ -81,14 +81,16 @@ def spoken(profile):
 
 
 def expired():
-    caller = Caller(msgspec.structs.replace(ROUND, limits=Limits(session_s=1)), dialect="openai")
+    caller = Caller(
+        msgspec.structs.replace(ROUND, limits=LimitsProfile(session_s=1)), dialect="openai"
+    )
     caller.wait(2000)
     assert caller.every(say.ErrorMessage)
     return caller
 
 
 def throttled():
-    limits = Limits(packets_per_second=1, breach="error")
+    limits = LimitsProfile(packets_per_second=1, breach="error")
     caller = Caller(msgspec.structs.replace(ROUND, limits=limits), dialect="openai")
     caller.ask(user_text("a"))
     caller.ask(user_text("b"))

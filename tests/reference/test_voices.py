@@ -3,7 +3,7 @@ import pytest
 from bench.corpus.codec import decode
 from bench.corpus.energy import AUDIBLE_DBFS, envelope, first_audible
 from bench.errors import CorpusError
-from bench.reference.voices import Reply, Speech, Voices
+from bench.reference.voices import RecordedReply, SpokenReply, Voices
 from bench.voice.audio import PCM16_24K, AudioFormat, ms
 from tests.reference.stage import LINES, REPLIES
 
@@ -36,15 +36,15 @@ def test_a_format_is_loaded_once():
         asked.append(fmt)
         return LINES
 
-    repertoire = Voices(load)
+    voices = Voices(load)
     for _ in range(3):
-        repertoire.replies(PCM16_24K)
-        repertoire.recogniser(PCM16_24K)
+        voices.replies(PCM16_24K)
+        voices.recogniser(PCM16_24K)
     assert asked == [PCM16_24K]
 
 
 def test_speech_is_silence_then_voice_whatever_part_is_asked_for():
-    whole = Speech.of(Reply(bytes(range(1, 201)) * 480, "x"), PCM16_24K, ms(50), None)
+    whole = SpokenReply.of(RecordedReply(bytes(range(1, 201)) * 480, "x"), PCM16_24K, ms(50), None)
     audio = whole.part(0, whole.nbytes)
     assert len(audio) == whole.nbytes
     assert audio == bytes(PCM16_24K.nbytes(ms(50))) + whole.reply.audio
@@ -53,8 +53,8 @@ def test_speech_is_silence_then_voice_whatever_part_is_asked_for():
 
 
 def test_a_filler_comes_first_and_padding_last_wherever_it_is_cut():
-    whole = Speech.of(
-        Reply(bytes(range(1, 201)) * 48, "x"),
+    whole = SpokenReply.of(
+        RecordedReply(bytes(range(1, 201)) * 48, "x"),
         PCM16_24K,
         ms(5),
         None,
@@ -70,9 +70,11 @@ def test_a_filler_comes_first_and_padding_last_wherever_it_is_cut():
 
 
 def test_what_is_cut_off_is_not_padded():
-    whole = Speech.of(Reply(bytes(48_000), "x"), PCM16_24K, 0, ms(500), padding_ns=ms(10))
+    whole = SpokenReply.of(
+        RecordedReply(bytes(48_000), "x"), PCM16_24K, 0, ms(500), padding_ns=ms(10)
+    )
     assert whole.nbytes == PCM16_24K.nbytes(ms(500))
 
 
 def test_words_put_together_are_the_text():
-    assert "".join(Reply(b"", "Thank you  for calling.").words) == "Thank you for calling."
+    assert "".join(RecordedReply(b"", "Thank you  for calling.").words) == "Thank you for calling."

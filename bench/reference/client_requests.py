@@ -1,32 +1,48 @@
-"""What a client may ask for: rules for sessions and responses, and for the items that it adds.
+"""What a client may ask for: frames read, rules for sessions and responses, and the errors.
 
 Theory of operation
 -------------------
+A binary frame, and text that is no JSON object, are messages of no type. OpenAI knows every field
+of a message and takes none besides; Inworld skips what it does not know.
+
 A rule looks at one value and answers with a complaint or with nothing. Only paths that are present
 are looked at, in the order of the table; the first complaint is the answer, with the path as the
 `param` and the code that OpenAI gives. Ranges and enumerations are those of `protocol.md`,
 section 2. A service that is not strict overlooks a word that it does not know, as if it had not
 been said, and has one code for all the rest.
 
-Items (`protocol.md` section 3): a message has a role, and each role its own kinds of part; a call
-has a name, an id and arguments; a call's output has the id. Both spellings of assistant parts are
-taken and the item form (`output_text`) is what comes back. `status` on the way in has no effect.
+Errors have the API's own shape: what was wrong, where, and which client message was at fault.
 """
 
-from base64 import b64decode
-from binascii import Error as Base64Error
+import re
 from collections.abc import Callable
 from functools import cache, partial
 from typing import Any, Final, NamedTuple
 
 import msgspec
-from msgspec import UNSET
 
-from bench.protocol.objects import Item, Part, ResponseParams
+from bench.errors import ProtocolError
+from bench.protocol.client import ClientMessage
+from bench.protocol.codec import UnknownMessage, client_object, decode_client, message_table
+from bench.protocol.objects import ErrorDetail, ResponseParams
+from bench.protocol.parameters import unknown_parameter
+from bench.protocol.server import ErrorMessage
 from bench.reference.vendor import ServiceProfile
 from bench.voice.audio import FORMATS
 
+Incoming = ClientMessage | UnknownMessage
+
+NOT_JSON: Final = "(no JSON)"
+"""The type of a frame that holds no JSON object."""
+LONGEST_EVENT_ID: Final = 512
 MAX_TOKENS: Final = 4096
+
+_CLIENT_TYPES: Final = frozenset(
+    entry.type for entry in message_table() if entry.direction == "client"
+)
+_PLACE: Final = re.compile(r" - at `\$\.?(?P<path>[^`]*)`")
+_UNKNOWN: Final = re.compile(r"Unknown parameter: '(?P<path>[^']*)'")
+_MISSING: Final = re.compile(r"missing required field `(?P<field>[^`]*)`")
 
 
 class Invalid(NamedTuple):
@@ -251,78 +267,65 @@ def _check(whole: dict[str, Any], service: ServiceProfile) -> Invalid | None:
     return None
 
 
-_PARTS: Final[dict[str, tuple[str, ...]]] = {
-    "user": ("input_text", "input_audio", "input_image"),
-    "system": ("input_text",),
-    "tool": ("input_text",),
-    "assistant": ("output_text", "text"),
-}
-_FIELD: Final = {
-    "input_text": "text",
-    "output_text": "text",
-    "text": "text",
-    "input_audio": "audio",
-    "input_image": "image_url",
-}
-_REQUIRED: Final[dict[str, tuple[str, ...]]] = {
-    "message": ("role", "content"),
-    "function_call": ("name", "call_id", "arguments"),
-    "function_call_output": ("call_id", "output"),
-}
+def read_message(frame: str | bytes, *, strict: bool) -> Incoming:
+    """Decode a frame. `strict`: a message with a field that OpenAI does not know is refused."""
+    if isinstance(frame, bytes):
+        return UnknownMessage(type=NOT_JSON, reason="Binary frames carry no message here.", text="")
+    try:
+        message = decode_client(frame)
+        if not strict or isinstance(message, UnknownMessage):
+            return message
+        whole = client_object(frame)
+    except ProtocolError as error:
+        return UnknownMessage(type=NOT_JSON, reason=str(error), text="")
+    if not (stranger := unknown_parameter(whole)):
+        return message
+    return UnknownMessage(
+        type=whole["type"],
+        event_id=whole.get("event_id", ""),
+        reason=f"Unknown parameter: '{stranger}'.",
+        text=frame,
+    )
 
 
-def check_item(item: Item) -> Invalid | None:
-    """What is wrong with an item that a client wants to add, or None."""
-    if item.type not in _REQUIRED:
-        return Invalid("item.type", f"{item.type!r} is none of {', '.join(_REQUIRED)}.")
-    for name in _REQUIRED[item.type]:
-        if getattr(item, name) is UNSET:
-            return Invalid(f"item.{name}", f"A {item.type} needs {name!r}.")
-    if item.type != "message" or not isinstance(item.content, list):
-        return None
-    if item.role not in _PARTS:
-        return Invalid("item.role", f"{item.role!r} is none of {', '.join(_PARTS)}.")
-    checked = (_check_part(n, part, str(item.role)) for n, part in enumerate(item.content))
-    return next(filter(None, checked), None)
+def error(message: Incoming | None, invalid: Invalid, code: str = "") -> ErrorMessage:
+    """An error message about `message`, or with None about what the server did by itself."""
+    event_id = None if message is None else message.event_id
+    detail = ErrorDetail(
+        type="invalid_request_error",
+        code=code or invalid.code,
+        message=invalid.message,
+        param=invalid.param or None,
+        event_id=event_id[:LONGEST_EVENT_ID] if isinstance(event_id, str) and event_id else None,
+    )
+    return ErrorMessage(error=detail)
 
 
-def whole_item(item: Item, item_id: str) -> tuple[Item, bytes | None]:
-    """A checked item as the conversation keeps it, and the audio that came inside, if any."""
-    audio: bytes | None = None
-    content = item.content
-    if isinstance(content, list):
-        for part in content:
-            if part.type == "input_audio" and isinstance(part.audio, str):
-                audio = (audio or b"") + b64decode(part.audio)
-        content = [_kept(part) for part in content]
-    status = UNSET if item.type == "function_call_output" else "completed"
-    return msgspec.structs.replace(item, id=item_id, content=content, status=status), audio
+def refusal(message: UnknownMessage, service: ServiceProfile) -> ErrorMessage:
+    """The error for a frame that is no message: no JSON, no type, unknown type, wrong field."""
+    if message.type == NOT_JSON:
+        return error(message, Invalid("", message.reason), service.not_json)
+    if message.type in _CLIENT_TYPES:
+        return error(message, _misshapen(message, strict=service.strict))
+    if message.type.startswith(("(no type)", "errorType:")):
+        return error(message, Invalid("type", message.reason), "invalid_event")
+    code, param = service.unknown_type
+    supported = ", ".join(f"'{name}'" for name in sorted(_CLIENT_TYPES))
+    text = f"Invalid value: '{message.type}'. Supported values are: {supported}."
+    return error(message, Invalid(param, text), code)
 
 
-def _check_part(number: int, part: Part, role: str) -> Invalid | None:
-    where = f"item.content[{number}]"
-    if part.type not in _PARTS[role]:
-        return Invalid(
-            f"{where}.type",
-            f"{part.type!r} is no content of a {role} message; it takes {', '.join(_PARTS[role])}.",
-        )
-    field = _FIELD[part.type]
-    value = getattr(part, field)
-    if not isinstance(value, str):
-        return Invalid(f"{where}.{field}", f"A part of type {part.type} needs {field!r}.")
-    if field == "audio":
-        try:
-            b64decode(value, validate=True)
-        except (Base64Error, ValueError):
-            return Invalid(f"{where}.audio", "The audio is not base64.")
-    return None
-
-
-def _kept(part: Part) -> Part:
-    """A part in the item form, without its audio, which added and done never carry."""
-    if part.type == "input_audio":
-        spoken = part.transcript if isinstance(part.transcript, str) else None
-        return Part(type="input_audio", transcript=spoken)
-    if part.type == "text":
-        return msgspec.structs.replace(part, type="output_text")
-    return part
+def _misshapen(message: UnknownMessage, *, strict: bool) -> Invalid:
+    """What is wrong with a message of a known type; `strict`: in OpenAI's codes and words."""
+    if unknown := _UNKNOWN.match(message.reason):
+        return Invalid(unknown["path"], message.reason, "unknown_parameter")
+    place, missing = _PLACE.search(message.reason), _MISSING.search(message.reason)
+    path = [place["path"] if place else "", missing["field"] if missing else ""]
+    param = ".".join(filter(None, path))
+    if not strict:
+        return Invalid(param, f"Invalid {message.type}: {message.reason}")
+    if missing:
+        text = f"Missing required parameter: '{param}'."
+        return Invalid(param, text, "missing_required_parameter")
+    reason = _PLACE.sub("", message.reason)
+    return Invalid(param, f"Invalid type for '{param}': {reason}.", "invalid_type")
