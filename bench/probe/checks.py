@@ -66,29 +66,21 @@ def all_rows(
 
 # ── connection and defaults ──────────────────────────────────────────────────────────────────
 
-_STAGES: Final = (
-    "bench.start", "bench.connected", "bench.secured", "bench.upgraded", "session.created",
-    "bench.microphone",
-)  # fmt: skip
-
 
 def connection_rows(session: ProbedSession) -> Iterator[Finding]:
     """How the first session's connection came about."""
     dns_ns, offer, compress, agreed = session.connection
-    begun, tcp, tls, upgraded, created, ready = map(session.first_ns, _STAGES)
-    for row in session.rows:
-        if row.type == "bench.microphone" and body_of(row.detail or "").get("answer") == "nothing":
-            ready = None
-    for row in session.rows:  # the last that it was redirected to counts
-        if row.type == "bench.redirected":
-            begun = row.at_ns
-        elif row.type in {"bench.connected", "bench.secured"}:
-            tcp, tls = (row.at_ns, tls) if row.type == "bench.connected" else (tcp, row.at_ns)
-    yield told(CONNECTION, "DNS", "" if dns_ns is None else _ms(0, dns_ns))
-    yield told(CONNECTION, "TCP", _ms(begun, tcp))
+    # The last of each: where it was redirected, the connection that was upgraded counts.
+    at_ns = {row.type: row.at_ns for row in session.rows if row.direction == "note"}
+    start, tcp, tls, upgraded, ready = (
+        at_ns.get(f"bench.{stage}")
+        for stage in ("start", "connected", "secured", "upgraded", "microphone")
+    )
+    yield told(CONNECTION, "DNS", _ms(0, dns_ns))
+    yield told(CONNECTION, "TCP", _ms(at_ns.get("bench.redirected", start), tcp))
     yield told(CONNECTION, "TLS", _ms(tcp, tls) if agreed.tls else "", agreed.tls or "none")
     yield _upgrade_row(session, _ms(tls, upgraded))
-    hops = [row for row in session.rows if row.type == "bench.redirected"]
+    hops = (row for row in session.rows if row.type == "bench.redirected")
     for number, row in enumerate(hops, 1):
         yield told(CONNECTION, f"redirect {number}", body_of(row.detail or "")["url"], "followed")
     if offer.subprotocol:
@@ -101,10 +93,12 @@ def connection_rows(session: ProbedSession) -> Iterator[Finding]:
     offered = "" if deflate else "offered, not taken" if compress else "not offered"
     yield told(CONNECTION, "compression", deflate, offered)
     yield told(CONNECTION, "server", agreed.server)
-    start = session.first_ns("bench.start")
     before = None if start is None else start - (dns_ns or 0)
-    yield told(CONNECTION, "created", _ms(before, created), "from before DNS to session.created")
-    yield told(CONNECTION, "ready", _ms(before, ready), "from before DNS to session.updated")
+    created = _ms(before, session.first_ns("session.created"))
+    yield told(CONNECTION, "created", created, "from before DNS to session.created")
+    acknowledged = bool(session.exchanges) and session.exchanges[0].state != NOT_SEEN
+    took = _ms(before, ready) if acknowledged else ""
+    yield told(CONNECTION, "ready", took, "from before DNS to session.updated")
 
 
 def _upgrade_row(session: ProbedSession, took: str) -> Finding:

@@ -102,7 +102,7 @@ def probe_caller(target: Target, headers: list[tuple[str, str]], corpus: Path | 
     return ProbeCaller(target, headers, said, lambda _said, fmt: in_format(fmt))
 
 
-class _Held:
+class _LiveSession:
     """A session of a probe under way, of the script called `name`. It begins to connect at once.
 
     `dns_ns` is how long the name of the target took; `compress`: compression is offered.
@@ -188,12 +188,12 @@ def hold_sessions(caller: ProbeCaller, names: Sequence[str], limit_s: float) -> 
     first, address = _first(names[0], caller, until_ns)
     found: dict[str, ProbedSession] = {}
 
-    def hold(live: list[_Held], waiting: list[str]) -> None:
+    def hold(live: list[_LiveSession], waiting: list[str]) -> None:
         """Hold those that live and those that wait for a place, to their end or the limit."""
         while (live or waiting) and monotonic_ns() < until_ns:
             connecting = any(not held.reached("bench.upgraded") for held in live)
             if waiting and len(live) < _MOST and not connecting:
-                live.append(_Held(waiting.pop(0), caller, address, 0, compress=False))
+                live.append(_LiveSession(waiting.pop(0), caller, address, 0, compress=False))
             step([held.session for held in live], _LONGEST_NS)
             found.update((held.name, held.end()) for held in live if held.session.over)
             live = [held for held in live if not held.session.over]
@@ -208,7 +208,7 @@ def hold_sessions(caller: ProbeCaller, names: Sequence[str], limit_s: float) -> 
     return [found.get(name) or ProbedSession(name, trouble=why) for name in names]
 
 
-def _first(name: str, caller: ProbeCaller, until_ns: int) -> tuple[_Held, Address]:
+def _first(name: str, caller: ProbeCaller, until_ns: int) -> tuple[_LiveSession, Address]:
     """The first session, once it talks or is over, and the address that it reached."""
     url = caller.target.url
     where = urlsplit(url)
@@ -221,7 +221,7 @@ def _first(name: str, caller: ProbeCaller, until_ns: int) -> tuple[_Held, Addres
     except (OSError, UnicodeError, TargetError) as error:
         reason = getattr(error, "strerror", None) or str(error)
     for address in addresses:
-        held = _Held(name, caller, address, dns_ns, compress=True)
+        held = _LiveSession(name, caller, address, dns_ns, compress=True)
         while not (held.session.over or held.session.talking) and monotonic_ns() < until_ns:
             step([held.session], _LONGEST_NS)
         if held.reached("bench.secured"):

@@ -7,11 +7,13 @@ profile, all of them speaking with one repertoire, so that the corpus is read on
 import asyncio
 import contextlib
 import socket
+import ssl
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
 import pytest
+import trustme
 from websockets.asyncio.server import serve
 
 from bench.errors import TargetError
@@ -353,20 +355,37 @@ def test_what_answers_with_no_websocket_is_told_so():
     assert result.troubles[0].startswith(refused)
 
 
+async def greet(connection):
+    await connection.send('{"type":"session.created","session":{}}')
+    await connection.wait_closed()
+
+
+async def connection_of(*, scheme="ws", offer=Offer(), **how):
+    """What a probe says of the connection to a server that says one word, and its troubles."""
+    async with serve(greet, "127.0.0.1", 0, **how) as server:
+        port = server.sockets[0].getsockname()[1]
+        target = Target("x", f"{scheme}://127.0.0.1:{port}/x", DIALECTS["openai"], offer)
+        found = await probe(target, only=("call",), limit_s=1.0)
+        return found.group("connection"), found.troubles, port
+
+
 def test_compression_is_offered_once_and_its_acceptance_seen():
-    async def tried():
-        async def session(connection):
-            await connection.send('{"type":"session.created","session":{}}')
-            await connection.wait_closed()
+    rows, _, _ = asyncio.run(connection_of(compression="deflate"))
+    assert rows["compression"].state == "seen"
+    assert rows["compression"].value.startswith("permessage-deflate")
 
-        async with serve(session, "127.0.0.1", 0, compression="deflate") as server:
-            port = server.sockets[0].getsockname()[1]
-            target = Target("x", f"ws://127.0.0.1:{port}/x", DIALECTS["openai"])
-            return await probe(target, only=("call",), limit_s=1.0)
 
-    row = asyncio.run(tried()).group("connection")["compression"]
-    assert row.state == "seen"
-    assert row.value.startswith("permessage-deflate")
+def test_what_tls_agreed_on_is_told(monkeypatch, tmp_path):
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    context.set_alpn_protocols(["http/1.1"])
+    rows, _, _ = asyncio.run(connection_of(scheme="wss", ssl=context, compression=None))
+    assert rows["TLS"].state == "seen"
+    assert rows["TLS"].detail.startswith("TLSv1.3 TLS_")
+    assert rows["HTTP version"].detail == "by ALPN"
 
 
 def test_redirects_are_followed_where_asked_and_a_subprotocol_is_offered_and_told_of():
@@ -377,22 +396,10 @@ def test_redirects_are_followed_where_asked_and_a_subprotocol_is_offered_and_tol
         response.headers["Location"] = "/here"
         return response
 
-    async def session(connection):
-        await connection.send('{"type":"session.created","session":{}}')
-        await connection.wait_closed()
-
-    async def tried(offer):
-        async with serve(
-            session, "127.0.0.1", 0, process_request=redirect, subprotocols=["realtime"]
-        ) as server:
-            port = server.sockets[0].getsockname()[1]
-            target = Target("x", f"ws://127.0.0.1:{port}/x", DIALECTS["openai"], offer)
-            found = await probe(target, only=("call",), limit_s=1.0)
-            return found, f"ws://127.0.0.1:{port}/here"
-
-    result, url = asyncio.run(tried(Offer("realtime", MOST_HOPS)))
-    rows = result.group("connection")
-    assert (rows["redirect 1"].value, rows["subprotocol"].value) == (url, "realtime")
-    result, url = asyncio.run(tried(Offer()))
-    told = f"HTTP 302 to {url}; use that URL, or --follow-redirects"
-    assert result.troubles == (f"call: the upgrade was refused: {told}",)
+    how = {"process_request": redirect, "subprotocols": ["realtime"]}
+    rows, _, port = asyncio.run(connection_of(offer=Offer("realtime", MOST_HOPS), **how))
+    here = f"ws://127.0.0.1:{port}/here"
+    assert (rows["redirect 1"].value, rows["subprotocol"].value) == (here, "realtime")
+    _, troubles, port = asyncio.run(connection_of(**how))
+    told = f"HTTP 302 to ws://127.0.0.1:{port}/here; use that URL, or --follow-redirects"
+    assert troubles == (f"call: the upgrade was refused: {told}",)

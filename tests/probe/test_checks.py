@@ -131,15 +131,16 @@ STAGES = [
 ]  # fmt: skip
 
 
-def connected(*rows_, agreed=None, **more):
+def connected(*rows_, agreed=None, begin="seen", **more):
     connection = Connection(1_500_000, Offer("realtime"), compress=True, agreed=agreed or Agreed())
-    return rows(ProbedSession("call", rows_, connection=connection, **more))
+    first = ask("begin", "session.update", begin)
+    one = ProbedSession("call", rows_, exchanges=[first], connection=connection, **more)
+    return rows(one)
 
 
 def test_the_connection_is_told_stage_by_stage():
     agreed = Agreed("TLSv1.3 AES", "http/1.1", "permessage-deflate", "", "nginx")
-    ready = note("bench.microphone", 10.5, '{"answer": "session.updated"}')
-    found = connected(*STAGES, ready, agreed=agreed)
+    found = connected(*STAGES, note("bench.microphone", 10.5), agreed=agreed)
     values = {name: row.value for (group, name), row in found.items() if group == "connection"}
     assert values == {
         "DNS": "1.5 ms", "TCP": "2.0 ms", "TLS": "3.0 ms", "upgrade": "4.0 ms", "subprotocol": "",
@@ -149,8 +150,17 @@ def test_the_connection_is_told_stage_by_stage():
     assert found["connection", "TLS"].detail == "TLSv1.3 AES"
 
 
+def test_of_a_connection_that_was_redirected_the_last_counts():
+    hop = note("bench.redirected", 10, '{"status": 302, "url": "ws://x/there"}')
+    found = connected(*STAGES[:3], hop, note("bench.connected", 11), note("bench.secured", 13),
+                      note("bench.upgraded", 17))  # fmt: skip
+    names = ("TCP", "upgrade", "redirect 1")
+    told = [found["connection", name].value for name in names]
+    assert told == ["1.0 ms", "4.0 ms", "ws://x/there"]
+
+
 def test_where_no_update_was_acknowledged_nobody_says_when_it_was_ready():
-    found = connected(*STAGES, note("bench.microphone", 5010, '{"answer": "nothing"}'))
+    found = connected(*STAGES, note("bench.microphone", 5010), begin="not seen")
     assert found["connection", "ready"].state == "not seen"
 
 
