@@ -115,7 +115,7 @@ class _LiveSession:
         self.tally = Tally()
         self.dialogue = Dialogue(name, caller.target.dialect, caller.utterance)
         self._connection = Connection(dns_ns, caller.target.offer, compress)
-        script, target, rows = PROBE_SCRIPTS[name], caller.target, self.dialogue.rows
+        target, rows = caller.target, self.dialogue.rows
         context = None
         if address.secure:
             context = ssl.create_default_context()
@@ -124,8 +124,8 @@ class _LiveSession:
         url = session_url(target.dialect, target.url, key=key)
         wire = Wire(address, url, caller.headers, context, target.offer, compress=compress)
         conversation = Conversation(
-            self.dialogue.play(script.play, script.label),
-            self.dialogue.update(*script.changes).session,
+            self.dialogue.play(PROBE_SCRIPTS[name].play),
+            self.dialogue.opening,
             caller.record,
             Manners(CHUNK_NS, answer_timeout_ns=ms(1000 * REPLY_S)),
             name=f"probe-{name}",
@@ -149,7 +149,7 @@ class _LiveSession:
         session.wire.shut()
         dialogue.rows.flush()
         if self.reached("session.update"):
-            dialogue.greeted(PROBE_SCRIPTS[self.name].label)
+            dialogue.note_opening()
         return ProbedSession(
             self.name,
             dialogue.rows,
