@@ -9,6 +9,7 @@ from bench.probe.answers import format_at, read_message
 from bench.probe.checks import all_rows
 from bench.probe.message_checks import message_states
 from bench.probe.probed_session import Connection, ProbedSession
+from bench.probe.quirk_checks import DETECTORS
 from bench.probe.setting_checks import (
     ALL,
     BACKCHANNELS,
@@ -399,7 +400,7 @@ def test_a_format_keeps_its_rate():
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-9, 2**40) | st.text(max_size=8),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
@@ -411,12 +412,15 @@ JSON = st.recursive(
     ),
     max_leaves=8,
 )
-FIELDS = ("session", "response", "item", "error", "delta", "response_id", "item_id")
+FIELDS = (
+    "session", "response", "item", "error", "delta", "response_id", "item_id", "transcript",
+    "usage", "previous_item_id", "name", "call_id", "audio_start_ms", "message",
+)  # fmt: skip
 BODIES = st.fixed_dictionaries({}, optional=dict.fromkeys(FIELDS, JSON))
 TYPES = st.sampled_from([entry.type for entry in message_table()])
 
 
-@settings(max_examples=30)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(TYPES, BODIES), max_size=10))
 def test_whatever_a_server_sends_there_is_a_result(recorded):
     asked = [ask(one.label, "session.update", "seen", b) for one, (_, b) in zip(ALL, recorded)]  # noqa: B905 - as many as there are
@@ -425,4 +429,5 @@ def test_whatever_a_server_sends_there_is_a_result(recorded):
     assert {("changes in mid-session", check.name) for check in CHANGE_CHECKS["openai"]} <= {
         (row.group, row.name) for row in found
     }
+    assert [row.name for row in found if row.group == "quirks"] == list(DETECTORS)
     assert all(r.state in {"seen", "not seen"} or r.state.startswith("refused (") for r in found)
