@@ -194,9 +194,9 @@ def hold_sessions(caller: ProbeCaller, names: Sequence[str], limit_s: float) -> 
             connecting = any(not held.reached("bench.upgraded") for held in live)
             if waiting and len(live) < _MOST and not connecting:
                 live.append(_LiveSession(waiting.pop(0), caller, address, 0, compress=False))
-            step([held.session for held in live], _LONGEST_NS)
             found.update((held.name, held.end()) for held in live if held.session.over)
             live = [held for held in live if not held.session.over]
+            step([held.session for held in live], _LONGEST_NS)
         found.update((held.name, held.end()) for held in live)
 
     if first.session.talking:
