@@ -79,10 +79,10 @@ class Wire:
         self._offer = offer
         offered = [Subprotocol(offer.subprotocol)] if offer.subprotocol else None
         self._compress = compress
-        deflate = [ClientPerMessageDeflateFactory(client_max_window_bits=True)]
+        deflate = ClientPerMessageDeflateFactory(client_max_window_bits=True) if compress else None
         self._protocol = ClientProtocol(
             parse_uri(url),
-            extensions=deflate if compress else None,
+            extensions=[deflate] if deflate else None,
             subprotocols=offered,
             max_size=MAX_MESSAGE,
         )

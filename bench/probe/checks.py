@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from bench.corpus.energy import AUDIBLE_DBFS, WINDOW_MS
 from bench.probe.answers import ABSENT, error_code, error_text, look, table
-from bench.probe.findings import NOT_SEEN, SEEN, Finding, Occurrence, duration, refused, told
+from bench.probe.findings import NOT_SEEN, SEEN, Finding, Occurrence, duration, finding, refused
 from bench.probe.message_checks import message_rows
 from bench.probe.probe_scripts import ASIDE, IDLE_S, INTO, NOT_KEPT
 from bench.probe.probed_session import ProbedSession, find_exchange
@@ -66,45 +66,41 @@ def all_rows(
 
 # ── connection and defaults ──────────────────────────────────────────────────────────────────
 
-_STAGES: Final = (
-    "bench.start", "bench.connected", "bench.secured", "bench.upgraded", "session.created",
-    "bench.microphone",
-)  # fmt: skip
-
 
 def connection_rows(session: ProbedSession) -> Iterator[Finding]:
     """How the first session's connection came about."""
     dns_ns, offer, compress, agreed = session.connection
-    begun, tcp, tls, upgraded, created, ready = map(session.first_ns, _STAGES)
-    for row in session.rows:
-        if row.type == "bench.microphone" and body_of(row.detail or "").get("answer") == "nothing":
-            ready = None
-    for row in session.rows:  # the last that it was redirected to counts
-        if row.type == "bench.redirected":
-            begun = row.at_ns
-        elif row.type in {"bench.connected", "bench.secured"}:
-            tcp, tls = (row.at_ns, tls) if row.type == "bench.connected" else (tcp, row.at_ns)
-    yield told(CONNECTION, "DNS", "" if dns_ns is None else _ms(0, dns_ns))
-    yield told(CONNECTION, "TCP", _ms(begun, tcp))
-    yield told(CONNECTION, "TLS", _ms(tcp, tls) if agreed.tls else "", agreed.tls or "none")
+    # The last of each: where it was redirected, the connection that was upgraded counts.
+    at_ns = {row.type: row.at_ns for row in session.rows if row.direction == "note"}
+    start, tcp, tls, upgraded, ready = (
+        at_ns.get(f"bench.{stage}")
+        for stage in ("start", "connected", "secured", "upgraded", "microphone")
+    )
+    yield finding(CONNECTION, "DNS", _ms(0, dns_ns))
+    yield finding(CONNECTION, "TCP", _ms(at_ns.get("bench.redirected", start), tcp))
+    yield finding(CONNECTION, "TLS", _ms(tcp, tls) if agreed.tls else "", agreed.tls or "none")
     yield _upgrade_row(session, _ms(tls, upgraded))
-    hops = [row for row in session.rows if row.type == "bench.redirected"]
+    hops = (row for row in session.rows if row.type == "bench.redirected")
     for number, row in enumerate(hops, 1):
-        yield told(CONNECTION, f"redirect {number}", body_of(row.detail or "")["url"], "followed")
+        yield finding(
+            CONNECTION, f"redirect {number}", body_of(row.detail or "")["url"], "followed"
+        )
     if offer.subprotocol:
         offered = f"{offer.subprotocol} was offered"
-        yield told(CONNECTION, "subprotocol", agreed.subprotocol, offered)
+        yield finding(CONNECTION, "subprotocol", agreed.subprotocol, offered)
     # WebSocket over HTTP/2 would be another request; this client makes that of HTTP/1.1.
     version = "" if upgraded is None else "1.1"
-    yield told(CONNECTION, "HTTP version", version, agreed.alpn and "by ALPN")
+    yield finding(CONNECTION, "HTTP version", version, agreed.alpn and "by ALPN")
     deflate = agreed.extensions if "permessage-deflate" in agreed.extensions else ""
     offered = "" if deflate else "offered, not taken" if compress else "not offered"
-    yield told(CONNECTION, "compression", deflate, offered)
-    yield told(CONNECTION, "server", agreed.server)
-    start = session.first_ns("bench.start")
+    yield finding(CONNECTION, "compression", deflate, offered)
+    yield finding(CONNECTION, "server", agreed.server)
     before = None if start is None else start - (dns_ns or 0)
-    yield told(CONNECTION, "created", _ms(before, created), "from before DNS to session.created")
-    yield told(CONNECTION, "ready", _ms(before, ready), "from before DNS to session.updated")
+    created = _ms(before, session.first_ns("session.created"))
+    yield finding(CONNECTION, "created", created, "from before DNS to session.created")
+    acknowledged = bool(session.exchanges) and session.exchanges[0].state != NOT_SEEN
+    took = _ms(before, ready) if acknowledged else ""
+    yield finding(CONNECTION, "ready", took, "from before DNS to session.updated")
 
 
 def _upgrade_row(session: ProbedSession, took: str) -> Finding:
@@ -147,10 +143,10 @@ def default_rows(session: ProbedSession, opened_s: float) -> Iterator[Finding]:
     held = {} if created is None else table(created.body, "session")
     for name, path in _DEFAULTS.items():
         value = look(held, path)
-        yield told(DEFAULTS, name, "" if value is ABSENT else short(value) or '""')
+        yield finding(DEFAULTS, name, "" if value is ABSENT else short(value) or '""')
     expires = held.get("expires_at")
     lasts = f"{expires - opened_s:.0f} s" if isinstance(expires, int | float) else ""
-    yield told(DEFAULTS, "expires_at", lasts, "after connecting" if lasts else "")
+    yield finding(DEFAULTS, "expires_at", lasts, "after connecting" if lasts else "")
 
 
 # ── settings, beside what was done ───────────────────────────────────────────────────────────
@@ -203,10 +199,10 @@ def interruption_row(sessions: Sequence[ProbedSession]) -> Finding:
     cuts = [cut for one in sessions for cut in one.cuts]
     if cuts:
         detail = f"response.done {duration(cuts[0].took_ns)} after speech_started"
-        return told(DETECTION, "interruption", "the reply was cut", detail)
+        return finding(DETECTION, "interruption", "the reply was cut", detail)
     tried = sum(ask.label == f"{INTO}: response" for one in sessions for ask in one.exchanges)
     detail = f"{tried} × talked into a reply, none was cut" if tried else "not asked"
-    return told(DETECTION, "interruption", "", detail)
+    return finding(DETECTION, "interruption", "", detail)
 
 
 # ── interjections ────────────────────────────────────────────────────────────────────────────
@@ -303,7 +299,7 @@ def audio_rows(sessions: Sequence[ProbedSession]) -> Iterator[Finding]:
     ]
     if not replies:
         for name in ("pace", "delta size", "leading silence"):
-            yield told(AUDIO_OUT, name, "", "no spoken reply")
+            yield finding(AUDIO_OUT, name, "", "no spoken reply")
         return
     longest, reply = max(replies, key=lambda reply: len(reply[1].deltas))
     kept = reply.deltas[:-1] if longest.ends_in_zeros(reply) else reply.deltas
@@ -314,16 +310,16 @@ def audio_rows(sessions: Sequence[ProbedSession]) -> Iterator[Finding]:
     pace = f"{before_ms * NS_PER_MS / span_ns:.1f}" if span_ns > NS_PER_MS else ""
     pace = f"{pace} × real time" if pace else "all at once"
     whole = f"{sum(sizes) / 1000:.1f} s of audio in {duration(span_ns)}"
-    yield told(AUDIO_OUT, "pace", pace, whole)
+    yield finding(AUDIO_OUT, "pace", pace, whole)
     counts = Counter(f"{size:.0f}" for size in sizes).most_common(6)
     every = ", ".join(f"{count} of {size} ms" for size, count in counts)
-    yield told(AUDIO_OUT, "delta size", f"{median(sizes):.0f} ms", every)
+    yield finding(AUDIO_OUT, "delta size", f"{median(sizes):.0f} ms", every)
     silent_ns = reply.answer.leading_silence_ns
     audible = f"to the first {WINDOW_MS} ms above {AUDIBLE_DBFS:.0f} dBFS"
     if silent_ns is None:
-        yield told(AUDIO_OUT, "leading silence", "", "nothing audible")
+        yield finding(AUDIO_OUT, "leading silence", "", "nothing audible")
     else:
-        yield told(AUDIO_OUT, "leading silence", duration(silent_ns), audible)
+        yield finding(AUDIO_OUT, "leading silence", duration(silent_ns), audible)
 
 
 # ── errors on purpose ────────────────────────────────────────────────────────────────────────
@@ -334,11 +330,11 @@ def error_rows(sessions: Sequence[ProbedSession]) -> Iterator[Finding]:
     for label in ("unknown_event", "commit_empty", "cancel_idle", "invalid_update"):
         ask = find_exchange(sessions, label)
         if ask is not None and ask.refused:
-            yield told(ERRORS, label, error_code(ask.answer), error_text(ask.answer))
+            yield finding(ERRORS, label, error_code(ask.answer), error_text(ask.answer))
             continue
         why = "no answer" if ask is not None else "not asked"
         why = "taken without an error" if ask is not None and ask.state == SEEN else why
-        yield told(ERRORS, label, "", why)
+        yield finding(ERRORS, label, "", why)
     wrong = find_exchange(sessions, "invalid_update")
     if wrong is not None and wrong.refused:
         applied = any(
@@ -347,10 +343,10 @@ def error_rows(sessions: Sequence[ProbedSession]) -> Iterator[Finding]:
             for said in session.of("session.updated")
         )
         whole = "" if applied else "nothing of a refused update was applied"
-        yield told(ERRORS, "atomic update", whole, "part of it was applied" if applied else "")
+        yield finding(ERRORS, "atomic update", whole, "part of it was applied" if applied else "")
     named = any(
         ask.refused and table(ask.answer, "error").get("event_id")
         for session in sessions
         for ask in session.exchanges
     )
-    yield told(ERRORS, "event_id echoed", "yes" if named else "")
+    yield finding(ERRORS, "event_id echoed", "yes" if named else "")

@@ -22,8 +22,7 @@ from bench.probe.answers import (
     first_of,
     table,
 )
-from bench.probe.findings import NOT_SEEN
-from bench.probe.setting_checks import SettingCheck, update
+from bench.probe.setting_checks import SERVER_VAD, SettingCheck, update
 from bench.protocol.client import (
     ClientMessage,
     ConversationItemCreate,
@@ -32,7 +31,7 @@ from bench.protocol.client import (
 )
 from bench.protocol.codec import type_of
 from bench.protocol.dialects import Dialect
-from bench.protocol.objects import Item, Part, ResponseParams
+from bench.protocol.objects import Item, Part, ResponseParams, Session
 from bench.tracker.responses import AUDIO
 from bench.voice.audio import ms
 from bench.voice.directions import Direction, Pause, Send
@@ -83,26 +82,29 @@ class Dialogue:
         self._deaf = 0
         self._count = 0
 
-    def play(
-        self, script: Callable[["Dialogue"], Iterator[Direction]], label: str
-    ) -> Iterator[Direction]:
-        """`script`, after the first update, which is asked as `label`, was answered or was not."""
-        self.greeted(label)
+    @property
+    def opening(self) -> Session:
+        """What the session is asked to be before its script begins."""
+        return self.update((SERVER_VAD.path, SERVER_VAD.value)).session
+
+    def play(self, script: Callable[["Dialogue"], Iterator[Direction]]) -> Iterator[Direction]:
+        """`script`, once the opening was answered, or was not."""
+        self.note_opening()
         try:
             yield from script(self)
         except GivenUp as why:
             self.trouble = str(why)
 
-    def greeted(self, label: str) -> None:
-        """Note what came of the caller's first session.update."""
-        if any(one.label == label for one in self.exchanges):
+    def note_opening(self) -> None:
+        """Note what came of the opening, once."""
+        if self.exchanges:
             return
         said = [one for one in self.received if one.type in {_UPDATED, "error"}]
         again = [one for one in self.received if one.type == "session.created"][1:]
         answer = next(iter(said + again), None)
-        asked = Exchange(label, "session.update").answered(answer.body if answer else None)
-        self.exchanges.append(asked)
-        self._mute = asked.state == NOT_SEEN
+        asked = Exchange(SERVER_VAD.label, "session.update")
+        self.exchanges.append(asked.answered(answer.body if answer else None))
+        self._mute = answer is None
 
     # ── waiting ──────────────────────────────────────────────────────────────────────────────
 

@@ -26,7 +26,7 @@ class Finding(Struct, frozen=True):
     detail: str = ""
 
 
-def told(group: str, name: str, value: str, detail: str = "") -> Finding:
+def finding(group: str, name: str, value: str, detail: str = "") -> Finding:
     """The row of something that was seen if there is a value for it."""
     state = SEEN if value else NOT_SEEN
     return Finding(group, name, state, value, detail)

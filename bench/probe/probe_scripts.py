@@ -13,14 +13,15 @@ not said here: it is read off what the session left behind (`bench.probe.checks`
 * `interrupt`: the caller talks into a reply, and it is cut (or not)
 * `g711`: a reply in mu-law, and where it may be truncated
 
-The microphone of a caller is always open: what is streamed beside speech is silence, but in manual
-mode, where nothing is. So a session that only writes turns the detection off first.
+Every session begins with server_vad. The microphone of a caller is always open: what is streamed
+beside speech is silence, but in manual mode, where nothing is. So a session that only writes turns
+the detection off first.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from bench.probe.answers import ABSENT, format_at, look, table
+from bench.probe.answers import ABSENT, Exchange, format_at, look, table
 from bench.probe.dialogue import (
     ADDED,
     ANSWER_S,
@@ -68,7 +69,6 @@ TURN_S: Final = 10.0
 TRANSCRIPTION_S: Final = 3.0
 IDLE_S: Final = 8.0
 _STARTED_S: Final = 2.0
-_DETECTION: Final = SERVER_VAD.path
 _TRANSCRIPTION: Final = "audio.input.transcription"
 _TRANSCRIBERS: Final = {"inworld": "inworld/inworld-stt-1", "openai": "gpt-4o-mini-transcribe"}
 _TRANSCRIBED: Final = "conversation.item.input_audio_transcription.completed"
@@ -88,11 +88,16 @@ def call(dialogue: Dialogue) -> Iterator[Direction]:
     yield from _answered(dialogue, since)
     yield from dialogue.wait(_TRANSCRIBED, within_s=TRANSCRIPTION_S, since=since)
     yield STRAGGLERS
-    yield from dialogue.change("quiet", (_DETECTION, None))
+    yield from _quiet(dialogue)
     yield from _items(dialogue)
     for check in CHANGE_CHECKS[dialogue.dialect.name]:
         yield from dialogue.check(check)
     yield from _cancel(dialogue)
+
+
+def _quiet(dialogue: Dialogue) -> Step[Exchange]:
+    """Stream no more silence."""
+    return dialogue.change("quiet", (MANUAL.path, MANUAL.value))
 
 
 def _answered(dialogue: Dialogue, since: int) -> Step[None]:
@@ -145,6 +150,8 @@ def settings(dialogue: Dialogue) -> Iterator[Direction]:
 
     It begins in manual mode: silence in one format may be noise in the next.
     """
+    yield from dialogue.change("begin", ("instructions", KEPT))
+    yield from _quiet(dialogue)
     # What both services refuse: Inworld overlooks other words (protocol.md 2.1, live.md 11).
     wrong = (("instructions", NOT_KEPT), (_TRANSCRIPTION, {"model": "no-such-model"}))
     yield from dialogue.provoke("invalid_update", dialogue.update(*wrong), "session.updated")
@@ -207,6 +214,8 @@ def interjections(dialogue: Dialogue) -> Iterator[Direction]:
 
 def interrupt(dialogue: Dialogue) -> Iterator[Direction]:
     """Talk into replies until one was not all there yet; what is said is not answered."""
+    heed = {**SERVER_VAD.value, "create_response": False, "interrupt_response": True}
+    yield from dialogue.change("heed", (SERVER_VAD.path, heed))
     yield from dialogue.change("slower", ("audio.output.speed", _SPEED))
     for _ in range(_TRIES):
         since = len(dialogue.received)
@@ -249,6 +258,7 @@ _REQUEST: Final = "What are the weather and the local time in Paris? Call both t
 
 def tools(dialogue: Dialogue) -> Iterator[Direction]:
     """Two tools, one question that needs both; outputs; then again, the server going on alone."""
+    yield from _quiet(dialogue)
     yield from dialogue.change("tools", ("tools", _TOOLS))
     yield from dialogue.check(TEXT)
     calls = [(yield from _round(dialogue, "first"))]
@@ -303,13 +313,15 @@ def semantic(dialogue: Dialogue) -> Iterator[Direction]:
 
 def g711(dialogue: Dialogue) -> Iterator[Direction]:
     """A reply in mu-law; truncated beyond and before a third of its length."""
+    yield from _quiet(dialogue)
     yield from dialogue.change("mu-law", ("audio.output.format", {"type": "audio/pcmu"}))
     if format_at(dialogue.session, "output") != FORMATS["G.711 mu-law"]:
         return
     yield from dialogue.check(AUDIO)
+    since = len(dialogue.received)
     created = yield from dialogue.request("mu-law", "Please count from one to ten.")
     if created.state == SEEN:
-        yield from dialogue.wait("response.done", within_s=REPLY_S)
+        yield from dialogue.wait("response.done", within_s=REPLY_S, since=since)
     item_id, length_ns = dialogue.spoken()
     if not item_id:
         return
@@ -323,37 +335,28 @@ def g711(dialogue: Dialogue) -> Iterator[Direction]:
 
 
 class ProbeScript(NamedTuple):
-    """One session of a probe. `label` is what its first session.update, of `changes`, is asked as.
+    """One session of a probe. `says`: how often the utterance is said.
 
-    `says`: how often the utterance is said, `silence_s`: how long silence is streamed beside it;
-    `messages` are those beside the appends. `vendor`: it is about Inworld's own keys of the
-    session, and refused elsewhere.
+    `silence_s`: how long silence is streamed beside it; `messages`: those beside the appends;
+    `vendor`: it is about Inworld's own keys of the session, which are refused elsewhere.
     """
 
     play: Callable[[Dialogue], Iterator[Direction]]
-    changes: tuple[tuple[str, Any], ...]
     says: int
     silence_s: float
     messages: int
     responses: int
-    label: str = "begin"
     vendor: bool = False
 
 
-_VAD: Final = (_DETECTION, SERVER_VAD.value)
-_QUIET: Final = (_DETECTION, MANUAL.value)
-_HEED: Final = (
-    _DETECTION,
-    {**SERVER_VAD.value, "create_response": False, "interrupt_response": True},
-)
 PROBE_SCRIPTS: Final = {
-    "call": ProbeScript(call, (_VAD,), 1, 10.0, 14, 2, label=SERVER_VAD.label),
-    "settings": ProbeScript(settings, (("instructions", KEPT), _QUIET), 1, IDLE_S + 4.0, 29, 2),
-    "interjections": ProbeScript(interjections, (_VAD,), 2, 9.0, 4, 1, vendor=True),
-    "tools": ProbeScript(tools, (_QUIET,), 0, 0.0, 21, 7),
-    "semantic": ProbeScript(semantic, (_VAD,), 1, 4.0, 3, 1),
-    "interrupt": ProbeScript(interrupt, (_HEED,), 3, 12.0, 9, 3),
-    "g711": ProbeScript(g711, (_QUIET,), 0, 0.0, 8, 1),
+    "call": ProbeScript(call, 1, 10.0, 14, 2),
+    "settings": ProbeScript(settings, 1, IDLE_S + 4.0, 31, 2),
+    "interjections": ProbeScript(interjections, 2, 9.0, 4, 1, vendor=True),
+    "tools": ProbeScript(tools, 0, 1.0, 23, 7),
+    "semantic": ProbeScript(semantic, 1, 4.0, 3, 1),
+    "interrupt": ProbeScript(interrupt, 3, 12.0, 10, 3),
+    "g711": ProbeScript(g711, 0, 1.0, 10, 1),
 }
 """By name, the first first."""
 

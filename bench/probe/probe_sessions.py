@@ -105,7 +105,7 @@ def probe_caller(target: Target, headers: list[tuple[str, str]], corpus: Path | 
     return ProbeCaller(target, headers, said, lambda _said, fmt: in_format(fmt))
 
 
-class _Held:
+class _LiveSession:
     """A session of a probe under way, of the script called `name`. It begins to connect at once.
 
     `dns_ns` is how long the name of the target took; `compress`: compression is offered.
@@ -118,7 +118,7 @@ class _Held:
         self.tally = Tally()
         self.dialogue = Dialogue(name, caller.target.dialect, caller.utterance)
         self._connection = Connection(dns_ns, caller.target.offer, compress)
-        script, target, rows = PROBE_SCRIPTS[name], caller.target, self.dialogue.rows
+        target, rows = caller.target, self.dialogue.rows
         context = None
         if address.secure:
             context = ssl.create_default_context()
@@ -127,8 +127,8 @@ class _Held:
         url = session_url(target.dialect, target.url, key=key)
         wire = Wire(address, url, caller.headers, context, target.offer, compress=compress)
         conversation = Conversation(
-            self.dialogue.play(script.play, script.label),
-            self.dialogue.update(*script.changes).session,
+            self.dialogue.play(PROBE_SCRIPTS[name].play),
+            self.dialogue.opening,
             caller.record,
             CallerConfig(CHUNK_NS, answer_timeout_ns=ms(1000 * REPLY_S)),
             name=f"probe-{name}",
@@ -152,7 +152,7 @@ class _Held:
         session.wire.shut()
         dialogue.rows.flush()
         if self.reached("session.update"):
-            dialogue.greeted(PROBE_SCRIPTS[self.name].label)
+            dialogue.note_opening()
         return ProbedSession(
             self.name,
             dialogue.rows,
@@ -191,15 +191,15 @@ def hold_sessions(caller: ProbeCaller, names: Sequence[str], limit_s: float) -> 
     first, address = _first(names[0], caller, until_ns)
     found: dict[str, ProbedSession] = {}
 
-    def hold(live: list[_Held], waiting: list[str]) -> None:
+    def hold(live: list[_LiveSession], waiting: list[str]) -> None:
         """Hold those that live and those that wait for a place, to their end or the limit."""
         while (live or waiting) and monotonic_ns() < until_ns:
             connecting = any(not held.reached("bench.upgraded") for held in live)
             if waiting and len(live) < _MOST and not connecting:
-                live.append(_Held(waiting.pop(0), caller, address, 0, compress=False))
-            step([held.session for held in live], _LONGEST_NS)
+                live.append(_LiveSession(waiting.pop(0), caller, address, 0, compress=False))
             found.update((held.name, held.end()) for held in live if held.session.over)
             live = [held for held in live if not held.session.over]
+            step([held.session for held in live], _LONGEST_NS)
         found.update((held.name, held.end()) for held in live)
 
     if first.session.talking:
@@ -211,7 +211,7 @@ def hold_sessions(caller: ProbeCaller, names: Sequence[str], limit_s: float) -> 
     return [found.get(name) or ProbedSession(name, trouble=why) for name in names]
 
 
-def _first(name: str, caller: ProbeCaller, until_ns: int) -> tuple[_Held, Address]:
+def _first(name: str, caller: ProbeCaller, until_ns: int) -> tuple[_LiveSession, Address]:
     """The first session, once it talks or is over, and the address that it reached."""
     url = caller.target.url
     where = urlsplit(url)
@@ -224,7 +224,7 @@ def _first(name: str, caller: ProbeCaller, until_ns: int) -> tuple[_Held, Addres
     except (OSError, UnicodeError, TargetError) as error:
         reason = getattr(error, "strerror", None) or str(error)
     for address in addresses:
-        held = _Held(name, caller, address, dns_ns, compress=True)
+        held = _LiveSession(name, caller, address, dns_ns, compress=True)
         while not (held.session.over or held.session.talking) and monotonic_ns() < until_ns:
             step([held.session], _LONGEST_NS)
         if held.reached("bench.secured"):

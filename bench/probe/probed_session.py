@@ -32,8 +32,7 @@ _TEXTS: Final = ("event_id", "detail", "previous_id", "call_id")
 
 
 def events_table(rows: Sequence[Row]) -> pd.DataFrame:
-    """The rows of a log as `bench.analysis.tables.read_events` gives those of a run."""
-    rows = sorted(rows, key=lambda row: row.at_ns)
+    """Rows of a log, by instant, as `bench.analysis.tables.read_events` gives those of a run."""
     types = {
         **dict.fromkeys(_COUNTS, "int64"),
         **dict.fromkeys(_NULLABLE, "Int64"),

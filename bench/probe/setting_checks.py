@@ -57,7 +57,6 @@ FORMATS: Final = {
 INPUT, OUTPUT, DETECTION = "input formats", "output formats", "turn detection"
 MODALITIES, TOOLS, CHANGES = "modalities", "tools", "changes in mid-session"
 INTERJECTIONS: Final = "interjections"
-_TURN: Final = "audio.input.turn_detection"
 
 
 def format_checks() -> list[SettingCheck]:
@@ -70,25 +69,20 @@ def format_checks() -> list[SettingCheck]:
     ]
 
 
-SERVER_VAD: Final = SettingCheck(
-    DETECTION, "server_vad", _TURN, {"type": "server_vad", "silence_duration_ms": 500}
-)
-SEMANTIC_HIGH: Final = SettingCheck(
-    DETECTION, "semantic_vad high", _TURN, {"type": "semantic_vad", "eagerness": "high"}
-)
-IDLE_TIMEOUT: Final = SettingCheck(
-    DETECTION, "idle_timeout", _TURN, {"type": "server_vad", "idle_timeout_ms": 5000}
-)
-MANUAL: Final = SettingCheck(DETECTION, "null (manual)", _TURN, None)
-DETECTION_CHECKS: Final = (
-    *(
-        SettingCheck(
-            DETECTION, f"semantic_vad {word}", _TURN, {"type": "semantic_vad", "eagerness": word}
-        )
-        for word in ("low", "medium", "auto")
-    ),
-    MANUAL,
-)
+def _detector(name: str, **detector: Any) -> SettingCheck:
+    return SettingCheck(DETECTION, name, "audio.input.turn_detection", detector or None)
+
+
+SERVER_VAD: Final = _detector("server_vad", type="server_vad", silence_duration_ms=500)
+IDLE_TIMEOUT: Final = _detector("idle_timeout", type="server_vad", idle_timeout_ms=5000)
+MANUAL: Final = _detector("null (manual)")
+_SEMANTIC: Final = {
+    word: _detector(f"semantic_vad {word}", type="semantic_vad", eagerness=word)
+    for word in ("low", "medium", "high", "auto")
+}
+SEMANTIC_HIGH: Final = _SEMANTIC["high"]
+DETECTION_CHECKS: Final = (_SEMANTIC["low"], _SEMANTIC["medium"], _SEMANTIC["auto"], MANUAL)
+"""Those that nobody speaks to, manual mode last."""
 TEXT: Final = SettingCheck(MODALITIES, "text", "output_modalities", ["text"])
 AUDIO: Final = SettingCheck(MODALITIES, "audio", "output_modalities", ["audio"])
 BOTH: Final = SettingCheck(MODALITIES, "audio and text", "output_modalities", ["audio", "text"])
@@ -110,30 +104,20 @@ BACKCHANNELS: Final = SettingCheck(
     INTERJECTIONS, "backchannels", "providerData.backchannel", {"enabled": True}
 )
 CHANGE_CHECKS: Final = {
-    "inworld": (
-        SettingCheck(CHANGES, "voice", "audio.output.voice", "Sarah"),
-        SettingCheck(CHANGES, "model", "model", "google-ai-studio/gemini-2.5-flash-lite"),
+    dialect: (
+        SettingCheck(CHANGES, "voice", "audio.output.voice", voice),
+        SettingCheck(CHANGES, "model", "model", model),
         SettingCheck(CHANGES, "speed", "audio.output.speed", 1.1),
         SettingCheck(CHANGES, "instructions", "instructions", "Answer in one short sentence."),
-    ),
-    "openai": (
-        SettingCheck(CHANGES, "voice", "audio.output.voice", "cedar"),
-        SettingCheck(CHANGES, "model", "model", "gpt-realtime-mini"),
-        SettingCheck(CHANGES, "speed", "audio.output.speed", 1.1),
-        SettingCheck(CHANGES, "instructions", "instructions", "Answer in one short sentence."),
-    ),
+    )
+    for dialect, voice, model in (
+        ("inworld", "Sarah", "google-ai-studio/gemini-2.5-flash-lite"),
+        ("openai", "cedar", "gpt-realtime-mini"),
+    )
 }
 ALL: Final = (
-    *format_checks(),
-    SERVER_VAD,
-    *DETECTION_CHECKS[:2],
-    SEMANTIC_HIGH,
-    *DETECTION_CHECKS[2:],
-    IDLE_TIMEOUT,
-    AUDIO,
-    TEXT,
-    BOTH,
-)
+    *format_checks(), SERVER_VAD, *_SEMANTIC.values(), MANUAL, IDLE_TIMEOUT, AUDIO, TEXT, BOTH,
+)  # fmt: skip
 
 
 def setting_row(check: SettingCheck, ask: Exchange | None) -> Finding:

@@ -4,11 +4,8 @@ import json
 import struct
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from bench.probe.quirk_checks import DETECTORS, quirk_rows
-from bench.protocol.codec import message_table
 from bench.voice.directions import HearOut
 from tests.probe.recorded import (
     ASKED,
@@ -303,24 +300,3 @@ def test_text_and_transcript_of_two_responses_are_not_both_streams():
 def test_a_rewritten_hypothesis_is_cumulative_too():
     deltas = map(transcribed, ("Fourteen", "Four to", "Four two one.", "Four two one."))
     assert seen(told(*deltas, completed("Four, two, one."))) == {"cumulative_deltas"}
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner),
-    max_leaves=8,
-)
-FIELDS = st.sampled_from(
-    ["item_id", "delta", "transcript", "usage", "response", "item", "previous_item_id", "error",
-     "response_id", "session", "name", "call_id", "audio_start_ms", "message"]
-)  # fmt: skip
-BODIES = st.dictionaries(FIELDS, JSON, max_size=6)
-TYPES = st.sampled_from([entry.type for entry in message_table()])
-
-
-@settings(max_examples=30)
-@given(st.lists(st.tuples(TYPES, BODIES), max_size=12))
-def test_any_messages_at_all_have_rows(recorded):
-    rows = list(quirk_rows([told(*({"type": kind} | body for kind, body in recorded))]))
-    assert [row.name for row in rows] == list(DETECTORS)
-    assert {row.state for row in rows} <= {"seen", "not seen"}
