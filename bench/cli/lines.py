@@ -18,10 +18,9 @@ from bench.analysis.history.series import (
     size,
     worse,
 )
-from bench.report.text import count, quantity
+from bench.report.text import BLOCKS, count, quantity
 from bench.runs.record import Entry
 
-_BARS: Final = "▁▂▃▄▅▆▇█"
 _MOST_RUNS: Final = 12
 _WIDEST: Final = 40
 """Runs of a sparkline: the latest. A terminal of 100 columns has room for them and the names."""
@@ -104,11 +103,11 @@ def sparkline(group: Group, line: Line) -> str:
             if point.low is not None and point.high is not None]  # fmt: skip
     span = max(max(drawn) - min(drawn), median(wide) if wide else 0.0) or 1.0
     low = (max(drawn) + min(drawn) - span) / 2
-    top = len(_BARS) - 1
+    top = len(BLOCKS) - 1
     return "".join(
         aside[entry.key]
         if entry.key in aside
-        else _BARS[round((values[entry.key] - low) / span * top)]
+        else BLOCKS[round((values[entry.key] - low) / span * top)]
         for entry in shown
     )
 

@@ -18,8 +18,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from bench.analysis.stages import WAITS
 from bench.report.gauges_panel import gauge_lines
 from bench.report.overview import (
@@ -33,7 +31,16 @@ from bench.report.overview import (
 )
 from bench.report.page import put
 from bench.report.run_data import Run, numbers, read_run, said_ns
-from bench.report.text import capital, count, inert, markdown_row, plain, quantity, seconds
+from bench.report.text import (
+    capital,
+    count,
+    inert,
+    markdown_row,
+    plain,
+    quantity,
+    seconds,
+    sparkline,
+)
 from bench.runs.folder import PREFLIGHT
 
 FILE_NAME: Final = "summary.md"
@@ -50,8 +57,6 @@ _MEANS: Final = {
     "this again, perhaps elsewhere.",
 }
 _TURNED_AWAY: Final = "No load was put on it. Running it again as it is will not mend that."
-_BLOCKS: Final = "▁▂▃▄▅▆▇█"
-_GAP: Final = "·"
 _MOST_RULES: Final = 50
 _FILES: Final = (
     ("report.html", "the whole report, one page for the browser"),
@@ -174,7 +179,7 @@ def _sparkline(run: Run) -> Iterator[str]:
     step = max(1.0, (end - begin) / SLICES)
     slices = ((at[known] - begin) // step).clip(0, SLICES - 1).astype(int)
     medians = values[known].groupby(slices).median()
-    line = sparkline([float(medians.get(number, np.nan)) for number in range(SLICES)])
+    line = sparkline(medians.reindex(range(SLICES)))
     low, high = (quantity(edge, "ms") for edge in (medians.min(), medians.max()))
     yield f"`{line}`"
     yield ""
@@ -184,20 +189,6 @@ def _sparkline(run: Run) -> Iterator[str]:
         f"to {high} (highest)."
     )
     yield ""
-
-
-def sparkline(values: Iterable[float]) -> str:
-    """A block a value, from the lowest to the highest of them; a dot where there is none."""
-    heights = np.array(list(values), float)
-    known = heights[~np.isnan(heights)]
-    if not len(known):
-        return _GAP * len(heights)
-    bottom, span = known.min(), known.max() - known.min()
-    top = len(_BLOCKS) - 1
-    return "".join(
-        _GAP if np.isnan(height) else _BLOCKS[round((height - bottom) / span * top) if span else 3]
-        for height in heights
-    )
 
 
 def _server(run: Run) -> Iterator[str]:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from bench.plan.metrics import METRICS
 from bench.protocol.codec import message_table
-from bench.report.charts import Range, range_table, ranges
+from bench.report.charts import Range, ranges
 from bench.report.panels import Chart, Question, Table, table_of
 from bench.report.protocol_panel import number_of, times_of
 from bench.report.run_data import Run, listed
@@ -128,7 +128,6 @@ MESSAGES: Final = Question(
         ),
     ),
     tables=(
-        lambda run: range_table(_trips(run), "Acknowledgement round trips", "message"),
         _other_messages,
         _unknown_messages,
         lambda run: _counts(run, "Sent by the client", sent=True),

@@ -137,7 +137,9 @@ class Question:
 
 
 def state_of_gates(run: Run, metrics: Sequence[str]) -> str:
-    """What the gates on some metrics come to, as a colour; empty where there is none on them."""
+    """What the gates on some metrics come to, as a colour; empty where none was decided."""
+    if run.verdict.get("verdict") == "invalid":
+        return ""
     verdicts = {
         entry.get("verdict")
         for entry in run.verdict.get("gates") or []

@@ -18,6 +18,7 @@ THIN: Final = "\u202f"  # narrow no-break space: between thousands, and before a
 NOTHING: Final = "\u2013"  # an en dash: a cell without a value
 TIMES: Final = "\u00d7"
 _MINUS: Final = "\u2212"
+BLOCKS: Final = "▁▂▃▄▅▆▇█"
 NO_DATA: Final = "no data"
 NOT_REACHED: Final = "not reached"
 """Of a quantile: so many turns timed out that it lies beyond the longest wait."""
@@ -151,6 +152,18 @@ def moment(iso: str) -> str:
     if parsed.tzinfo is not None:
         parsed = parsed.astimezone(UTC)
     return f"{parsed.day} {parsed:%B %Y, %H:%M:%S} UTC"
+
+
+def sparkline(values: Iterable[float]) -> str:
+    """A block a value, from the lowest to the highest of them; a dot where there is none (NaN)."""
+    heights = list(values)
+    known = [height for height in heights if not missing(height)]
+    bottom = min(known, default=0.0)
+    span = max(known, default=0.0) - bottom
+    return "".join(
+        "·" if missing(height) else BLOCKS[round((height - bottom) / span * 7) if span else 3]
+        for height in heights
+    )
 
 
 def setting(value: Any) -> str:

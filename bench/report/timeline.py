@@ -41,15 +41,15 @@ class Mark(NamedTuple):
 
 _DELTA: Final = Mark("", 3, "arrival", "line-ns", 14, "delta")
 _MARKS: Final = (  # the first that fits decides
-    Mark("input_audio_buffer.", 1, "vad", "diamond", words="speech started, stopped, committed"),
+    Mark("input_audio_buffer.", 1, "vad", "diamond", words="VAD, commit"),
     Mark("conversation.item.input_audio_transcription.", 1, "muted", "diamond-open",
          words="transcription"),
     *(_DELTA._replace(prefix=f"response.{kind}.delta")
       for kind in ("output_audio", "audio", "output_text", "text")),
-    Mark("response.created", 2, "thinking", "circle", words="response created"),
-    Mark("response.done", 2, "thinking", "square", words="response done"),
+    Mark("response.created", 2, "thinking", "circle", words="created"),
+    Mark("response.done", 2, "thinking", "square", words="done"),
     Mark("error", 2, "limit", "x", words="error"),
-    Mark("response.", 2, "muted", "line-ns", 7, "other events of the response"),
+    Mark("response.", 2, "muted", "line-ns", 7, "other"),
 )  # fmt: skip
 
 
@@ -238,7 +238,7 @@ def timeline(turn: pd.Series, events: pd.DataFrame, left: float, right: float) -
     # A typed turn: nobody speaks, and perhaps nobody is heard.
     first, final = (2, len(_LANES) - 1 - (heard is None)) if typed else (0, len(_LANES) - 1)
     zero = "the answer was asked for" if typed else "the caller's last word"
-    figure.update_layout(height=120 + 30 * (final - first + 1))
+    figure.update_layout(height=140 + 32 * (final - first + 1))
     figure.update_xaxes(title={"text": f"ms after {zero}"}, range=[left, right], showgrid=True)
     figure.update_yaxes(
         tickvals=list(range(len(_LANES))), ticktext=_LANES, range=[final + 0.55, first - 0.55],

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from bench.report.digest import LIMIT, digest, sparkline, write_digest
+from bench.report.digest import LIMIT, digest, write_digest
 from bench.report.run_data import read_run
 from tests.report.rendering import cells, rendered
 from tests.report.synthetic import make_run
@@ -68,12 +68,6 @@ def test_the_sparkline_is_the_median_wait_of_each_slice(runs):
     assert set(line[:15]) <= {"▁", "·"}
     assert set(line[15:]) <= {"█", "·"}
     assert "the median of each 1 s, from 300 ms (lowest) to 900 ms (highest)" in text
-
-
-def test_a_slice_without_an_answer_is_a_dot_and_a_level_run_is_level():
-    assert sparkline([100, np.nan, 200, 150]) == "▁·█▅"
-    assert sparkline([5, 5, 5]) == "▄▄▄"
-    assert sparkline([np.nan, np.nan]) == "··"
 
 
 def test_a_run_without_turns_or_gates_is_told_all_the_same(runs):
