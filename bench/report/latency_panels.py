@@ -229,7 +229,7 @@ def _stage_table(run: Run) -> Table | None:
         if not spent(turns, stage).equals(numbers(turns, stage.column)):
             return NOTHING
         row = run.statistic(stage.column, word)
-        return quantity(row.value, "ms") if row.statistic and row.unit else NOTHING
+        return row.shown if row.n else NOTHING
 
     return table_of(
         "Each stage by itself",

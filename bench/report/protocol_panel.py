@@ -267,8 +267,7 @@ def _leaks(run: Run) -> Table | None:
         },
         listed(run.summary, "leaks"),
         numeric=("session", "words of session", "at"),
-        most=_MOST_ROWS,
-        rest="summary.json",
+        first=(_MOST_ROWS, "summary.json"),
     )
 
 

@@ -200,8 +200,7 @@ def _event_table(events: pd.DataFrame) -> Table | None:
         },
         (part for _, part in stretches),
         numeric=("ms",),
-        most=_MOST_ROWS,
-        rest="events.parquet",
+        first=(_MOST_ROWS, "events.parquet"),
         note="ms after the caller's last word; ← came from the server, → was sent, · is a note of "
         "the caller. Appends are left out.",
     )
