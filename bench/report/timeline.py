@@ -15,7 +15,7 @@ from bench.plan.metrics import METRICS
 from bench.report.latency_panels import medians
 from bench.report.marks import safe, sampled
 from bench.report.panels import Closeup, Question, Table, table_of
-from bench.report.run_data import Run, numbers, said_ns, texts
+from bench.report.run_data import Run, numbers, once, said_ns, texts
 from bench.report.text import NOTHING, TIMES, clip, plain, quantity, seconds
 from bench.report.theme import blank, colour
 
@@ -75,6 +75,7 @@ def _instants(turn: pd.Series) -> dict[str, float]:
 # ── the panel ────────────────────────────────────────────────────────────────────────────────────
 
 
+@once
 def _slowest(run: Run) -> pd.DataFrame:
     return sampled(run.counted, run.wait).iloc[::-1].head(_MOST)
 
