@@ -98,16 +98,6 @@ def _other_messages(run: Run) -> Table | None:
     )
 
 
-def _unknown_messages(run: Run) -> Table | None:
-    return table_of(
-        "Unknown messages",
-        {"times": times_of, "type on the wire": lambda row: clip(row.get("type"), 80)},
-        _messages(run)[2],
-        numeric=("times",),
-        tone=lambda _row: "limit",
-    )
-
-
 def _trips(run: Run) -> list[Range]:
     return [
         Range(metric.acknowledges, metric.colour, run.statistics(metric.name))
@@ -128,7 +118,6 @@ MESSAGES: Final = Question(
     ),
     tables=(
         _other_messages,
-        _unknown_messages,
         lambda run: folded(_counts(run, "Sent by the client", sent=True)),
         lambda run: folded(_counts(run, "Sent by the server", sent=False)),
     ),

@@ -80,10 +80,6 @@ def _slowest(run: Run) -> pd.DataFrame:
     return sampled(run.counted, run.wait).iloc[::-1].head(_MOST)
 
 
-def _anchor(turn: pd.Series) -> str:
-    return f"turn-{turn['session']}-{turn['turn']}"
-
-
 def _answer(run: Run) -> str:
     turns = _slowest(run)
     if turns.empty:
@@ -113,27 +109,12 @@ def _excess(turn: pd.Series, usual: dict[str, float]) -> str:
     return f"{name} {quantity(lost[name], 'ms')} above its median"
 
 
-def _ranking(run: Run) -> Table | None:
-    usual, wait = medians(run.counted), METRICS[run.wait].label
-    return table_of(
-        "The slowest answers",
-        {
-            "turn": lambda turn: f"session {turn['session']} · turn {turn['turn']}",
-            wait: lambda turn: quantity(float(turn["value"]), "ms"),
-            "where it lost most": lambda turn: _excess(turn, usual),
-            "the caller said": lambda turn: clip(_text(turn, "text", "utterance"), 80),
-        },
-        (turn for _, turn in _slowest(run).iterrows()),
-        numeric=(wait,),
-        link=_anchor,
-    )
-
-
 def _closeups(run: Run) -> list[Closeup]:
     """Each of the slowest turns, the first opened; all on one scale."""
     turns = [turn for _, turn in _slowest(run).iterrows()]
     if not turns:
         return []
+    usual = medians(run.counted)
     events = run.events(sessions={int(turn["session"]) for turn in turns})
     events = events[events["type"] != _APPEND]
     known = [_instants(turn) for turn in turns]
@@ -156,9 +137,10 @@ def _closeups(run: Run) -> list[Closeup]:
         }
         found.append(
             Closeup(
-                _anchor(turn),
+                f"turn-{turn['session']}-{turn['turn']}",
                 f"Session {turn['session']}, turn {turn['turn']}: "
-                f"{quantity(float(turn['value']), 'ms')}",
+                f"{METRICS[run.wait].label} {quantity(float(turn['value']), 'ms')}, "
+                f"{_excess(turn, usual)}",
                 [(who, words) for who, words in said.items() if words],
                 None if mine.empty else timeline(turn, mine, left, right),
                 _event_table(mine),
@@ -304,6 +286,5 @@ SLOWEST: Final = Question(
     "slowest",
     "Which turns were slowest, event by event?",
     says=(_answer,),
-    tables=(_ranking,),
     closeups=_closeups,
 )

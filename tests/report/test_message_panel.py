@@ -57,7 +57,7 @@ def test_a_message_that_crossed_is_never_unsupported_whatever_the_probe_says(run
 def test_other_and_unknown_messages_stand_apart(runs):
     found = tables(MESSAGES(runs["rich"]))
     assert [row[1] for row in found["Other known messages"].rows] == ["ping"]
-    assert found["Unknown messages"].rows == [["3", "response.surprise"]]
+    assert "Unknown messages" not in found  # they are named in the sentence, and among what broke
 
 
 def test_the_sentence_counts_both_directions_and_names_what_lacks(runs):
