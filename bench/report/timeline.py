@@ -11,7 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from bench.analysis.stages import STAGES, spent
-from bench.plan.metrics import METRICS
+from bench.plan.metrics import INSTANTS, METRICS
 from bench.report.latency_panels import medians
 from bench.report.marks import safe, sampled
 from bench.report.panels import Closeup, Question, Table, table_of
@@ -60,16 +60,14 @@ def _text(turn: pd.Series, *columns: str) -> str:
 
 
 def _instants(turn: pd.Series) -> dict[str, float]:
-    """Every instant of a turn that is known, by its column without _ns, in ms after it was said."""
+    """Every known instant of a turn, in ms after it was said; `zero_ns` is when that was, in ns."""
     zero = float(said_ns(turn.to_frame().T).iloc[0])
-    every = {
-        str(name).removesuffix("_ns"): turn[name]
-        for name in turn.index
-        if str(name).endswith("_ns")
+    known = {name: turn.get(f"{name}_ns") for name in INSTANTS}
+    return {"zero_ns": zero} | {
+        name: (float(at) - zero) / 1e6
+        for name, at in known.items()
+        if at is not None and not pd.isna(at)
     }
-    return {
-        name: (float(value) - zero) / 1e6 for name, value in every.items() if not pd.isna(value)
-    } | {"zero_ns": zero}
 
 
 # ── the panel ────────────────────────────────────────────────────────────────────────────────────
