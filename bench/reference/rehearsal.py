@@ -12,7 +12,8 @@ from bench.protocol.server import ServerMessage
 from bench.reference.behaviour import Behaviour
 from bench.reference.schedule import Close, Raw
 from bench.reference.virtual_time import VirtualTime
-from bench.voice.conversation import Conversation, Note, Outgoing
+from bench.voice.conversation import Conversation
+from bench.voice.outbox import Note, Outgoing
 
 Happened = Note | Outgoing | ServerMessage | UnknownMessage | Close | Raw
 

@@ -4,12 +4,12 @@ from typing import Final
 
 import pandas as pd
 
+from bench.protocol.error_codes import BENIGN
 from bench.report.charts import ZERO, Curve, curves, strips
 from bench.report.marks import sampled
 from bench.report.panels import Columns, Question, Table, table_of, within
 from bench.report.run_data import Run, flag, numbers, texts
 from bench.report.text import NOTHING, count, listing, plain, quantity, share
-from bench.voice.conversation import BENIGN
 
 # ── does it yield to barge-in? ───────────────────────────────────────────────────────────────────
 

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from bench.analysis.errors import PROVOKED_MARK
+from bench.protocol.error_codes import BENIGN
 from bench.report.panels import Closeup, Question, Table, table_of
 from bench.report.run_data import Run, listed
 from bench.report.text import NOTHING, clip, count, listing, plain, setting
-from bench.voice.conversation import BENIGN
 
 Entry = dict[str, Any]
 _CHECKS: Final = {

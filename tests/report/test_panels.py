@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from bench.analysis.stages import STAGES
+from bench.protocol.error_codes import PROVOKED
 from bench.report.charts import curve, marks
 from bench.report.generator_panel import GENERATOR
 from bench.report.hearing_panels import VAD
@@ -19,7 +20,6 @@ from bench.report.page import QUESTIONS, panels
 from bench.report.run_data import Statistic
 from bench.report.time_panels import OVER_TIME, sessions_open
 from bench.report.timeline import SLOWEST
-from bench.voice.conversation import PROVOKED
 
 # Words that need no figure to be believed.
 WORDS_ALONE = {"protocol"}
