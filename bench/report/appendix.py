@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from bench.plan.metrics import METRICS
 from bench.report.overview import rule_name
-from bench.report.panels import Cell, Table, table_of
+from bench.report.panels import Cell, Table, folded, table_of
 from bench.report.run_data import Run
 from bench.report.text import NOTHING, interval, plain, seconds
 
@@ -61,7 +61,6 @@ def metric_tables(run: Run) -> list[Table]:
             note="Small brackets are 95 % intervals. ∞: not reached, for too many turns timed out; "
             "as the end of an interval: there are too few samples, or too many timeouts, to bound "
             "it.",
-            folded=True,
         ),
         table_of(
             "Shares and counts",
@@ -73,16 +72,14 @@ def metric_tables(run: Run) -> list[Table]:
             },
             shares,
             numeric=("value", "n"),
-            folded=True,
         ),
         table_of(
             "Without a sample in this run",
             {"metric": lambda name: name, "definition": lambda name: METRICS[name].about},
             [name for name in METRICS if name not in known],
-            folded=True,
         ),
     )
-    return [table for table in tables if table is not None]
+    return [table for one in tables if (table := folded(one)) is not None]
 
 
 # ── where it comes from ──────────────────────────────────────────────────────────────────────────

@@ -28,7 +28,7 @@ from bench.report.marks import (
     uprights,
     whiskers,
 )
-from bench.report.panels import Chart, Drawn, Table
+from bench.report.panels import Chart, Drawn
 from bench.report.run_data import Run, Statistic, gate_of
 from bench.report.text import count, plain, quantity, sample_size
 from bench.report.theme import blank, colour, metric_colour
@@ -363,17 +363,6 @@ def ranges(lines: Sequence[Range], title: str) -> go.Figure | None:
         )  # fmt: skip
     figure.update_xaxes(title={"text": title}, showgrid=True, rangemode="tozero")
     return figure
-
-
-def range_table(lines: Sequence[Range], caption: str, head: str) -> Table | None:
-    """The same as a table: name, p50, p95, n; None without a sample."""
-    rows = [
-        [line.name, line.row("p50").cell, line.row("p95").cell, plain(line.row("p50").n, "1")]
-        for line in lines
-        if line.row("p50").n
-    ]
-    columns = (head, "p50", "p95", "n")
-    return Table(caption, columns, rows, numeric=frozenset({1, 2, 3})) if rows else None
 
 
 def overlap(one: Statistic, other: Statistic) -> bool:

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from bench.plan.metrics import METRICS
 from bench.report.marks import Upright, level, uprights
 from bench.report.panels import Chart, Columns, Drawn, Question, Table, table_of
-from bench.report.run_data import Run, numbers
+from bench.report.run_data import Run, numbers, once
 from bench.report.text import capital, count, plain, quantity, sample_size
 from bench.report.theme import blank, colour, metric_colour, stacked
 from bench.report.time_panels import RUN_SECONDS
@@ -26,6 +26,7 @@ _QUANTILES: Final = 400
 _FLOOR_MS: Final = 0.001
 
 
+@once
 def _lags(run: Run) -> dict[str, pd.DataFrame]:
     """Per lag: columns at (s) and ms, one row an event; a lag without events is not there."""
     found: dict[str, pd.DataFrame] = {}

@@ -103,8 +103,7 @@ def _misheard(run: Run) -> Table | None:
         columns,
         misheard.itertuples(),
         numeric=[*columns][2:],
-        most=_MOST_MISHEARD,
-        rest="turns.parquet",
+        first=(_MOST_MISHEARD, "turns.parquet"),
     )
 
 

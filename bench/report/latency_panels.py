@@ -11,7 +11,7 @@ from bench.plan.stages import STAGES, Stage
 from bench.report.charts import Curve, Reference, curves, strips
 from bench.report.marks import TURN_HOVER, sampled, thin, turn_ids
 from bench.report.panels import Chart, Drawn, Question, Table, table_of, within
-from bench.report.run_data import Run, flag, numbers, texts
+from bench.report.run_data import Run, flag, numbers, once, texts
 from bench.report.sweep_panel import pooled
 from bench.report.text import NOTHING, TIMES, count, listing, plain, quantity, sample_size, share
 from bench.report.theme import blank, metric_colour
@@ -171,6 +171,7 @@ def medians(turns: pd.DataFrame) -> dict[str, float]:
     return {name: 0.0 if np.isnan(value) else value for name, value in found.items()}
 
 
+@once
 def _staged(run: Run) -> tuple[pd.DataFrame, dict[Stage, pd.Series]]:
     """The turns with an audible answer, and the ms of each in every stage that any was in."""
     turns = sampled(run.counted, "voice_to_voice_latency")
@@ -230,7 +231,7 @@ def _stage_table(run: Run) -> Table | None:
         if not time_in_stage(turns, stage).equals(numbers(turns, stage.column)):
             return NOTHING
         row = run.statistic(stage.column, word)
-        return quantity(row.value, "ms") if row.statistic and row.unit else NOTHING
+        return row.shown if row.n else NOTHING
 
     return table_of(
         "Each stage by itself",

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from bench.plan.metrics import METRICS
 from bench.protocol.codec import message_table
-from bench.report.charts import Range, range_table, ranges
-from bench.report.panels import Chart, Question, Table, table_of
+from bench.report.charts import Range, ranges
+from bench.report.panels import Chart, Question, Table, folded, table_of
 from bench.report.protocol_panel import number_of, times_of
 from bench.report.run_data import Run, listed
 from bench.report.text import NOTHING, clip, count, listing, plain
@@ -82,7 +82,6 @@ def _counts(run: Run, caption: str, *, sent: bool) -> Table | None:
         [row for row in _messages(run)[0] if _is_sent(row) is sent],
         numeric=("times",),
         tone=lambda row: "" if number_of(row) else "quiet",
-        folded=True,
     )
 
 
@@ -96,16 +95,6 @@ def _other_messages(run: Run) -> Table | None:
         },
         _messages(run)[1],
         numeric=("times",),
-    )
-
-
-def _unknown_messages(run: Run) -> Table | None:
-    return table_of(
-        "Unknown messages",
-        {"times": times_of, "type on the wire": lambda row: clip(row.get("type"), 80)},
-        _messages(run)[2],
-        numeric=("times",),
-        tone=lambda _row: "limit",
     )
 
 
@@ -128,11 +117,9 @@ MESSAGES: Final = Question(
         ),
     ),
     tables=(
-        lambda run: range_table(_trips(run), "Acknowledgement round trips", "message"),
         _other_messages,
-        _unknown_messages,
-        lambda run: _counts(run, "Sent by the client", sent=True),
-        lambda run: _counts(run, "Sent by the server", sent=False),
+        lambda run: folded(_counts(run, "Sent by the client", sent=True)),
+        lambda run: folded(_counts(run, "Sent by the server", sent=False)),
     ),
     notes=(
         lambda run: "" if run.probe is not None else (

@@ -119,8 +119,7 @@ def _failed_turns(run: Run) -> Table | None:
         },
         zip(*(texts(failed, name) for name in columns), strict=True),
         numeric=("session", "turn"),
-        most=_MOST_ROWS,
-        rest="turns.parquet",
+        first=(_MOST_ROWS, "turns.parquet"),
     )
 
 
@@ -138,8 +137,7 @@ def _failed_sessions(run: Run) -> Table | None:
         },
         zip(*columns, numbers(failed, "close_code"), strict=True),
         numeric=("session", "worker", "close code"),
-        most=_MOST_ROWS,
-        rest="sessions.parquet",
+        first=(_MOST_ROWS, "sessions.parquet"),
     )
 
 
@@ -204,8 +202,7 @@ def _grouped(
         },
         sorted(kinds.items(), key=lambda entry: (-len(entry[1]), entry[0])),
         numeric=("times",),
-        most=_MOST_ROWS,
-        rest="events.parquet",
+        first=(_MOST_ROWS, "events.parquet"),
     )
 
 

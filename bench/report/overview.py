@@ -3,6 +3,7 @@
 Documents of the run in, text out; nothing here is HTML: the template escapes every cell.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
@@ -102,11 +103,16 @@ def gate_lines(run: Run) -> list[GateLine]:
                 value=measured(value, int(n or 0), unit, entry.get("longest")),
                 interval=interval(low, high, unit),
                 n=plain(n or 0, "1"),
-                reason=str(entry.get("reason") or ""),
+                reason=_what_it_adds(str(entry.get("reason") or "")),
                 bullet=_bullet(entry),
             )
         )
     return found
+
+
+def _what_it_adds(reason: str) -> str:
+    """A gate's reason without its figure, value and interval, where they stand before it."""
+    return re.sub(r"^\S+\(\S+\) is [^,\[]+(\[[^\]]*\])?, ", "", reason)
 
 
 def _bullet(entry: Mapping[str, Any]) -> Bullet | None:

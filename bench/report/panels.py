@@ -137,7 +137,9 @@ class Question:
 
 
 def state_of_gates(run: Run, metrics: Sequence[str]) -> str:
-    """What the gates on some metrics come to, as a colour; empty where there is none on them."""
+    """What the gates on some metrics come to, as a colour; empty where none was decided."""
+    if run.verdict.get("verdict") == "invalid":
+        return ""
     verdicts = {
         entry.get("verdict")
         for entry in run.verdict.get("gates") or []
@@ -178,30 +180,32 @@ def table_of(
     numeric: Iterable[str] = (),
     tone: Callable[[Any], str] | None = None,
     link: Callable[[Any], str] | None = None,
-    most: int | None = None,
-    rest: str = "",
+    first: tuple[int, str] | None = None,
     note: str = "",
-    folded: bool = False,
-) -> Table | None:  # fmt: skip
+) -> Table | None:
     """A row for each entry, a column for each function of one; None without entries.
 
-    Of more than `most` entries only the first are shown, and a note says that `rest` has the rest.
+    `first`: how many rows are shown at most, and the file that has the rest.
     """
     every = list(entries)
     if not every:
         return None
-    shown = every[:most]
-    if len(shown) < len(every):
-        cut = f"The first {most} of {plain(len(every), '1')}; the rest is in {rest}."
+    most, file = first or (len(every), "")
+    if most < len(every):
+        cut = f"The first {most} of {plain(len(every), '1')}; the rest is in {file}."
         note = f"{cut} {note}".strip()
     names = list(columns)
     return Table(
         caption,
         names,
-        [[make(entry) for make in columns.values()] for entry in shown],
+        [[make(entry) for make in columns.values()] for entry in every[:most]],
         frozenset(names.index(name) for name in numeric),
-        [tone(entry) for entry in shown] if tone else (),
-        [link(entry) for entry in shown] if link else (),
+        [tone(entry) for entry in every[:most]] if tone else (),
+        [link(entry) for entry in every[:most]] if link else (),
         note,
-        folded,
     )
+
+
+def folded(table: Table | None) -> Table | None:
+    """The same table, shown on request."""
+    return None if table is None else table._replace(folded=True)

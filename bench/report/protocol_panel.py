@@ -267,22 +267,7 @@ def _leaks(run: Run) -> Table | None:
         },
         listed(run.summary, "leaks"),
         numeric=("session", "words of session", "at"),
-        most=_MOST_ROWS,
-        rest="summary.json",
-    )
-
-
-def _errors(run: Run) -> Table | None:
-    return table_of(
-        "Error messages by code",
-        {
-            "code": lambda entry: clip(entry[0], 80),
-            "what it is": lambda entry: entry[1][1],
-            "times": lambda entry: plain(entry[1][0], "1"),
-        },
-        _codes(run).items(),
-        numeric=("times",),
-        note="The metric errors counts neither races nor what was provoked.",
+        first=(_MOST_ROWS, "summary.json"),
     )
 
 
@@ -316,7 +301,7 @@ PROTOCOL: Final = Question(
     "protocol",
     "Did the server keep to the protocol?",
     says=(_answer,),
-    tables=(_rules, _leaks, _errors, _settings_table, _quirks),
+    tables=(_rules, _leaks, _settings_table, _quirks),
     closeups=_closeups,
     asked=lambda run: any(run.summary.get(key) is not None for key in _CHECKS),
     state=_state,

@@ -15,9 +15,10 @@ not there. So may any column or key that older folders have not: it counts as un
 import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, wraps
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
+from weakref import WeakKeyDictionary
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -36,6 +37,7 @@ _EVENT_COLUMNS: Final = (
     "response_id", "due_ns", "media_ns", "audio_ms", "audio_ns", "nbytes", "detail",
 )  # fmt: skip
 _FORMAT: Final = 1
+Made = TypeVar("Made")
 
 
 class Statistic(NamedTuple):
@@ -87,7 +89,7 @@ class Statistic(NamedTuple):
         return (self.shown, self.bounds) if self.bounds else self.shown
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run:
     """One run folder, read. `health`, `events_file`, `probe`, `gauges`: None where it has none."""
 
@@ -259,6 +261,19 @@ def _plain_types(table: pd.DataFrame) -> pd.DataFrame:
         if isinstance(table[name].dtype, pd.CategoricalDtype):
             table[name] = table[name].astype("str")
     return table
+
+
+def once(make: Callable[[Run], Made]) -> Callable[[Run], Made]:
+    """`make`, called once for each run: for what charts, tables and sentences share."""
+    known: WeakKeyDictionary[Run, Made] = WeakKeyDictionary()
+
+    @wraps(make)
+    def made(run: Run) -> Made:
+        if run not in known:
+            known[run] = make(run)
+        return known[run]
+
+    return made
 
 
 def flag(table: pd.DataFrame, name: str) -> pd.Series:

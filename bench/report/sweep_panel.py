@@ -20,7 +20,7 @@ from bench.plan.metrics import METRICS
 from bench.report.charts import Range, overlap, ranges
 from bench.report.marks import safe, whiskers
 from bench.report.panels import Cell, Chart, Drawn, Question, Table
-from bench.report.run_data import Run, Statistic
+from bench.report.run_data import Run, Statistic, once
 from bench.report.text import count, listing, plain
 from bench.report.theme import blank, colour
 
@@ -83,6 +83,7 @@ def _keys(run: Run) -> list[str]:
     return [str(key) for key in run.scenario.get("sweep") or {}]
 
 
+@once
 def _choices(run: Run) -> list[Choice]:
     """The settings in the order of their numbers."""
     labels = sorted(run.settings, key=_naturally)

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from bench.plan.metrics import METRICS
 from bench.report.marks import aside, level, sampled, thin, turn_points
 from bench.report.panels import Chart, Drawn, Question
-from bench.report.run_data import Run, flag, numbers, said_ns, texts
+from bench.report.run_data import Run, flag, numbers, once, said_ns, texts
 from bench.report.text import (
     NO_DATA,
     count,
@@ -99,6 +99,7 @@ def _add_median(figure: go.Figure, turns: pd.DataFrame) -> None:
     )  # fmt: skip
 
 
+@once
 def sessions_open(run: Run) -> pd.DataFrame:
     """Columns at (seconds), open, intended (NaN if unknown): from health, else from sessions."""
     if run.health is not None and not run.health.empty:
@@ -289,6 +290,7 @@ _CAUSES: Final = {
 _SLOW: Final = 0.95
 
 
+@once
 def _answered(run: Run) -> tuple[pd.DataFrame, float]:
     """The answers that were measured, or excluded from it, and from which ms on one is slow."""
     turns = _timed(run, run.turns[flag(run.turns, "measured") | flag(run.turns, "set_aside")])

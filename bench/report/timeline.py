@@ -11,12 +11,13 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from bench.analysis.measure import time_in_stage
+from bench.plan.instants import INSTANTS
 from bench.plan.metrics import METRICS
 from bench.plan.stages import STAGES
 from bench.report.latency_panels import medians
 from bench.report.marks import safe, sampled
 from bench.report.panels import Closeup, Question, Table, table_of
-from bench.report.run_data import Run, numbers, said_ns, texts
+from bench.report.run_data import Run, numbers, once, said_ns, texts
 from bench.report.text import NOTHING, TIMES, clip, plain, quantity, seconds
 from bench.report.theme import blank, colour
 
@@ -42,15 +43,15 @@ class Mark(NamedTuple):
 
 _DELTA: Final = Mark("", 3, "arrival", "line-ns", 14, "delta")
 _MARKS: Final = (  # the first that fits decides
-    Mark("input_audio_buffer.", 1, "vad", "diamond", words="speech started, stopped, committed"),
+    Mark("input_audio_buffer.", 1, "vad", "diamond", words="VAD, commit"),
     Mark("conversation.item.input_audio_transcription.", 1, "muted", "diamond-open",
          words="transcription"),
     *(_DELTA._replace(prefix=f"response.{kind}.delta")
       for kind in ("output_audio", "audio", "output_text", "text")),
-    Mark("response.created", 2, "thinking", "circle", words="response created"),
-    Mark("response.done", 2, "thinking", "square", words="response done"),
+    Mark("response.created", 2, "thinking", "circle", words="created"),
+    Mark("response.done", 2, "thinking", "square", words="done"),
     Mark("error", 2, "limit", "x", words="error"),
-    Mark("response.", 2, "muted", "line-ns", 7, "other events of the response"),
+    Mark("response.", 2, "muted", "line-ns", 7, "other"),
 )  # fmt: skip
 
 
@@ -61,27 +62,22 @@ def _text(turn: pd.Series, *columns: str) -> str:
 
 
 def _instants(turn: pd.Series) -> dict[str, float]:
-    """Every instant of a turn that is known, by its column without _ns, in ms after it was said."""
+    """Every known instant of a turn, in ms after it was said; `zero_ns` is when that was, in ns."""
     zero = float(said_ns(turn.to_frame().T).iloc[0])
-    every = {
-        str(name).removesuffix("_ns"): turn[name]
-        for name in turn.index
-        if str(name).endswith("_ns")
+    known = {name: turn.get(f"{name}_ns") for name in INSTANTS}
+    return {"zero_ns": zero} | {
+        name: (float(at) - zero) / 1e6
+        for name, at in known.items()
+        if at is not None and not pd.isna(at)
     }
-    return {
-        name: (float(value) - zero) / 1e6 for name, value in every.items() if not pd.isna(value)
-    } | {"zero_ns": zero}
 
 
 # ── the panel ────────────────────────────────────────────────────────────────────────────────────
 
 
+@once
 def _slowest(run: Run) -> pd.DataFrame:
     return sampled(run.counted, run.wait).iloc[::-1].head(_MOST)
-
-
-def _anchor(turn: pd.Series) -> str:
-    return f"turn-{turn['session']}-{turn['turn']}"
 
 
 def _answer(run: Run) -> str:
@@ -116,27 +112,12 @@ def _excess(turn: pd.Series, usual: dict[str, float]) -> str:
     return f"{name} {quantity(lost[name], 'ms')} above its median"
 
 
-def _ranking(run: Run) -> Table | None:
-    usual, wait = medians(run.counted), METRICS[run.wait].label
-    return table_of(
-        "The slowest answers",
-        {
-            "turn": lambda turn: f"session {turn['session']} · turn {turn['turn']}",
-            wait: lambda turn: quantity(float(turn["value"]), "ms"),
-            "where it lost most": lambda turn: _excess(turn, usual),
-            "the caller said": lambda turn: clip(_text(turn, "text", "utterance"), 80),
-        },
-        (turn for _, turn in _slowest(run).iterrows()),
-        numeric=(wait,),
-        link=_anchor,
-    )
-
-
 def _closeups(run: Run) -> list[Closeup]:
     """Each of the slowest turns, the first opened; all on one scale."""
     turns = [turn for _, turn in _slowest(run).iterrows()]
     if not turns:
         return []
+    usual = medians(run.counted)
     events = run.events(sessions={int(turn["session"]) for turn in turns})
     events = events[events["type"] != _APPEND]
     known = [_instants(turn) for turn in turns]
@@ -159,9 +140,10 @@ def _closeups(run: Run) -> list[Closeup]:
         }
         found.append(
             Closeup(
-                _anchor(turn),
+                f"turn-{turn['session']}-{turn['turn']}",
                 f"Session {turn['session']}, turn {turn['turn']}: "
-                f"{quantity(float(turn['value']), 'ms')}",
+                f"{METRICS[run.wait].label} {quantity(float(turn['value']), 'ms')}, "
+                f"{_excess(turn, usual)}",
                 [(who, words) for who, words in said.items() if words],
                 None if mine.empty else timeline(turn, mine, left, right),
                 _event_table(mine),
@@ -204,8 +186,7 @@ def _event_table(events: pd.DataFrame) -> Table | None:
         },
         (part for _, part in stretches),
         numeric=("ms",),
-        most=_MOST_ROWS,
-        rest="events.parquet",
+        first=(_MOST_ROWS, "events.parquet"),
         note="ms after the caller's last word; ← came from the server, → was sent, · is a note of "
         "the caller. Appends are left out.",
     )
@@ -242,7 +223,7 @@ def timeline(turn: pd.Series, events: pd.DataFrame, left: float, right: float) -
     # A typed turn: nobody speaks, and perhaps nobody is heard.
     first, final = (2, len(_LANES) - 1 - (heard is None)) if typed else (0, len(_LANES) - 1)
     zero = "the answer was asked for" if typed else "the caller's last word"
-    figure.update_layout(height=120 + 30 * (final - first + 1))
+    figure.update_layout(height=140 + 32 * (final - first + 1))
     figure.update_xaxes(title={"text": f"ms after {zero}"}, range=[left, right], showgrid=True)
     figure.update_yaxes(
         tickvals=list(range(len(_LANES))), ticktext=_LANES, range=[final + 0.55, first - 0.55],
@@ -308,6 +289,5 @@ SLOWEST: Final = Question(
     "slowest",
     "Which turns were slowest, event by event?",
     says=(_answer,),
-    tables=(_ranking,),
     closeups=_closeups,
 )

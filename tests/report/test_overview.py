@@ -7,14 +7,17 @@ from bench.report.appendix import metric_tables, provenance
 from bench.report.latency_panels import LATENCY
 from bench.report.overview import (
     broken_rules,
+    causes,
     gate_lines,
     headline_note,
     headlines,
     load_line,
     other_reasons,
+    small_curve,
     validity,
     why,
 )
+from bench.report.page import render
 
 
 def test_every_gate_is_a_line_in_the_order_given(runs):
@@ -155,3 +158,35 @@ def test_the_version_of_the_definitions_is_that_of_the_figures(runs):
     again = replace(run, summary=run.summary | {"metric_version": 7})
     rows = {row[0]: row[1] for row in provenance(again)[0].rows}
     assert rows["definitions of metrics"] == "version 7"
+
+
+@pytest.mark.parametrize(
+    ("reason", "shown"),
+    [
+        ("p95(delta_gap) is 1929 ms [1838, …], 829 ms over the limit", "829 ms over the limit"),
+        ("p95(delta_gap{turn>1}) is 12 ms, 8 ms under it", "8 ms under it"),
+        ("there is no baseline", "there is no baseline"),
+    ],
+)
+def test_why_a_gate_failed_does_not_repeat_the_columns_beside_it(runs, reason, shown):
+    gate = {"gate": "p95(delta_gap) < 1 s", "verdict": "fail", "reason": reason}
+    (line,) = gate_lines(replace(runs["whole"], verdict={"gates": [gate]}))
+    assert line.reason == shown
+
+
+def test_what_sessions_failed_of_stands_in_the_head_unless_it_is_the_first_reason(runs):
+    told = [{"text": "12 of 15 sessions refused (HTTP 429)"}, {"text": "3 turns timed out"}]
+    verdict = {"reasons": ["3 turns timed out"], "causes": told}
+    run = replace(runs["whole"], verdict=runs["whole"].verdict | verdict)
+    assert causes(run) == ["12 of 15 sessions refused (HTTP 429)."]
+    assert "12 of 15 sessions refused (HTTP 429)." in render(run).split("</header>")[0]
+
+
+def test_the_small_curve_ends_at_the_share_that_was_answered(runs):
+    run = runs["whole"]
+    small = small_curve(run)
+    heights = [float(point.split(",")[1]) for point in small.points.split()]
+    answered = run.counted[run.wait].notna().mean()
+    assert heights[0] == 40
+    assert heights[-1] == pytest.approx(40 * (1 - answered), abs=0.1)
+    assert small_curve(runs["empty"]) is None

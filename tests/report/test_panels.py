@@ -254,7 +254,6 @@ def test_the_slowest_turns_lead_to_their_events(runs):
     panel = SLOWEST(run)
     waits = run.counted["voice_to_voice_latency"].nlargest(5)
     assert len(panel.closeups) == 5
-    assert panel.tables[0].links == [closeup.anchor for closeup in panel.closeups]
     slow = run.counted.loc[waits.index[0]]
     assert panel.closeups[0].anchor == f"turn-{slow['session']}-{slow['turn']}"
     events = [row[2] for row in panel.closeups[0].events.rows]
@@ -265,7 +264,7 @@ def test_the_slowest_turns_lead_to_their_events(runs):
 def test_without_events_the_slowest_turns_are_still_named(runs):
     panel = SLOWEST(runs["bare"])
     assert "no events" in panel.answer
-    assert panel.tables[0].rows
+    assert panel.closeups[0].title.endswith(" above its median")
     assert not plots(panel)
 
 
@@ -309,3 +308,35 @@ def test_a_figure_that_leaves_points_out_says_so(runs, question):
     panel = question(replace(run, turns=many))
     assert any("are drawn, evenly spaced" in note for note in panel.notes)
     assert not any("are drawn" in note for note in question(run).notes)
+
+
+def test_gates_on_its_metrics_give_a_section_its_state_but_not_in_a_void_run(runs):
+    assert LATENCY(runs["whole"]).state == "limit"
+    assert LATENCY(runs["invalid"]).state == ""
+    passing = runs["whole"].verdict | {"gates": runs["whole"].verdict["gates"][:1]}
+    assert LATENCY(replace(runs["whole"], verdict=passing)).state == "good"
+    assert FLUENCY(runs["whole"]).state == ""
+    in_order = runs["written"].sessions.assign(outcome="finished")
+    assert OUTCOMES(runs["written"]).state == "limit"
+    assert OUTCOMES(replace(runs["written"], sessions=in_order)).state == "good"
+
+
+def test_where_nothing_broke_there_is_no_bar_and_no_row_of_zeros(runs):
+    panel = OUTCOMES(runs["written"])
+    assert not panel.figures
+    assert [row[0] for row in panel.tables[0].rows] == ["ok"]
+
+
+def test_only_the_slowest_turn_is_unfolded_and_all_have_one_scale(runs):
+    closeups = SLOWEST(runs["whole"]).closeups
+    assert [closeup.opened for closeup in closeups] == [True, False, False, False, False]
+    assert len({closeup.figure.layout.xaxis.range for closeup in closeups}) == 1
+
+
+def test_speech_that_is_cut_off_says_so_and_marks_are_named(runs):
+    run = runs["whole"]
+    long = run.turns.assign(speech_onset_ns=run.turns["speech_onset_ns"] - 60_000_000_000)
+    figure = SLOWEST(replace(run, turns=long)).closeups[0].figure
+    assert any("more" in note.text for note in figure.layout.annotations)
+    named = {trace.name for trace in figure.data if trace.showlegend}
+    assert {"VAD, commit", "created", "done", "delta"} <= named

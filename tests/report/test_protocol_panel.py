@@ -71,13 +71,6 @@ def test_a_leak_names_both_sessions_and_the_words(runs):
     assert table.rows == [["9", "4", "17.200\u202fs", "transcript", "marigold"]]
 
 
-def test_a_race_is_called_a_race(runs):
-    rows = tables(PROTOCOL(runs["rich"]))["Error messages by code"].rows
-    assert rows[0][0] == "response_cancel_not_active"
-    assert rows[0][1].startswith("a race")
-    assert rows[1] == ["rate_limit_exceeded", "an error", "1"]
-
-
 def test_quirks_that_were_seen_are_listed(runs):
     assert tables(PROTOCOL(runs["rich"]))["Quirks: no breach, and worth knowing"].rows == [
         ["late transcription", "3", "session 4: item_1"]
