@@ -46,7 +46,6 @@ LONGEST_HOLD: Final = 40.0
 """Whole sessions that a hold may take where its objectives need so many turns."""
 RUNS: Final = (8.0, 12.0)
 """A search is foretold to take between so many whole runs; a small capacity may take more."""
-_LONGEST_SESSION_S: Final = 24 * 3600.0
 _TIME_WAIT_S: Final = 60.0
 _PORTS: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
@@ -167,10 +166,8 @@ def _check_yield(job: Job, tiers: Sequence[Tier]) -> None:
 
 
 def _session_s(options: CapacityOptions, job: Job) -> float:
-    if (length := options.session_length) is not None:
-        if length > _LONGEST_SESSION_S:
-            raise UsageError(f"--session-length {length:g}s: give {_LONGEST_SESSION_S:g}s at most")
-        return length
+    if options.session_length is not None:
+        return options.session_length
     found = session_length(job.scenario, speech_of(job))
     if found is None:
         raise UsageError(

@@ -73,7 +73,7 @@ def print_table(
                 column.lstrip(">~"),
                 justify="right" if column.startswith(">") else "left",
                 no_wrap="~" not in column[:2],
-                overflow="fold",
+                overflow="fold" if "~" in column[:2] else "ellipsis",
             )
         for row in rows:
             cells = (row[place] for place in kept)

@@ -251,7 +251,7 @@ def _print_measures(rows: Rows, run: dict[str, Any], console: Console) -> None:
         ("metric", ">p50", ">p95", ">95 % interval", ">p99", ">error", ">n"),
         shown,
         title=f"{run['name']} against {run['target']['name']}",
-        dispensable=(">error", ">p99"),
+        dispensable=(">error", ">p99", ">95 % interval"),
     )
 
 
@@ -331,7 +331,7 @@ def _number(row: dict[str, Any], unit: str) -> str:
     if value is None:
         value, beyond = row.get("longest"), "> "
     if value is None:
-        return "beyond wait"
+        return "not reached"
     return beyond + (f"{value:.0f} {unit}" if abs(value) >= 100 else f"{value:.1f} {unit}")
 
 
