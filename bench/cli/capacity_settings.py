@@ -50,7 +50,7 @@ _TIME_WAIT_S: Final = 60.0
 _PORTS: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
-class Settings(NamedTuple):
+class SearchSettings(NamedTuple):
     """What is settled. `watch`: the gauges that were asked for, found once before any run."""
 
     options: CapacityOptions
@@ -116,7 +116,7 @@ class Settings(NamedTuple):
         )
 
 
-def settings_of(options: CapacityOptions) -> Settings:
+def settings_of(options: CapacityOptions) -> SearchSettings:
     """Everything checked. UsageError names what cannot be."""
     job = job_of(RunOptions(
         options.scenario, options.target, options.dialect, workers=options.workers,
@@ -150,7 +150,7 @@ def settings_of(options: CapacityOptions) -> Settings:
             )
         first = limits[0].load
     cap = cap_of(options.max_minutes, options.max_cost, options.price_per_minute)
-    settings = Settings(options, job, tiers, session_s, warmup_s, first, limits, cap, step)
+    settings = SearchSettings(options, job, tiers, session_s, warmup_s, first, limits, cap, step)
     _check_budget(settings)
     check_metrics_url(options.metrics_url, options.gauges)
     if options.metrics_url is None:
@@ -204,7 +204,7 @@ def _limits(
     return sorted(found)
 
 
-def _check_budget(settings: Settings) -> None:
+def _check_budget(settings: SearchSettings) -> None:
     """UsageError where the cap pays for no answer, or no run could decide an objective."""
     least = settings.in_flight(settings.first)
     if settings.cap is not None:
@@ -240,7 +240,7 @@ def _check_budget(settings: Settings) -> None:
                 )
 
 
-def foretold(settings: Settings, place: Path) -> Iterator[str]:
+def estimate_lines(settings: SearchSettings, place: Path) -> Iterator[str]:
     """How long a search will take and what it will cost, a line each."""
     low, high = (runs * settings.whole_s / 60 for runs in RUNS)
     unit = settings.unit
@@ -260,7 +260,7 @@ def foretold(settings: Settings, place: Path) -> Iterator[str]:
     yield f"kept      {place}: {NAME}, and a folder a run"
 
 
-def draft_of(settings: Settings, url: str) -> CapacityResult:
+def draft_of(settings: SearchSettings, url: str) -> CapacityResult:
     """The document of a search that begins now, with what is known of it before the first run.
 
     `url` is where the target is reached.
@@ -311,7 +311,7 @@ def draft_of(settings: Settings, url: str) -> CapacityResult:
     )
 
 
-def resumed(settings: Settings, place: Path) -> CapacityResult:
+def read_resumed(settings: SearchSettings, place: Path) -> CapacityResult:
     """The search to go on with. UsageError where it is of something else."""
     if settings.options.out is not None:
         raise UsageError(f"--out {settings.options.out}: a resumed search stays in its folder; "

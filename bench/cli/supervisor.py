@@ -177,7 +177,7 @@ def watch(
     if live.begun:
         lost |= {index: code for index, code in locust.lost().items() if code}
     locust.close()
-    folder.update(neighbours=neighbours.told())
+    folder.update(neighbours=neighbours.entries())
     late = time.monotonic() > deadline
     note_process_faults(locust, folder, lost, late=late, died=died)
     note_short(folder, int(load.duration))
