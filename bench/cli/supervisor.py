@@ -142,12 +142,12 @@ def watch(
     asked = over = died = False
     folder.update(worker_cores=locust.cores())
     neighbours = NoisyNeighbours([*locust.numbers, *([reference.number] if reference else ())])
+    looks = _looks(plan, folder)
     with ExitStack() as stack:
-        looks = _looks(plan, folder)
-        if looks is not None:
-            stack.enter_context(closing(looks))
         interrupts = stack.enter_context(_Interrupts())
         live = stack.enter_context(LiveView(plan.job, console))
+        if looks is not None:
+            stack.enter_context(closing(looks))
         if plan.watch is not None:
             stack.enter_context(Scraper(plan.watch, folder))
         while locust.master.poll() is None:
