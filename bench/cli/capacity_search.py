@@ -136,12 +136,13 @@ class CapacitySearch:
         """
         try:
             with still_there(self._place):
-                return self._searched()
+                try:
+                    return self._searched()
+                except InterruptedSearchError:
+                    self._write(complete=False)
+                    raise
         except FolderLostError as lost:
             raise FolderLostError(lost.what, self._kept()) from None
-        except InterruptedSearchError:
-            self._write(complete=False)
-            raise
 
     def _kept(self) -> str:
         """What is left of a search that cannot go on, and what to do with it."""
