@@ -92,7 +92,7 @@ class _Phase(NamedTuple):
     slow_until_s: float
 
 
-class Aftermath(NamedTuple):
+class OverloadResult(NamedTuple):
     """What came of the overload. `outlived`: its cause was gone, and it stayed."""
 
     beyond: BeyondLimit
@@ -104,7 +104,7 @@ class Aftermath(NamedTuple):
         """Whether the target became itself again, at whatever load."""
         return self.recovery.recovered
 
-    def with_fall(self, fall: "Aftermath | None") -> Self:
+    def with_fall(self, fall: "OverloadResult | None") -> Self:
         """The same, with what a fall in steps told of where it recovers."""
         if fall is None:
             return self
@@ -141,7 +141,7 @@ def fall_steps(capacity: int, session_s: float) -> list[Step]:
 
 
 @plain_strings
-def aftermath(path: Path, steps: Sequence[Step], trial: Trial, tier: Tier) -> Aftermath:
+def read_overload(path: Path, steps: Sequence[Step], trial: Trial, tier: Tier) -> OverloadResult:
     """Read the run of a surge or of a fall: its first step is what the others are compared with.
 
     A fall's first step is the overload; there a step counts as good where most turns are.
@@ -178,7 +178,7 @@ def aftermath(path: Path, steps: Sequence[Step], trial: Trial, tier: Tier) -> Af
         + (f", {seen.refused} sessions are turned away" if seen.refused else "")
         + (f", {seen.victims} sessions that were fine are ended" if seen.victims else "")
     )
-    return Aftermath(
+    return OverloadResult(
         BeyondLimit(
             load=float(top.sessions), run=trial.run, behaviour=behaviour, text=text,
             victims=seen.victims, refused=seen.refused,

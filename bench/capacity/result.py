@@ -247,8 +247,9 @@ def _missed(seen: Observation, tier: Tier) -> str:
             f"{100 * found.share:.1f} % of turns met {worst.gate}, and {100 * promised(gate):g} % "
             "must"
         )
-    value = "beyond every wait" if worst.value is None else f"{worst.value:.4g}"
-    return f"{worst.gate} was missed, measured {value}"
+    if worst.value is None:
+        return f"{worst.gate} was missed: not reached, too many turns timed out"
+    return f"{worst.gate} was missed, measured {worst.value:.4g}"
 
 
 def _fall(tried: Tried, tier: Tier, lost: float) -> str:

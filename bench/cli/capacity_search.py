@@ -23,10 +23,10 @@ from rich.console import Console
 from bench.capacity.document import NAME, CapacityResult, write_capacity
 from bench.capacity.load_steps import (
     BEYOND,
-    Aftermath,
-    aftermath,
+    OverloadResult,
     fall_steps,
     ramp_steps,
+    read_overload,
     saturation,
     surge_steps,
 )
@@ -44,10 +44,10 @@ from bench.capacity.result import (
 from bench.capacity.search import Range, Tried, Try, answer, next_try
 from bench.cli.capacity_settings import (
     LONGEST_HOLD,
-    Settings,
+    SearchSettings,
     draft_of,
-    foretold,
-    resumed,
+    estimate_lines,
+    read_resumed,
     settings_of,
 )
 from bench.cli.capacity_trials import (
@@ -98,10 +98,10 @@ def search_capacity(options: CapacityOptions, console: Console) -> tuple[Path, C
     """
     settings = settings_of(options)
     place = options.resume or options.out or new_folder(f"capacity-{options.scenario.stem}")
-    before = resumed(settings, place) if options.resume is not None else None
+    before = read_resumed(settings, place) if options.resume is not None else None
     if before is None:
         empty_folder(place, f", or go on with --resume {place}")
-    for line in foretold(settings, place):
+    for line in estimate_lines(settings, place):
         say(console, line)
     need_yes(settings.job, yes=options.yes)
     credential(settings.job.target)
@@ -118,7 +118,7 @@ class CapacitySearch:
     """One search under way."""
 
     def __init__(
-        self, settings: Settings, place: Path, runner: TrialRunner, console: Console
+        self, settings: SearchSettings, place: Path, runner: TrialRunner, console: Console
     ) -> None:
         self._settings, self._place, self._runner = settings, place, runner
         self._console = console
@@ -127,7 +127,7 @@ class CapacitySearch:
         self._known: tuple[int, Tried] = (0, tried_of((), settings.tiers))
         self._remarks: list[str] = []
         self._ceiling: float | None = None
-        self._aftermath: Aftermath | None = None
+        self._overload: OverloadResult | None = None
 
     def run(self) -> CapacityResult:
         """Search to the end; the answer, which is written.
@@ -136,12 +136,13 @@ class CapacitySearch:
         """
         try:
             with still_there(self._place):
-                return self._searched()
+                try:
+                    return self._searched()
+                except InterruptedSearchError:
+                    self._write(complete=False)
+                    raise
         except FolderLostError as lost:
             raise FolderLostError(lost.what, self._kept()) from None
-        except InterruptedSearchError:
-            self._write(complete=False)
-            raise
 
     def _kept(self) -> str:
         """What is left of a search that cannot go on, and what to do with it."""
@@ -227,7 +228,7 @@ class CapacitySearch:
             self._make_fit(wanted.load, void)
         else:
             for tier in settings.tiers:
-                self._say(f"  {_told(trial, tier.name)}")
+                self._say(f"  {_verdict_line(trial, tier.name)}")
         self._write(complete=False)
         if not void and any(one.verdict == "fail" for one in trial.observation.tiers.values()):
             self._await_recovery()
@@ -309,15 +310,17 @@ class CapacitySearch:
             after = after.with_fall(again)
         if after is not None and not after.recovered and self._await_recovery():
             after = after.healed()
-        self._aftermath = after
+        self._overload = after
 
     def _surge(
         self, first: int, top: int, steps: Sequence[Step], *, nth: int = 0
-    ) -> Aftermath | None:
+    ) -> OverloadResult | None:
         """The run number `nth` of those beyond the limit; one that is there already is read."""
         before = [one for one in self._trials if one.purpose == "beyond"][nth:]
         if before:
-            return aftermath(self._place / before[0].run, steps, before[0], self._settings.tiers[0])
+            return read_overload(
+                self._place / before[0].run, steps, before[0], self._settings.tiers[0]
+            )
         number = self._next_number
         whole_s = sum(step.length for step in steps) / NS_PER_S
         cap = self._settings.cap
@@ -329,7 +332,7 @@ class CapacitySearch:
         trial = self._runner.make(number, "beyond", top, lengths, steps)
         self._trials.append(trial)
         self._write(complete=False)
-        return aftermath(self._place / trial.run, steps, trial, self._settings.tiers[0])
+        return read_overload(self._place / trial.run, steps, trial, self._settings.tiers[0])
 
     # ── the document ─────────────────────────────────────────────────────────────────────────
 
@@ -363,7 +366,7 @@ class CapacitySearch:
         return result
 
     def _document(self, *, complete: bool) -> CapacityResult:
-        settings, after = self._settings, self._aftermath
+        settings, after = self._settings, self._overload
         price = settings.options.price_per_minute
         terms = Terms(self._tried, self._scope, self._limit, settings.parts, price)
         return msgspec.structs.replace(
@@ -383,7 +386,7 @@ class CapacitySearch:
         say(self._console, words)
 
 
-def _told(trial: Trial, tier: str) -> str:
+def _verdict_line(trial: Trial, tier: str) -> str:
     """What a run said of a tier, in a line: the gate that decided it, else the first."""
     found = trial.observation.tiers[tier]
     order = ("fail", "open", "pass")

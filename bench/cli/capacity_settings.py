@@ -46,12 +46,11 @@ LONGEST_HOLD: Final = 40.0
 """Whole sessions that a hold may take where its objectives need so many turns."""
 RUNS: Final = (8.0, 12.0)
 """A search is foretold to take between so many whole runs; a small capacity may take more."""
-_LONGEST_SESSION_S: Final = 24 * 3600.0
 _TIME_WAIT_S: Final = 60.0
 _PORTS: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
-class Settings(NamedTuple):
+class SearchSettings(NamedTuple):
     """What is settled. `watch`: the gauges that were asked for, found once before any run."""
 
     options: CapacityOptions
@@ -117,7 +116,7 @@ class Settings(NamedTuple):
         )
 
 
-def settings_of(options: CapacityOptions) -> Settings:
+def settings_of(options: CapacityOptions) -> SearchSettings:
     """Everything checked. UsageError names what cannot be."""
     job = job_of(RunOptions(
         options.scenario, options.target, options.dialect, workers=options.workers,
@@ -151,7 +150,7 @@ def settings_of(options: CapacityOptions) -> Settings:
             )
         first = limits[0].load
     cap = cap_of(options.max_minutes, options.max_cost, options.price_per_minute)
-    settings = Settings(options, job, tiers, session_s, warmup_s, first, limits, cap, step)
+    settings = SearchSettings(options, job, tiers, session_s, warmup_s, first, limits, cap, step)
     _check_budget(settings)
     check_metrics_url(options.metrics_url, options.gauges)
     if options.metrics_url is None:
@@ -167,10 +166,8 @@ def _check_yield(job: Job, tiers: Sequence[Tier]) -> None:
 
 
 def _session_s(options: CapacityOptions, job: Job) -> float:
-    if (length := options.session_length) is not None:
-        if length > _LONGEST_SESSION_S:
-            raise UsageError(f"--session-length {length:g}s: give {_LONGEST_SESSION_S:g}s at most")
-        return length
+    if options.session_length is not None:
+        return options.session_length
     found = session_length(job.scenario, speech_of(job))
     if found is None:
         raise UsageError(
@@ -207,7 +204,7 @@ def _limits(
     return sorted(found)
 
 
-def _check_budget(settings: Settings) -> None:
+def _check_budget(settings: SearchSettings) -> None:
     """UsageError where the cap pays for no answer, or no run could decide an objective."""
     least = settings.in_flight(settings.first)
     if settings.cap is not None:
@@ -243,7 +240,7 @@ def _check_budget(settings: Settings) -> None:
                 )
 
 
-def foretold(settings: Settings, place: Path) -> Iterator[str]:
+def estimate_lines(settings: SearchSettings, place: Path) -> Iterator[str]:
     """How long a search will take and what it will cost, a line each."""
     low, high = (runs * settings.whole_s / 60 for runs in RUNS)
     unit = settings.unit
@@ -263,7 +260,7 @@ def foretold(settings: Settings, place: Path) -> Iterator[str]:
     yield f"kept      {place}: {NAME}, and a folder a run"
 
 
-def draft_of(settings: Settings, url: str) -> CapacityResult:
+def draft_of(settings: SearchSettings, url: str) -> CapacityResult:
     """The document of a search that begins now, with what is known of it before the first run.
 
     `url` is where the target is reached.
@@ -314,7 +311,7 @@ def draft_of(settings: Settings, url: str) -> CapacityResult:
     )
 
 
-def resumed(settings: Settings, place: Path) -> CapacityResult:
+def read_resumed(settings: SearchSettings, place: Path) -> CapacityResult:
     """The search to go on with. UsageError where it is of something else."""
     if settings.options.out is not None:
         raise UsageError(f"--out {settings.options.out}: a resumed search stays in its folder; "

@@ -18,7 +18,7 @@ from bench.capacity.document import Gauge, SearchSpending
 from bench.capacity.observation import observe
 from bench.capacity.result import Trial
 from bench.capacity.search import Purpose
-from bench.cli.capacity_settings import Settings
+from bench.cli.capacity_settings import SearchSettings
 from bench.cli.console import say
 from bench.cli.run_result import settle
 from bench.cli.run_scenario import run
@@ -75,7 +75,9 @@ def serving(job: Job, place: Path) -> Iterator[Served]:
 class TrialRunner:
     """Makes the runs of one search, one after the other, in the folder `place`."""
 
-    def __init__(self, settings: Settings, place: Path, served: Served, console: Console) -> None:
+    def __init__(
+        self, settings: SearchSettings, place: Path, served: Served, console: Console
+    ) -> None:
         self.workers = settings.options.workers
         self.spent = SearchSpending(seconds=0.0, session_minutes=0.0, cost=None)
         self.url = served.url

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from rich import box
-from rich.console import Console, RenderableType
+from rich.console import Console, JustifyMethod, RenderableType
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
@@ -55,10 +55,8 @@ def print_table(
     other is ever broken. `tight`: no blank but one between columns. `dispensable`: columns that a
     narrow terminal does without, the least important first.
     """
-    left_out: set[str] = set()
-    for name in (None, *dispensable):
-        left_out |= {name} if name is not None else set()
-        kept = [place for place, column in enumerate(columns) if column not in left_out]
+    free = console.options.update(width=_UNBOUNDED)
+    for number in range(len(dispensable) + 1):
         table = Table(
             title=title or None,
             caption=caption or None,
@@ -67,21 +65,29 @@ def print_table(
             padding=0 if tight else (0, 1, 0, 0),
             pad_edge=not tight,
         )
-        for place in kept:
-            column = columns[place]
-            table.add_column(
-                column.lstrip(">~"),
-                justify="right" if column.startswith(">") else "left",
-                no_wrap="~" not in column[:2],
-                overflow="fold",
-            )
-        for row in rows:
-            cells = (row[place] for place in kept)
-            table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells))
-        free = console.options.update(width=_UNBOUNDED)
+        _fill(table, columns, rows, dispensable[:number])
         if Measurement.get(console, free, table).maximum <= console.width:
             break
     console.print(table)
+
+
+def _fill(
+    table: Table,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[RenderableType]],
+    left_out: Sequence[str],
+) -> None:
+    kept = [place for place, column in enumerate(columns) if column not in left_out]
+    for place in kept:
+        marks, name = columns[place][:2], columns[place].lstrip(">~")
+        side: JustifyMethod = "right" if ">" in marks else "left"
+        if "~" in marks:
+            table.add_column(name, justify=side, overflow="fold")
+        else:
+            table.add_column(name, justify=side, overflow="ellipsis", no_wrap=True)
+    for row in rows:
+        cells = (row[place] for place in kept)
+        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells))
 
 
 def inert(value: object) -> str:

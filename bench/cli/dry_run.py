@@ -37,7 +37,7 @@ MOST_NS: Final = 600 * NS_PER_S
 """A session that has not ended by then goes on for ever, as far as anybody can tell."""
 
 
-class Played(NamedTuple):
+class DrySession(NamedTuple):
     """What one session came to. `answered` are turns after which a response began."""
 
     script: str
@@ -52,7 +52,7 @@ class Played(NamedTuple):
     notes: list[str]
 
 
-def check(job: Job, profile: Path | None) -> list[Played]:
+def check(job: Job, profile: Path | None) -> list[DrySession]:
     """Play a session of each kind and setting of the job; `profile` in place of its own."""
     scenario, corpus = job.scenario, job.corpus
     asked = profile or scenario.reference.profile
@@ -75,7 +75,7 @@ def check(job: Job, profile: Path | None) -> list[Played]:
         server = ServedSession(behaves, server_voices, admitted)
         session = Rehearsal(caller, server)
         session.play(MOST_NS)
-        played.append(_told(role, caller, session, behaves))
+        played.append(_outcome(role, caller, session, behaves))
     return played
 
 
@@ -89,7 +89,7 @@ def check_verb(options: CheckOptions) -> int:
     )  # fmt: skip
     with redirect_stdout(sys.stderr):  # what a script prints is no part of the answer
         played = check(job, options.server_profile)
-    notes, amiss = foreseen(job, played), sum(len(one.problems) for one in played)
+    notes, amiss = run_notes(job, played), sum(len(one.problems) for one in played)
     if options.as_json:
         sessions = [one._asdict() for one in played]
         print_json({"ok": not amiss, "sessions": sessions, "notes": notes})
@@ -111,7 +111,7 @@ def check_verb(options: CheckOptions) -> int:
     return 2 if amiss else 0
 
 
-def foreseen(job: Job, played: Sequence[Played]) -> list[str]:
+def run_notes(job: Job, played: Sequence[DrySession]) -> list[str]:
     """What the scenario file says that a run of it will show."""
     found = []
     lines, turns = len(line_ids(job.scenario, job.corpus)), job.scenario.turns
@@ -131,7 +131,7 @@ def foreseen(job: Job, played: Sequence[Played]) -> list[str]:
     return found
 
 
-def _told(role: Role, caller: Conversation, session: Rehearsal, behaves: Profile) -> Played:
+def _outcome(role: Role, caller: Conversation, session: Rehearsal, behaves: Profile) -> DrySession:
     happened = session.happened
     errors = [
         one for one in happened if isinstance(one, server.ErrorMessage) and not _provoked(one)
@@ -139,7 +139,7 @@ def _told(role: Role, caller: Conversation, session: Rehearsal, behaves: Profile
     turns, answered = _answers(happened)
     races = [_in_words(one) for one in errors if one.code in BENIGN]
     wrong = [_in_words(one) for one in errors if one.code not in BENIGN]
-    problems, notes = [*_often(wrong), *_amiss(caller, session)], _often(races)
+    problems, notes = [*_counted(wrong), *_problems(caller, session)], _counted(races)
     if caller.fault is None and behaves.failures != Failures():
         notes += [f"{one} (the profile has failures of its own)" for one in problems]
         problems = []
@@ -152,7 +152,7 @@ def _told(role: Role, caller: Conversation, session: Rehearsal, behaves: Profile
         )
     if not turns:
         notes.append("no turn is begun: a run would have no figure of turns")
-    return Played(
+    return DrySession(
         role.kind.script,
         role.setting.label,
         turns,
@@ -166,7 +166,7 @@ def _told(role: Role, caller: Conversation, session: Rehearsal, behaves: Profile
     )
 
 
-def _amiss(caller: Conversation, session: Rehearsal) -> Iterator[str]:
+def _problems(caller: Conversation, session: Rehearsal) -> Iterator[str]:
     """Whatever a run would show that nobody wants, errors of the server apart."""
     if caller.fault is not None:
         yield str(caller.fault)
@@ -186,7 +186,7 @@ def _in_words(error: server.ErrorMessage) -> str:
     return f"the server says {error.code or 'error'}: {error.text}"
 
 
-def _often(said: Sequence[str]) -> list[str]:
+def _counted(said: Sequence[str]) -> list[str]:
     """Each once, with how often it was said."""
     return [f"{one} ({n} times)" if n > 1 else one for one, n in Counter(said).items()]
 

@@ -68,7 +68,7 @@ class NoisyNeighbours:
                 )
         self._at_ns, self._before = now, seen
 
-    def told(self) -> list[dict[str, Any]]:
+    def entries(self) -> list[dict[str, Any]]:
         """Who was seen: `name`, `number`, `core`, `share`, `from_ns`, `to_ns`, in order of time.
 
         An entry per second, name and core; `number` is the process that used most of it.

@@ -12,6 +12,7 @@ from typer.models import OptionInfo
 from bench.plan.duration import Duration
 from bench.voice.audio import NS_PER_S
 
+_DAY_S: Final = 24 * 3600
 _PERCENT: Final = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*")
 _SPARE_NODES: Final = re.compile(r"\s*n\s*\+\s*([0-9]{1,4})\s*", re.IGNORECASE)
 
@@ -55,8 +56,8 @@ def _seconds(text: str) -> float:
 
 
 def _length(text: str) -> float:
-    if not (value := _seconds(text)):
-        raise typer.BadParameter(f"{text!r}: give more than 0s")
+    if not 0 < (value := _seconds(text)) <= _DAY_S:
+        raise typer.BadParameter(f"{text!r}: give more than 0s, and 24h at most")
     return value
 
 
@@ -163,7 +164,11 @@ AbortOnFail = Annotated[
 ]
 AbortWindow = Annotated[
     float | None,
-    read_as(_seconds, "str", 'How long a look is: "30s", or a quarter of a short run.'),
+    read_as(
+        _seconds,
+        "str",
+        'How much of the run each checkpoint looks at: "30s"; default: at most a quarter.',
+    ),
 ]
 Explain = Annotated[bool, typer.Option("--explain", help="Say of each gate why it came out so.")]
 

@@ -19,7 +19,16 @@ from bench.plan.metrics import METRICS
 from bench.plan.reading import check_scenario
 from bench.plan.scenario import known_of, yields_of
 from bench.report.gauges_panel import gauge_lines
-from bench.report.text import calibrated_at, fine, trust_lines
+from bench.report.text import (
+    NOTHING,
+    calibrated_at,
+    fine,
+    interval,
+    measured,
+    plain,
+    quantity,
+    trust_lines,
+)
 from bench.runs.folder import SCRIPT, RunFolder, still_there
 from bench.runs.seal import seal
 
@@ -242,16 +251,17 @@ def _print_measures(rows: Rows, run: dict[str, Any], console: Console) -> None:
         tail, unit = rows[metric, "p95"], METRICS[metric].unit
         width = middle.get("error_p99")
         shown.append((
-            metric, _number(middle, unit), _number(tail, unit), _interval(tail),
-            _number(rows[metric, "p99"], unit), "–" if width is None else f"± {fine(width)}",
-            str(middle["n"]),
+            metric, _figure(middle, unit), _figure(tail, unit),
+            interval(tail["low"], tail["high"], unit) or NOTHING,
+            _figure(rows[metric, "p99"], unit), NOTHING if width is None else f"± {fine(width)}",
+            plain(middle["n"]),
         ))  # fmt: skip
     print_table(
         console,
         ("metric", ">p50", ">p95", ">95 % interval", ">p99", ">error", ">n"),
         shown,
         title=f"{run['name']} against {run['target']['name']}",
-        dispensable=(">error", ">p99"),
+        dispensable=(">error", ">p99", ">95 % interval"),
     )
 
 
@@ -270,7 +280,7 @@ def _shares(rows: Rows, summary: dict[str, Any]) -> str:
     for share in SHARES:
         row = rows.get((share, "share"))
         if row is not None and row["n"]:
-            told.append(f"{share} {row['value']:.1f} %")
+            told.append(f"{share} {quantity(row['value'], '%')}")
     outcomes = ", ".join(f"{count} {name}" for name, count in summary["outcomes"].items() if count)
     lines = ["  ".join(told), f"outcomes  {outcomes or 'none'}", f"tokens    {_tokens(summary)}"]
     settings = len(summary.get("settings") or ())
@@ -311,10 +321,15 @@ def _print_settings(summary: dict[str, Any], console: Console) -> None:
             metric = METRICS[name]
             statistic = "share" if metric.kind == "share" else "p50"
             row = found.get((f"setting={label}", name, statistic))
-            cells.append(_number(row, metric.unit) if row and row["n"] else "–")
+            cells.append(_figure(row, metric.unit) if row and row["n"] else NOTHING)
         shown.append((label, *cells))
     columns = ("setting", *(">" + name.replace("_", "\n") for name in COMPARED))
     print_table(console, columns, shown, title="settings")
+
+
+def _figure(row: dict[str, Any], unit: str) -> str:
+    """A figure; of one that was not reached, how long the longest wait was."""
+    return measured(row["value"], row["n"], unit, row.get("longest"))
 
 
 def _tokens(summary: dict[str, Any]) -> str:
@@ -323,22 +338,3 @@ def _tokens(summary: dict[str, Any]) -> str:
         return "not reported"
     told = f"{usage['input_tokens']} in, {usage['output_tokens']} out"
     return f"{told} ({usage['reporting']} of {usage['replies']} replies reported theirs)"
-
-
-def _number(row: dict[str, Any], unit: str) -> str:
-    """A figure; of one that lies beyond every wait, how long the longest was."""
-    value, beyond = row["value"], ""
-    if value is None:
-        value, beyond = row.get("longest"), "> "
-    if value is None:
-        return "beyond wait"
-    return beyond + (f"{value:.0f} {unit}" if abs(value) >= 100 else f"{value:.1f} {unit}")
-
-
-def _interval(row: dict[str, Any]) -> str:
-    """The 95 % interval, both ends with as many digits as the higher one needs."""
-    low, high = row["low"], row["high"]
-    if low is None:
-        return "–"
-    digits = 0 if abs(low if high is None else high) >= 100 else 1
-    return f"{low:.{digits}f} to {'∞' if high is None else f'{high:.{digits}f}'}"

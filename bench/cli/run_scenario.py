@@ -33,22 +33,22 @@ def run_verb(options: RunOptions) -> int:
     """Run, then settle and print; the exit code is that of the verdict."""
     from bench.cli.run_result import print_settled  # noqa: PLC0415 - pandas is slow to import
 
-    folder, interrupted = run(options, talk, foretold=True)
+    folder, interrupted = run(options, talk, say_estimate=True)
     code = print_settled(folder, as_json=options.as_json)
     return EXIT_INTERRUPTED if interrupted else code
 
 
 def run(
-    options: RunOptions, console: Console, *, foretold: bool = False, watch: Watch | None = None
+    options: RunOptions, console: Console, *, say_estimate: bool = False, watch: Watch | None = None
 ) -> tuple[RunFolder, bool]:
     """Run a scenario; returns its folder, not yet sealed, and whether it was interrupted.
 
-    `foretold`: what it will come to is said first. `watch`: gauges that were found already.
+    `say_estimate`: what it will come to is said first. `watch`: gauges that were found already.
     """
     plan = _plan_of(options)
     job = plan.job
     place = options.out or new_folder(job.name)
-    expected = list(expected_lines(job, place, options.price_per_minute)) if foretold else []
+    expected = list(expected_lines(job, place, options.price_per_minute)) if say_estimate else []
     if not job.target.loopback:
         for line in [*expected, *target_lines(job, options)]:
             say(console, line)
@@ -173,7 +173,7 @@ def _facts(plan: RunPlan, options: RunOptions) -> dict[str, Any]:
     facts = describe(plan.job, plan.workers)
     facts["pinned"] = plan.cores is not None
     if plan.watch is not None:
-        facts["gauges"] = plan.watch.told()
+        facts["gauges"] = plan.watch.facts()
     if options.baseline is not None:
         facts["baseline"] = str(options.baseline)
         facts["baseline_allowed"] = options.allow

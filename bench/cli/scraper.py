@@ -77,7 +77,7 @@ class Watch(NamedTuple):
     url: str
     choice: Choice
 
-    def told(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, Any]:
         """What `run.json` says of it before the run; the query stays out."""
         asked = [one.text for one in self.choice.selectors]
         return {"url": _shown(urlsplit(self.url)), "asked": asked}
@@ -158,9 +158,9 @@ class Scraper:
         self._thread.join(2 * PATIENCE_S)
         found = {series: Readings(*columns) for series, columns in tuple(self._seen.items())}
         write_gauges(self._folder, Gauges(found, self._watch.choice.counters))
-        self._folder.update(gauges={**self._watch.told(), **self.told()})
+        self._folder.update(gauges={**self._watch.facts(), **self.facts()})
 
-    def told(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, Any]:
         """How it went: see `gauges` in `bench.runs.folder`."""
         commonest = self._lost.most_common(1)
         return {

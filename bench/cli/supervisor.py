@@ -142,12 +142,12 @@ def watch(
     asked = over = died = False
     folder.update(worker_cores=locust.cores())
     neighbours = NoisyNeighbours([*locust.numbers, *([reference.number] if reference else ())])
+    looks = _looks(plan, folder)
     with ExitStack() as stack:
-        looks = _looks(plan, folder)
-        if looks is not None:
-            stack.enter_context(closing(looks))
         interrupts = stack.enter_context(_Interrupts())
         live = stack.enter_context(LiveView(plan.job, console))
+        if looks is not None:
+            stack.enter_context(closing(looks))
         if plan.watch is not None:
             stack.enter_context(Scraper(plan.watch, folder))
         while locust.master.poll() is None:
@@ -177,7 +177,7 @@ def watch(
     if live.begun:
         lost |= {index: code for index, code in locust.lost().items() if code}
     locust.close()
-    folder.update(neighbours=neighbours.told())
+    folder.update(neighbours=neighbours.entries())
     late = time.monotonic() > deadline
     note_process_faults(locust, folder, lost, late=late, died=died)
     note_short(folder, int(load.duration))

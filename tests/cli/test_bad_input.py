@@ -73,10 +73,6 @@ def scenario(tmp_path):
 DEMO = "scenarios/demo.toml"
 
 
-def test_an_unknown_scenario_file_names_the_nearest(refused):
-    refused("scenarios/demoo.toml", words=["scenarios/demoo.toml", "did you mean 'demo'"])
-
-
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -108,10 +104,36 @@ def test_an_unknown_scenario_file_names_the_nearest(refused):
         ("[session]\nturn_detection = 'none'", ["mine.toml:2", "turn_detection", "never commits"]),
         ("not toml at all", ["mine.toml", "no TOML", "line 1"]),
         ("[reference]\nprofil = 'x'", ["reference.profil", "did you mean 'profile'"]),
+        ("gates = 5", ["mine.toml:1", "gates"]),
     ],
 )
 def test_a_scenario_that_is_wrong_names_line_key_and_nearest_word(text, words, refused, scenario):
     refused(scenario(text), words=words)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        *((("--sessions", value), ["load.sessions", "1 or more"]) for value in ("0", "-1")),
+        *((("--duration", value), ["load.duration"]) for value in ("0s", "-5s", "soon", "30")),
+        (("--workers", "0"), ["--workers 0", "1 or more"]),
+        (("--gates", "cii"), ["'cii'", "did you mean 'ci'"]),
+        (("--set", "load.sessions"), ["--set", "key=value"]),
+        (("--set", "reference.profile=nope.toml"), ["nope.toml"]),
+        (("--subprotocol", "real time"), ["--subprotocol", "real time"]),
+        (("--baseline", "nowhere/run"), ["nowhere/run"]),
+        (("--target", "ws://127.0.0.1:1/", "--dialect", "openia"), ["did you mean 'openai'"]),
+        *(
+            (("--target", target), ["--target"])
+            for target in (
+                "inwrold", "http://127.0.0.1:1", "ws://", "ws://host:99999/",
+                "ws://u:p@127.0.0.1/", "ws://[::1", "ws://127.0.0.1:1/?token=secret",
+            )
+        ),
+    ],
+)  # fmt: skip
+def test_an_option_that_makes_no_sense_names_the_remedy(options, words, refused):
+    refused(DEMO, *options, words=words)
 
 
 @pytest.mark.parametrize(
@@ -138,26 +160,10 @@ def test_a_gate_that_cannot_be_judged_is_refused_before_anything_starts(gate, wo
     refused(DEMO, "--gate", gate, words=[*words, gate])
 
 
-@pytest.mark.parametrize("sessions", ["0", "-1"])
-def test_zero_or_negative_sessions_on_the_command_line(sessions, refused):
-    refused(DEMO, "--sessions", sessions, words=["load.sessions", "1 or more"])
-
-
-@pytest.mark.parametrize("duration", ["0s", "-5s", "soon", "30"])
-def test_a_duration_on_the_command_line_that_is_none(duration, refused):
-    refused(DEMO, "--duration", duration, words=["load.duration"])
-
-
-def test_zero_workers_are_refused(refused):
-    refused(DEMO, "--workers", "0", words=["--workers 0", "1 or more"])
-
-
-def test_an_unknown_gate_profile_names_the_valid_one(refused):
-    refused(DEMO, "--gates", "cii", words=["'cii'", "did you mean 'ci'"])
-
-
-def test_a_setting_that_is_no_assignment(refused):
-    refused(DEMO, "--set", "load.sessions", words=["--set", "key=value"])
+def test_a_file_or_a_profile_that_is_not_there_is_named_with_the_nearest(refused, scenario):
+    refused("scenarios/demoo.toml", words=["scenarios/demoo.toml", "did you mean 'demo'"])
+    # Even where a scenario has no gates.
+    refused(scenario("turns = 1"), "--gates", "nightly", words=["no gate profile 'nightly'"])
 
 
 def test_a_missing_credential_names_its_variable(refused):
@@ -225,31 +231,10 @@ def test_a_load_beyond_the_accounts_plan_is_noted_and_the_plan_can_be_said(
         assert "--account-" in line
 
 
-@pytest.mark.parametrize(
-    "target",
-    [
-        "inwrold",
-        "http://127.0.0.1:1",
-        "ws://",
-        "ws://host:99999/",
-        "ws://u:p@127.0.0.1/",
-        "ws://[::1",
-        "ws://127.0.0.1:1/?token=secret",
-    ],
-)
-def test_a_malformed_target_is_refused(target, refused):
-    refused(DEMO, "--target", target, words=["--target"])
-
-
 def test_a_name_that_cannot_be_resolved_exits_3(turned_away, monkeypatch):
     monkeypatch.setenv("INWORLD_RUNTIME_BASE64_CREDENTIAL", "a2V5")
     url = "wss://no-such-host.invalid/v1/realtime"
     turned_away(DEMO, "--target", url, "--yes", words=["no-such-host.invalid", "resolved"])
-
-
-def test_an_unknown_dialect_names_the_valid_ones(refused):
-    url = "ws://127.0.0.1:1/"
-    refused(DEMO, "--target", url, "--dialect", "openia", words=["did you mean 'openai'"])
 
 
 def test_an_output_folder_that_cannot_be_written(bench, tmp_path):
@@ -272,14 +257,6 @@ def test_too_few_file_descriptors_are_noticed_before_the_start(refused, monkeypa
     refused(DEMO, words=["20 sessions", "open files", "ulimit"])
 
 
-def test_a_profile_that_is_named_must_exist_even_where_a_scenario_has_no_gates(refused, scenario):
-    refused(scenario("turns = 1"), "--gates", "nightly", words=["no gate profile 'nightly'"])
-
-
-def test_gates_that_are_no_table_are_refused(refused, scenario):
-    refused(scenario("gates = 5"), words=["mine.toml:1", "gates"])
-
-
 def test_a_gate_on_a_baseline_needs_one_that_can_be_read(refused, tmp_path):
     gate = "p50(first_audio_latency) <= baseline + 10 %"
     refused(DEMO, "--gate", gate, words=["needs a baseline", "--baseline"])
@@ -289,18 +266,10 @@ def test_a_gate_on_a_baseline_needs_one_that_can_be_read(refused, tmp_path):
     refused(DEMO, "--gate", gate, "--baseline", tmp_path, words=["version 0"])
 
 
-def test_a_profile_of_the_reference_server_is_read_before_anything_starts(refused):
-    refused(DEMO, "--set", "reference.profile=nope.toml", words=["nope.toml"])
-
-
 def test_a_script_that_cannot_be_imported_is_refused(refused, scenario, tmp_path, monkeypatch):
     (tmp_path / "broken_script.py").write_text("def play(part:\n")
     monkeypatch.syspath_prepend(tmp_path)
     refused(scenario("script = 'broken_script:play'"), words=["broken_script:play", "SyntaxError"])
-
-
-def test_a_subprotocol_that_is_no_word_is_refused(refused):
-    refused(DEMO, "--subprotocol", "real time", words=["--subprotocol", "real time"])
 
 
 def test_what_the_upgrades_offer_is_read_back_by_the_workers(tmp_path, monkeypatch):
@@ -314,10 +283,6 @@ def test_what_the_upgrades_offer_is_read_back_by_the_workers(tmp_path, monkeypat
         del run["target"][name]  # as older runs are
     folder.write(run)
     assert recall(folder).target.offer == Offer()
-
-
-def test_a_missing_baseline_is_refused(refused):
-    refused(DEMO, "--baseline", "nowhere/run", words=["nowhere/run"])
 
 
 def test_a_baseline_of_another_kind_of_run_is_refused_before_anything_starts(

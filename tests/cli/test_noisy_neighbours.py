@@ -33,7 +33,7 @@ def test_a_process_that_takes_a_core_is_seen_for_as_long_as_it_does(machine):
     for ticks in (93, 180, 182):
         machine(hog=(7, 1, ticks, 1))
         watch.look()
-    told = watch.told()
+    told = watch.entries()
     assert [one["share"] for one in told] == [0.93, 0.87]
     assert told[0] == {"name": "hog", "number": 7, "core": 1, "share": 0.93, "from_ns": S,
                        "to_ns": 2 * S}  # fmt: skip
@@ -44,7 +44,7 @@ def test_our_own_processes_and_their_children_are_no_neighbours(machine):
     watch = NoisyNeighbours([40])
     machine(us=(10, 1, 90, 0), worker=(20, 10, 90, 1), child=(30, 20, 90, 1), server=(40, 1, 90, 0))
     watch.look()
-    assert watch.told() == []
+    assert watch.entries() == []
 
 
 def test_a_number_that_another_process_has_taken_over_counts_anew(machine):
@@ -52,7 +52,7 @@ def test_a_number_that_another_process_has_taken_over_counts_anew(machine):
     watch = NoisyNeighbours([])
     machine(new=(7, 1, 5090, 1))
     watch.look()
-    assert watch.told() == []
+    assert watch.entries() == []
 
 
 def test_it_looks_once_a_second_however_often_it_is_asked(machine, monkeypatch):

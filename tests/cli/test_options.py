@@ -66,7 +66,8 @@ def test_what_is_no_amount_is_refused(refusal, verb, option, value):
     ("verb", "option", "value", "words"),
     [
         ("capacity", "--session-length", "40", "is no duration; write it with its unit"),
-        ("capacity", "--session-length", "0s", "give more than 0s"),
+        ("capacity", "--session-length", "0s", "give more than 0s, and 24h at most"),
+        ("plan-capacity", "--session-length", "9999h", "give more than 0s, and 24h at most"),
         ("run", "--abort-window", "5", "is no duration"),
         ("plan-capacity", "--wait", "soon", "is no duration"),
     ],

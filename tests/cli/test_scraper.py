@@ -154,7 +154,7 @@ def test_a_name_that_takes_for_ever_to_be_looked_up_is_bounded_too(monkeypatch):
 
 def test_the_watch_says_what_is_watched_without_its_query(serve):
     watch = watch_of(serve(said(answer(GOOD))) + "?part=all", ["c_total"])
-    told = watch.told()
+    told = watch.facts()
     assert told["url"].endswith("/metrics")
     assert told["asked"] == ["c_total"]
     assert watch.choice.counters == {"c_total"}

@@ -1,0 +1,51 @@
+"""Tables, lines and documents of the command line."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from bench.cli.console import inert, print_json, print_table, say
+
+COLUMNS = ("metric", ">p50", ">error", "~why")
+ROWS = [("voice_to_voice_latency", "720 ms", "± 0.04", "it was [red]slow[/red] and slow again")]
+
+
+@pytest.fixture
+def printed():
+    def show(width, **options):
+        text = io.StringIO()
+        print_table(Console(file=text, width=width), COLUMNS, ROWS, **options)
+        return text.getvalue()
+
+    return show
+
+
+def test_what_is_dispensable_goes_first_where_the_terminal_is_narrow(printed):
+    assert "± 0.04" in printed(90, dispensable=(">error",))
+    narrow = printed(60, dispensable=(">error",))
+    assert "± 0.04" not in narrow
+    assert "voice_to_voice_latency" in narrow
+    assert max(map(len, narrow.splitlines())) <= 60
+
+
+def test_only_a_column_that_may_be_folded_is_broken_and_a_cut_is_marked(printed):
+    assert "voice_to_voice_latency  720 ms  ± 0.04" in printed(60)
+    assert "…" in printed(30)
+
+
+def test_nothing_that_is_printed_is_markup(printed):
+    assert "[red]slow[/red]" in printed(120)
+    text = io.StringIO()
+    say(Console(file=text, width=20), "a [bold]line[/bold] that is longer than the terminal is")
+    assert text.getvalue() == "a [bold]line[/bold] that is longer than the terminal is\n"
+
+
+def test_what_a_server_said_does_nothing_to_a_terminal():
+    assert inert("\x1b[2J a\n\u202eb") == r"\x1b[2J a \u202eb"
+    assert len(inert(500 * "x")) == 200
+
+
+def test_a_number_that_json_has_not_is_never_printed():
+    with pytest.raises(ValueError, match="JSON compliant"):
+        print_json({"value": float("nan")})
