@@ -33,38 +33,13 @@ from bench.runs.folder import SCRIPT, RunFolder, still_there
 from bench.runs.seal import seal
 
 CALIBRATION: Final = "calibration.json"
-HEADLINE = (
-    "voice_to_voice_latency",
-    "first_audio_latency",
-    "speech_start_delay",
-    "endpointing_delay",
-    "response_latency",
-    "transcription_delay",
-    "first_text_latency",
-    "text_rate",
-    "tool_call_latency",
-    "tool_answer_latency",
-    "latency_drift",
-    "barge_in_detection",
-    "barge_in_silence",
-    "cancel_delay",
-    "stale_audio",
-    "truncate_ack",
-    "update_ack",
-    "underrun_time",
-    "session_ready_time",
-    "send_lateness",
-)
-SHARES = (
-    "answered",
-    "talked_over",
-    "split_turn",
-    "missed",
-    "yielded",
-    "false_barge_in",
-    "word_error_rate",
-)
-COMPARED = ("endpointing_delay", "first_audio_latency", "split_turn", "talked_over", "answered")
+HEADLINE: Final = [
+    one.name for one in METRICS.values() if "table" in one.uses and one.kind != "share"
+]
+SHARES: Final = [
+    one.name for one in METRICS.values() if "table" in one.uses and one.kind == "share"
+]
+COMPARED: Final = [one.name for one in METRICS.values() if "by_setting" in one.uses]
 """What settings of a sweep are compared by: medians and shares."""
 MOST_LEAKS = 5
 

@@ -4,7 +4,8 @@ A metric is two named instants (`plan.instants`) and a direction, a value that t
 a share, or a count. `plan.metrics` is the table of all of them.
 """
 
-from typing import Final, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple, TypedDict, Unpack
 
 from bench.plan.instants import INSTANTS
 
@@ -59,53 +60,62 @@ _ALONE: Final = frozenset({"text", "asked", "outputs", "some"})
 """Words of an instant that say by themselves which turns an interval to it is about."""
 
 
-def interval(
-    name: str, span: str, about: str, *, of: str = "turn", needs: str = "", turns: str = "",
-    uses: str = "", wait: int = 0,
-) -> Metric:  # fmt: skip
+class Facts(TypedDict, total=False):
+    """What else may be declared of a metric, see `Metric`; `turns` and `uses` as words in a row."""
+
+    of: str
+    better: str
+    needs: str
+    turns: str
+    over: str
+    only_grows: bool
+    wait: int
+    uses: str
+    label: str
+    colour: str
+    acknowledges: str
+
+
+def interval(name: str, span: str, about: str, /, **facts: Unpack[Facts]) -> Metric:
     """The time in ms over a `span`: "one instant → another".
 
     `turns` beside those that its instants say; the instants also say whether it may be negative.
     """
     first, last = (INSTANTS[word] for word in span.split(" → "))
-    words = {first.turns, last.turns, turns} - {""}
+    words = {first.turns, last.turns, facts.get("turns", "")} - {""}
+    needs = facts.get("needs", "")
     if last.turns in _ALONE:
         words = {last.turns}
     elif needs:
         words = {"interruption" if needs == "interruption" else "some"}
-    return Metric(
-        name, "interval", of, "ms", "lower", about, first.name, last.name, needs,
-        signed=first.unordered or last.unordered, turns=frozenset(words), wait=wait,
-        uses=frozenset(uses.split()),
-    )  # fmt: skip
+    metric = Metric(name, "interval", "turn", "ms", "lower", about, first.name, last.name)
+    signed = first.unordered or last.unordered
+    return _with(metric._replace(turns=frozenset(words), signed=signed), facts)
 
 
-def value(
-    name: str, unit: str, about: str, *, of: str = "turn", better: str = "lower", needs: str = "",
-    turns: str = "", uses: str = "",
-) -> Metric:  # fmt: skip
+def value(name: str, unit: str, about: str, /, **facts: Unpack[Facts]) -> Metric:
     """A figure that the analysis reckons as `about` says; which turns have it the word `turns`."""
-    return Metric(
-        name, "value", of, unit, better, about, needs=needs,
-        turns=frozenset({"some"} if needs else turns.split()), uses=frozenset(uses.split()),
-    )  # fmt: skip
+    turns = "some" if facts.get("needs") else facts.get("turns", "")
+    metric = Metric(name, "value", "turn", unit, "lower", about, turns=frozenset(turns.split()))
+    return _with(metric, facts)
 
 
-def share(
-    name: str, better: str, about: str, *, of: str = "turn", needs: str = "", over: str = "turns",
-    uses: str = "",
-) -> Metric:  # fmt: skip
+def share(name: str, better: str, about: str, /, **facts: Unpack[Facts]) -> Metric:
     """A percentage, with what it is of (`over`)."""
-    return Metric(
-        name, "share", of, "%", better, about, needs=needs, over=over, uses=frozenset(uses.split())
-    )
+    return _with(Metric(name, "share", "turn", "%", better, about, over="turns"), facts)
 
 
-def count(
-    name: str, of: str, better: str, about: str, *, needs: str = "", only_grows: bool = False
-) -> Metric:
+def count(name: str, of: str, better: str, about: str, /, **facts: Unpack[Facts]) -> Metric:
     """How many there were."""
-    return Metric(name, "count", of, "1", better, about, needs=needs, only_grows=only_grows)
+    return _with(Metric(name, "count", of, "1", better, about), facts)
+
+
+def _with(metric: Metric, facts: Mapping[str, Any]) -> Metric:
+    """The metric with the facts that need no thought."""
+    given: dict[str, Any] = {name: one for name, one in facts.items() if name != "turns"}
+    given["uses"] = frozenset(facts.get("uses", "").split())
+    given.setdefault("label", metric.name.replace("_", " "))
+    return metric._replace(**given)
 
 
 def number(value: float) -> str:

@@ -14,7 +14,6 @@ definition must never look like a changed server (measurement.md, flaw F22).
 from typing import Final
 
 from bench.plan.declaration import Metric, count, interval, share, value
-from bench.plan.metric_display import displayed
 from bench.plan.turn_metrics import TURN_METRICS
 
 VERSION = 4
@@ -31,6 +30,8 @@ _ALL: Final[tuple[Metric, ...]] = (
             of="event",
             needs=needs,
             uses="" if needs else "table",
+            colour="arrival",
+            acknowledges=asked,
         )
         for name, asked, answer, needs in (
             ("update_ack", "session.update", "session.updated", ""),
@@ -80,6 +81,7 @@ _ALL: Final[tuple[Metric, ...]] = (
         "higher",
         "Turns with an answer (audible, or in text alone) before the caller gave up.",
         uses="decides trend table by_setting",
+        label="turns answered",
     ),
     share(
         "missed", "lower", "Turns of which the server's VAD heard nothing.", uses="decides table"
@@ -106,6 +108,7 @@ _ALL: Final[tuple[Metric, ...]] = (
         "good_turns",
         "higher",
         "Turns that meet every objective: the gates at p90 or above, or max, of a latency.",
+        colour="heard",
     ),
     share(
         "yielded",
@@ -131,6 +134,7 @@ _ALL: Final[tuple[Metric, ...]] = (
         needs="speech",
         over="words",
         uses="decides trend table",
+        colour="vad",
     ),
     # ── counts ──
     count("turns", "turn", "higher", "Turns attempted in the measured phase."),
@@ -162,6 +166,7 @@ _ALL: Final[tuple[Metric, ...]] = (
         "lower",
         "Breaches of the protocol's message grammar.",
         only_grows=True,
+        label="protocol violations",
     ),
     count(
         "leaks", "event", "lower", "What one session said, come back in another.", only_grows=True
@@ -183,16 +188,33 @@ _ALL: Final[tuple[Metric, ...]] = (
     count("backchannels", "event", "higher", "Interjections of the agent."),
     # ── was the generator honest ──
     value(
-        "send_lateness", "ms", "Send of a chunk minus its due instant.", of="event", uses="table"
+        "send_lateness",
+        "ms",
+        "Send of a chunk minus its due instant.",
+        of="event",
+        uses="table",
+        colour="caller",
     ),
-    value("client_lag", "ms", "Stamp in the program minus the kernel's stamp.", of="event"),
+    value(
+        "client_lag",
+        "ms",
+        "Stamp in the program minus the kernel's stamp.",
+        of="event",
+        colour="arrival",
+    ),
     interval(
         "arrival_lateness", "scheduled → started", "Session start minus schedule.", of="session"
     ),
-    value("hub_lag", "ms", "How late the loop's own absolute-deadline probe woke.", of="event"),
+    value(
+        "hub_lag",
+        "ms",
+        "How late the loop's own absolute-deadline probe woke.",
+        of="event",
+        colour="thinking",
+    ),
 )
 
-METRICS: Final = {metric.name: displayed(metric) for metric in _ALL}
+METRICS: Final = {metric.name: metric for metric in _ALL}
 PER_TURN: Final = tuple(
     one for one in METRICS.values() if one.of == "turn" and one.kind in {"interval", "value"}
 )

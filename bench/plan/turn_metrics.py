@@ -12,6 +12,8 @@ TURN_METRICS: Final = (
         "From the end of the caller's speech until the first audible sample of the reply plays.",
         wait=1,
         uses="trend calibrated table",
+        colour="heard",
+        label="voice to voice",
     ),
     interval(
         "first_audio_latency",
@@ -19,18 +21,22 @@ TURN_METRICS: Final = (
         "From the end of the caller's speech until the first audio delta of the reply arrives.",
         wait=2,
         uses="trend calibrated table by_setting",
+        colour="arrival",
+        label="first audio",
     ),
     value(
         "leading_silence",
         "ms",
         "Length of the reply before its first audible sample.",
         turns="aloud",
+        colour="heard",
     ),
     interval(
         "first_transcript_latency",
         "said → first_transcript",
         "From the end of the caller's speech until the first transcript delta of the reply.",
         wait=4,
+        label="first transcript",
     ),
     interval(
         "first_text_latency",
@@ -38,6 +44,8 @@ TURN_METRICS: Final = (
         "From the end of what the caller said until the first text delta of the reply.",
         wait=3,
         uses="trend table",
+        colour="arrival",
+        label="first text",
     ),
     # ── the server's ear ──
     interval(
@@ -45,22 +53,28 @@ TURN_METRICS: Final = (
         "speech_onset → speech_started",
         "From the true start of speech until the server says it heard speech start.",
         uses="decides trend calibrated table",
+        colour="vad",
+        label="speech start",
     ),
     value(
         "speech_start_error",
         "ms",
         "Where the server puts the start of speech (prefix padding taken out) minus where it is.",
+        colour="vad",
     ),
     interval(
         "endpointing_delay",
         "speech_offset → speech_stopped",
         "From the true end of speech until the server says it heard speech stop.",
         uses="decides trend calibrated table by_setting",
+        colour="vad",
+        label="endpointing",
     ),
     value(
         "endpointing_error",
         "ms",
         "Where the server puts the end of speech (its silence included) minus where it is.",
+        colour="vad",
     ),
     interval(
         "vad_lag",
@@ -77,18 +91,21 @@ TURN_METRICS: Final = (
         "commit_delay",
         "turn_closed → committed",
         "From speech_stopped (or the send of commit) to committed.",
+        colour="commit",
     ),
     interval(
         "response_start_delay",
         "answer_asked → response_created",
         "From committed (or the send of response.create) to the response.created of the first "
         "response to it.",
+        colour="thinking",
     ),
     interval(
         "generation_delay",
         "response_created → first_audio",
         "From the answer's response.created to its first audio delta.",
         turns="no_tools",
+        colour="arrival",
     ),
     interval(
         "response_latency",
@@ -104,6 +121,7 @@ TURN_METRICS: Final = (
         "said → transcribed",
         "From the end of the caller's speech to its final transcription; may be negative.",
         uses="trend table",
+        colour="vad",
     ),
     # ── fluency ──
     value(
@@ -111,9 +129,14 @@ TURN_METRICS: Final = (
         "ratio",
         "Time from first to last audio delta over the reply's length; above 1 the player starves.",
         turns="aloud",
+        colour="arrival",
     ),
     value(
-        "delta_gap", "ms", "The longest gap between two audio deltas of the reply.", turns="aloud"
+        "delta_gap",
+        "ms",
+        "The longest gap between two audio deltas of the reply.",
+        turns="aloud",
+        colour="arrival",
     ),
     value(
         "underrun_time",
@@ -121,12 +144,14 @@ TURN_METRICS: Final = (
         "How long the player starved in mid-reply.",
         turns="aloud",
         uses="table",
+        colour="player",
     ),
     value(
         "min_buffer",
         "ms",
         "The smallest start buffer with which it would not have starved.",
         turns="aloud",
+        colour="heard",
     ),
     # ── barge-in ──
     interval(
@@ -135,6 +160,8 @@ TURN_METRICS: Final = (
         "From the start of the interruption until the server says it heard speech start.",
         needs="interruption",
         uses="table",
+        colour="vad",
+        label="barge-in detection",
     ),
     interval(
         "barge_in_last_audio",
@@ -142,6 +169,7 @@ TURN_METRICS: Final = (
         "From the start of the interruption until the last delta of the reply it cut; may be "
         "negative where the reply had been sent whole.",
         needs="interruption",
+        colour="arrival",
     ),
     interval(
         "barge_in_silence",
@@ -150,12 +178,16 @@ TURN_METRICS: Final = (
         "emptied when speech_started arrives.",
         needs="interruption",
         uses="decides trend calibrated table",
+        colour="heard",
+        label="barge-in silence",
     ),
     interval(
         "barge_in_silence_unflushed",
         "speech_onset → agent_silent_unflushed",
         "The same for a player that plays all it was sent.",
         needs="interruption",
+        colour="player",
+        label="barge-in silence, player not emptied",
     ),
     interval(
         "truncate_ack",
@@ -163,6 +195,8 @@ TURN_METRICS: Final = (
         "From the send of conversation.item.truncate to conversation.item.truncated.",
         needs="truncation",
         uses="table",
+        colour="arrival",
+        acknowledges="conversation.item.truncate",
     ),
     value(
         "stale_audio",
@@ -172,6 +206,7 @@ TURN_METRICS: Final = (
         "interrupted.",
         needs="cut",
         uses="table",
+        colour="player",
     ),
     interval(
         "cancel_delay",
@@ -180,6 +215,8 @@ TURN_METRICS: Final = (
         "ignored counts as never answered.",
         needs="cancel",
         uses="table",
+        colour="thinking",
+        acknowledges="response.cancel",
     ),
     interval(
         "cancel_last_audio",
@@ -187,6 +224,7 @@ TURN_METRICS: Final = (
         "From the send of response.cancel to the reply's last audio delta, whether or not it was "
         "heeded; negative where all of it had come.",
         needs="cancel",
+        colour="arrival",
     ),
     # ── text and tools ──
     value(
@@ -196,6 +234,7 @@ TURN_METRICS: Final = (
         better="higher",
         turns="some",
         uses="table",
+        colour="arrival",
     ),
     interval(
         "tool_call_latency",
@@ -203,6 +242,7 @@ TURN_METRICS: Final = (
         "From the end of what the caller said to the whole arguments of the first tool call.",
         needs="tool",
         uses="decides trend table",
+        colour="thinking",
     ),
     interval(
         "tool_answer_latency",
@@ -210,6 +250,7 @@ TURN_METRICS: Final = (
         "From the send of the tools' outputs to the first audio of the answer.",
         needs="tool",
         uses="table",
+        colour="arrival",
     ),
     # ── not the answer ──
     interval(

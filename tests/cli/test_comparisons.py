@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from bench.cli.comparisons import print_comparison
+from bench.compare.run_sample import SummaryFigure
 from bench.compare.sides import Side, compare
 from tests.compare.chance import World, side
 from tests.compare.test_run_sample import folder_of

@@ -93,7 +93,7 @@ def test_a_quantile_beyond_every_wait_is_not_called_no_data_and_the_answers_say_
         row for row in found["rows"] if row["statistic"] == "p95" and row["family"] == "wait"
     )
     assert (row["a"], row["verdict"]) == (None, "regressed")
-    assert row["reason"] == "it lies beyond every wait in all runs of A and in none of B"
+    assert row["reason"] == "not reached in any run of A and in every run of B: too many timed out"
     assert any(f"regressed: {row['reason']}" in reason for reason in found["reasons"])
     body = text_of(render(found))
     assert "p95 ∞ against" in body

@@ -20,7 +20,6 @@ from bench.report.text import (
     quantity,
     seconds,
     share,
-    sparkline,
     trust_lines,
     with_interval,
 )
@@ -166,9 +165,3 @@ def test_what_is_not_calibrated_says_why():
     assert list(trust_lines({"calibration": why}, ROWS)) == [why["why"]]
     assert list(trust_lines({}, ROWS)) == ["timing error not measured yet: run `bench calibrate`"]
     assert calibrated_at({"calibration": why}) == ""
-
-
-def test_a_slice_without_an_answer_is_a_dot_and_a_level_run_is_level():
-    assert sparkline([100, math.nan, 200, 150]) == "▁·█▅"
-    assert sparkline([5, 5, 5]) == "▄▄▄"
-    assert sparkline([math.nan, math.nan]) == "··"
