@@ -428,7 +428,7 @@ class Wire:
         return b"".join(pieces)
 
     def _answered(self, at_ns: int) -> None:
-        if self._protocol.state is OPEN:
+        if self._protocol.handshake_exc is None:  # a close may have come with it
             self._stage = "open"
             unheeded = "" if self._protocol.subprotocol else self._offer.subprotocol
             self._happened.append(Reached("upgraded", at_ns, unheeded))
