@@ -273,10 +273,12 @@ class Wire:
             if isinstance(event, Frame):
                 err_ns = 0 if index == last else max(0, at_ns - since)
                 self._frame(event, at_ns, err_ns, read_ns)
-            elif isinstance(event, Response) and self._protocol.state is OPEN:
-                self._stage = "open"
-                unheeded = "" if self._protocol.subprotocol else self._offer.subprotocol
-                self._happened.append(Reached("upgraded", at_ns, unheeded))
+            elif isinstance(event, Response):
+                self._response = event
+                if self._protocol.handshake_exc is None:  # a close may have come with it
+                    self._stage = "open"
+                    unheeded = "" if self._protocol.subprotocol else self._offer.subprotocol
+                    self._happened.append(Reached("upgraded", at_ns, unheeded))
         if not self.ended:
             self._look_for_the_end()
 

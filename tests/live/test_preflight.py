@@ -12,6 +12,7 @@ import time
 from contextlib import ExitStack, suppress
 from itertools import pairwise
 from threading import Thread
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
@@ -361,6 +362,17 @@ def test_a_good_server_is_ready_with_its_stages_in_order_and_its_settings_told(d
     assert found.settings["input"] == {"type": "audio/pcm", "rate": 24000}
     assert found.settings["output"] == {"type": "audio/pcmu", "rate": 8000}
     assert server.calls == 1
+
+
+def test_an_upgrade_that_comes_with_a_close_was_one(door, job):
+    def play(connection, request):
+        pieces = []
+        upgrade(SimpleNamespace(sendall=pieces.append), request)
+        connection.sendall(b"".join(pieces) + close(1011))
+
+    found = preflight(job(door(play).port))
+    assert (found.outcome, found.reason) == ("closed", "close code 1011")
+    assert "upgraded_ms" in found.stages
 
 
 def test_an_agent_that_speaks_before_the_settings_are_in_force_is_no_fault(door, job):
