@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from bench.plan.metrics import METRICS, VERSION
-from bench.runs.record import Entry, Figure, Record
+from bench.runs.history_record import Entry, Figure, Record
 
 BEGIN = datetime(2026, 9, 1, 9, 0, tzinfo=UTC)
 LEVELS = {"voice_to_voice_latency": 950.0, "first_audio_latency": 900.0, "endpointing_delay": 560.0}

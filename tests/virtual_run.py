@@ -22,8 +22,8 @@ from bench.cli.run_scenario import run
 from bench.cli.verbs import RunOptions
 from bench.corpus.decode import load_utterances
 from bench.corpus.manifest import load_corpus
-from bench.load.casting import Casting
 from bench.load.session import Start
+from bench.load.session_plan import SessionPlanner
 from bench.plan.arrivals import arrivals, departures
 from bench.plan.gates import parse_gate
 from bench.protocol.dialects import session_url
@@ -104,7 +104,7 @@ class Load:
         self._laps = {}
         self._failures = {}
         self._schedule = arrivals(job.scenario.load, job.scenario.seeds.arrivals)
-        self._casting = Casting(job, _utterances(corpus, PCM16_24K), folder.path.name)
+        self._planner = SessionPlanner(job, _utterances(corpus, PCM16_24K), folder.path.name)
         self._end_ns = job.scenario.load.warmup + job.scenario.load.duration
         self._faults = []
         steps = job.scenario.load.steps
@@ -156,16 +156,16 @@ class Load:
         number = self._started[worker] * self._workers + worker
         self._started[worker] += 1
         lap = self._laps[slot] = self._laps.get(slot, -1) + 1
-        role, dialect = self._casting.role(number, slot, lap), self._job.target.dialect
+        plan, dialect = self._planner.plan(number, slot, lap), self._job.target.dialect
         self._held_by_slot[slot] = self.world.add(
             Call(
                 self.world,
                 Start(
-                    number, scheduled_ns, worker, role.kind.script, role.turns, slot,
-                    role.setting.label, role.marker,
+                    number, scheduled_ns, worker, plan.kind.script, plan.turns, slot,
+                    plan.setting.label, plan.marker,
                 ),
-                role.conversation(number, scenario, self._record),
-                session_url(dialect, INWORLD_PATH, key=str(number), model=role.model),
+                plan.conversation(number, scenario, self._record),
+                session_url(dialect, INWORLD_PATH, key=str(number), model=plan.model),
                 partial(self._next, slot),
             ),
             at_ns,

@@ -16,11 +16,11 @@ from unittest import mock
 import msgspec
 import numpy as np
 
-from bench.load.happenings import Ended, Reached, Sent, Text
+from bench.load.envelope_buffer import EnvelopeBuffer
 from bench.load.health import Watch
-from bench.load.levels import Levels
 from bench.load.session import Session, Start
-from bench.plan.reading import check_scenario
+from bench.load.wire_events import Ended, Reached, Sent, Text
+from bench.plan.scenario_reader import check_scenario
 from bench.plan.session import session_object
 from bench.protocol.codec import type_of
 from bench.protocol.server import ServerMessage
@@ -146,7 +146,7 @@ class Link:
     def abandon(self, outcome, reason):
         return self._end(outcome, reason)
 
-    def line(self):
+    def tcp_info(self):
         """There is no kernel that could say how the connection is."""
 
     def _read(self, frame):
@@ -181,7 +181,7 @@ class Call:
         self.queued_ns = None  # a party of `bench.reference.virtual_time`
         self._world, self._on_over = world, on_over
         self._link = Link(world, self)
-        self.levels = Levels(self.rows)
+        self.levels = EnvelopeBuffer(self.rows)
         self.session = Session(
             start, self._link, conversation, self.rows, self.levels, Watch(), self.tally,
             self._finish,

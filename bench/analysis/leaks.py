@@ -33,7 +33,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.tables import Flags, Ints, codes, integers, is_type, of_type, texts
-from bench.corpus.units import spoken, weight
+from bench.corpus.text_units import spoken, weight
 from bench.tracker.event import ALWAYS, NEVER
 from bench.tracker.protocol_checker import DELTAS
 from bench.tracker.responses import TEXT_DONE, TRANSCRIPT_DONE

@@ -29,7 +29,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.tables import Flags, nullable, texts
-from bench.corpus.units import Part, by_character, parts, spoken
+from bench.corpus.text_units import Part, by_character, parts, spoken
 from bench.stats.bootstrap import draws_of
 from bench.stats.interval import CONFIDENCE, Estimate
 from bench.stats.proportion import per_attempt

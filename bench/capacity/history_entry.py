@@ -3,8 +3,8 @@
 Theory of operation
 -------------------
 The metric is `capacity`, its statistics are the names of the tiers. Two searches are of one line
-where they share, beside what runs must share (`bench.runs.record`), all their objectives: these are
-part of the workload's digest. A quick look (`--ramp`) is less exact, and of another line.
+where they share, beside what runs must share (`bench.runs.history_record`), all their objectives:
+these are part of the workload's digest. A quick look (`--ramp`) is less exact, and of another line.
 
 A capacity of at least N has no value, for it is none: its figure has N as the lower end alone.
 """
@@ -16,7 +16,7 @@ from typing import Final
 
 from bench.capacity.document import CapacityResult, TierCapacity, capacity_file, read_capacity
 from bench.errors import UsageError
-from bench.runs.record import CAPACITY, Entry, Figure, Record
+from bench.runs.history_record import CAPACITY, Entry, Figure, Record
 
 _LOADS: Final = {"sessions": "sessions", "arrivals": "session starts"}
 

@@ -20,7 +20,7 @@ from bench.cli.run_scenario import new_folder, run
 from bench.cli.supervisor import EXIT_INTERRUPTED
 from bench.cli.verbs import CalibrateOptions, RunOptions
 from bench.errors import BenchError, UsageError
-from bench.plan.reading import read_document
+from bench.plan.scenario_reader import read_document
 from bench.reference.profile import load_profile
 from bench.runs.folder import RunFolder, still_there
 

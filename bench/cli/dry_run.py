@@ -17,7 +17,7 @@ from bench.cli.console import out, print_json, say
 from bench.cli.run_scenario import job_of
 from bench.cli.verbs import CheckOptions, RunOptions
 from bench.corpus.decode import load_utterances
-from bench.load.casting import Casting, Role
+from bench.load.session_plan import SessionPlan, SessionPlanner
 from bench.protocol import server
 from bench.protocol.error_codes import BENIGN, PROVOKED
 from bench.reference.admission import Admitted
@@ -67,9 +67,9 @@ def check(job: Job, profile: Path | None) -> list[DrySession]:
         return record(voices(fmt).get(said.id, said), scenario.chunk_ms * NS_PER_MS)
 
     server_voices = Voices(lambda fmt: tuple(voices(fmt).values()))
-    casting = Casting(job, voices(PCM16_24K), "check")
+    planner = SessionPlanner(job, voices(PCM16_24K), "check")
     played = []
-    for number, role in enumerate(casting.every()):
+    for number, role in enumerate(planner.every()):
         caller = role.conversation(number, scenario, recorded)
         admitted = Admitted(number, job.target.dialect.name, "", role.model)
         server = ServedSession(behaves, server_voices, admitted)
@@ -131,7 +131,9 @@ def run_notes(job: Job, played: Sequence[DrySession]) -> list[str]:
     return found
 
 
-def _outcome(role: Role, caller: Conversation, session: Rehearsal, behaves: Profile) -> DrySession:
+def _outcome(
+    role: SessionPlan, caller: Conversation, session: Rehearsal, behaves: Profile
+) -> DrySession:
     happened = session.happened
     errors = [
         one for one in happened if isinstance(one, server.ErrorMessage) and not _provoked(one)

@@ -19,7 +19,7 @@ from bench.compare.trend import (
 )
 from bench.report.sparkline import sparkline
 from bench.report.text import count, quantity
-from bench.runs.record import Entry
+from bench.runs.history_record import Entry
 
 _MOST_RUNS: Final = 12
 _WIDEST: Final = 40

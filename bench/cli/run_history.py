@@ -24,7 +24,7 @@ from bench.plan.gates import STATISTICS as KNOWN_STATISTICS
 from bench.plan.metrics import METRICS
 from bench.report.text import count
 from bench.runs.history import Wanted, add, merge, read
-from bench.runs.record import CAPACITY, Entry, record
+from bench.runs.history_record import CAPACITY, Entry, record
 
 COMMIT_IN: Final = ("GITHUB_SHA", "CI_COMMIT_SHA")
 """Where GitHub and GitLab say what they built."""

@@ -16,8 +16,8 @@ from bench.cli.verbs import JudgeOptions, ReportOptions
 from bench.errors import RunFolderError, ScriptError, UsageError
 from bench.plan.gates import check_filters, check_gates, parse_gate
 from bench.plan.metrics import METRICS
-from bench.plan.reading import check_scenario
 from bench.plan.scenario import known_of, yields_of
+from bench.plan.scenario_reader import check_scenario
 from bench.report.gauges_panel import gauge_lines
 from bench.report.text import (
     NOTHING,

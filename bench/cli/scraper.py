@@ -27,7 +27,9 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit, urlunsplit
 
 from bench import __version__
 from bench.errors import UsageError
-from bench.runs.exposition import (
+from bench.runs.folder import RunFolder
+from bench.runs.gauges import Gauges, Readings, Series, write_gauges
+from bench.runs.prometheus_text import (
     MOST_SERIES,
     Choice,
     choice_of,
@@ -35,8 +37,6 @@ from bench.runs.exposition import (
     read_exposition,
     sampled,
 )
-from bench.runs.folder import RunFolder
-from bench.runs.gauges import Gauges, Readings, Series, write_gauges
 from bench.voice.audio import NS_PER_S
 
 PATIENCE_S: Final = 2.0

@@ -22,7 +22,7 @@ from bench.analysis.tables import Floats
 from bench.compare.change_points import FEWEST, Change, find_in_all, standard_errors
 from bench.plan.gates import QUANTILES
 from bench.plan.metrics import METRICS
-from bench.runs.record import CAPACITY, Entry, Figure
+from bench.runs.history_record import CAPACITY, Entry, Figure
 
 HEADLINE: Final = (*(one.name for one in METRICS.values() if "trend" in one.uses), CAPACITY)
 """The figures that are shown where none is asked for, if the history has them."""

@@ -31,7 +31,7 @@ from typing import Final
 
 from bench.compare.trend import Group, Line, Point, Setting, better, name_of
 from bench.plan.metrics import METRICS
-from bench.runs.record import Entry
+from bench.runs.history_record import Entry
 
 _MEASURE: Final = 64
 _UNITS: Final = {

@@ -10,8 +10,8 @@ import msgspec
 
 from bench.corpus.decode import utterance
 from bench.load.addresses import resolve
-from bench.load.casting import Casting
 from bench.load.preflight import hold
+from bench.load.session_plan import SessionPlanner
 from bench.runs.failure import session_cause
 from bench.runs.job import Job
 from bench.voice.audio import NS_PER_MS, PCM16_24K, AudioFormat
@@ -34,16 +34,16 @@ class Canary:
         self._job = job._replace(scenario=scenario)
         entries = [entry for entry in job.corpus.entries if "reply" not in entry.tags]
         said = {entry.id: utterance(job.corpus, entry, PCM16_24K) for entry in entries}
-        self._casting = Casting(self._job, said, "canary")
+        self._planner = SessionPlanner(self._job, said, "canary")
         self._laps = 0
 
     def look(self) -> Sighting:
         """Hold one session. TargetError where the target's name is unknown."""
         address = resolve(self._job.target.url)[0]
-        role = self._casting.role(0, 0, self._laps)
+        plan = self._planner.plan(0, 0, self._laps)
         self._laps += 1
-        conversation = role.conversation(0, self._job.scenario, self._record)
-        _, tally = hold(self._job, address, conversation, "canary", role.model)
+        conversation = plan.conversation(0, self._job.scenario, self._record)
+        _, tally = hold(self._job, address, conversation, "canary", plan.model)
         if tally.outcome == "finished" and tally.latencies:
             return Sighting(tuple(tally.latencies))
         cause = session_cause({(tally.outcome, tally.reason): 1}, 1)

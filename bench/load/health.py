@@ -13,7 +13,7 @@ from typing import Final
 import psutil
 
 from bench.load.clock import Wakefulness, clock_pair
-from bench.load.line import Line
+from bench.load.tcp_info import TcpInfo
 from bench.runs.log import HealthRow
 from bench.runs.machine import Quota
 from bench.voice.audio import NS_PER_S
@@ -44,7 +44,7 @@ class Watch:
         """Something was read so long after it had arrived."""
         self.read_late_ns = max(self.read_late_ns, late_ns)
 
-    def line(self, now: Line, before: Line) -> None:
+    def line(self, now: TcpInfo, before: TcpInfo) -> None:
         """How a connection is, and how it was when it was last looked at."""
         self.rtt_us = max(self.rtt_us, now.rtt_us)
         self.unread = max(self.unread, now.unread)

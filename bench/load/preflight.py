@@ -18,8 +18,8 @@ from msgspec import UNSET
 
 from bench.errors import TargetError
 from bench.load.addresses import Address, resolve
+from bench.load.envelope_buffer import EnvelopeBuffer
 from bench.load.health import Watch
-from bench.load.levels import Levels
 from bench.load.session import Session, Start
 from bench.load.wire import Wire
 from bench.plan.session import first_session
@@ -147,7 +147,7 @@ def hold(
     wire = Wire(address, url, credential(target), context, target.offer)
     held = Session(
         Start(0, monotonic_ns(), 0, name, 0, 0), wire, conversation,
-        rows, Levels(rows), Watch(), tally, lambda: None,  # type: ignore[arg-type]
+        rows, EnvelopeBuffer(rows), Watch(), tally, lambda: None,  # type: ignore[arg-type]
     )  # fmt: skip
     _play(held)
     rows.flush()

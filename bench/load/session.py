@@ -11,16 +11,16 @@ from time import monotonic_ns
 from typing import Any, NamedTuple, Protocol
 
 from bench.errors import ProtocolError
-from bench.load.happenings import Ended, Happening, Reached, Redirected, Sent, Text
+from bench.load.envelope_buffer import EnvelopeBuffer
 from bench.load.health import Watch
-from bench.load.levels import Levels
-from bench.load.line import Line
+from bench.load.tcp_info import TcpInfo
 from bench.load.wire import Wire
-from bench.protocol import server
+from bench.load.wire_events import Ended, Reached, Redirected, Sent, Text, WireEvent
+from bench.protocol import server, server_extras
 from bench.protocol.codec import UnknownMessage, decode_server, oddities, type_of
 from bench.protocol.repair import Oddity
 from bench.protocol.upgrade import shown
-from bench.runs.facts import audio_row, backchannel_row, in_row, note_row, out_row
+from bench.runs.event_rows import audio_row, backchannel_row, in_row, note_row, out_row
 from bench.runs.log import Log
 from bench.voice.audio import NS_PER_MS, NS_PER_S
 from bench.voice.conversation import Conversation
@@ -71,7 +71,7 @@ class Session:
         wire: Wire,
         conversation: Conversation,
         log: Log,
-        levels: Levels,
+        envelopes: EnvelopeBuffer,
         watch: Watch,
         tally: Tally,
         on_over: Callable[[], None],
@@ -85,7 +85,7 @@ class Session:
         self._number = start.number
         self._conversation = conversation
         self._log = log
-        self._levels = levels
+        self._envelopes = envelopes
         self._watch = watch
         self._tally = tally
         self._on_over = on_over
@@ -98,7 +98,7 @@ class Session:
         self._types: set[type] = set()
         self._odd: list[Oddity] = []
         self._quirks: dict[str, int] = {}
-        self._line = Line()
+        self._tcp_info = TcpInfo()
         self._turn_offset_ns: int | None = None
         self._turn_answer_ns: int | None = None
         self._turn_bytes = 0
@@ -143,10 +143,10 @@ class Session:
 
     def look(self, now_ns: int) -> None:
         """Once a second: how the connection is; a row where more is lost or waits than before."""
-        line = self.wire.line() if self._upgraded else None
+        line = self.wire.tcp_info() if self._upgraded else None
         if line is None:
             return
-        before, self._line = self._line, line
+        before, self._tcp_info = self._tcp_info, line
         self._watch.line(line, before)
         if line[1:] != before[1:]:
             self._log.append(
@@ -176,7 +176,7 @@ class Session:
 
     # ── what happened ────────────────────────────────────────────────────────────────────────
 
-    def _happened(self, happenings: list[Happening]) -> None:
+    def _happened(self, happenings: list[WireEvent]) -> None:
         for happening in happenings:
             if self.over:
                 return
@@ -243,7 +243,7 @@ class Session:
         if isinstance(message, server.ResponseOutputAudioDelta):
             self._record_audio(message, text)
             return
-        if isinstance(message, server.BackchannelAudioDelta):
+        if isinstance(message, server_extras.BackchannelAudioDelta):
             stamps = text.at_ns, text.at_err_ns, text.read_ns
             self._log.append(backchannel_row(self._number, message, *stamps))
             return
@@ -277,7 +277,7 @@ class Session:
         output = output_audio.format
         length_ns = output.duration_ns(len(audio))
         row = audio_row(self._number, message, length_ns, text.at_ns, text.at_err_ns, text.read_ns)
-        self._levels.append(row, audio, output)
+        self._envelopes.append(row, audio, output)
         self._answered(text.at_ns, len(audio))
 
     def _answered(self, at_ns: int, nbytes: int) -> None:

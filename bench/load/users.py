@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 import gevent
 from locust import User, events, task
 
-from bench.load.conductor import join
+from bench.load.coordinator import join
 from bench.voice.audio import NS_PER_S
 from bench.voice.backoff import backoff_ns
 

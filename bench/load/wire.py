@@ -39,10 +39,10 @@ from websockets.uri import parse_uri
 from bench.load.addresses import Address
 from bench.load.agreement import Agreed
 from bench.load.end_reasons import close_reason, refusal
-from bench.load.happenings import Ended, Happening, Reached, Redirected, Sent, Text
 from bench.load.kernel_stamps import ANCILLARY, kernel_stamp, request_stamps
-from bench.load.line import Line, read_line
+from bench.load.tcp_info import TcpInfo, read_tcp_info
 from bench.load.text_frame import text_frame
+from bench.load.wire_events import Ended, Reached, Redirected, Sent, Text, WireEvent
 from bench.protocol.upgrade import REDIRECTS, Offer, leads_to, not_followed, redirect_words
 from bench.voice.outbox import Outgoing
 
@@ -75,7 +75,7 @@ class Wire:
         self.bytes_sent = 0
         self.reads = 0
         self.stamped = 0
-        self._happened: list[Happening] = []
+        self._happened: list[WireEvent] = []
         self._offer = offer
         offered = [Subprotocol(offer.subprotocol)] if offer.subprotocol else None
         self._compress = compress
@@ -116,7 +116,7 @@ class Wire:
     def fileno(self) -> int:
         return self._socket.fileno()
 
-    def start(self) -> list[Happening]:
+    def start(self) -> list[WireEvent]:
         """Begin to connect."""
         code = self._socket.connect_ex(self._address.sockaddr)
         if code not in {0, errno.EINPROGRESS}:
@@ -130,9 +130,9 @@ class Wire:
         hops, compress = self._hops - 1, self._compress
         return Wire(address, url, self._headers, context, self._offer, hops=hops, compress=compress)
 
-    def line(self) -> Line | None:
+    def tcp_info(self) -> TcpInfo | None:
         """What the kernel knows of the connection; None where it does not tell."""
-        return None if self.ended or self._stage == "connecting" else read_line(self._socket)
+        return None if self.ended or self._stage == "connecting" else read_tcp_info(self._socket)
 
     @property
     def agreed(self) -> Agreed:
@@ -144,7 +144,7 @@ class Wire:
         """Whether to be told when the socket can be written."""
         return not self.ended and (self._stage == "connecting" or bool(self._backlog))
 
-    def ready(self, *, readable: bool, writable: bool, quiet_ns: int = 0) -> list[Happening]:
+    def ready(self, *, readable: bool, writable: bool, quiet_ns: int = 0) -> list[WireEvent]:
         """The socket is ready: do all that can be done now, return what happened, in order.
 
         `quiet_ns`: when it was last known to have nothing to read, by whoever watches it.
@@ -166,21 +166,21 @@ class Wire:
             self._end("unreachable" if self._stage == "connecting" else "broken", text)
         return self._take()
 
-    def send(self, message: Outgoing) -> list[Happening]:
+    def send(self, message: Outgoing) -> list[WireEvent]:
         """Send one text message, or queue what the socket will not take now."""
         if self.ended or self._protocol.state is not OPEN:
             return []
         self._push(text_frame(message.payload), message)
         return self._take()
 
-    def close(self) -> list[Happening]:
+    def close(self) -> list[WireEvent]:
         """Begin the closing handshake (code 1000)."""
         if not self.ended and self._protocol.state is OPEN:
             self._protocol.send_close(1000)
             self._pump(None)
         return self._take()
 
-    def abandon(self, outcome: str, reason: str) -> list[Happening]:
+    def abandon(self, outcome: str, reason: str) -> list[WireEvent]:
         """Give the connection up without a handshake."""
         self._end(outcome, reason)
         return self._take()
@@ -409,7 +409,7 @@ class Wire:
         """Close the socket. The loop calls it after it has forgotten the file descriptor."""
         self._socket.close()
 
-    def _take(self) -> list[Happening]:
+    def _take(self) -> list[WireEvent]:
         happened, self._happened = self._happened, []
         return happened
 

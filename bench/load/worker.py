@@ -22,12 +22,12 @@ from gevent.event import Event
 
 from bench.corpus.decode import utterance
 from bench.load.addresses import Address, resolve
-from bench.load.casting import Casting
+from bench.load.envelope_buffer import EnvelopeBuffer
 from bench.load.health import Health
 from bench.load.kernel_stamps import Stamping
-from bench.load.levels import Levels
 from bench.load.loop import Loop
 from bench.load.session import Session, Start
+from bench.load.session_plan import SessionPlanner
 from bench.load.wire import Wire
 from bench.plan.arrivals import arrivals, departures
 from bench.protocol.dialects import session_url
@@ -82,12 +82,12 @@ class Worker:
         self._formats = {PCM16_24K: self._utterances}
         for fmt in input_formats(job.scenario) - {PCM16_24K}:
             self._formats[fmt] = self._load(fmt)
-        self._casting = Casting(job, self._utterances, folder.path.name)
+        self._planner = SessionPlanner(job, self._utterances, folder.path.name)
         self._schedule = arrivals(job.scenario.load, job.scenario.seeds.arrivals)
         self._departures = departures(job.scenario.load) if job.scenario.load.steps else []
         self._held: dict[int, Session] = {}
         self._log = Log(folder.logs / f"worker-{index}.log")
-        self._levels = Levels(self._log)
+        self._envelopes = EnvelopeBuffer(self._log)
         self._health = Health(index, read_quota())
         self._loop = Loop(self._each_second, self.fail)
         self._slots = 0
@@ -168,25 +168,25 @@ class Worker:
         self._started += 1
         over = Event()
         tally = _Tally(self)
-        role = self._casting.role(number, slot, lap)
-        conversation = role.conversation(number, self._job.scenario, self._record)
+        plan = self._planner.plan(number, slot, lap)
+        conversation = plan.conversation(number, self._job.scenario, self._record)
         start = Start(
             number,
             scheduled_ns,
             self.index,
-            role.kind.script,
-            role.turns,
+            plan.kind.script,
+            plan.turns,
             slot,
-            role.setting.label,
-            role.marker,
+            plan.setting.label,
+            plan.marker,
             self._address(number).label,
         )
         session = Session(
             start,
-            self._wire(number, role.model),
+            self._wire(number, plan.model),
             conversation,
             self._log,
-            self._levels,
+            self._envelopes,
             self._health.watch,
             tally,
             partial(self._over, conversation, over),

@@ -8,7 +8,7 @@ Grammar::
     operator   = "<" | "<=" | ">" | ">=" | "=="          (== for counts alone)
     limit      = number [unit] | "baseline" [("+" | "-") number "%"]
     unit       = "ms" | "s" | "%" | "/s"
-    filter     = see `bench.plan.where`
+    filter     = see `bench.plan.turn_filter`
 
 Examples: ``p95(first_audio_latency) < 800 ms``, ``share(answered) >= 99.5 %``,
 ``p50(endpointing_delay) <= baseline + 10 %``, ``soft p99(first_audio_latency{turn>1}) < 1 s``.
@@ -30,7 +30,7 @@ from typing import NamedTuple
 from bench.errors import GateError, nearest
 from bench.plan.declaration import Metric
 from bench.plan.metrics import METRICS
-from bench.plan.where import COMPARE, OF_SESSIONS, Condition, Known, parse_where, unmeetable
+from bench.plan.turn_filter import COMPARE, OF_SESSIONS, Condition, Known, parse_where, unmeetable
 
 QUANTILES = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
 STATISTICS = {

@@ -1,6 +1,6 @@
 """A scenario: who says what to whom, how many of them, and what must hold. One TOML file.
 
-The structs below are the file's grammar; `bench.plan.reading` makes them of its text.
+The structs below are the file's grammar; `bench.plan.scenario_reader` makes them of its text.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from bench.plan.duration import Duration, Rate
 from bench.plan.gates import Gate, parse_gate
 from bench.plan.sweep import Setting, settings
-from bench.plan.where import PHASES, ROLES
+from bench.plan.turn_filter import PHASES, ROLES
 from bench.voice.scripts import DISTURBING, SCRIPTS
 
 NO_PROFILE = "default"

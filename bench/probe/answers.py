@@ -14,7 +14,7 @@ from bench.errors import ProtocolError
 from bench.probe.findings import NOT_SEEN, REFUSED, SEEN, refused
 from bench.protocol.codec import BARE, read_server
 from bench.protocol.objects import WireFormat
-from bench.protocol.server import AnyServerMessage
+from bench.protocol.server_extras import AnyServerMessage
 from bench.voice.audio import AudioFormat
 from bench.voice.effective import format_of
 

@@ -7,7 +7,7 @@ from typing import Final
 from msgspec import Struct
 
 from bench.corpus.manifest import Corpus, Entry, find_corpus, load_corpus
-from bench.corpus.units import spoken, weight
+from bench.corpus.text_units import spoken, weight
 from bench.errors import CorpusError
 from bench.probe.probe_scripts import CHUNK_NS, PROBE_SCRIPTS
 from bench.voice.audio import NS_PER_S

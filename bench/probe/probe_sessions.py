@@ -25,12 +25,12 @@ from bench.corpus.decode import utterance
 from bench.corpus.manifest import find_corpus, load_corpus
 from bench.errors import TargetError
 from bench.load.addresses import Address, resolve
-from bench.load.happenings import Happening, Text
+from bench.load.envelope_buffer import EnvelopeBuffer
 from bench.load.health import Watch
-from bench.load.levels import Levels
 from bench.load.preflight import Tally, step
 from bench.load.session import Session, Start
 from bench.load.wire import Wire
+from bench.load.wire_events import Text, WireEvent
 from bench.probe.answers import BINARY, NOT_JSON, Received, read_message
 from bench.probe.dialogue import REPLY_S, Dialogue
 from bench.probe.probe_cost import probe_sentence
@@ -64,7 +64,7 @@ class Tap:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._wire, name)
 
-    def ready(self, **how: Any) -> list[Happening]:
+    def ready(self, **how: Any) -> list[WireEvent]:
         """What happened on the wire, without what is no message."""
         return [one for one in self._wire.ready(**how) if self._keep(one)]
 
@@ -72,7 +72,7 @@ class Tap:
         """The wire to where a redirect leads."""
         return Tap(self._wire.onward(url), self._received)
 
-    def _keep(self, happening: Happening) -> bool:
+    def _keep(self, happening: WireEvent) -> bool:
         if not isinstance(happening, Text):
             return True
         message = read_message(happening.at_ns, happening.data, binary=happening.binary)
@@ -136,7 +136,7 @@ class _LiveSession:
         self.session = Session(
             Start(0, monotonic_ns(), 0, name, 0, 0),
             Tap(wire, self.dialogue.received),  # type: ignore[arg-type]
-            conversation, rows, Levels(rows), Watch(), self.tally, lambda: None,  # type: ignore[arg-type]
+            conversation, rows, EnvelopeBuffer(rows), Watch(), self.tally, lambda: None,  # type: ignore[arg-type]
         )  # fmt: skip
         self.session.begin()
 

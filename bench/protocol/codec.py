@@ -34,7 +34,8 @@ from bench.protocol.repair import (
     repaired,
     with_type,
 )
-from bench.protocol.server import AnyServerMessage, ServerMessage
+from bench.protocol.server import ServerMessage
+from bench.protocol.server_extras import AnyServerMessage
 
 BARE = "errorType:"
 """How the type is named of an error that has no type but an `errorType`."""

@@ -12,6 +12,7 @@ session speaks; at a gain of 0 it is made and not sent. No interjection belongs 
 from typing import Final
 
 from bench.protocol import server as say
+from bench.protocol import server_extras
 from bench.reference.session_context import SessionContext
 from bench.reference.vendor import BackchannelSettings, backchannel_settings
 from bench.reference.voices import hum
@@ -60,13 +61,13 @@ class Backchannel:
         draws, skipped = self._context.draws, self._context.profile.quirks.backchannel_skipped
         n, self._considered = self._considered, self._considered + 1
         if self._last_ns is not None and at_ns - self._last_ns < ms(wanted.min_gap_ms):
-            self._say(say.BackchannelSkipped(reason="min_gap_not_elapsed"))
+            self._say(server_extras.BackchannelSkipped(reason="min_gap_not_elapsed"))
             return
         by_rule = wanted.fire_probability < 1.0 and not draws.happens(
             "backchannel_fires", wanted.fire_probability, n
         )
         if by_rule or draws.happens("backchannel_skipped", skipped, n):
-            self._say(say.BackchannelSkipped(reason="no_phrase"))
+            self._say(server_extras.BackchannelSkipped(reason="no_phrase"))
             return
         phrase = wanted.phrases[draws.index("phrase", len(wanted.phrases), n)]
         self._last_ns = at_ns
@@ -76,8 +77,8 @@ class Backchannel:
         size = PCM16_24K.nbytes(_DELTA_NS)
         for start in range(0, len(audio), size):
             delta = audio[start : start + size]
-            self._say(say.BackchannelAudioDelta(backchannel_id=name, delta=delta))
-        self._say(say.BackchannelAudioDone(backchannel_id=name, phrase=phrase))
+            self._say(server_extras.BackchannelAudioDelta(backchannel_id=name, delta=delta))
+        self._say(server_extras.BackchannelAudioDone(backchannel_id=name, phrase=phrase))
 
     def _say(self, message: say.ServerMessage) -> None:
         self._context.say(message, "backchannel")

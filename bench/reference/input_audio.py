@@ -23,6 +23,7 @@ from typing import Final
 from bench.corpus.codec import decode
 from bench.protocol import client as ask
 from bench.protocol import server as say
+from bench.protocol import server_extras
 from bench.protocol.objects import ErrorDetail, Item, Part
 from bench.reference.backchannel import Backchannel
 from bench.reference.client_requests import Invalid, error
@@ -158,7 +159,7 @@ class InputAudio:
         end_ms = self._buffer.clock_ns // NS_PER_MS
         self._item_id = self._context.new_item_id()
         self._context.say(
-            say.InputAudioBufferTimeoutTriggered(
+            server_extras.InputAudioBufferTimeoutTriggered(
                 item_id=self._item_id,
                 audio_start_ms=max(0, end_ms - timeout_ms),
                 audio_end_ms=end_ms,
@@ -253,7 +254,7 @@ class Transcriptions:
             code="audio_unintelligible",
             message="The audio could not be transcribed.",
         )
-        self._say(say.InputAudioTranscriptionFailed(item_id=item_id, error=told))
+        self._say(server_extras.InputAudioTranscriptionFailed(item_id=item_id, error=told))
 
     def _say(self, message: say.ServerMessage) -> None:
         self._context.say(message, "transcription")
@@ -286,7 +287,7 @@ class TurnSuggestions:
             return
         self._standing, self._utterance = self._utterance, self._utterance + 1
         self._context.say(
-            say.TurnSuggestion(
+            server_extras.TurnSuggestion(
                 item_id=item_id,
                 utterance_index=self._standing,
                 probability=round(draws.generator("probability", n).uniform(0.5, 1.0), 3),
@@ -301,7 +302,10 @@ class TurnSuggestions:
         """The caller goes on: revoke the suggestion, if there was one."""
         if self._standing is not None and item_id is not None:
             self._context.say(
-                say.TurnSuggestionRevoked(item_id=item_id, utterance_index=self._standing), "vad"
+                server_extras.TurnSuggestionRevoked(
+                    item_id=item_id, utterance_index=self._standing
+                ),
+                "vad",
             )
         self._standing = None
 

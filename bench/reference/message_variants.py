@@ -19,6 +19,7 @@ import msgspec
 from msgspec import UNSET
 
 from bench.protocol import server as say
+from bench.protocol import server_extras
 from bench.protocol.codec import encode
 from bench.protocol.server import ServerMessage
 
@@ -113,7 +114,7 @@ def _flat(one: say.ErrorMessage) -> tuple[ServerMessage, ...]:
 def _with_conversation(one: say.SessionCreated) -> tuple[ServerMessage, ...]:
     name = str(one.session.id).removeprefix("sess_")
     conversation = {"id": f"conv_{name}", "object": "realtime.conversation"}
-    return one, say.ConversationCreated(conversation=conversation)
+    return one, server_extras.ConversationCreated(conversation=conversation)
 
 
 def _agents_previous_null(one: say.ConversationItemDone) -> tuple[ServerMessage, ...]:
@@ -222,13 +223,13 @@ _MESSAGE_VARIANTS: Final[dict[str, MessageTable | Callable[[], MessageTable]]] =
         say.InputAudioBufferSpeechStopped: _with_state("quiet"),
     },
     "beta_names": {
-        say.ResponseOutputAudioDelta: _renamed(say.BetaAudioDelta),
-        say.ResponseOutputAudioDone: _renamed(say.BetaAudioDone),
-        say.ResponseOutputAudioTranscriptDelta: _renamed(say.BetaTranscriptDelta),
-        say.ResponseOutputAudioTranscriptDone: _renamed(say.BetaTranscriptDone),
-        say.ResponseOutputTextDelta: _renamed(say.BetaTextDelta),
-        say.ResponseOutputTextDone: _renamed(say.BetaTextDone),
-        say.ConversationItemAdded: _renamed(say.ConversationItemCreated),
+        say.ResponseOutputAudioDelta: _renamed(server_extras.BetaAudioDelta),
+        say.ResponseOutputAudioDone: _renamed(server_extras.BetaAudioDone),
+        say.ResponseOutputAudioTranscriptDelta: _renamed(server_extras.BetaTranscriptDelta),
+        say.ResponseOutputAudioTranscriptDone: _renamed(server_extras.BetaTranscriptDone),
+        say.ResponseOutputTextDelta: _renamed(server_extras.BetaTextDelta),
+        say.ResponseOutputTextDone: _renamed(server_extras.BetaTextDone),
+        say.ConversationItemAdded: _renamed(server_extras.ConversationItemCreated),
         say.ConversationItemDone: lambda _: (),
     },
 }

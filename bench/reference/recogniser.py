@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.corpus.codec import decode
-from bench.corpus.units import by_character, spoken
+from bench.corpus.text_units import by_character, spoken
 from bench.voice.audio import NS_PER_S
 from bench.voice.utterance import Utterance
 

@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from bench.protocol import client as ask
 from bench.protocol import server as say
+from bench.protocol import server_extras
 from bench.protocol.client import ClientMessage
 from bench.protocol.codec import UnknownMessage
 from bench.protocol.objects import ErrorDetail, Item, ServerSession
@@ -197,7 +198,9 @@ class ServedSession:
             self._context.say(error(message, invalid), "client")
             return
         active = self._responses.active
-        cleared = say.OutputAudioBufferCleared(response_id="" if active is None else active.id)
+        cleared = server_extras.OutputAudioBufferCleared(
+            response_id="" if active is None else active.id
+        )
         self._context.say(cleared, "client")
 
     def _refuse(self, message: UnknownMessage) -> None:
@@ -224,7 +227,7 @@ class ServedSession:
 
     def _ping(self, at_ns: int) -> None:
         timestamp = self._opened_s * 1000 + (at_ns - self._opened_ns) // NS_PER_MS
-        self._context.say(say.Ping(timestamp=timestamp), "ping")
+        self._context.say(server_extras.Ping(timestamp=timestamp), "ping")
         self._schedule.at(at_ns + _PING_NS, "ping", partial(self._ping, at_ns + _PING_NS))
 
 

@@ -14,8 +14,8 @@ from bench.report.run_data import Run, gate_of
 from bench.report.text import clip, count, listing, plain, quantity, share
 from bench.report.theme import colour, stacked
 from bench.report.time_panels import RUN_SECONDS, sessions_line, sessions_open, shade_unmeasured
-from bench.runs.exposition import kind_of
 from bench.runs.gauges import Gauges, Series, called, rates, unit_of
+from bench.runs.prometheus_text import kind_of
 from bench.tracker.outcomes import FAILED
 
 IDLE: Final = 60.0

@@ -11,7 +11,7 @@ from bench.compare.trend import Line, Point, size, worse
 from bench.report.marks import Upright, safe, uprights, whiskers
 from bench.report.text import NOT_REACHED, moment, plain, with_interval
 from bench.report.theme import blank, colour, metric_colour
-from bench.runs.record import Entry
+from bench.runs.history_record import Entry
 
 Event = tuple[Entry, list[tuple[Line, Change]]]
 """A run at which figures changed, and what changed."""

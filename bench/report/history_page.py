@@ -36,7 +36,7 @@ from bench.report.text import (
     quantity,
     with_interval,
 )
-from bench.runs.record import Entry
+from bench.runs.history_record import Entry
 
 _CAPTION: Final = "Every run in order of time"
 

@@ -7,8 +7,8 @@ cache or to keep as an artifact, and a transaction makes two jobs that add at on
 other instead of losing a run. DuckDB would be one more dependency, and lets one process write where
 the next gets an error; a folder of parquet files needs no lock, but a line over a year would open a
 thousand of them. Two machines that share no file each keep their own, and `merge` makes one of
-them: a run is known by its key (`bench.runs.record`), so adding it again, or from both sides,
-changes nothing.
+them: a run is known by its key (`bench.runs.history_record`), so adding it again, or from both
+sides, changes nothing.
 
 A run is stored as it was judged, invalid ones too; what is drawn is decided by who reads it. The
 file's header says whose it is (`application_id`) and of which format (`user_version`).
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from bench.errors import UsageError
-from bench.runs.record import CAPACITY, Entry, Figure, Record
+from bench.runs.history_record import CAPACITY, Entry, Figure, Record
 
 FORMAT: Final = 1
 _OURS: Final = 0x52564248  # "RVBH": written into the header of the file

@@ -26,8 +26,8 @@ from bench.errors import (
     nearest,
 )
 from bench.plan.gates import check_filters
-from bench.plan.reading import check_scenario, override, read_document
 from bench.plan.scenario import Scenario, gates_of, is_stock, known_of
+from bench.plan.scenario_reader import check_scenario, override, read_document
 from bench.plan.session import session_object
 from bench.protocol.dialects import DIALECTS, TARGETS, Dialect, authorization, dialect_of
 from bench.protocol.upgrade import KNOWN_PARAMETERS, Offer

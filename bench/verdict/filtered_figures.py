@@ -21,7 +21,7 @@ from bench.analysis.tables import Flags, integers, texts
 from bench.analysis.turn_columns import TurnColumns
 from bench.plan.gates import QUANTILES, Gate
 from bench.plan.metrics import METRICS, PER_SESSION, PER_TURN
-from bench.plan.where import Condition
+from bench.plan.turn_filter import Condition
 from bench.stats.interval import Estimate
 from bench.stats.quantile import estimates
 from bench.verdict.gate_result import Rows

@@ -33,8 +33,8 @@ from websockets.frames import Opcode
 from websockets.uri import parse_uri
 
 from bench.load.addresses import Address
+from bench.load.envelope_buffer import EnvelopeBuffer
 from bench.load.health import Watch
-from bench.load.levels import Levels
 from bench.load.loop import Loop
 from bench.load.session import Session, Start
 from bench.load.wire import Wire
@@ -141,7 +141,7 @@ def load(port, seconds, sessions):
     address = Address(socket.AF_INET, ("127.0.0.1", port), "localhost", secure=False)
     path = Path(tempfile.mkdtemp()) / "worker-0.log"
     log = Log(path)
-    levels = Levels(log)
+    levels = EnvelopeBuffer(log)
     loop = Loop(lambda _lag: log.flush())
     begun_at = monotonic_ns() + sessions * 1_000_000
     for n in range(sessions):

@@ -134,7 +134,7 @@ WALL = {"time", "time_ns", "now", "utcnow", "today", "localtime", "gmtime", "cti
 MAY_READ_IT = {
     "load/clock.py": "the pair of clocks by which kernel stamps are converted",
     "load/worker.py": "a key of the session, in its URL",
-    "load/conductor.py": "the name of a run folder",
+    "load/coordinator.py": "the name of a run folder",
 }
 """Where the rooms that measure read the wall clock, and what for: never for an interval."""
 ROOT = Path(bench.__file__).parent

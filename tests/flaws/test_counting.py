@@ -8,10 +8,10 @@ from types import SimpleNamespace
 
 from bench.analysis import measure, turns
 from bench.analysis import sessions as session_rows
-from bench.load.happenings import Ended, Reached
+from bench.load.envelope_buffer import EnvelopeBuffer
 from bench.load.health import Watch
-from bench.load.levels import Levels
 from bench.load.session import Session, Start
+from bench.load.wire_events import Ended, Reached
 from bench.load.worker import Worker
 from bench.plan import arrivals as planned
 from bench.plan.duration import Duration, Rate
@@ -140,7 +140,7 @@ def test_a_session_has_one_connection_and_never_a_second_in_silence(fresh):
         caller = Conversation(iter((Pause(ms(60_000)),)), SessionObject(type="realtime"), None)
         start = Start(0, monotonic_ns(), 0, "", 0, 0)
         session = Session(
-            start, Dropping(), caller, log, Levels(log), Watch(), Tally(), lambda: None
+            start, Dropping(), caller, log, EnvelopeBuffer(log), Watch(), Tally(), lambda: None
         )
         session.begin()
         session.ready(readable=True, writable=False)

@@ -14,12 +14,12 @@ from websockets.server import ServerProtocol
 from websockets.sync.server import serve
 
 from bench.load.addresses import Address
-from bench.load.happenings import Text
+from bench.load.envelope_buffer import EnvelopeBuffer
 from bench.load.health import Watch
-from bench.load.levels import Levels
 from bench.load.loop import Loop
 from bench.load.session import Session, Start
 from bench.load.wire import Wire
+from bench.load.wire_events import Text
 from bench.protocol import server
 from bench.protocol.codec import decode_server, encode
 from bench.protocol.objects import Session as SessionObject
@@ -75,7 +75,9 @@ def hold(port, path, length_ns):
     caller = Conversation(iter((Pause(length_ns),)), SessionObject(type="realtime"), None)
     loop = Loop(lambda _: log.flush())
     start = Start(0, monotonic_ns(), 0, "", 0, 0)
-    loop.add(Session(start, wire_to(port), caller, log, Levels(log), Watch(), Tally(), over.set))
+    loop.add(
+        Session(start, wire_to(port), caller, log, EnvelopeBuffer(log), Watch(), Tally(), over.set)
+    )
     while not over.is_set():
         time.sleep(BUSY_S)  # not gevent's: it holds up everything in this process but the kernel
         gevent.sleep(0.0005)

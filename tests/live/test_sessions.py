@@ -21,12 +21,12 @@ from websockets.sync.server import serve
 
 from bench.load import session as session_module
 from bench.load.addresses import Address
-from bench.load.happenings import Ended, Text
+from bench.load.envelope_buffer import EnvelopeBuffer
 from bench.load.health import Watch
-from bench.load.levels import Levels
 from bench.load.loop import Loop
 from bench.load.session import Session, Start
 from bench.load.wire import Wire
+from bench.load.wire_events import Ended, Text
 from bench.protocol import server
 from bench.protocol.codec import encode
 from bench.protocol.objects import Session as SessionObject
@@ -69,7 +69,7 @@ def hold(
     loop = Loop(lambda _lag: log.flush())
     over = Event()
     start = Start(7, monotonic_ns(), 0, "turn_taking", 1, 7)
-    session = Session(start, wire, talk, log, Levels(log), Watch(), Tally(), over.set)
+    session = Session(start, wire, talk, log, EnvelopeBuffer(log), Watch(), Tally(), over.set)
     loop.add(session)
     assert over.wait(seconds), "the session did not end"
     loop.stop()
@@ -548,7 +548,7 @@ def piled_up(count, *, silent=None):
         time.sleep(0.06)
         quiet = {None: 0, "before": before, "after": monotonic_ns()}[silent]
         happened = wire.ready(readable=True, writable=False, quiet_ns=quiet)
-        line = wire.line()
+        line = wire.tcp_info()
         begin.set()
         wire.abandon("", "")
         wire.shut()
@@ -612,7 +612,7 @@ def test_the_kernel_says_how_a_connection_is():
     assert (line.retransmits, line.disorder, line.unread, line.unsent) == (0, 0, 0, 0)
     assert 0 < line.rtt_us < 100_000
     assert wire.stamped == wire.reads > 0
-    assert wire.line() is None  # it is over
+    assert wire.tcp_info() is None  # it is over
 
 
 def test_messages_that_coalesced_in_the_kernel_carry_the_span_they_may_have_come_in():

@@ -3,7 +3,7 @@
 import gc
 
 from bench.load.health import Health, Watch
-from bench.load.line import Line
+from bench.load.tcp_info import TcpInfo
 from bench.runs.machine import Quota
 
 
@@ -12,8 +12,8 @@ def test_of_a_second_the_worst_is_kept_and_what_is_counted_is_summed():
     for late in (3, 9, 5):
         watch.sent(late)
         watch.read(late + 1)
-    watch.line(Line(50, 7, 2, 900, 0), Line(40, 5, 2, 0, 0))
-    watch.line(Line(30, 1, 1, 20, 8), Line())
+    watch.line(TcpInfo(50, 7, 2, 900, 0), TcpInfo(40, 5, 2, 0, 0))
+    watch.line(TcpInfo(30, 1, 1, 20, 8), TcpInfo())
     assert (watch.send_late_ns, watch.read_late_ns) == (9, 10)
     assert (watch.rtt_us, watch.unread, watch.unsent) == (50, 900, 8)
     assert (watch.retransmits, watch.disorder) == (3, 1)

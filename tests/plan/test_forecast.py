@@ -8,7 +8,7 @@ import pytest
 from bench.plan.arrivals import arrivals
 from bench.plan.forecast import Forecast, Speech, Words, forecast, lacking, samples_of
 from bench.plan.gates import parse_gate
-from bench.plan.reading import check_scenario
+from bench.plan.scenario_reader import check_scenario
 from bench.voice.audio import ms
 
 SPEECH = Speech(Words(ms(2200), ms(2000)), (Words(ms(1200), ms(1000)),), ms(4280))

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from bench.corpus.decode import load_utterances
-from bench.load.casting import Casting
+from bench.load.session_plan import SessionPlanner
 from bench.plan.session import changed_sessions, first_session, session_object
 from bench.protocol.dialects import DIALECTS, INWORLD, OPENAI
 from bench.runs.job import make_job, read_target
@@ -31,7 +31,7 @@ def detection_of(sent):
 def test_no_shipped_scenario_leaves_to_the_service_what_it_means(name, dialect):
     job = make_job(Path(f"scenarios/{name}.toml"), read_target("reference", dialect))
     spoken = {one.id: one for one in load_utterances(job.corpus, job.corpus.entries, PCM16_24K)}
-    for role in Casting(job, spoken, "run").every():
+    for role in SessionPlanner(job, spoken, "run").every():
         whole = {**role.setting.session, **role.kind.session}
         first = wire(role.asked)
         later = [wire(change) for change in (*role.part.changes, *role.part.refused)]

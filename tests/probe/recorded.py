@@ -8,11 +8,11 @@ import base64
 import json
 from unittest import mock
 
-from bench.load.happenings import Ended, Reached, Sent, Text
+from bench.load.envelope_buffer import EnvelopeBuffer
 from bench.load.health import Watch
-from bench.load.levels import Levels
 from bench.load.preflight import Rows, Tally
 from bench.load.session import Session, Start
+from bench.load.wire_events import Ended, Reached, Sent, Text
 from bench.probe.answers import Exchange
 from bench.probe.probe_sessions import Tap
 from bench.probe.probed_session import ProbedSession
@@ -66,8 +66,8 @@ def told(
     caller = Conversation(iter((*plays, Pause(NS_PER_S * 3600))), Settings(), None)
     with mock.patch("bench.load.session.monotonic_ns", side_effect=lambda: wire.now_ns):
         session = Session(
-            Start(0, 0, 0, name, 0, 0), Tap(wire, received), caller, rows, Levels(rows), Watch(),
-            tally, lambda: None,
+            Start(0, 0, 0, name, 0, 0), Tap(wire, received), caller, rows, EnvelopeBuffer(rows),
+            Watch(), tally, lambda: None,
         )  # fmt: skip
         session.begin()
         wire.now_ns += quiet_ms * NS_PER_MS

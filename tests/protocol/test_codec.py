@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import ProtocolError
-from bench.protocol import client, server
+from bench.protocol import client, server, server_extras
 from bench.protocol.codec import (
     UnknownMessage,
     decode_client,
@@ -286,7 +286,7 @@ def test_what_is_no_json_object_even_so_is_a_protocol_error(text):
 
 def test_a_byte_order_mark_is_no_part_of_the_message():
     odd = []
-    assert isinstance(decode_server(b'\xef\xbb\xbf{"type":"ping"}', odd), server.Ping)
+    assert isinstance(decode_server(b'\xef\xbb\xbf{"type":"ping"}', odd), server_extras.Ping)
     assert [one.quirk for one in odd] == ["loose_json"]
 
 

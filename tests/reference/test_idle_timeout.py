@@ -3,6 +3,7 @@
 import pytest
 
 from bench.protocol import server as say
+from bench.protocol import server_extras
 from bench.voice.audio import PCM16_24K, ms
 from tests.reference.stage import ROUND, Caller, voiced
 
@@ -26,7 +27,7 @@ def test_the_order_is_that_of_section_7_7():
         if not isinstance(due.message, say.InputAudioTranscriptionCompleted)
     ]
     assert [type(due.message) for due in after[:7]] == [
-        say.InputAudioBufferTimeoutTriggered,
+        server_extras.InputAudioBufferTimeoutTriggered,
         say.ConversationItemAdded,
         say.ConversationItemDone,
         say.InputAudioBufferCommitted,
@@ -53,7 +54,7 @@ def test_the_wait_starts_when_the_reply_has_been_played_out():
     first_done = caller.every(say.ResponseDone)[0]
     reply = [due for due in deltas if due.due_ns <= first_done.due_ns]
     played_ns = PCM16_24K.duration_ns(sum(len(due.message.delta) for due in reply))
-    triggered = caller.every(say.InputAudioBufferTimeoutTriggered)[0]
+    triggered = caller.every(server_extras.InputAudioBufferTimeoutTriggered)[0]
     assert triggered.due_ns == reply[0].due_ns + played_ns + ms(5000)
     assert triggered.due_ns > first_done.due_ns + ms(5000)
 
@@ -63,24 +64,26 @@ def test_a_written_reply_has_nothing_to_play_out():
     caller.update(output_modalities=["text"])
     caller.typed_turn(reply_ms=7000)
     done = caller.every(say.ResponseDone)[0]
-    assert caller.only(say.InputAudioBufferTimeoutTriggered).due_ns == done.due_ns + ms(5000)
+    assert caller.only(server_extras.InputAudioBufferTimeoutTriggered).due_ns == done.due_ns + ms(
+        5000
+    )
 
 
 @pytest.mark.parametrize("detection", [{"create_response": False}, {"idle_timeout_ms": None}])
 def test_where_there_is_none_nobody_waits(detection):
     caller = idle(**detection)
     caller.typed_turn(reply_ms=60_000)
-    assert not caller.every(say.InputAudioBufferTimeoutTriggered)
+    assert not caller.every(server_extras.InputAudioBufferTimeoutTriggered)
 
 
 def test_speech_ends_the_wait():
     caller = idle()
     caller.typed_turn(reply_ms=6000)
     caller.say(voiced(4000))
-    assert not caller.every(say.InputAudioBufferTimeoutTriggered)
+    assert not caller.every(server_extras.InputAudioBufferTimeoutTriggered)
     caller.silence(1000)
     caller.wait(9000)
-    assert len(caller.every(say.InputAudioBufferTimeoutTriggered)) == 1
+    assert len(caller.every(server_extras.InputAudioBufferTimeoutTriggered)) == 1
 
 
 def test_a_session_that_no_longer_wants_it_is_left_alone():
@@ -88,18 +91,18 @@ def test_a_session_that_no_longer_wants_it_is_left_alone():
     caller.typed_turn(reply_ms=3000)
     caller.detect({"type": "semantic_vad"})
     caller.wait(30_000)
-    assert not caller.every(say.InputAudioBufferTimeoutTriggered)
+    assert not caller.every(server_extras.InputAudioBufferTimeoutTriggered)
 
 
 def test_another_response_starts_the_wait_afresh():
     caller = idle()
     caller.typed_turn(reply_ms=4000)
     caller.respond(5000)
-    assert not caller.every(say.InputAudioBufferTimeoutTriggered)
+    assert not caller.every(server_extras.InputAudioBufferTimeoutTriggered)
 
 
 def test_a_caller_who_stays_idle_is_asked_again():
     caller = idle()
     caller.typed_turn(reply_ms=20_000)
-    assert len(caller.every(say.InputAudioBufferTimeoutTriggered)) == 2
+    assert len(caller.every(server_extras.InputAudioBufferTimeoutTriggered)) == 2
     assert len(caller.every(say.ResponseDone)) >= 2

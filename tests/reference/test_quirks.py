@@ -12,6 +12,7 @@ from bench.corpus.codec import decode
 from bench.corpus.energy import AUDIBLE_DBFS, dbfs, envelope
 from bench.protocol import client as ask
 from bench.protocol import server as say
+from bench.protocol import server_extras
 from bench.protocol.codec import decode_client, encode, type_of
 from bench.reference.draws import Chance
 from bench.reference.profile import SESSION_QUIRKS
@@ -158,7 +159,7 @@ def test_the_conversation_is_created_right_after_the_session():
 def test_pings_come_after_a_second_and_every_ten():
     caller = Caller(odd(ping=1.0), opened_s=5)
     caller.wait(25_000)
-    pings = caller.every(say.Ping)
+    pings = caller.every(server_extras.Ping)
     assert [due.due_ns for due in pings] == [ms(1_000), ms(11_000), ms(21_000)]
     assert [due.message.timestamp for due in pings] == [6_000, 16_000, 26_000]
 
@@ -345,8 +346,8 @@ def test_a_suggestion_is_revoked_where_the_caller_goes_on_and_stands_where_not()
     caller.say(quiet(400))
     caller.say(voiced(500, seed=3))
     caller.silence(800)
-    first, second = (due.message for due in caller.every(say.TurnSuggestion))
-    revoked = caller.only(say.TurnSuggestionRevoked).message
+    first, second = (due.message for due in caller.every(server_extras.TurnSuggestion))
+    revoked = caller.only(server_extras.TurnSuggestionRevoked).message
     item_id = caller.only(say.InputAudioBufferSpeechStarted).message.item_id
     assert {first.item_id, second.item_id, revoked.item_id} == {item_id}
     assert (first.utterance_index, second.utterance_index) == (0, 1)
@@ -384,7 +385,7 @@ def test_a_share_of_turns_is_drawn_turn_by_turn():
     caller = Caller(odd(transcription_failed=0.5))
     for _ in range(12):
         caller.spoken_turn()
-    failed = len(caller.every(say.InputAudioTranscriptionFailed))
+    failed = len(caller.every(server_extras.InputAudioTranscriptionFailed))
     assert 2 <= failed <= 10
     drawn = [one.value for one in caller.server.draws.drawn if one.name == "transcription_failed"]
     assert sum(drawn) == failed

@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from bench.reference.profile import CapacityProfile
 from bench.reference.server_load import Histogram, ServerLoad, metrics_text
 from bench.reference.server_state import Capacity
-from bench.runs.exposition import default_choice, read_exposition
+from bench.runs.prometheus_text import default_choice, read_exposition
 from bench.voice.audio import ms
 
 

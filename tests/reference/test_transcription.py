@@ -4,6 +4,7 @@ import msgspec
 
 from bench.protocol import client as ask
 from bench.protocol import server as say
+from bench.protocol import server_extras
 from bench.reference.profile import TranscriptionProfile
 from bench.voice.audio import ms
 from tests.reference.stage import LINES, ROUND, Caller, odd, voiced
@@ -61,7 +62,7 @@ def test_a_duplicate_transcription_is_revised():
 
 def test_a_failed_transcription_says_so_and_nothing_else():
     caller = Caller(odd(transcription_failed=1.0)).spoken_turn()
-    failed = caller.only(say.InputAudioTranscriptionFailed).message
+    failed = caller.only(server_extras.InputAudioTranscriptionFailed).message
     assert (failed.error.type, failed.error.code) == ("transcription_error", "audio_unintelligible")
     assert not caller.every(say.InputAudioTranscriptionCompleted)
     assert not caller.every(say.InputAudioTranscriptionDelta)

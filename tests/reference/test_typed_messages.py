@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from bench.protocol import client as ask
 from bench.protocol import server as say
+from bench.protocol import server_extras
 from bench.protocol.codec import encode, message_table, type_of
 from bench.protocol.server import ServerMessage
 from bench.reference.profile import LimitsProfile, Quirks
@@ -62,7 +63,7 @@ def left_idle():
     )
     caller.typed_turn()
     caller.wait(9000)
-    assert caller.every(say.InputAudioBufferTimeoutTriggered)
+    assert caller.every(server_extras.InputAudioBufferTimeoutTriggered)
     return caller
 
 

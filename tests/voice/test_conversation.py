@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.protocol import client, server
+from bench.protocol import client, server, server_extras
 from bench.protocol.codec import UnknownMessage, decode_client, decode_server
 from bench.protocol.error_codes import ALREADY_ACTIVE
 from bench.protocol.objects import ErrorDetail, Item, Response, Session
@@ -517,9 +517,9 @@ def test_what_is_awaited_may_come_in_the_spelling_of_the_beta_or_be_refused_or_b
             given.append(message)
 
     talk = opened(script(None))
-    talk.receive(server.ConversationItemCreated(item=Item(type="message", id="i")), ms(100))
+    talk.receive(server_extras.ConversationItemCreated(item=Item(type="message", id="i")), ms(100))
     talk.receive(server.SessionUpdated(session=session()), ms(200))
-    talk.receive(server.BetaAudioDelta(response_id="r", item_id="a", delta=b"\0\0"), ms(300))
+    talk.receive(server_extras.BetaAudioDelta(response_id="r", item_id="a", delta=b"\0\0"), ms(300))
     run_until(talk, ms(310))
     assert talk.outcome == "finished"
     assert [type(message).__name__ for message in given] == [
@@ -550,13 +550,13 @@ ANY_MESSAGE = st.sampled_from(
         server.ResponseFunctionCallArgumentsDone(response_id="r", item_id="f", arguments="{}"),
         server.ResponseOutputTextDelta(response_id="r", item_id="a", delta="word"),
         server.ResponseOutputAudioDelta(response_id="r", item_id="a", delta=b"\0" * 4800),
-        server.BetaAudioDelta(response_id="q", item_id="b", delta=b"\0" * 4801),
+        server_extras.BetaAudioDelta(response_id="q", item_id="b", delta=b"\0" * 4801),
         server.ResponseOutputAudioDone(response_id="r", item_id="a"),
         server.ResponseDone(response=Response(id="r", output=[msgspec.convert(CALL, Item)])),
         server.ResponseDone(response=Response(id="q")),
         server.ErrorMessage(),
         server.ErrorMessage(error=ErrorDetail(event_id="s0-3")),
-        server.Ping(),
+        server_extras.Ping(),
         UnknownMessage(type="x", reason="?", text="{}"),
     ]
 )
@@ -663,7 +663,7 @@ def test_a_server_that_first_speaks_late_is_talked_to_at_once():
     talk = conversation(turn_taking(Part((utterance(),))))
     talk.open(0)
     run_until(talk, ms(8000))
-    talk.receive(server.Ping(), ms(9000))
+    talk.receive(server_extras.Ping(), ms(9000))
     [opening] = [note for note in run_until(talk, ms(9050)) if note.type == "bench.microphone"]
     assert opening.at_ns == ms(9000)
 

@@ -18,7 +18,7 @@ BATCH = 32
 _ENVELOPE = Row._fields.index("envelope")
 
 
-class Levels:
+class EnvelopeBuffer:
     """The rows of received audio that wait for their envelope, in front of one log."""
 
     def __init__(self, log: Log) -> None:

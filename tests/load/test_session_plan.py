@@ -7,7 +7,7 @@ import pytest
 from msgspec import UNSET
 
 from bench.corpus.decode import utterance
-from bench.load.casting import Casting
+from bench.load.session_plan import SessionPlanner
 from bench.runs.job import make_job, read_target
 from bench.voice.audio import PCM16_24K
 
@@ -28,85 +28,85 @@ def job_of(name, *assignments, target="reference"):
         return make_job(path, read_target(target, None), assignments=assignments)
 
 
-def roles(job, said, slots, laps=1):
-    casting = Casting(job, said, "run-1")
+def plans(job, said, slots, laps=1):
+    planner = SessionPlanner(job, said, "run-1")
     return [
-        casting.role(slot * 10 + lap, slot, lap) for slot in range(slots) for lap in range(laps)
+        planner.plan(slot * 10 + lap, slot, lap) for slot in range(slots) for lap in range(laps)
     ]
 
 
-def ids(role):
-    return [line.id for line in role.part.lines]
+def ids(plan):
+    return [line.id for line in plan.part.lines]
 
 
 def test_a_role_depends_on_its_slot_and_lap_and_on_the_seed_of_its_choice(said):
     job = job_of("demo")
-    assert [ids(role) for role in roles(job, said, 5)] == [
-        ids(role) for role in roles(job, said, 5)
+    assert [ids(plan) for plan in plans(job, said, 5)] == [
+        ids(plan) for plan in plans(job, said, 5)
     ]
     other = job_of("demo", "seeds.utterances=9")
-    assert [ids(role) for role in roles(job, said, 5)] != [
-        ids(role) for role in roles(other, said, 5)
+    assert [ids(plan) for plan in plans(job, said, 5)] != [
+        ids(plan) for plan in plans(other, said, 5)
     ]
 
 
 def test_settings_of_a_sweep_take_turns_over_slots_and_over_laps(said):
-    found = roles(job_of("hesitation"), said, 21, laps=7)
-    labels = Counter(role.setting.label for role in found)
+    found = plans(job_of("hesitation"), said, 21, laps=7)
+    labels = Counter(plan.setting.label for plan in found)
     assert len(labels) == 7
     assert set(labels.values()) == {21}
-    by_slot = [role.setting.label for role in found[:7]]  # the laps of one slot
+    by_slot = [plan.setting.label for plan in found[:7]]  # the laps of one slot
     assert len(set(by_slot)) == 7
 
 
 def test_a_mixture_is_drawn_by_weight_and_from_a_stream_of_its_own(said):
     job = job_of("mixed")
-    kinds = Counter(role.kind.script for role in roles(job, said, 400))
+    kinds = Counter(plan.kind.script for plan in plans(job, said, 400))
     assert set(kinds) == {kind.script for kind in job.scenario.mixture}
     assert 150 < kinds["turn_taking"] < 250  # 5 of 10
     other = job_of("mixed", "seeds.mixture=9")
-    assert [ids(role) for role in roles(other, said, 9)] == [
-        ids(role) for role in roles(job, said, 9)
+    assert [ids(plan) for plan in plans(other, said, 9)] == [
+        ids(plan) for plan in plans(job, said, 9)
     ]
-    assert [r.kind.script for r in roles(other, said, 40)] != [
-        r.kind.script for r in roles(job, said, 40)
+    assert [r.kind.script for r in plans(other, said, 40)] != [
+        r.kind.script for r in plans(job, said, 40)
     ]
 
 
 def test_what_is_said_into_replies_takes_its_tags_in_turn(said):
-    [role] = roles(job_of("barge_in", "turns=4"), said, 1)
-    tags = [words.tags for words in role.part.interruptions]
+    [plan] = plans(job_of("barge_in", "turns=4"), said, 1)
+    tags = [words.tags for words in plan.part.interruptions]
     wanted = ["interruption", "nonspeech", "interruption", "backchannel"]
     assert [want in found for want, found in zip(wanted, tags, strict=True)] == [True] * 4
-    assert role.turns == 6
+    assert plan.turns == 6
 
 
 def test_a_marker_is_said_by_one_session_of_one_run(said):
     job = job_of("text_chat")
-    markers = [role.marker for role in roles(job, said, 50)]
+    markers = [plan.marker for plan in plans(job, said, 50)]
     assert len(set(markers)) == 50
     assert all(markers)
-    assert Casting(job, said, "run-2").role(0, 0, 0).marker != markers[0]
-    assert not roles(job_of("demo"), said, 1)[0].marker
+    assert SessionPlanner(job, said, "run-2").plan(0, 0, 0).marker != markers[0]
+    assert not plans(job_of("demo"), said, 1)[0].marker
 
 
 def test_a_model_that_is_swept_goes_where_the_service_wants_it(said):
     sweep = 'sweep.model=["gpt-realtime", "gpt-realtime-mini"]'
     job = job_of("demo", sweep, target="openai")
-    models = [(role.model, role.asked.model) for role in roles(job, said, 4)]
+    models = [(plan.model, plan.asked.model) for plan in plans(job, said, 4)]
     assert models == [("gpt-realtime", UNSET), ("gpt-realtime-mini", UNSET)] * 2
-    inworld = [role.asked.model for role in roles(job_of("demo", sweep), said, 2)]
+    inworld = [plan.asked.model for plan in plans(job_of("demo", sweep), said, 2)]
     assert inworld == ["gpt-realtime", "gpt-realtime-mini"]
 
 
 def test_openai_is_asked_to_transcribe_and_for_nothing_that_it_refuses(said):
-    asked = roles(job_of("reconfigure", target="openai"), said, 1)[0]
+    asked = plans(job_of("reconfigure", target="openai"), said, 1)[0]
     heard = asked.asked.audio.input.transcription
     assert heard == {"model": "gpt-4o-mini-transcribe"}
     assert all(change.model is UNSET for change in asked.part.changes)
     assert len(asked.part.changes) == 6  # without the one of the model
-    tour = roles(job_of("tour", target="openai"), said, 1)[0].asked
+    tour = plans(job_of("tour", target="openai"), said, 1)[0].asked
     assert tour.provider_data is UNSET
     assert tour.type == "realtime"
     mine = job_of("demo", "session.transcription='none'", target="openai")
-    assert roles(mine, said, 1)[0].asked.audio.input.transcription is None
+    assert plans(mine, said, 1)[0].asked.audio.input.transcription is None

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.corpus.units import by_character, parts, spoken, weight
+from bench.corpus.text_units import by_character, parts, spoken, weight
 
 
 @pytest.mark.parametrize(

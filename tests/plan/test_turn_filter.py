@@ -4,9 +4,9 @@ import pytest
 
 from bench.errors import GateError
 from bench.plan.gates import check_filters, parse_gate
-from bench.plan.reading import parse_scenario
 from bench.plan.scenario import known_of
-from bench.plan.where import Condition
+from bench.plan.scenario_reader import parse_scenario
+from bench.plan.turn_filter import Condition
 
 GATE = "p95(first_audio_latency{%s}) < 800 ms"
 

@@ -3,7 +3,8 @@
 import pytest
 
 from bench.errors import UsageError
-from bench.runs.exposition import (
+from bench.runs.gauges import CPU_BUSY, Series
+from bench.runs.prometheus_text import (
     MOST_DEFAULT,
     MOST_LINE,
     MOST_SERIES,
@@ -13,7 +14,6 @@ from bench.runs.exposition import (
     read_exposition,
     sampled,
 )
-from bench.runs.gauges import CPU_BUSY, Series
 
 BENCH = """\
 # HELP process_cpu_seconds_total CPU time.

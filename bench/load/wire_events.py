@@ -54,4 +54,4 @@ class Redirected(NamedTuple):
     at_ns: int
 
 
-Happening = Reached | Text | Sent | Ended | Redirected
+WireEvent = Reached | Text | Sent | Ended | Redirected

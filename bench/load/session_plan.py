@@ -28,7 +28,7 @@ from bench.voice.scripts import SCRIPTS, marked
 from bench.voice.utterance import Utterance
 
 
-class Role(NamedTuple):
+class SessionPlan(NamedTuple):
     """What one session does: its kind, the setting it asks for, and what it has to say.
 
     `turns` is how many turns that makes, `marker` words that only this session says, or "".
@@ -65,8 +65,8 @@ class Role(NamedTuple):
         return Conversation(self.play(number), self.asked, record, config, name=f"s{number}")
 
 
-class Casting:
-    """The roles of a run called `name`. `utterances` are all that callers can say, by id."""
+class SessionPlanner:
+    """The plans of a run called `name`. `utterances` are all that callers can say, by id."""
 
     def __init__(self, job: Job, utterances: Mapping[str, Utterance], name: str) -> None:
         self._scenario = job.scenario
@@ -78,21 +78,23 @@ class Casting:
         self._settings = job.scenario.settings
         self._kinds = job.scenario.kinds
 
-    def role(self, number: int, slot: int, lap: int) -> Role:
-        """The role of session `number`, which is the `lap`-th of its slot."""
+    def plan(self, number: int, slot: int, lap: int) -> SessionPlan:
+        """The plan of session `number`, which is the `lap`-th of its slot."""
         setting = self._settings[(slot + lap) % len(self._settings)]
         return self._cast(self._kind(slot, lap), setting, slot, lap, number)
 
-    def every(self) -> Iterator[Role]:
-        """A role for each kind of conversation and each setting."""
+    def every(self) -> Iterator[SessionPlan]:
+        """A plan for each kind of conversation and each setting."""
         for number, (kind, setting) in enumerate(product(self._kinds, self._settings)):
             yield self._cast(kind, setting, number, 0, number)
 
-    def _cast(self, kind: Ingredient, setting: Setting, slot: int, lap: int, number: int) -> Role:
+    def _cast(
+        self, kind: Ingredient, setting: Setting, slot: int, lap: int, number: int
+    ) -> SessionPlan:
         session = {**setting.session, **kind.session}
         part = self._part(slot, lap, session)
         turns = SCRIPTS[kind.script].turns(part) if kind.script in SCRIPTS else len(part.lines)
-        return Role(
+        return SessionPlan(
             kind,
             setting,
             part,

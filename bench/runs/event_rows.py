@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from bench.protocol import server
+from bench.protocol import server, server_extras
 from bench.protocol.codec import UnknownMessage, inherited, item_id_of, type_of
 from bench.protocol.objects import ErrorDetail, Item
 from bench.runs.rows import Row
@@ -108,7 +108,11 @@ def in_row(
 
 
 def backchannel_row(
-    session: int, message: server.BackchannelAudioDelta, at_ns: int, at_err_ns: int, read_ns: int
+    session: int,
+    message: server_extras.BackchannelAudioDelta,
+    at_ns: int,
+    at_err_ns: int,
+    read_ns: int,
 ) -> Row:
     """The row of a chunk of an interjection: PCM16 at 24 kHz whatever the session's format."""
     nbytes = len(message.delta)
@@ -208,7 +212,7 @@ def _part(message: server.ResponseContentPartAdded | server.ResponseContentPartD
     return detail({"type": message.part.type, "text": message.part.words})
 
 
-def _failed(message: server.InputAudioTranscriptionFailed) -> str:
+def _failed(message: server_extras.InputAudioTranscriptionFailed) -> str:
     error = message.error if isinstance(message.error, ErrorDetail) else ErrorDetail()
     return detail({"code": error.code, "message": error.message})
 
@@ -233,7 +237,7 @@ _DETAILS: dict[type, Callable[[Any], str] | None] = {
     server.ConversationItemDone: _item,
     server.ResponseOutputItemAdded: _item,
     server.ResponseOutputItemDone: _item,
-    server.ConversationItemCreated: _item,
+    server_extras.ConversationItemCreated: _item,
     server.ConversationItemRetrieved: _retrieved,
     server.ResponseCreated: _response,
     server.ResponseDone: _response,
@@ -247,14 +251,14 @@ _DETAILS: dict[type, Callable[[Any], str] | None] = {
     server.ResponseFunctionCallArgumentsDone: lambda message: message.arguments,
     server.InputAudioTranscriptionDelta: lambda message: message.delta,
     server.InputAudioTranscriptionCompleted: lambda message: message.transcript,
-    server.InputAudioTranscriptionFailed: _failed,
-    server.InputAudioTranscriptionUpdated: lambda message: message.transcript,
-    server.TurnSuggestion: lambda message: detail(
+    server_extras.InputAudioTranscriptionFailed: _failed,
+    server_extras.InputAudioTranscriptionUpdated: lambda message: message.transcript,
+    server_extras.TurnSuggestion: lambda message: detail(
         {"probability": message.probability, "utterance_index": message.utterance_index}
     ),
-    server.BackchannelAudioDelta: lambda message: message.backchannel_id,
-    server.BackchannelAudioDone: lambda message: message.phrase,
-    server.BackchannelSkipped: lambda message: message.reason,
+    server_extras.BackchannelAudioDelta: lambda message: message.backchannel_id,
+    server_extras.BackchannelAudioDone: lambda message: message.phrase,
+    server_extras.BackchannelSkipped: lambda message: message.reason,
     server.ErrorMessage: _error,
     server.RateLimitsUpdated: lambda message: detail(message.rate_limits),
     UnknownMessage: lambda message: detail(

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from bench.corpus.codec import decode, encode
 from bench.corpus.energy import envelope
-from bench.load.levels import Levels
+from bench.load.envelope_buffer import EnvelopeBuffer
 from bench.runs.log import Log, read_log
 from bench.runs.rows import Row
 from bench.voice.audio import AudioFormat
@@ -26,7 +26,7 @@ def test_levels_and_order_are_as_if_each_chunk_had_been_worked_out_at_once(
 ):
     path = tmp_path_factory.mktemp("levels") / "x.log"
     log = Log(path)
-    levels = Levels(log)
+    levels = EnvelopeBuffer(log)
     wanted = []
     for number, (fmt, count, seed) in enumerate(chunks):
         samples = np.random.default_rng(seed).integers(-9000, 9000, count).astype("<i2")
@@ -48,7 +48,7 @@ def test_levels_and_order_are_as_if_each_chunk_had_been_worked_out_at_once(
 def test_half_a_sample_at_the_end_of_a_chunk_has_no_level(tmp_path):
     log = Log(tmp_path / "x.log")
     row = Row(0, 0, 0, 0, "in", "response.output_audio.delta", nbytes=481)
-    Levels(log).append(row, b"\x00" * 481, AudioFormat())
+    EnvelopeBuffer(log).append(row, b"\x00" * 481, AudioFormat())
     log.close()
     [read] = read_log(tmp_path / "x.log")
     assert read.envelope == b"\x00"

@@ -18,7 +18,7 @@ _INFO: Final = struct.Struct("=100xI40xII72xI")
 _UNKNOWN: Final = 2**32 - 1
 
 
-class Line(NamedTuple):
+class TcpInfo(NamedTuple):
     """One connection now.
 
     rtt_us:       the least round trip of late: the smoothed one has the peer's delayed
@@ -36,7 +36,7 @@ class Line(NamedTuple):
     unsent: int = 0
 
 
-def read_line(connection: socket.socket) -> Line | None:
+def read_tcp_info(connection: socket.socket) -> TcpInfo | None:
     """The state of a connected socket; None where the system does not tell."""
     try:
         info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO.size)
@@ -45,4 +45,4 @@ def read_line(connection: socket.socket) -> Line | None:
     except (OSError, AttributeError):
         return None
     resent, unsent, rtt, disorder = _INFO.unpack(info.ljust(_INFO.size, b"\0"))
-    return Line(0 if rtt == _UNKNOWN else rtt, resent, disorder, waiting[0], unsent)
+    return TcpInfo(0 if rtt == _UNKNOWN else rtt, resent, disorder, waiting[0], unsent)

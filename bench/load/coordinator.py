@@ -17,8 +17,8 @@ measurement.md section 5):
 A run that has become worthless (a script or this program is at fault, somebody changed the load) is
 ended as soon as that is known, and its sessions are cut: waiting would cost and mend nothing.
 
-`Conductor` is the half of the master, `Member` the half of a worker. A local runner has no
-messages: its one process holds both, and the conductor calls the member.
+`Coordinator` is the half of the master, `WorkerAgent` the half of a worker. A local runner has no
+messages: its one process holds both, and the coordinator calls the agent.
 """
 
 import contextlib
@@ -53,7 +53,7 @@ PREPARE_TIMEOUT_S = 60.0
 ACKNOWLEDGE_MARGIN_S = 5.0
 
 
-class Member:
+class WorkerAgent:
     """A worker process's half. `worker` is there from preparation on."""
 
     def __init__(self, environment: Any, on_fault: Callable[[], None]) -> None:
@@ -62,7 +62,7 @@ class Member:
         self._on_fault = on_fault
 
     def listen(self, runner: Any) -> None:
-        """Be conducted by messages."""
+        """Follow the coordinator's messages."""
         runner.register_message("bench.prepare", self._on_prepare)
         runner.register_message("bench.go", self._on_go)
         runner.register_message("bench.drain", self._on_drain, concurrent=True)
@@ -115,7 +115,7 @@ class Member:
                 runner.send_message("bench.progress", self.worker.progress())
 
 
-class Conductor:
+class Coordinator:
     """The master's half, or all of it where there are no workers."""
 
     def __init__(self, environment: Any, runner: Any, users: type) -> None:
@@ -123,7 +123,7 @@ class Conductor:
         self._runner = runner
         self._users = users
         self._distributed = isinstance(runner, MasterRunner)
-        self._member = Member(environment, self._on_fault)
+        self._agent = WorkerAgent(environment, self._on_fault)
         self._owned = RUN_VARIABLE in os.environ
         self._folder: RunFolder | None = None
         self._job: Job | None = None
@@ -152,7 +152,7 @@ class Conductor:
     @property
     def worker(self) -> Worker | None:
         """The worker in this process: only without distribution."""
-        return self._member.worker
+        return self._agent.worker
 
     def finish(self) -> None:
         """End the run now: drain and quit."""
@@ -187,7 +187,7 @@ class Conductor:
                 self._runner.send_message("bench.prepare", order, client_id=client)
             self._await(self._ready, PREPARE_TIMEOUT_S)
         else:
-            self._member.prepare(folder.path, 0, 1)
+            self._agent.prepare(folder.path, 0, 1)
             self._ready[0] = None
         if found := [one for one in self._ready.values() if one]:
             self._give_up(found[0])
@@ -375,13 +375,13 @@ class Conductor:
         self._changed.set()
 
 
-def join(environment: Any, runner: Any, users: type) -> Conductor | Member | None:
+def join(environment: Any, runner: Any, users: type) -> Coordinator | WorkerAgent | None:
     """Take part in a Locust process: what `environment.bench` is from its start on."""
     if isinstance(runner, WorkerRunner):
-        member = Member(environment, partial(runner.send_message, "bench.fault"))
-        member.listen(runner)
-        return member
-    return Conductor(environment, runner, users) if runner is not None else None
+        agent = WorkerAgent(environment, partial(runner.send_message, "bench.fault"))
+        agent.listen(runner)
+        return agent
+    return Coordinator(environment, runner, users) if runner is not None else None
 
 
 def _unfit(who: str, error: Exception) -> dict[str, Any]:
