@@ -42,6 +42,7 @@ from bench.load.end_reasons import close_reason, refusal
 from bench.load.kernel_stamps import ANCILLARY, kernel_stamp, request_stamps
 from bench.load.tcp_info import TcpInfo, read_tcp_info
 from bench.load.text_frame import text_frame
+from bench.load.tls_pipe import TlsPipe
 from bench.load.wire_events import Ended, Reached, Redirected, Sent, Text, WireEvent
 from bench.protocol.upgrade import REDIRECTS, Offer, leads_to, not_followed, redirect_words
 from bench.voice.outbox import Outgoing
@@ -99,13 +100,7 @@ class Wire:
         self._drained_ns = 0
         self._quiet_ns = 0
         self._address = address
-        self._incoming = ssl.MemoryBIO()
-        self._outgoing = ssl.MemoryBIO()
-        self._tls = (
-            context.wrap_bio(self._incoming, self._outgoing, server_hostname=address.hostname)
-            if context
-            else None
-        )
+        self._tls = TlsPipe(context, address.hostname) if context else None
         self._socket = socket.socket(address.family, socket.SOCK_STREAM)
         self._socket.setblocking(False)  # noqa: FBT003 - the socket module's own signature
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -137,7 +132,7 @@ class Wire:
     @property
     def agreed(self) -> Agreed:
         """What was agreed on so far."""
-        return Agreed.of(self._tls, self._response)
+        return Agreed.of(self._tls.session if self._tls else None, self._response)
 
     @property
     def wants_write(self) -> bool:
@@ -198,17 +193,15 @@ class Wire:
             self._upgrade()
         else:
             self._stage = "securing"
-            self._handshake()
+            self._handshake(self._tls)
 
-    def _handshake(self) -> None:
-        assert self._tls is not None  # noqa: S101 - the stage says so
-        try:
-            self._tls.do_handshake()
-        except ssl.SSLWantReadError:
-            self._push(self._outgoing.read(), None)
-            return
-        self._push(self._outgoing.read(), None)
-        self._upgrade()
+    def _handshake(self, tls: TlsPipe) -> bool:
+        """Whether it is complete, and the upgrade asked for."""
+        complete, answer = tls.handshake()
+        self._push(answer, None)
+        if complete:
+            self._upgrade()
+        return complete
 
     def _upgrade(self) -> None:
         self._reach("secured")
@@ -252,19 +245,20 @@ class Wire:
                 return
 
     def _received(self, data: bytes, at_ns: int, read_ns: int, *, exact: bool) -> None:
+        over = False
         if self._tls is not None:
-            self._incoming.write(data)
-            if self._stage == "securing":
-                self._handshake()
-                if self._stage == "securing":
-                    return
-            data = self._decrypt()
+            self._tls.feed(data)
+            if self._stage == "securing" and not self._handshake(self._tls):
+                return
+            data, over = self._tls.decrypt()
         if data:
             self._protocol.receive_data(data)
+        if over:
+            self._protocol.receive_eof()
         self._pump(None)
         frames = self._protocol.events_received()
         # The stamp is that of the last byte read: of the last message only if nothing follows it.
-        whole = exact and not self._protocol.reader.buffer and not self._incoming.pending
+        whole = exact and not (self._protocol.reader.buffer or (self._tls and self._tls.waiting))
         last = len(frames) - 1 if whole else -1
         # Whoever says that nothing was there when the kernel says that something was is mistaken.
         since = self._quiet_ns if self._quiet_ns <= at_ns else 0
@@ -290,22 +284,6 @@ class Wire:
             self._end(outcome, str(error) or type(error).__name__)
         elif self._protocol.close_rcvd is not None:
             self._gone("")
-
-    def _decrypt(self) -> bytes:
-        assert self._tls is not None  # noqa: S101 - the caller knows
-        pieces = []
-        while True:
-            try:
-                piece = self._tls.read(_READ_SIZE)
-            except ssl.SSLWantReadError:
-                break
-            except ssl.SSLZeroReturnError:
-                self._protocol.receive_eof()
-                break
-            if not piece:
-                break
-            pieces.append(piece)
-        return b"".join(pieces)
 
     def _frame(self, frame: Frame, at_ns: int, err_ns: int, read_ns: int) -> None:
         if frame.opcode is Opcode.TEXT and frame.fin:
@@ -337,8 +315,7 @@ class Wire:
 
     def _push(self, piece: bytes, message: Outgoing | None) -> None:
         if self._tls is not None and self._stage != "securing":
-            self._tls.write(piece)
-            piece = self._outgoing.read()
+            piece = self._tls.encrypt(piece)
         if piece:
             waiting = bool(self._backlog)
             self._backlog.append((memoryview(piece), message))
