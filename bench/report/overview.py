@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
+from bench.analysis.stages import WAITS
 from bench.plan.metrics import METRICS
 from bench.report.charts import curve
 from bench.report.panels import Table, table_of
@@ -25,10 +26,6 @@ from bench.report.text import (
 )
 from bench.report.theme import VERDICT_COLOURS
 
-_WAITS: Final = (
-    "voice_to_voice_latency", "first_audio_latency", "first_text_latency",
-    "first_transcript_latency",
-)  # fmt: skip
 _THINGS: Final = frozenset({"workers", "rows", "turns"})
 """Units of validity that are things, and may be one."""
 _WHOLE: Final = "whole run"
@@ -230,7 +227,7 @@ def headlines(run: Run) -> list[Headline]:
     The waits are the first two with samples: a chat in writing has no voice. Faults are named only
     where there are any.
     """
-    waits = [metric for metric in _WAITS if run.statistic(metric, "p50").n] or list(_WAITS)
+    waits = [metric for metric in WAITS if run.statistic(metric, "p50").n] or list(WAITS)
     found = [
         _headline(run.statistic(metric, word), f"{capital(METRICS[metric].label)}, {word}", metric)
         for metric in waits[:2]
