@@ -116,8 +116,8 @@ def session_waits(metric: Metric, sessions: pd.DataFrame) -> tuple[Floats, Flags
 
     NaN: the session has none; infinite: it waits for ever. A session that never became ready either
     was turned away (it waits for ever), or gave up, or the run ended while it waited: a wait as
-    long as it lasted. What only follows readiness, and what a session that is ready went without, has
-    no sample there.
+    long as it lasted. What only follows readiness, and what a session that is ready went without,
+    has no sample there.
     """
     values = sessions[metric.name].to_numpy(np.float64, na_value=np.nan, copy=True)
     waits = np.zeros(len(values), bool)
