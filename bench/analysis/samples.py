@@ -111,12 +111,13 @@ def share(metric: Metric, turns: TurnColumns, disturbances: pd.DataFrame) -> Est
 # ── sessions and requests ────────────────────────────────────────────────────────────────────────
 
 
-def session_sample(metric: Metric, sessions: pd.DataFrame) -> Sample:
-    """The samples of a per-session metric; those of sessions that never came so far are censored.
+def session_waits(metric: Metric, sessions: pd.DataFrame) -> tuple[Floats, Flags]:
+    """By session: its sample of a per-session metric, and whether that is a wait without end.
 
-    A session that never became ready either was turned away (it waits for ever), or gave up, or the
-    run ended while it waited: a wait without an end, as long as it lasted. What only follows
-    readiness, and what a session that is ready went without, has no sample there.
+    NaN: the session has none; infinite: it waits for ever. A session that never became ready either
+    was turned away (it waits for ever), or gave up, or the run ended while it waited: a wait as
+    long as it lasted. What only follows readiness, and what a session that is ready went without,
+    has no sample there.
     """
     values = sessions[metric.name].to_numpy(np.float64, na_value=np.nan, copy=True)
     waits = np.zeros(len(values), bool)
@@ -128,6 +129,12 @@ def session_sample(metric: Metric, sessions: pd.DataFrame) -> Sample:
         ended = integers(sessions["ended_ns"], NEVER)
         turned_away = ~sessions["outcome"].isin([*IMPATIENT, *IN_ORDER]).to_numpy()
         values[waits] = np.where(turned_away, np.inf, (ended - begin) / 1e6)[waits]
+    return values, waits
+
+
+def session_sample(metric: Metric, sessions: pd.DataFrame) -> Sample:
+    """The samples of a per-session metric; of sessions that never came so far they are censored."""
+    values, waits = session_waits(metric, sessions)
     known = ~np.isnan(values)
     return Sample(values[known], waits[known], np.arange(int(known.sum())))
 

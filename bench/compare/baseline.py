@@ -15,7 +15,7 @@ Only what may serve as a baseline is accepted: runs of one kind, none of them in
 interrupted, each of which measured something.
 
     {format, kind, name, metric_version, accepted, runs: [{name, facts, seats, session, said,
-     utterances, waits, shares, stages, once, figures}], rows}
+     utterances, waits, shares, stages, once, once_censored, figures}], rows}
 
 Of `waits`, null is no sample; `censored` are the places of waits without an end, and a null among
 those waits for ever. Of `figures`, which no samples are kept of, each is [value, low, high, n]; a
@@ -231,7 +231,12 @@ def _written(run: RunSample) -> dict[str, Any]:
             for name, values in run.stages.items()
             if np.nan_to_num(values).any()
         },
-        "once": {name: _numbers(values) for name, values in run.once.items()},
+        "once": {name: _numbers(wait.values) for name, wait in run.once.items()},
+        "once_censored": {
+            name: np.flatnonzero(wait.censored).tolist()
+            for name, wait in run.once.items()
+            if wait.censored.any()
+        },
         "figures": {
             metric: {
                 statistic: [*_numbers(np.array(figure[:3]), _FINE), figure.n]
@@ -253,6 +258,7 @@ def _read(run: dict[str, Any]) -> RunSample:
     for key in NEEDED:
         _ = run["facts"][key]
     waits = {name: _wait(entry) for name, entry in run["waits"].items()}
+    vain = run.get("once_censored", {})  # which older files do not have
     found = RunSample(
         name=str(run["name"]),
         facts=dict(run["facts"]),
@@ -265,7 +271,10 @@ def _read(run: dict[str, Any]) -> RunSample:
             for name, entry in run["shares"].items()
         },
         stages={name: _floats(values) for name, values in run["stages"].items()},
-        once={name: _floats(values) for name, values in run["once"].items()},
+        once={
+            name: _wait({"values": values, "censored": vain.get(name, [])})
+            for name, values in run["once"].items()
+        },
         figures={
             metric: {statistic: _figure(*figure) for statistic, figure in told.items()}
             for metric, told in run.get("figures", {}).items()
@@ -276,7 +285,7 @@ def _read(run: dict[str, Any]) -> RunSample:
     turns += [part for pair in (*waits.values(), *found.shares.values()) for part in pair]
     if {len(part) for part in turns} != {len(found.session)}:
         raise ValueError(f"the lists of turns of {found.name} are not of one length")
-    if {len(part) for part in found.once.values()} - {len(found.keys)}:
+    if {len(wait.values) for wait in found.once.values()} - {len(found.keys)}:
         raise ValueError(f"the lists of sessions of {found.name} are not of one length")
     if found.session.max(initial=-1) >= len(found.keys):
         raise ValueError(f"a turn of {found.name} is of a session that is not among its seats")

@@ -74,12 +74,6 @@ class _Levels(NamedTuple):
     p: list[float]
 
 
-def find_changes(values: Floats, errors: Floats) -> list[Change]:
-    """The change points of a line that is told alone, in order. See `find_in_all`."""
-    (found,) = find_in_all([(values, errors)])
-    return found
-
-
 def find_in_all(lines: Sequence[tuple[Floats, Floats]]) -> list[list[Change]]:
     """The change points of each of the lines that are told together, in order.
 

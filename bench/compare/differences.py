@@ -134,11 +134,11 @@ def _by_turn(name: str, run: RunSample) -> Sampled | None:
 
 
 def _by_session(name: str, run: RunSample) -> Sampled | None:
-    values = run.once.get(name)
-    if values is None:
+    found = run.once.get(name)
+    if found is None:
         return None
-    kept = ~np.isnan(values)
-    return Sampled(values[kept], np.zeros(int(kept.sum()), bool), run.seats()[kept])
+    kept = ~np.isnan(found.values)
+    return Sampled(found.values[kept], found.censored[kept], run.seats()[kept])
 
 
 def deciles(name: str, sides: Sides, plan: Plan, asked: Sequence[float]) -> list[Difference]:

@@ -20,7 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench.analysis.measure import attempts, time_in_stage
-from bench.analysis.samples import share_parts, turn_waits
+from bench.analysis.samples import session_waits, share_parts, turn_waits
 from bench.analysis.tables import Flags, Floats, read_document, read_table
 from bench.analysis.turn_columns import TurnColumns
 from bench.compare.comparability import facts_of
@@ -45,7 +45,7 @@ _REPLAYED = 0.9
 
 
 class WaitSample(NamedTuple):
-    """A sample a turn. NaN: the turn has none; infinite: it waits for ever."""
+    """A sample a turn or session. NaN: it has none; infinite: it waits for ever."""
 
     values: Floats
     censored: Flags
@@ -91,7 +91,7 @@ class RunSample(NamedTuple):
     waits: dict[str, WaitSample]
     shares: dict[str, ShareSample]
     stages: dict[str, Floats]
-    once: dict[str, Floats]
+    once: dict[str, WaitSample]
     figures: dict[str, dict[str, SummaryFigure]]
     rows: list[dict[str, Any]]
 
@@ -128,10 +128,10 @@ def _sample(
     heard = turns["voice_to_voice_latency"].notna().to_numpy(bool)
     columns = TurnColumns(turns)
     waits = {metric.name: WaitSample(*turn_waits(metric, columns)) for metric in PER_TURN}
-    once = {
-        metric.name: np.where(measured, _floats(sessions[metric.name]), np.nan)
-        for metric in PER_SESSION
-    }
+    once = {}
+    for metric in PER_SESSION:
+        values, censored = session_waits(metric, sessions)
+        once[metric.name] = WaitSample(np.where(measured, values, np.nan), censored & measured)
     return RunSample(
         name=name,
         facts=facts,
@@ -150,7 +150,7 @@ def _sample(
             stage.name: np.where(heard, np.nan_to_num(_floats(time_in_stage(turns, stage))), np.nan)
             for stage in STAGES
         },
-        once={name: values for name, values in once.items() if not np.isnan(values).all()},
+        once={name: found for name, found in once.items() if not np.isnan(found.values).all()},
         figures={},
         rows=[],
     )

@@ -27,6 +27,7 @@ import io
 import json
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from bench.compare.trend import Group, Line, Point, Setting, better, name_of
@@ -49,17 +50,11 @@ _DIRECTIONS: Final = {
 """What is better in a format that has one direction, and the format for the rest."""
 
 
-def smaller_is_better(groups: Sequence[Group]) -> str:
-    """github-action-benchmark, `customSmallerIsBetter`: the latest runs."""
-    return _action(groups, "lower")
+def github_action(groups: Sequence[Group], direction: str) -> str:
+    """github-action-benchmark: the latest runs of the metrics of which that direction is better.
 
-
-def bigger_is_better(groups: Sequence[Group]) -> str:
-    """github-action-benchmark, `customBiggerIsBetter`."""
-    return _action(groups, "higher")
-
-
-def _action(groups: Sequence[Group], direction: str) -> str:
+    `lower` is its `customSmallerIsBetter`, `higher` its `customBiggerIsBetter`.
+    """
     rows = []
     for name, line, point in _latest(groups):
         if better(line.metric) != direction:
@@ -257,8 +252,8 @@ def _json(document: object) -> str:
 
 
 FORMATS: Final[dict[str, Callable[[Sequence[Group]], str]]] = {
-    "github-action-benchmark": smaller_is_better,
-    "github-action-benchmark-bigger": bigger_is_better,
+    "github-action-benchmark": partial(github_action, direction="lower"),
+    "github-action-benchmark-bigger": partial(github_action, direction="higher"),
     "bmf": bmf,
     "otava": otava,
     "openmetrics": openmetrics,

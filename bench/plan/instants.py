@@ -156,5 +156,4 @@ _ALL: Final = (
     ),
 )
 INSTANTS: Final = {instant.name: instant for instant in _ALL}
-SESSION_INSTANTS: Final = tuple(one.name for one in _ALL if one.of == "session")
 TURN_INSTANTS: Final = tuple(one.name for one in _ALL if one.of == "turn")

@@ -113,7 +113,11 @@ def made(rng, name="run", world=USUAL, *, slower=None, later=None, answered=0.99
         waits=waits,
         shares={"answered": ShareSample(heard.astype(float), np.ones(n))},
         stages={stage: np.where(heard, values, np.nan) for stage, values in stages.items()},
-        once={"session_ready_time": rng.lognormal(1, 0.2, world.sessions)},
+        once={
+            "session_ready_time": WaitSample(
+                rng.lognormal(1, 0.2, world.sessions), np.zeros(world.sessions, bool)
+            )
+        },
         figures={},
         rows=[],
     )

@@ -42,7 +42,11 @@ def test_waits_without_an_end_are_kept_as_such(file):
     run = side(rng, 1, world=SMALL, answered=0.9).runs[0]
     wait = run.waits["voice_to_voice_latency"]
     wait.values[np.flatnonzero(wait.censored)[0]] = np.inf
+    ready = run.once["session_ready_time"]
+    ready.values[:2], ready.censored[:2] = np.inf, True
     write_baseline(accept([run], "demo"), file)
+    once = read_baseline(file)[1][0].once["session_ready_time"]
+    assert np.isinf(once.values).tolist() == once.censored.tolist() == ready.censored.tolist()
     kept = read_baseline(file)[1][0].waits["voice_to_voice_latency"]
     assert (kept.censored == wait.censored).all()
     assert np.isinf(kept.values).sum() == 1

@@ -48,12 +48,26 @@ def run(folder):
 def test_samples_are_those_of_the_summary(folder, run):
     summary = json.loads((folder / "summary.json").read_text())
     rows = {(row["metric"], row["statistic"]): row for row in summary["rows"] if not row["filter"]}
-    for name, wait in run.waits.items():
+    for name, wait in (run.waits | run.once).items():
         assert (~np.isnan(wait.values)).sum() == rows[name, "p50"]["n"]
         if not wait.censored.any():
             assert np.nanquantile(wait.values, 0.5) == pytest.approx(rows[name, "p50"]["value"])
     assert run.shares["answered"].of.sum() == rows["answered", "share"]["n"]
     assert run.shares["answered"].hits.mean() * 100 == rows["answered", "share"]["value"]
+
+
+def test_sessions_that_were_turned_away_wait_for_ever(tmp_path):
+    """Flaw F12: a comparison must not see the sessions alone that were let in."""
+    refused = [Story(number).begin(1) for number in (1, 2, 3)]
+    for story in refused:
+        story.rows = story.rows[:3]  # TCP and TLS, and then no upgrade
+        story.end(20, "refused", "HTTP 429")
+    write_run(tmp_path, conversation(0, 2), *refused, **FACTS)
+    analyse(tmp_path)
+    judge_run(tmp_path, (), None)
+    wait = read_sample(tmp_path).once["session_ready_time"]
+    assert wait.values.tolist() == [60, np.inf, np.inf, np.inf]
+    assert wait.censored.tolist() == [False, True, True, True]
 
 
 def test_every_turn_has_its_session_and_its_words(run):
