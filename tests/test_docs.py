@@ -13,7 +13,7 @@ from bench.plan.gates import parse_gate
 from bench.plan.instants import INSTANTS
 from bench.plan.metrics import METRICS, VERSION
 from bench.plan.scenario import Caller, Health, Ingredient, Load, Reference, Scenario, Seeds
-from bench.plan.session import SESSION_SHORTHANDS
+from bench.plan.session_request import SESSION_SHORTHANDS
 from bench.protocol.dialects import DIALECTS, TARGETS
 from bench.runs.folder import RunFolder
 from bench.runs.job import make_job, read_target

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from bench.analysis.pipeline import analyse
-from bench.plan.session import session_object
+from bench.plan.session_request import session_object
 from bench.protocol.client import SessionUpdate
 from bench.reference.profile import (
     Profile,

@@ -21,7 +21,7 @@ from bench.load.health import Watch
 from bench.load.session import Session, Start
 from bench.load.wire_events import Ended, Reached, Sent, Text
 from bench.plan.scenario_reader import check_scenario
-from bench.plan.session import session_object
+from bench.plan.session_request import session_object
 from bench.protocol.codec import type_of
 from bench.protocol.server import ServerMessage
 from bench.reference import truth_log

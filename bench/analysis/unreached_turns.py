@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 import pandas as pd
 
-from bench.plan.session import session_object
+from bench.plan.session_request import session_object
 from bench.plan.sweep import settings
 from bench.protocol.objects import AudioInput, Session, SessionAudio
 from bench.tracker.utterances import WRITTEN

@@ -26,9 +26,9 @@ import soundfile
 
 from bench.corpus.annotate import Annotation, annotate
 from bench.corpus.check import AUDIO_SUFFIXES
-from bench.corpus.codec import Samples
 from bench.corpus.decode import read_samples, resample
 from bench.corpus.manifest import MANIFEST, NONSPEECH, Entry, load_corpus, manifest_text
+from bench.corpus.sample_codec import Samples
 from bench.corpus.sources import Source, find_sources
 from bench.errors import CorpusError
 

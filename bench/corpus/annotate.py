@@ -27,8 +27,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.corpus.codec import Samples, encode
 from bench.corpus.decode import resample
+from bench.corpus.sample_codec import Samples, encode
 
 PAUSE_MS: Final = 200
 

@@ -20,8 +20,8 @@ import soundfile
 import soxr  # type: ignore[import-untyped]  # it ships no types
 from numpy.typing import NDArray
 
-from bench.corpus.codec import Samples, encode
 from bench.corpus.manifest import Corpus, Entry
+from bench.corpus.sample_codec import Samples, encode
 from bench.errors import CorpusError
 from bench.voice.audio import AudioFormat, ms
 from bench.voice.utterance import Utterance

@@ -6,8 +6,8 @@ dozen wait (or the log is flushed) one call serves them all. Order and content o
 each had been worked out at once.
 """
 
-from bench.corpus.codec import decode
 from bench.corpus.energy import WINDOW_MS, envelope
+from bench.corpus.sample_codec import decode
 from bench.runs.log import Log
 from bench.runs.rows import Row
 from bench.voice.audio import AudioFormat

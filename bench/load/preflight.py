@@ -22,7 +22,7 @@ from bench.load.envelope_buffer import EnvelopeBuffer
 from bench.load.health import Watch
 from bench.load.session import Session, Start
 from bench.load.wire import Wire
-from bench.plan.session import first_session
+from bench.plan.session_request import first_session
 from bench.protocol.dialects import session_url
 from bench.protocol.objects import AudioInput, SessionAudio, TurnDetection
 from bench.protocol.objects import Session as Wanted

@@ -176,8 +176,8 @@ class Session:
 
     # ── what happened ────────────────────────────────────────────────────────────────────────
 
-    def _happened(self, happenings: list[WireEvent]) -> None:
-        for happening in happenings:
+    def _happened(self, events: list[WireEvent]) -> None:
+        for happening in events:
             if self.over:
                 return
             if isinstance(happening, Text):

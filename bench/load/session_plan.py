@@ -14,7 +14,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from bench.plan.scenario import Ingredient, Scenario
-from bench.plan.session import changed_sessions, first_session
+from bench.plan.session_request import changed_sessions, first_session
 from bench.plan.sweep import Setting
 from bench.protocol.objects import Session
 from bench.runs.job import Job, find_script, line_ids, tagged_ids

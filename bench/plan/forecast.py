@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 from bench.plan.gates import CONFIDENCE, FEW_SESSIONS, Gate, needed
 from bench.plan.metrics import METRICS
 from bench.plan.scenario import Ingredient, Scenario
-from bench.plan.session import session_object
+from bench.plan.session_request import session_object
 from bench.plan.sweep import Setting
 from bench.protocol.objects import Session
 from bench.voice.audio import NS_PER_MS, NS_PER_S, ms

@@ -32,7 +32,7 @@ from bench.plan.scenario import (
     Step,
     yields_of,
 )
-from bench.plan.session import WORDS, session_object, unknown_keys
+from bench.plan.session_request import WORDS, session_object, unknown_keys
 from bench.plan.sweep import MOST_SETTINGS
 from bench.protocol.objects import Session
 from bench.voice.scripts import SCRIPTS

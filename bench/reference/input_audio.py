@@ -20,7 +20,7 @@ and revoked where the caller goes on. The number that it carries is drawn; nothi
 from functools import partial
 from typing import Final
 
-from bench.corpus.codec import decode
+from bench.corpus.sample_codec import decode
 from bench.protocol import client as ask
 from bench.protocol import server as say
 from bench.protocol import server_extras

@@ -21,7 +21,7 @@ Memory: at most 16 MiB are held (5.8 min of PCM16 at 24 kHz); beyond it the olde
 
 from typing import Final, NamedTuple
 
-from bench.corpus.codec import decode
+from bench.corpus.sample_codec import decode
 from bench.reference.draws import SessionDraws
 from bench.reference.profile import SemanticProfile
 from bench.reference.settings import Detection

@@ -23,7 +23,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.corpus.codec import decode
+from bench.corpus.sample_codec import decode
 from bench.corpus.text_units import by_character, spoken
 from bench.voice.audio import NS_PER_S
 from bench.voice.utterance import Utterance

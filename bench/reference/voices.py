@@ -21,9 +21,9 @@ from typing import Final, NamedTuple, Self
 
 import numpy as np
 
-from bench.corpus.codec import decode, encode
 from bench.corpus.decode import resample
 from bench.corpus.energy import WINDOW_MS, envelope, first_audible
+from bench.corpus.sample_codec import decode, encode
 from bench.errors import CorpusError
 from bench.reference.recogniser import Recogniser
 from bench.voice.audio import AudioFormat, ms

@@ -7,8 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from bench.analysis.stages import WAITS
-from bench.plan.metrics import METRICS
+from bench.plan.metrics import METRICS, WAITS
 from bench.report.charts import curve
 from bench.report.panels import Table, table_of
 from bench.report.run_data import Run, Statistic, gate_of, listed, texts

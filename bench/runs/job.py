@@ -28,7 +28,7 @@ from bench.errors import (
 from bench.plan.gates import check_filters
 from bench.plan.scenario import Scenario, gates_of, is_stock, known_of
 from bench.plan.scenario_reader import check_scenario, override, read_document
-from bench.plan.session import session_object
+from bench.plan.session_request import session_object
 from bench.protocol.dialects import DIALECTS, TARGETS, Dialect, authorization, dialect_of
 from bench.protocol.upgrade import KNOWN_PARAMETERS, Offer
 from bench.runs.folder import RunFolder, provenance

@@ -6,9 +6,9 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.corpus.codec import decode
 from bench.corpus.decode import load_utterances, read_samples, resample, utterance
 from bench.corpus.manifest import load_corpus
+from bench.corpus.sample_codec import decode
 from bench.errors import CorpusError
 from bench.voice.audio import PCM16_24K, AudioFormat, ms
 

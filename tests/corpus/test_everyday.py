@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from bench.corpus.check import check
-from bench.corpus.codec import decode
 from bench.corpus.decode import load_utterances
 from bench.corpus.energy import dbfs, envelope
 from bench.corpus.manifest import MANIFEST, manifest_text
+from bench.corpus.sample_codec import decode
 from bench.voice.audio import PCM16_24K
 
 LINES = {

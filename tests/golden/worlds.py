@@ -3,7 +3,7 @@
 import json
 from functools import partial
 
-from bench.plan.session import session_object
+from bench.plan.session_request import session_object
 from bench.protocol.client import ResponseCancel, ResponseCreate, SessionUpdate
 from bench.protocol.objects import AudioOutput, ResponseParams, WireFormat
 from bench.reference.profile import (
@@ -99,7 +99,7 @@ def habits(folder, few):
             options["config"] = IMPATIENT
         quirks = {"quirks": Quirks(**{name: 1.0})}
         call = street.serve(script, part, session=session, profile=quirks, **options)
-        if name == "mute_shorthand":  # what `bench.plan.session` would mend
+        if name == "mute_shorthand":  # what `bench.plan.session_request` would mend
             call.caller._asked.audio.output = AudioOutput(format=WireFormat(type="pcm16"))
     played(street, folder)
 

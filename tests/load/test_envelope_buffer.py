@@ -2,8 +2,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.corpus.codec import decode, encode
 from bench.corpus.energy import envelope
+from bench.corpus.sample_codec import decode, encode
 from bench.load.envelope_buffer import EnvelopeBuffer
 from bench.runs.log import Log, read_log
 from bench.runs.rows import Row

@@ -1,7 +1,7 @@
 """What the session before the load was told that it does not have."""
 
 from bench.load.preflight import lacking
-from bench.plan.session import session_object
+from bench.plan.session_request import session_object
 
 ASKED = session_object(
     {

@@ -7,7 +7,7 @@ from bench.errors import GateError, ScenarioError, UsageError
 from bench.plan.gates import parse_gate
 from bench.plan.scenario import Load, gates_of, yields_of
 from bench.plan.scenario_reader import override, parse_scenario
-from bench.plan.session import session_object
+from bench.plan.session_request import session_object
 from bench.plan.sweep import Setting
 
 GOOD = """\

@@ -8,8 +8,8 @@ import json
 
 import pytest
 
-from bench.corpus.codec import decode
 from bench.corpus.energy import AUDIBLE_DBFS, dbfs, envelope
+from bench.corpus.sample_codec import decode
 from bench.protocol import client as ask
 from bench.protocol import server as say
 from bench.protocol import server_extras

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.corpus.codec import decode
+from bench.corpus.sample_codec import decode
 from bench.reference.recogniser import UNRECOGNISED, Recogniser
 from bench.voice.audio import ms
 from tests.reference.stage import LINES, REPLIES, hiss, quiet, utterance, voiced

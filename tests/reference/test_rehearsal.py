@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from bench.plan.session import session_object
+from bench.plan.session_request import session_object
 from bench.protocol.codec import type_of
 from bench.protocol.server import ServerMessage
 from bench.reference.admission import Admitted

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.corpus.codec import decode
 from bench.corpus.decode import load_utterances
 from bench.corpus.manifest import load_corpus
+from bench.corpus.sample_codec import decode
 from bench.reference.profile import Profile
 from bench.reference.recogniser import Recogniser
 from bench.reference.server_process import prepare

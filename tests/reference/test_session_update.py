@@ -6,7 +6,7 @@ from itertools import pairwise
 import msgspec
 import pytest
 
-from bench.corpus.codec import decode
+from bench.corpus.sample_codec import decode
 from bench.protocol import client as ask
 from bench.protocol import server as say
 from bench.protocol.codec import encode, type_of

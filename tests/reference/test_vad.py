@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.corpus.codec import decode
 from bench.corpus.decode import load_utterances
 from bench.corpus.manifest import load_corpus
+from bench.corpus.sample_codec import decode
 from bench.reference.vad import Edge, Vad
 from bench.voice.audio import AudioFormat
 from tests.reference.stage import hiss, quiet, voiced

@@ -1,7 +1,7 @@
 import pytest
 
-from bench.corpus.codec import decode
 from bench.corpus.energy import AUDIBLE_DBFS, envelope, first_audible
+from bench.corpus.sample_codec import decode
 from bench.errors import CorpusError
 from bench.reference.voices import RecordedReply, SpokenReply, Voices
 from bench.voice.audio import PCM16_24K, AudioFormat, ms

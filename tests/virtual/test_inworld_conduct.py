@@ -62,7 +62,7 @@ def test_a_session_that_leaves_it_open_meets_the_quirk(tmp_path, quirk):
         config=CallerConfig(answer_timeout_ns=ms(3000)),
         **detection,
     )
-    if quirk == "mute_shorthand":  # what `bench.plan.session` would mend
+    if quirk == "mute_shorthand":  # what `bench.plan.session_request` would mend
         call.caller._asked.audio.output = AudioOutput(format=WireFormat(**OLD_WORDS))
     folder = world.run().seal(tmp_path / "run", script)
     analyse(folder.path)

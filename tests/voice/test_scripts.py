@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bench.plan.session import session_object
+from bench.plan.session_request import session_object
 from bench.protocol.client import ConversationItemRetrieve, ResponseCreate
 from bench.protocol.codec import message_table
 from bench.protocol.error_codes import PROVOKED

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from bench.corpus.codec import decode, encode
+from bench.corpus.sample_codec import decode, encode
 
 LAWS = {"audio/pcmu": "ULAW", "audio/pcma": "ALAW"}
 EVERY_SAMPLE = np.arange(-32_768, 32_768).astype(np.int16)

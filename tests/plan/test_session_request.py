@@ -8,7 +8,7 @@ import pytest
 
 from bench.corpus.decode import load_utterances
 from bench.load.session_plan import SessionPlanner
-from bench.plan.session import changed_sessions, first_session, session_object
+from bench.plan.session_request import changed_sessions, first_session, session_object
 from bench.protocol.dialects import DIALECTS, INWORLD, OPENAI
 from bench.runs.job import make_job, read_target
 from bench.voice.audio import PCM16_24K
