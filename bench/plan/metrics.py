@@ -164,7 +164,7 @@ _ALL: Final[tuple[Metric, ...]] = (
         "violations",
         "event",
         "lower",
-        "Breaches of the protocol's message grammar.",
+        "Violations of the protocol's rules.",
         only_grows=True,
         label="protocol violations",
     ),
