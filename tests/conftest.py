@@ -16,7 +16,7 @@ import pytest
 from hypothesis import settings
 
 from bench.cli import main
-from bench.load.wire import Stamping
+from bench.load.kernel_stamps import Stamping
 from tests.small import write_corpus, write_scenario
 from tests.virtual_run import virtual_time
 

@@ -15,7 +15,7 @@ from bench.reference.profile import (
     VadProfile,
 )
 from bench.voice.audio import NS_PER_MS, ms
-from bench.voice.conversation import Manners
+from bench.voice.caller_config import CallerConfig
 from tests.world import World, voice
 
 UP, DOWN = 7_000_003, 11_000_001  # links that no rounding can hide
@@ -43,7 +43,7 @@ def told(opened, media_end_ms, chunk_ms=100):
 def test_scripted_latencies_come_out_exactly(tmp_path, chunk_ms):
     world = World(PROFILE, up_ns=UP, down_ns=DOWN)
     lines = (voice("one", 130, 1200), voice("two", 90, 800))
-    world.call("turn_taking", (lines,), manners=Manners(chunk_ns=ms(chunk_ms)))
+    world.call("turn_taking", (lines,), config=CallerConfig(chunk_ns=ms(chunk_ms)))
     turns = turns_of(world.run(), tmp_path / "run")
     assert list(turns.outcome) == ["ok", "ok"]
     opened = 0 + DOWN + UP + DOWN  # session.created, session.update, session.updated
@@ -97,7 +97,7 @@ def test_a_barge_in_is_timed_exactly(tmp_path):
     replies = (voice("reply", 0, 6000, 0, tags=("reply",)),)
     world = World(PROFILE, up_ns=UP, down_ns=DOWN, replies=replies)
     part = ((voice("line", 100, 900),), (voice("stop", 50, 600),))
-    world.call("barge_in", part, manners=Manners(truncate=True))
+    world.call("barge_in", part, config=CallerConfig(truncate=True))
     turns = turns_of(world.run(), tmp_path / "run", "barge_in")
     assert list(turns.role) == ["line", "interruption"]
     interruption = turns.iloc[1]
@@ -113,7 +113,7 @@ def test_a_barge_in_is_timed_exactly(tmp_path):
 def test_a_missed_answer_is_a_turn_with_an_outcome_and_without_a_latency(tmp_path):
     world = World(PROFILE)
     world.call(
-        "turn_taking", ((voice("one", 100, 900),),), manners=Manners(answer_timeout_ns=ms(300))
+        "turn_taking", ((voice("one", 100, 900),),), config=CallerConfig(answer_timeout_ns=ms(300))
     )
     turns = turns_of(world.run(), tmp_path / "run")
     assert list(turns.outcome) in (["timeout"], ["late"], ["missed"])

@@ -18,7 +18,7 @@ from bench.reference.profile import (
     VadProfile,
 )
 from bench.voice.audio import NS_PER_MS, ms
-from bench.voice.conversation import Manners
+from bench.voice.caller_config import CallerConfig
 from bench.voice.directions import Await, HearOut, Pause, Say, Send
 from bench.voice.scripts import SCRIPTS
 from tests.world import VAD, World, voice
@@ -258,7 +258,7 @@ def test_a_written_answer_that_comes_after_the_caller_gave_up_is_late(tmp_path):
     world = world_of()
     world.call(
         "text_chat", (LINES,), detection="none", session={"output_modalities": ["text"]},
-        manners=Manners(answer_timeout_ns=ms(100)),
+        config=CallerConfig(answer_timeout_ns=ms(100)),
     )  # fmt: skip
     turns, _ = told(world, tmp_path / "run", "text_chat")
     assert turns.outcome[0] == "late"

@@ -16,10 +16,10 @@ from unittest import mock
 import msgspec
 import numpy as np
 
+from bench.load.happenings import Ended, Reached, Sent, Text
 from bench.load.health import Watch
 from bench.load.levels import Levels
 from bench.load.session import Session, Start
-from bench.load.wire import Ended, Reached, Sent, Text
 from bench.plan.reading import check_scenario
 from bench.plan.session import session_object
 from bench.protocol.codec import type_of
@@ -38,7 +38,8 @@ from bench.runs.log import HealthRow, Log
 from bench.runs.rows import Row
 from bench.runs.seal import seal
 from bench.voice.audio import NS_PER_S, PCM16_24K, ms
-from bench.voice.conversation import Conversation, Manners
+from bench.voice.caller_config import CallerConfig
+from bench.voice.conversation import Conversation
 from bench.voice.directions import Part
 from bench.voice.microphone import record
 from bench.voice.scripts import SCRIPTS
@@ -177,7 +178,7 @@ class Call:
         self.server = None
         self.tally = Tally()
         self.began_ns = self.ended_ns = None
-        self.queued_ns = None  # a party of `bench.reference.virtual_time`
+        self.queued_ns = None  # a party of `tests.virtual_time`
         self._world, self._on_over = world, on_over
         self._link = Link(world, self)
         self.levels = Levels(self.rows)
@@ -294,7 +295,15 @@ class World:
         return self.time.now_ns
 
     def call(
-        self, script, part, *, start_ns=0, manners=Manners(), detection=VAD, session=(), setting=""
+        self,
+        script,
+        part,
+        *,
+        start_ns=0,
+        config=CallerConfig(),
+        detection=VAD,
+        session=(),
+        setting="",
     ):
         """Begin a call that plays the stock script `script` (or a script) with `part`."""
         stock = isinstance(script, str)
@@ -302,8 +311,8 @@ class World:
         conversation = Conversation(
             (SCRIPTS[script].play if stock else script)(Part(*part)),
             session_object({"type": "realtime", "turn_detection": detection, **dict(session)}),
-            lambda said, fmt: record(self.spoken(said, fmt), manners.chunk_ns),
-            manners,
+            lambda said, fmt: record(self.spoken(said, fmt), config.chunk_ns),
+            config,
             name=f"s{number}",
         )
         start = Start(number, start_ns, 0, script if stock else "", 1, number, setting)

@@ -20,8 +20,8 @@ improved without running again. The way of the data, one module a step::
     bars        the error bar of every latency, from its own two stamps
     turn_columns   the columns of a turns table as plain arrays
     measure     instants ▶ intervals in ms, shares (drift: over a session)
-    message_facts   the events of a run that rules look at
-    words, grammar, leaks, settings_mismatch, messages, quirks, greetings   was all of it right
+    rule_violations  the rules of the protocol that were broken, shown with what was around them
+    words, leaks, settings_mismatch, messages, quirks, greetings   was all of it right
     assumptions what was assumed, repaired or missing
     summary     summary.json (counts: what is counted and not timed)
     validity    was the generator honest: all rules, and remarks

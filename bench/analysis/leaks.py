@@ -32,10 +32,10 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from bench.analysis.message_facts import delta_runs
 from bench.analysis.tables import Flags, Ints, codes, integers, is_type, of_type, texts
 from bench.corpus.units import spoken, weight
 from bench.tracker.event import ALWAYS, NEVER
+from bench.tracker.protocol_checker import DELTAS
 from bench.tracker.responses import TEXT_DONE, TRANSCRIPT_DONE
 
 LEAST: Final = 3
@@ -62,6 +62,7 @@ _OBJECTS: Final = (
     "conversation.item.retrieved", "response.output_item.added", "response.output_item.done",
     "response.content_part.added", "response.content_part.done",
 )  # fmt: skip
+_TEXT_DELTAS: Final = tuple(name for name, kind in DELTAS.items() if kind != "audio")
 _OWN: Final = ("session.update", "conversation.item.create", "response.create")
 
 
@@ -260,10 +261,20 @@ def _received(events: pd.DataFrame, *, everything: bool) -> Iterator[_Text]:
     if everything:
         rows = of_type(brief, _ARGUMENTS)
         yield from said(rows, texts(rows["detail"]).tolist(), 0)
-        runs = delta_runs(events)
-        spoke = [place for place, text in enumerate(runs.texts) if text]
-        rows = events.take(runs.rows[spoke])
-        yield from said(rows, [runs.texts[place] or "" for place in spoke], 0)
+        rows, words = _streamed(events)
+        yield from said(rows, words, 0)
+
+
+def _streamed(events: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """The first delta of every text that was streamed, and the whole text."""
+    rows = of_type(events, *_TEXT_DELTAS)
+    same = ["session", "type", "response_id", "item_id", "content_index"]
+    number = rows.groupby(same, dropna=False, observed=True, sort=False).ngroup().to_numpy()
+    whole: defaultdict[int, list[str]] = defaultdict(list)
+    for place, text in zip(number.tolist(), texts(rows["detail"]).tolist(), strict=True):
+        whole[place].append(text)
+    _, first = np.unique(number, return_index=True)
+    return rows.take(first), ["".join(whole[place]) for place in range(len(first))]
 
 
 def _body(text: str) -> dict[str, Any]:

@@ -27,12 +27,12 @@ from bench.analysis.acks import ack_samples, ack_widths
 from bench.analysis.bars import Bars, causes, error_of, widths
 from bench.analysis.counts import counts, is_counted, usage
 from bench.analysis.errors import errors_by_code
-from bench.analysis.grammar import total, violations
 from bench.analysis.leaks import leaks
 from bench.analysis.measure import PER_SESSION, PER_TURN, about, in_vain_until
 from bench.analysis.messages import message_counts, unseen
 from bench.analysis.quirks import quirks
 from bench.analysis.readiness import connecting, session_sample
+from bench.analysis.rule_violations import rules_broken
 from bench.analysis.sessions import span
 from bench.analysis.settings_mismatch import count_unhonoured, unhonoured
 from bench.analysis.tables import Flags, Floats, Ints, integers, is_type
@@ -102,12 +102,12 @@ def summarise(
     at = events["at_ns"].to_numpy()
     rare = events[(at >= begin) & (at < stop) & is_counted(events)]
     by_number = sessions.set_index("session")
-    broken = violations(events, by_number, plan.get("start_ns"))
+    broken = rules_broken(told.violations, events, plan.get("start_ns"))
     leaked = leaks(events, by_number, told.said, plan.get("start_ns"))
     asked = told.mismatches
     messages = message_counts(events)
     found = {
-        "violations": total(broken),
+        "violations": len(told.violations),
         "leaks": len(leaked),
         "unhonoured": count_unhonoured(asked),
         "unseen_messages": len(unseen(messages)),

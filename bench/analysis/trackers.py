@@ -12,8 +12,8 @@ import pandas as pd
 
 from bench.analysis.envelopes import audible_windows
 from bench.analysis.tables import Ints, changes, codes, integers, is_type, optional, places
-from bench.protocol.grammar import APPEND
 from bench.tracker.event import AudioDelta, Event
+from bench.tracker.protocol_checker import APPEND
 from bench.tracker.responses import AUDIO
 from bench.tracker.tracker import Tracker
 
@@ -35,15 +35,15 @@ def tracked(events: pd.DataFrame, jitter_ns: dict[int, int]) -> Iterator[tuple[i
     """
     kind = _kinds(events)
     place = places(events, events)
-    rows = np.flatnonzero(kind >= 0)
-    rows = rows[np.argsort(place[rows], kind="stable")]
+    rows = np.argsort(place, kind="stable")
     # What chunks and deltas say does not depend on each other: between two events all of a kind.
     session, told = events["session"].to_numpy(), kind == _EVENT
     block = np.cumsum(changes(session[rows], told[rows]))
     rows = rows[np.lexsort((kind[rows], block))]
     kind, session = kind[rows], session[rows]
     columns = _columns(events, place, rows, kind)
-    edges = np.flatnonzero(changes(session, kind))
+    edges = np.flatnonzero(changes(session, kind, _alike(events, rows, kind)))
+    firsts = map(Event, *_event_columns(events, place, rows[edges[kind[edges] == _DELTA]]))
     bounds = np.append(edges, len(rows))
     taken = [0, 0, 0]
     tracker: Tracker | None = None
@@ -63,7 +63,7 @@ def tracked(events: pd.DataFrame, jitter_ns: dict[int, int]) -> Iterator[tuple[i
             for event in map(Event, *fields):
                 tracker.feed(event)
         elif what == _DELTA:
-            tracker.audio(map(AudioDelta, *fields))
+            tracker.audio(next(firsts), list(map(AudioDelta, *fields)))
         else:
             tracker.appends(*fields)
     if tracker is not None:
@@ -71,12 +71,30 @@ def tracked(events: pd.DataFrame, jitter_ns: dict[int, int]) -> Iterator[tuple[i
 
 
 def _kinds(events: pd.DataFrame) -> Ints:
-    """How each row is told; -1: it is not."""
+    """How each row is told. An append that is not of the microphone is an event like others."""
     kind = np.full(len(events), _EVENT, np.int64)
     appended = is_type(events, APPEND, direction="out")
-    kind[appended] = np.where(events["media_ns"].notna().to_numpy()[appended], _APPENDED, -1)
+    kind[appended & events["media_ns"].notna().to_numpy()] = _APPENDED
     kind[is_type(events, *AUDIO) & (events["nbytes"].to_numpy() > 0)] = _DELTA
     return kind
+
+
+def _alike(events: pd.DataFrame, rows: Ints, kind: Ints) -> Ints:
+    """A number for every row: of two deltas in a row the same where `Tracker.audio` may have both.
+
+    `rows` are in order, and `kind` says what they are.
+    """
+    deltas = np.flatnonzero(kind == _DELTA)
+    of = rows[deltas]
+    alike = np.zeros(len(rows), np.int64)
+    alike[deltas] = np.cumsum(
+        changes(
+            *(codes(events[name])[of] for name in ("type", "response_id", "item_id")),
+            *(integers(events[name].iloc[of], -1) for name in ("output_index", "content_index")),
+            events["nbytes"].to_numpy()[of] % 2,
+        )
+    )
+    return alike
 
 
 def _columns(events: pd.DataFrame, place: Ints, rows: Ints, kind: Ints) -> _Columns:
@@ -85,21 +103,6 @@ def _columns(events: pd.DataFrame, place: Ints, rows: Ints, kind: Ints) -> _Colu
     at, width = events["at_ns"].to_numpy(), events["at_err_ns"].to_numpy()
     envelopes = events["envelope"].to_numpy(object)[deltas].tolist()
     first, last = audible_windows(envelopes)
-    told = [
-        events["row"].to_numpy()[rest].tolist(),
-        place[rest].tolist(),
-        at[rest].tolist(),
-        width[rest].tolist(),
-        _words(events["direction"], rest),
-        _words(events["type"], rest),
-        _words(events["item_id"], rest),
-        _words(events["response_id"], rest),
-        optional(events["media_ns"].iloc[rest]),
-        optional(events["audio_ms"].iloc[rest]),
-        events["nbytes"].to_numpy()[rest].tolist(),
-        optional(events["detail"].iloc[rest]),
-        optional(events["call_id"].iloc[rest]),
-    ]
     heard = [
         events["row"].to_numpy()[deltas].tolist(),
         at[deltas].tolist(),
@@ -116,7 +119,29 @@ def _columns(events: pd.DataFrame, place: Ints, rows: Ints, kind: Ints) -> _Colu
         (at - width)[appends].tolist(),
         _lengths(events, appends),
     ]
-    return _Columns(told, heard, sent)
+    return _Columns(_event_columns(events, place, rest), heard, sent)
+
+
+def _event_columns(events: pd.DataFrame, place: Ints, rows: Ints) -> list[list[Any]]:
+    """Some rows as the columns of `Event`."""
+    return [
+        events["row"].to_numpy()[rows].tolist(),
+        place[rows].tolist(),
+        events["at_ns"].to_numpy()[rows].tolist(),
+        events["at_err_ns"].to_numpy()[rows].tolist(),
+        _words(events["direction"], rows),
+        _words(events["type"], rows),
+        _words(events["item_id"], rows),
+        _words(events["response_id"], rows),
+        optional(events["media_ns"].iloc[rows]),
+        optional(events["audio_ms"].iloc[rows]),
+        events["nbytes"].to_numpy()[rows].tolist(),
+        optional(events["detail"].iloc[rows]),
+        *(
+            optional(events[name].iloc[rows])
+            for name in ("call_id", "audio_ns", "output_index", "content_index", "previous_id")
+        ),
+    ]
 
 
 def _lengths(events: pd.DataFrame, rows: Ints) -> list[int]:

@@ -19,6 +19,7 @@ from bench.analysis.tables import Ints, integers, nullable, optional
 from bench.analysis.trackers import tracked
 from bench.plan.metrics import INSTANTS
 from bench.tracker.event import NEVER
+from bench.tracker.protocol_rules import Violation
 from bench.tracker.requests import ACKNOWLEDGED
 from bench.tracker.tracker import Tracker
 from bench.tracker.turn import SessionEnd, Turn
@@ -66,6 +67,7 @@ class Told(NamedTuple):
                    (by an error), `answer_row` and `answered_ns` (NA: no answer came)
     mismatches:    what was asked of the server and not given
     greetings:     who spoke first, see `Greetings.counts`
+    violations:    of rules of the protocol, each with its session
     """
 
     turns: pd.DataFrame
@@ -74,6 +76,7 @@ class Told(NamedTuple):
     acks: pd.DataFrame
     mismatches: list[Difference]
     greetings: dict[str, Any]
+    violations: list[tuple[int, Violation]]
 
 
 def turns_table(events: pd.DataFrame, sessions: pd.DataFrame, run: dict[str, Any]) -> Told:
@@ -100,6 +103,7 @@ def turns_table(events: pd.DataFrame, sessions: pd.DataFrame, run: dict[str, Any
         _frame(sorted(found.requests, key=lambda row: _METRICS.index(row[0])), _REQUESTS),
         found.mismatches,
         found.greetings.counts(),
+        found.violations,
     )
 
 
@@ -113,6 +117,7 @@ class _Found:
         self.requests: list[tuple[Any, ...]] = []
         self.mismatches: list[Difference] = []
         self.greetings = Greetings()
+        self.violations: list[tuple[int, Violation]] = []
 
     def add(self, session: int, tracker: Tracker) -> None:
         """A session whose tracker is closed."""
@@ -129,6 +134,7 @@ class _Found:
         ]
         self.mismatches += differences(session, tracker)
         self.greetings.add(session, tracker)
+        self.violations += [(session, one) for one in tracker.violations]
 
 
 _METRICS: Final = list(ACKNOWLEDGED)

@@ -19,6 +19,7 @@ from rich.console import Console
 from bench.corpus.decode import load_utterances
 from bench.load.casting import Casting, Role
 from bench.protocol import server as say
+from bench.protocol.error_codes import BENIGN, PROVOKED
 from bench.reference.admission import Admitted
 from bench.reference.profile import Failures, Profile, load_profile
 from bench.reference.rehearsal import Happened, Rehearsal
@@ -27,8 +28,9 @@ from bench.reference.served_session import ServedSession
 from bench.reference.voices import Voices
 from bench.runs.job import Job, line_ids
 from bench.voice.audio import NS_PER_MS, NS_PER_S, PCM16_24K, AudioFormat
-from bench.voice.conversation import BENIGN, PROVOKED, Conversation, Note
+from bench.voice.conversation import Conversation
 from bench.voice.microphone import Recording, record
+from bench.voice.outbox import Note
 from bench.voice.utterance import Utterance
 
 MOST_NS: Final = 600 * NS_PER_S

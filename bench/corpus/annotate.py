@@ -9,7 +9,7 @@ speech.
 
 The threshold lies between the recording's noise floor and its speech level (see `_threshold`);
 where noise leaves no room for one, a coarser rule takes over, and marks are good to a few
-hundredths of a second instead of a few milliseconds (figures in audio_corpus/README.md).
+hundredths of a second instead of a few milliseconds (figures in docs/own-speech.md).
 Moments above it belong together while the gaps between them are no longer than a plosive's
 closure, so that the burst of a final "t" counts and a lip smack half a second earlier does not.
 A gap inside the speech of 200 ms or more is a pause.

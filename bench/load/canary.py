@@ -9,9 +9,9 @@ from typing import NamedTuple
 import msgspec
 
 from bench.corpus.decode import utterance
+from bench.load.addresses import resolve
 from bench.load.casting import Casting
 from bench.load.preflight import hold
-from bench.load.wire import resolve
 from bench.runs.failure import session_cause
 from bench.runs.job import Job
 from bench.voice.audio import NS_PER_MS, PCM16_24K, AudioFormat

@@ -19,10 +19,11 @@ from bench.plan.sweep import Setting
 from bench.protocol.objects import Session
 from bench.runs.job import Job, find_script, line_ids, tagged_ids
 from bench.voice.audio import NS_PER_MS, AudioFormat
-from bench.voice.conversation import Conversation, Manners
+from bench.voice.caller_config import CallerConfig
+from bench.voice.conversation import Conversation
 from bench.voice.directions import Part
+from bench.voice.guarded_script import GuardedScript
 from bench.voice.microphone import Recording
-from bench.voice.play import Play
 from bench.voice.scripts import SCRIPTS, marked
 from bench.voice.utterance import Utterance
 
@@ -42,18 +43,18 @@ class Role(NamedTuple):
     asked: Session
     model: str
 
-    def play(self, number: int) -> Play:
+    def play(self, number: int) -> GuardedScript:
         """The script as session `number` plays it."""
         name = self.kind.script
         around = partial(marked, words=self.marker, item_id=f"mark_{number}")
-        return Play(find_script(name), self.part, name, around if self.marker else None)
+        return GuardedScript(find_script(name), self.part, name, around if self.marker else None)
 
     def conversation(
         self, number: int, scenario: Scenario, record: Callable[[Utterance, AudioFormat], Recording]
     ) -> Conversation:
         """The caller of session `number`; `record` gives what it says in a format, in chunks."""
         caller = scenario.caller
-        manners = Manners(
+        config = CallerConfig(
             chunk_ns=scenario.chunk_ms * NS_PER_MS,
             answer_timeout_ns=caller.answer_timeout,
             jitter_buffer_ns=caller.jitter_buffer,
@@ -61,7 +62,7 @@ class Role(NamedTuple):
             truncate=caller.truncate,
             greeting=caller.greeting == "hear",
         )
-        return Conversation(self.play(number), self.asked, record, manners, name=f"s{number}")
+        return Conversation(self.play(number), self.asked, record, config, name=f"s{number}")
 
 
 class Casting:

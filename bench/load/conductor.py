@@ -45,7 +45,7 @@ from bench.load.worker import Worker
 from bench.runs.folder import RunFolder, fault
 from bench.runs.job import Job, credential, describe, make_job, read_target, recall
 from bench.voice.audio import NS_PER_S
-from bench.voice.play import last_line
+from bench.voice.guarded_script import last_line
 
 SHELF_VARIABLE = "BENCH_REPORTS"
 LEAD_NS = NS_PER_S // 2

@@ -17,10 +17,11 @@ import msgspec
 from msgspec import UNSET
 
 from bench.errors import TargetError
+from bench.load.addresses import Address, resolve
 from bench.load.health import Watch
 from bench.load.levels import Levels
 from bench.load.session import Session, Start
-from bench.load.wire import Address, Wire, resolve
+from bench.load.wire import Wire
 from bench.plan.session import first_session
 from bench.protocol.dialects import session_url
 from bench.protocol.objects import AudioInput, SessionAudio, TurnDetection

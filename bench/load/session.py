@@ -11,10 +11,11 @@ from time import monotonic_ns
 from typing import Any, NamedTuple, Protocol
 
 from bench.errors import ProtocolError
+from bench.load.happenings import Ended, Happening, Reached, Redirected, Sent, Text
 from bench.load.health import Watch
 from bench.load.levels import Levels
 from bench.load.line import Line
-from bench.load.wire import Ended, Happening, Reached, Redirected, Sent, Text, Wire
+from bench.load.wire import Wire
 from bench.protocol import server
 from bench.protocol.codec import UnknownMessage, decode_server, oddities, type_of
 from bench.protocol.repair import Oddity
@@ -22,7 +23,8 @@ from bench.protocol.upgrade import shown
 from bench.runs.facts import audio_row, backchannel_row, in_row, note_row, out_row
 from bench.runs.log import Log
 from bench.voice.audio import NS_PER_MS, NS_PER_S
-from bench.voice.conversation import Conversation, Note, Outgoing
+from bench.voice.conversation import Conversation
+from bench.voice.outbox import Note, Outgoing
 
 CONNECT_TIMEOUT_NS = 15 * NS_PER_S
 CLOSE_TIMEOUT_NS = NS_PER_S

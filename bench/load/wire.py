@@ -17,125 +17,37 @@ have arrived then, and only if it ends the read; the others arrived some time si
 last known to be empty, and that span is their `at_err_ns`. Empty it was when it connected, when a
 read took all there was, and when the loop last asked and was not told of it (`quiet_ns`). Where the
 kernel does not stamp, the program's own stamp stands for every message, with the same span.
-
-This is the only file that imports websockets' client.
 """
 
-import contextlib
 import errno
 import os
-import secrets
-import select
 import socket
 import ssl
-import struct
-import time
 from collections import deque
-from collections.abc import Iterator
 from functools import cache
 from time import monotonic_ns
-from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from websockets.client import ClientProtocol
-from websockets.exceptions import InvalidStatus, NegotiationError, PayloadTooBig
-from websockets.frames import Frame, Opcode, apply_mask  # type: ignore[attr-defined]
+from websockets.exceptions import InvalidStatus, PayloadTooBig
+from websockets.frames import Frame, Opcode
 from websockets.http11 import Response
 from websockets.protocol import OPEN
 from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
-from bench.errors import TargetError
+from bench.load.addresses import Address
+from bench.load.end_reasons import close_reason, refusal
+from bench.load.happenings import Ended, Happening, Reached, Redirected, Sent, Text
+from bench.load.kernel_stamps import ANCILLARY, kernel_stamp, request_stamps
 from bench.load.line import Line, read_line
-from bench.protocol.upgrade import (
-    REDIRECTS,
-    Offer,
-    leads_to,
-    not_followed,
-    redirect_words,
-    remedy,
-)
-from bench.voice.audio import NS_PER_S
-from bench.voice.conversation import Outgoing
+from bench.load.text_frame import text_frame
+from bench.protocol.upgrade import REDIRECTS, Offer, leads_to, not_followed, redirect_words
+from bench.voice.outbox import Outgoing
 
 MAX_MESSAGE = 16 << 20
-"""Bytes of the largest message accepted: append payloads are capped at 15 MiB (OpenAI SDK), and a
-retrieved item carries its audio."""
-_NOT_FOUND = 404
-_OWN_CODES = 3000
-"""From here on a close code is the service's own, and says what its words may not."""
+"""Bytes of the largest message: a retrieved item carries its audio, of 15 MiB (OpenAI's SDK)."""
 _READ_SIZE = 1 << 18
-_TIMESTAMPNS = getattr(socket, "SO_TIMESTAMPNS", 35)
-_TIMESPEC = struct.Struct("qq")
-_ANCILLARY = socket.CMSG_SPACE(_TIMESPEC.size)
 _WOULD_BLOCK = (BlockingIOError, InterruptedError)
-
-
-class Address(NamedTuple):
-    """Where to connect: resolved once per run, never per session (flaw F9)."""
-
-    family: int
-    sockaddr: tuple[object, ...]
-    hostname: str
-    secure: bool
-
-    @property
-    def label(self) -> str:
-        """Number and port, as in a URL."""
-        host, port = self.sockaddr[:2]
-        return f"[{host}]:{port}" if self.family == socket.AF_INET6 else f"{host}:{port}"
-
-
-class Reached(NamedTuple):
-    """A stage of connecting is complete: connected, secured, upgraded.
-
-    `unheeded` is the subprotocol that the upgrade offered, where the server took none.
-    """
-
-    stage: str
-    at_ns: int
-    unheeded: str = ""
-
-
-class Text(NamedTuple):
-    """A whole message. See the module's text for the two instants and the error.
-
-    `binary`: it came in binary frames, which may hold text all the same.
-    """
-
-    data: bytes
-    at_ns: int
-    at_err_ns: int
-    read_ns: int
-    binary: bool = False
-
-
-class Sent(NamedTuple):
-    """The last byte of a message was handed to the kernel between the two instants."""
-
-    message: Outgoing
-    before_ns: int
-    at_ns: int
-
-
-class Ended(NamedTuple):
-    """The connection is over. `outcome` is a session outcome (`bench.runs.rows`)."""
-
-    outcome: str
-    reason: str
-    close_code: int | None
-    at_ns: int
-
-
-class Redirected(NamedTuple):
-    """The server is elsewhere: this connection is of no more use, `Wire.onward` is the next."""
-
-    status: int
-    url: str
-    at_ns: int
-
-
-Happening = Reached | Text | Sent | Ended | Redirected
 
 
 class Wire:
@@ -185,9 +97,7 @@ class Wire:
         self._socket = socket.socket(address.family, socket.SOCK_STREAM)
         self._socket.setblocking(False)  # noqa: FBT003 - the socket module's own signature
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        # Where the kernel has no stamps the program's own, taken before parsing, stands.
-        with contextlib.suppress(OSError):
-            self._socket.setsockopt(socket.SOL_SOCKET, _TIMESTAMPNS, 1)
+        request_stamps(self._socket)  # else the program's own stands, taken before parsing
 
     # ── what the loop calls ──────────────────────────────────────────────────────────────────
 
@@ -203,12 +113,8 @@ class Wire:
 
     def onward(self, url: str) -> "Wire":
         """The connection to where a redirect leads: the same host, perhaps by another port."""
-        parts = urlsplit(url)
-        secure = parts.scheme == "wss"
-        host, _, *rest = self._address.sockaddr
-        port = parts.port or (443 if secure else 80)
-        address = self._address._replace(sockaddr=(host, port, *rest), secure=secure)
-        context = (self._context or _trusting()) if secure else None
+        address = self._address.of(url)
+        context = (self._context or _trusting()) if address.secure else None
         return Wire(address, url, self._headers, context, self._offer, hops=self._hops - 1)
 
     def line(self) -> Line | None:
@@ -246,7 +152,7 @@ class Wire:
         """Send one text message, or queue what the socket will not take now."""
         if self.ended or self._protocol.state is not OPEN:
             return []
-        self._push(_text_frame(message.payload), message)
+        self._push(text_frame(message.payload), message)
         return self._take()
 
     def close(self) -> list[Happening]:
@@ -306,17 +212,15 @@ class Wire:
             # call lasts came after that, and its bar must reach back so far.
             asked_ns = monotonic_ns()
             try:
-                data, ancillary, _flags, _from = self._socket.recvmsg(_READ_SIZE, _ANCILLARY)
+                data, ancillary, _flags, _from = self._socket.recvmsg(_READ_SIZE, ANCILLARY)
             except _WOULD_BLOCK:
                 self._drained_ns = asked_ns
                 return
             read_ns = monotonic_ns()
-            at_ns, exact = read_ns, False
-            for level, kind, stamp in ancillary:
-                if level == socket.SOL_SOCKET and kind == _TIMESTAMPNS:
-                    seconds, rest = _TIMESPEC.unpack_from(stamp)
-                    kernel_ns = seconds * 1_000_000_000 + rest - self.realtime_offset_ns
-                    at_ns, exact = min(read_ns, max(kernel_ns, self._drained_ns)), True
+            at_ns, stamp_ns = read_ns, kernel_stamp(ancillary)
+            exact = stamp_ns is not None
+            if stamp_ns is not None:
+                at_ns = min(read_ns, max(stamp_ns - self.realtime_offset_ns, self._drained_ns))
             if not data:
                 self._protocol.receive_eof()
                 self._pump(None)
@@ -351,16 +255,19 @@ class Wire:
             if isinstance(event, Frame):
                 err_ns = 0 if index == last else max(0, at_ns - since)
                 self._frame(event, at_ns, err_ns, read_ns)
-            elif isinstance(event, Response):
-                self._answered(at_ns)
+            elif isinstance(event, Response) and self._protocol.state is OPEN:
+                self._stage = "open"
+                unheeded = "" if self._protocol.subprotocol else self._offer.subprotocol
+                self._happened.append(Reached("upgraded", at_ns, unheeded))
         if not self.ended:
             self._look_for_the_end()
 
     def _look_for_the_end(self) -> None:
         if self._protocol.handshake_exc is not None:
             self._refused()
-        elif self._protocol.parser_exc is not None:
-            self._failed(self._protocol.parser_exc)
+        elif (error := self._protocol.parser_exc) is not None:
+            outcome = "too_big" if isinstance(error, PayloadTooBig) else "malformed"
+            self._end(outcome, str(error) or type(error).__name__)
         elif self._protocol.close_rcvd is not None:
             self._gone("")
 
@@ -379,12 +286,6 @@ class Wire:
                 break
             pieces.append(piece)
         return b"".join(pieces)
-
-    def _answered(self, at_ns: int) -> None:
-        if self._protocol.state is OPEN:
-            self._stage = "open"
-            unheeded = "" if self._protocol.subprotocol else self._offer.subprotocol
-            self._happened.append(Reached("upgraded", at_ns, unheeded))
 
     def _frame(self, frame: Frame, at_ns: int, err_ns: int, read_ns: int) -> None:
         if frame.opcode is Opcode.TEXT and frame.fin:
@@ -453,15 +354,7 @@ class Wire:
             if status in REDIRECTS and location:
                 self._redirected(status, leads_to(self._url, location))
                 return
-            body = bytes(response.body or b"")[:200].decode("utf-8", "replace").strip()
-            where = f" at {urlsplit(self._url).path or '/'}" if status == _NOT_FOUND else ""
-            words = f"HTTP {status}{where}" + (f": {body}" if body else "")
-            asked = " ".join((words, *response.headers))
-            self._end("refused", words + remedy(self._offer, asked))
-        elif isinstance(error, NegotiationError):
-            self._end("refused", f"the upgrade was answered with what was not offered: {error}")
-        else:
-            self._end("refused", f"{error}: {error.__cause__}" if error else "")
+        self._end("refused", refusal(error, self._url, self._offer))
 
     def _redirected(self, status: int, url: str) -> None:
         asked = self._offer.hops > 0
@@ -472,27 +365,18 @@ class Wire:
             self._backlog.clear()
             self._happened.append(Redirected(status, url, monotonic_ns()))
 
-    def _failed(self, error: BaseException) -> None:
-        outcome = "too_big" if isinstance(error, PayloadTooBig) else "malformed"
-        self._end(outcome, str(error) or type(error).__name__)
-
     def _gone(self, otherwise: str) -> None:
         if self.ended:
             return
         if self._protocol.handshake_exc is not None:
             self._refused()
             return
-        received = self._protocol.close_rcvd
-        if received is None:
+        close = self._protocol.close_rcvd
+        if close is None:
             self._end("broken", otherwise)
         else:
-            code = int(received.code)
-            reason = received.reason or f"close code {code}"
-            if received.reason and code >= _OWN_CODES:
-                reason += f" (close code {code})"
-            if not self._spoken_to:
-                reason += remedy(self._offer, reason, code)
-            self._end("closed", reason, code)
+            why = close_reason(close, None if self._spoken_to else self._offer)
+            self._end("closed", why, int(close.code))
 
     def _end(self, outcome: str, reason: str, close_code: int | None = None) -> None:
         if self.ended:
@@ -514,92 +398,3 @@ class Wire:
 def _trusting() -> ssl.SSLContext:
     """What a connection trusts that becomes one of TLS on its way."""
     return ssl.create_default_context()
-
-
-def _mask_keys() -> Iterator[bytes]:
-    """A fresh key for every frame, as RFC 6455 asks; the kernel is asked for a thousand at once."""
-    while True:
-        pool = secrets.token_bytes(4096)
-        for at in range(0, len(pool), 4):
-            yield pool[at : at + 4]
-
-
-_keys = _mask_keys()
-
-
-def _text_frame(payload: bytes) -> bytes:
-    """One unfragmented masked text frame (RFC 6455, section 5.2): the hot path's own short way."""
-    size, key = len(payload), next(_keys)
-    if size < 126:
-        head = bytes((0x81, 0x80 | size))
-    elif size < 65_536:
-        head = b"\x81\xfe" + size.to_bytes(2)
-    else:
-        head = b"\x81\xff" + size.to_bytes(8)
-    return b"".join((head, key, apply_mask(payload, key)))
-
-
-class Stamping:
-    """Makes the kernel stamp what arrives, from before the first connection until it is closed.
-
-    It begins to some time after the first socket of a host has asked for stamps, on a busy machine
-    tens of ms later: so this asks, and waits for a datagram of its own that has one.
-    """
-
-    def __init__(self, seconds: float = 2.0) -> None:
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        deadline_ns = monotonic_ns() + int(seconds * NS_PER_S)
-        with contextlib.suppress(OSError):  # no such option, or no loopback device: it goes without
-            self._socket.setsockopt(socket.SOL_SOCKET, _TIMESTAMPNS, 1)
-            self._socket.bind(("127.0.0.1", 0))
-            self._socket.settimeout(0.1)
-            while monotonic_ns() < deadline_ns:
-                self._socket.sendto(b"?", self._socket.getsockname())
-                if self._socket.recvmsg(1, _ANCILLARY)[1]:
-                    break
-                time.sleep(0.002)
-
-    def close(self) -> None:
-        """The kernel may stop, where nobody else asks."""
-        self._socket.close()
-
-
-def resolve(url: str, seconds: float = 3.0) -> list[Address]:
-    """Where a URL leads: every address of its name that accepts a connection, asked once per run.
-
-    A name with several addresses is several machines, and all of them are to be tested. Where none
-    answers all addresses stand, and the sessions say so. TargetError where the name leads nowhere.
-    """
-    parts = urlsplit(url)
-    secure = parts.scheme == "wss"
-    host, port = parts.hostname or "", parts.port or (443 if secure else 80)
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise TargetError(f"{host}: the name cannot be resolved: {error}") from None
-    addresses = [Address(family, where, host, secure) for family, _, _, _, where in found]
-    return addresses if len(addresses) == 1 else _accepting(addresses, seconds) or addresses
-
-
-def _accepting(addresses: list[Address], seconds: float) -> list[Address]:
-    """Those of the addresses that accept a connection within so long, all asked at once."""
-    deadline_ns = monotonic_ns() + int(seconds * NS_PER_S)
-    waiting: dict[socket.socket, Address] = {}
-    accepted = set()
-    try:
-        for address in addresses:
-            probe = socket.socket(address.family, socket.SOCK_STREAM)
-            waiting[probe] = address
-            probe.setblocking(False)  # noqa: FBT003 - the socket module's own signature
-            probe.connect_ex(address.sockaddr)
-        open_ones = list(waiting)
-        while open_ones and (left := deadline_ns - monotonic_ns()) > 0:
-            _, settled, _ = select.select([], open_ones, [], left / NS_PER_S)
-            for probe in settled:
-                open_ones.remove(probe)
-                if probe.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0:
-                    accepted.add(waiting[probe])
-    finally:
-        for probe in waiting:
-            probe.close()
-    return [address for address in addresses if address in accepted]

@@ -21,12 +21,14 @@ import gevent
 from gevent.event import Event
 
 from bench.corpus.decode import utterance
+from bench.load.addresses import Address, resolve
 from bench.load.casting import Casting
 from bench.load.health import Health
+from bench.load.kernel_stamps import Stamping
 from bench.load.levels import Levels
 from bench.load.loop import Loop
 from bench.load.session import Session, Start
-from bench.load.wire import Address, Stamping, Wire, resolve
+from bench.load.wire import Wire
 from bench.plan.arrivals import arrivals, departures
 from bench.protocol.dialects import session_url
 from bench.runs.folder import RunFolder, fault, script_fault
@@ -35,8 +37,8 @@ from bench.runs.log import Log
 from bench.runs.machine import read_quota
 from bench.voice.audio import NS_PER_MS, NS_PER_S, PCM16_24K, AudioFormat
 from bench.voice.conversation import Conversation
+from bench.voice.guarded_script import last_line
 from bench.voice.microphone import Recording, record
-from bench.voice.play import last_line
 from bench.voice.utterance import Utterance
 
 MOST_FAULTS = 5

@@ -27,7 +27,7 @@ from bench.probe.tape import (
 from bench.probe.wishes import FORMATS, INPUT, OUTPUT, format_wishes, wish_row
 from bench.protocol.codec import message_table
 from bench.voice.audio import NS_PER_MS
-from bench.voice.conversation import UNGREETED_NS
+from bench.voice.session_setup import UNGREETED_NS
 
 QUIRKS: Final = "quirks"
 _INPUT_TRANSCRIPTION: Final = "conversation.item.input_audio_transcription"

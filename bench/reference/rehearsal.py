@@ -12,7 +12,8 @@ from bench.protocol.codec import UnknownMessage, decode_server, encode
 from bench.protocol.server import ServerMessage
 from bench.reference.schedule import Close, Raw
 from bench.reference.served_session import ServedSession
-from bench.voice.conversation import Conversation, Note, Outgoing
+from bench.voice.conversation import Conversation
+from bench.voice.outbox import Note, Outgoing
 
 Happened = Note | Outgoing | ServerMessage | UnknownMessage | Close | Raw
 

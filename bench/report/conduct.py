@@ -10,11 +10,11 @@ with the events around it; the event that breaks the rule is marked in words and
 from typing import Any, Final
 
 from bench.analysis.errors import PROVOKED_MARK
+from bench.protocol.error_codes import BENIGN
 from bench.report.honoured import number_of, unhonoured_table, unhonoured_words
 from bench.report.panel import Cell, Closeup, Panel, Table
 from bench.report.run import Run, listed
 from bench.report.words import NOTHING, clip, count, listing, plain
-from bench.voice.conversation import BENIGN
 
 _CHECKS: Final = {
     "violations": "the message grammar",

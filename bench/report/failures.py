@@ -7,11 +7,11 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from bench.analysis.errors import PROVOKED_MARK
+from bench.protocol.error_codes import BENIGN, PROVOKED
 from bench.report.panel import Panel, Table
 from bench.report.run import Run, texts
 from bench.report.theme import OUTCOME_COLOURS, blank, colour
 from bench.report.words import NOTHING, clip, count, listing, plain, share
-from bench.voice.conversation import BENIGN, PROVOKED
 
 _ABOUT: Final = {
     "ok": "answered while the caller waited",

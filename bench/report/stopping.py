@@ -4,13 +4,13 @@ from typing import Final
 
 import pandas as pd
 
+from bench.protocol.error_codes import BENIGN
 from bench.report.marks import half_and_most, remarks
 from bench.report.panel import Panel, Plot
 from bench.report.run import Run, numbers, texts
 from bench.report.strips import strips
 from bench.report.theme import colour
 from bench.report.words import count, listing, plain, quantity, with_interval
-from bench.voice.conversation import BENIGN
 
 _TIMES: Final = {
     "cancel_delay": "until the reply's response.done",

@@ -16,7 +16,7 @@ from bench.protocol.codec import UnknownMessage, inherited, item_id_of, type_of
 from bench.protocol.objects import ErrorDetail, Item
 from bench.runs.rows import Row
 from bench.voice.audio import PCM16_24K
-from bench.voice.conversation import Note, Outgoing
+from bench.voice.outbox import Note, Outgoing
 
 TEXT_KEPT = 2_048
 """Characters of an unknown message that are kept: enough to see what it was."""

@@ -28,7 +28,7 @@ from bench.runs.folder import RunFolder, provenance
 from bench.voice.audio import PCM16_24K, AudioFormat
 from bench.voice.directions import Part, Script
 from bench.voice.effective import format_of
-from bench.voice.play import RAISED, last_line, raised_in
+from bench.voice.guarded_script import RAISED, last_line, raised_in
 from bench.voice.scripts import SCRIPTS
 
 REFERENCE = "reference"

@@ -18,6 +18,11 @@ interruptions      who talked into which reply, and what became of that
 cancellations      replies that the caller stopped
 tools              what the server called, and what was sent back
 error_messages     errors of the server, and whose fault they are
+protocol_rules     the rules of the protocol, and violations of them
+input_rules        those about requests, speech and the items of the conversation
+response_rules     those about responses as wholes
+output_rules       those about what is inside of a response
+protocol_checker   all rules, told what the tracker is told
 outcomes           what became of a turn
 turn               a turn as a record
 tracker            all of it together

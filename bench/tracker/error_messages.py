@@ -7,9 +7,9 @@ script provoked, and refusals of what no answer hangs on (`ASIDE`) are no turn's
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
+from bench.protocol.error_codes import BENIGN, PROVOKED
 from bench.tracker.turn import Turn
 from bench.tracker.utterances import Timeline
-from bench.voice.conversation import BENIGN, PROVOKED
 
 
 def is_race(code: Any) -> bool:

@@ -23,6 +23,8 @@ class Event(NamedTuple):
     row:    its number in the log
     place:  where it stands in the order of the wire: 2 * row, and for what was sent one less than
             that of the first row that may answer it
+    audio_ns:     length of the audio carried; None: none, or not known
+    previous_id:  previous_item_id; None where null
     """
 
     row: int
@@ -38,6 +40,10 @@ class Event(NamedTuple):
     nbytes: int = 0
     detail: str | None = None
     call_id: str | None = None
+    audio_ns: int | None = None
+    output_index: int | None = None
+    content_index: int | None = None
+    previous_id: str | None = None
 
     @property
     def sent_ns(self) -> int:

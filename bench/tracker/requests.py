@@ -17,8 +17,8 @@ from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+from bench.protocol.error_codes import ALREADY_ACTIVE, BENIGN
 from bench.tracker.event import Event, dig
-from bench.voice.conversation import ALREADY_ACTIVE, BENIGN
 
 PATIENCE_NS: Final = 10_000_000_000
 """How long callers wait for one answer before they ask again (the scenario's answer_timeout)."""

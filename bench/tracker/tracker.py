@@ -14,6 +14,7 @@ from itertools import chain
 from typing import ClassVar, Final
 
 from bench.protocol.codec import BARE
+from bench.protocol.error_codes import ASIDE
 from bench.tracker.audio_clock import AudioClock
 from bench.tracker.cancellations import tell_cancels, tell_truncations
 from bench.tracker.error_messages import ErrorMessage, tell_errors
@@ -26,6 +27,8 @@ from bench.tracker.interruptions import (
 )
 from bench.tracker.outcomes import outcome_of
 from bench.tracker.playout import Player
+from bench.tracker.protocol_checker import ProtocolChecker
+from bench.tracker.protocol_rules import Violation
 from bench.tracker.requests import ANSWERS, REQUESTS, SERVER_MADE, Requests
 from bench.tracker.response_triggers import (
     COMMIT,
@@ -58,7 +61,6 @@ from bench.tracker.vad_events import (
     VadEvents,
     tell_heard,
 )
-from bench.voice.conversation import ASIDE
 
 BACKCHANNEL: Final = "response.backchannel.audio.delta"
 _ITEM: Final = "conversation.item.create"
@@ -94,6 +96,7 @@ class Tracker:
         self.opened = False  # its microphone is
         self.greeting = ""  # the note of what the caller found out about the agent's greeting
         self._clock, self._vad, self._player = AudioClock(), VadEvents(), Player(jitter_ns)
+        self._checker = ProtocolChecker()
         self._opened_ns = 0
         self._padding_ns: int | None = None
         self._cancels: list[Event] = []
@@ -108,12 +111,14 @@ class Tracker:
     # ── what is told ─────────────────────────────────────────────────────────────────────────
 
     def feed(self, event: Event) -> None:
-        """One row, other than an append or a delta of audio."""
+        """One row, other than an append of the microphone or a delta of audio."""
         table = self._NOTES
         if event.direction == "out":
             table = self._SENT
+            self._checker.feed(event)
         elif event.direction == "in":
             table = self._RECEIVED
+            self._checker.feed(event)
             if event.response_id is not None:
                 self._begin(event.row, event.at_ns, event.response_id)
             if event.type.startswith(BARE):
@@ -121,16 +126,15 @@ class Tracker:
         for handler in table.get(event.type, ()):
             handler(self, event)
 
-    def audio(self, deltas: Iterable[AudioDelta]) -> None:
-        """Deltas of the agent's audio in a row."""
-        response: Response | None = None
-        for delta in deltas:
-            name = delta.response_id
-            if response is None or (name is not None and name != response.response_id):
-                if name is not None:
-                    self._begin(delta.row, delta.at_ns, name)
-                response = self.responses.of(name)
-            if response is not None:
+    def audio(self, first: Event, deltas: Sequence[AudioDelta]) -> None:
+        """Deltas of the agent's audio in a row, alike in all that `ProtocolChecker.feed` names."""
+        length = sum(delta.audio_ns for delta in deltas)
+        self._checker.feed(first._replace(at_ns=deltas[-1].at_ns, audio_ns=length))
+        if first.response_id is not None:
+            self._begin(first.row, first.at_ns, first.response_id)
+        response = self.responses.of(first.response_id)
+        if response is not None:
+            for delta in deltas:
                 response.deltas.append(delta)
                 self._player.play(delta, response.number, response.epoch)
 
@@ -138,6 +142,7 @@ class Tracker:
         self, media_ns: Sequence[int], sent_ns: Sequence[int], audio_ns: Sequence[int]
     ) -> None:
         """Appends in a row: where on the microphone's timeline, when they left, how long."""
+        self._checker.appends(audio_ns)
         self._clock.append(media_ns, sent_ns, audio_ns)
 
     def _begin(self, row: int, at_ns: int, response_id: str) -> None:
@@ -256,6 +261,7 @@ class Tracker:
 
     def close(self, end: SessionEnd) -> None:
         """No more is to come: find out `turns`, `disturbances` and the requests' answers."""
+        self._checker.close(end.ended_ns, whole=end.seen)
         # What had not begun when its session ended was never attempted.
         self.said = [one for one in self.said if one.begin_ns <= end.at_ns]
         said = [one for one in self.said if one.is_turn]
@@ -372,6 +378,11 @@ class Tracker:
         silences += [one.open_until_ns for one in self.responses.all if one.silenced]
         aside = [one for one in self.said if not one.is_turn]
         self.disturbances = disturbances_of(aside, self._vad.starts, replies, silences)
+
+    @property
+    def violations(self) -> list[Violation]:
+        """The rules of the protocol that were broken so far; what is missing after `close`."""
+        return self._checker.violations
 
     @property
     def spoke_first(self) -> bool:

@@ -30,7 +30,7 @@ class Effective:
     `answers`: it answers by itself when a turn ends; `interrupts`: and falls silent when talked
     into; `manual`: nobody but the caller decides when a turn ends; `continues`: it goes on by
     itself once it has the outputs of its tools. `assumed`: whose format the server never said,
-    `input` or `output`.
+    `input` or `output`. `acknowledged`: the server has ever answered with session.updated.
     """
 
     def __init__(self) -> None:
@@ -40,6 +40,7 @@ class Effective:
         self.interrupts = True
         self.manual = False
         self.continues = False
+        self.acknowledged = False
         self.assumed = {"input", "output"}
         self._prefix_padding_ms: int | None = None
 

@@ -9,14 +9,14 @@ from bench.analysis.leaks import leaks
 from bench.analysis.sessions import sessions_table
 from bench.analysis.turns import turns_table
 from tests.analysis.story import ORIGIN_NS, Story, conversation
-from tests.analysis.test_grammar import tables
+from tests.analysis.test_rule_violations import tables
 
 ASR = "conversation.item.input_audio_transcription"
 
 
 def found(folder, *stories):
     rows = [row for s in stories for row in sorted(s.rows, key=lambda row: row.at_ns)]
-    events, _ = tables(folder, rows)
+    events = tables(folder, rows)
     sessions = sessions_table(events, {})
     said = turns_table(events, sessions, {"plan": {}}).said
     return leaks(events, sessions, said, start_ns=ORIGIN_NS)

@@ -1,7 +1,7 @@
 """Every message of the table is counted, and what is not in it too."""
 
 from bench.protocol.codec import message_table
-from bench.voice.conversation import PROVOKED
+from bench.protocol.error_codes import PROVOKED
 from tests.analysis.story import ORIGIN_NS, Story, analysed, conversation
 
 

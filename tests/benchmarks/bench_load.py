@@ -32,17 +32,19 @@ from websockets.client import ClientProtocol
 from websockets.frames import Opcode
 from websockets.uri import parse_uri
 
+from bench.load.addresses import Address
 from bench.load.health import Watch
 from bench.load.levels import Levels
 from bench.load.loop import Loop
 from bench.load.session import Session, Start
-from bench.load.wire import Address, Wire
+from bench.load.wire import Wire
 from bench.protocol.client import InputAudioBufferAppend
 from bench.protocol.codec import decode_server, encode
 from bench.protocol.objects import Session as SessionObject
 from bench.runs.log import Log, read_log
 from bench.runs.rows import Row
-from bench.voice.conversation import Conversation, Manners
+from bench.voice.caller_config import CallerConfig
+from bench.voice.conversation import Conversation
 from bench.voice.microphone import record
 from bench.voice.scripts import Pause
 
@@ -145,7 +147,7 @@ def load(port, seconds, sessions):
     for n in range(sessions):
         wire = Wire(address, f"ws://127.0.0.1:{port}/v1/realtime", [], None)
         asked = SessionObject(type="realtime")
-        talk = Conversation(listen(), asked, lambda u, _: record(u, CHUNK_NS), Manners())
+        talk = Conversation(listen(), asked, lambda u, _: record(u, CHUNK_NS), CallerConfig())
         start = Start(n, monotonic_ns(), 0, "listen", 0, n)
         loop.add(Session(start, wire, talk, log, levels, Watch(), Tally(), lambda: None))
         if n % 10 == 9:  # a busy loop takes its time over every sleep

@@ -8,10 +8,10 @@ from types import SimpleNamespace
 
 from bench.analysis import measure, turns
 from bench.analysis import sessions as session_rows
+from bench.load.happenings import Ended, Reached
 from bench.load.health import Watch
 from bench.load.levels import Levels
 from bench.load.session import Session, Start
-from bench.load.wire import Ended, Reached
 from bench.load.worker import Worker
 from bench.plan import arrivals as planned
 from bench.plan.duration import Duration, Rate

@@ -10,7 +10,7 @@ from bench.protocol.client import InputAudioBufferAppend
 from bench.protocol.codec import encode
 from bench.tracker import interruptions
 from bench.voice.audio import NS_PER_MS, ms
-from bench.voice.conversation import Manners
+from bench.voice.caller_config import CallerConfig
 from bench.voice.microphone import Microphone
 from tests.analysis.story import Story, analysed
 from tests.flaws.injection import caught, put_in
@@ -64,7 +64,7 @@ def test_an_agent_is_silent_when_its_player_is_and_not_with_its_last_packet(fres
 
     def check():
         world = world_of(replies=replies, pace=1000)
-        call = world.call("barge_in", part, manners=Manners(flush=False))
+        call = world.call("barge_in", part, config=CallerConfig(flush=False))
         turns = turns_of(world, fresh(), "barge_in")
         cut = turns[turns["role"] == "interruption"].iloc[0]
         truly_ns = answered_ns(world, call)[0] + ms(6000)

@@ -3,7 +3,7 @@
 import itertools
 
 from bench.voice.audio import NS_PER_MS, ms
-from bench.voice.conversation import Manners
+from bench.voice.caller_config import CallerConfig
 from bench.voice.effective import Effective
 from bench.voice.microphone import Microphone, record
 from tests.flaws.injection import caught, put_in
@@ -40,7 +40,7 @@ def test_the_audio_clock_keeps_time_however_late_every_single_send_is():
 
     def check():
         world = world_of()
-        call = world.call(silent_for(ms(11_000)), ((),), manners=Manners(chunk_ns=ms(20)))
+        call = world.call(silent_for(ms(11_000)), ((),), config=CallerConfig(chunk_ns=ms(20)))
         call.caller = Lagging(call.caller, LATE_NS)
         world.run(ms(20_000))
         chunk = appends(call)[499]
@@ -145,7 +145,7 @@ def test_the_stream_goes_on_between_turns_as_an_open_microphone_does():
 
     def check():
         world = world_of()
-        call = world.call("turn_taking", (LINES,), manners=Manners(answer_timeout_ns=ms(3000)))
+        call = world.call("turn_taking", (LINES,), config=CallerConfig(answer_timeout_ns=ms(3000)))
         world.run()
         sent = [row.at_ns for row in appends(call)]
         gap = max(after - before for before, after in itertools.pairwise(sent)) / NS_PER_MS

@@ -13,18 +13,21 @@ from gevent.event import Event
 from websockets.server import ServerProtocol
 from websockets.sync.server import serve
 
+from bench.load.addresses import Address
+from bench.load.happenings import Text
 from bench.load.health import Watch
 from bench.load.levels import Levels
 from bench.load.loop import Loop
 from bench.load.session import Session, Start
-from bench.load.wire import Address, Text, Wire
+from bench.load.wire import Wire
 from bench.protocol import server
 from bench.protocol.codec import decode_server, encode
 from bench.protocol.objects import Session as SessionObject
 from bench.runs.log import Log, read_log
 from bench.voice.audio import NS_PER_MS, ms
-from bench.voice.conversation import Conversation, Outgoing
+from bench.voice.conversation import Conversation
 from bench.voice.directions import Pause
+from bench.voice.outbox import Outgoing
 from tests.flaws.injection import caught, put_in
 from tests.world import Tally
 

@@ -12,10 +12,10 @@ from bench.runs.folder import RunFolder
 from bench.runs.gauges import CPU_BUSY, Gauges, Readings, Series, write_gauges
 from tests.analysis import story
 from tests.analysis.story import MS, ORIGIN_NS, Story, conversation, steady, write_run
-from tests.analysis.test_grammar import rows_of
+from tests.analysis.test_rule_violations import rows_of
 from tests.analysis.test_stops import cancelled, speaking
 from tests.analysis.test_trouble import late
-from tests.protocol.test_grammar import LEGAL, OPEN, REPLY, WRONG
+from tests.tracker.test_protocol_rules import LEGAL, OPEN, REPLY, WRONG
 
 S = 1_000_000_000
 """A second in ns."""

@@ -7,8 +7,8 @@ import pytest
 from bench.analysis.quirks import _ABOUT as QUIRKS
 from bench.analysis.validity import RULES as CHECKS
 from bench.plan.metrics import METRICS
-from bench.protocol.grammar import RULES
 from bench.tracker.outcomes import OUTCOMES
+from bench.tracker.protocol_rules import RULES
 from tests.golden.cases import CASES
 from tests.golden.store import EXPECTED, GOLDEN, analysed, differences, read_expected, report
 

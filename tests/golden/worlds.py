@@ -18,7 +18,7 @@ from bench.reference.profile import (
 )
 from bench.reference.voices import Voices
 from bench.voice.audio import ms
-from bench.voice.conversation import Manners
+from bench.voice.caller_config import CallerConfig
 from bench.voice.directions import Await, Hear, HearOut, Pause, Say, Send, Write
 from bench.voice.scripts import SCRIPTS
 from tests.virtual.test_formats import ASKED, SILENT, SOUNDS, Between, changing, clean, turn_taking
@@ -39,7 +39,7 @@ STEADY = {
 }
 USUAL = {"input_format": {"type": "audio/pcm", "rate": 24_000}}
 ASIDE = ResponseParams(conversation="none", output_modalities=["text"])
-IMPATIENT = Manners(answer_timeout_ns=ms(3000))
+IMPATIENT = CallerConfig(answer_timeout_ns=ms(3000))
 
 
 class Street(Between):
@@ -96,7 +96,7 @@ def habits(folder, few):
         if name == "semantic_unanswered":
             options["detection"] = {"type": "semantic_vad", "eagerness": "high"}
         if name in {"mute_shorthand", "semantic_unanswered"}:
-            options["manners"] = IMPATIENT
+            options["config"] = IMPATIENT
         quirks = {"quirks": Quirks(**{name: 1.0})}
         call = street.serve(script, part, session=session, profile=quirks, **options)
         if name == "mute_shorthand":  # what `bench.plan.session` would mend
@@ -139,13 +139,13 @@ def failures(folder):
                  "malformed_mid_turn", "order_violation", "duplicate_done"):  # fmt: skip
         street.serve(
             "turn_taking", (LINES,), profile={"failures": Failures(**{name: 1.0})},
-            manners=IMPATIENT,
+            config=IMPATIENT,
         )  # fmt: skip
     failing = {"failures": Failures(overloaded=0.5, errortype=0.3)}
     street.serve("tool_call", (LINES,), session={"tools": TOOLS}, profile=failing)
     street.serve(
         "text_chat", (LINES,), detection="none", session={"output_modalities": ["text"]},
-        manners=Manners(answer_timeout_ns=ms(100)),
+        config=CallerConfig(answer_timeout_ns=ms(100)),
     )  # fmt: skip
     broken = {"failures": Failures(close_mid_turn=1.0, close_code=1006)}
     street.serve("turn_taking", (LINES,), profile=broken)
@@ -156,12 +156,16 @@ def interruptions(folder):
     """Into replies that are being made and that are made, with players that stop and do not."""
     street = Street()
     quick = {"response": ResponseProfile(first_delta_ms=350, pace=1000.0)}
-    callers = Manners(truncate=True), Manners(flush=False), Manners(jitter_buffer_ns=ms(60))
+    callers = (
+        CallerConfig(truncate=True),
+        CallerConfig(flush=False),
+        CallerConfig(jitter_buffer_ns=ms(60)),
+    )
     for profile in ({}, quick):
-        for manners in callers:
+        for config in callers:
             street.serve(
                 "barge_in", (LINES[:1], (STOP,), ms(300), ms(400)), replies=LONG, profile=profile,
-                manners=manners,
+                config=config,
             )  # fmt: skip
         street.serve(
             "interrupt_client", (LINES, (), ms(300), ms(400)), replies=LONG, profile=profile
@@ -304,9 +308,9 @@ def requests(folder):
     street.serve(switches, (LINES,), detection="none")
     street.serve(silent, (LINES,), detection={**VAD, "idle_timeout_ms": 5000})
     greets = {"quirks": Quirks(greeting=1.0)}
-    street.serve("turn_taking", (LINES,), profile=greets, manners=Manners(greeting=True))
+    street.serve("turn_taking", (LINES,), profile=greets, config=CallerConfig(greeting=True))
     street.serve("turn_taking", (LINES,), profile=greets)
-    street.serve("turn_taking", (LINES,), manners=IMPATIENT._replace(greeting=True))
+    street.serve("turn_taking", (LINES,), config=IMPATIENT._replace(greeting=True))
     for kind in ("one", "parallel", "mixed"):
         shares = {"one": 0.0, "parallel": 0.0, "mixed": 0.0, kind: 1.0}
         street.serve(

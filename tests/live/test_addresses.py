@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from bench.load.wire import resolve
+from bench.load.addresses import resolve
 from bench.load.worker import Worker
 from bench.protocol.dialects import DIALECTS
 from bench.runs.job import Target

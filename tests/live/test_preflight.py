@@ -21,7 +21,7 @@ from websockets.utils import accept_key
 from bench.errors import TargetError
 from bench.load.preflight import need_target, preflight
 from bench.runs.job import make_job, read_target
-from bench.voice import conversation
+from bench.voice import session_setup
 from bench.voice.audio import NS_PER_MS
 
 pytestmark = pytest.mark.live
@@ -177,7 +177,7 @@ def door():
 @pytest.fixture
 def job(scenario, monkeypatch):
     """The job against a port; servers that wait for the caller are not kept waiting themselves."""
-    monkeypatch.setattr(conversation, "UNGREETED_NS", 100 * NS_PER_MS)
+    monkeypatch.setattr(session_setup, "UNGREETED_NS", 100 * NS_PER_MS)
     for variable in ("INWORLD_RUNTIME_BASE64_CREDENTIAL", "OPENAI_API_KEY"):
         monkeypatch.delenv(variable, raising=False)
     path = scenario()

@@ -20,20 +20,24 @@ from websockets.server import ServerProtocol
 from websockets.sync.server import serve
 
 from bench.load import session as session_module
+from bench.load.addresses import Address
+from bench.load.happenings import Ended, Text
 from bench.load.health import Watch
 from bench.load.levels import Levels
 from bench.load.loop import Loop
 from bench.load.session import Session, Start
-from bench.load.wire import Address, Ended, Text, Wire
+from bench.load.wire import Wire
 from bench.protocol import server
 from bench.protocol.codec import encode
 from bench.protocol.objects import Session as SessionObject
 from bench.protocol.upgrade import MOST_HOPS, Offer
 from bench.runs.log import Log, read_log
-from bench.voice import conversation as conversation_module
+from bench.voice import session_setup
 from bench.voice.audio import PCM16_24K, ms
-from bench.voice.conversation import Conversation, Manners, Outgoing
+from bench.voice.caller_config import CallerConfig
+from bench.voice.conversation import Conversation
 from bench.voice.microphone import record
+from bench.voice.outbox import Outgoing
 from bench.voice.scripts import Part, turn_taking
 from bench.voice.utterance import Utterance
 from tests.world import Tally
@@ -46,11 +50,11 @@ LINE = Utterance("u", b"\x01\x00" * 4800, PCM16_24K, 0, ms(200), "hello")
 
 
 def hold(
-    port, tmp_path, *, context=None, seconds=6.0, part=None, manners=None, offer=Offer(),
+    port, tmp_path, *, context=None, seconds=6.0, part=None, config=None, offer=Offer(),
     path="/v1/realtime",
 ):  # fmt: skip
     """Hold one session to its end (or for so long); returns its rows."""
-    manners = manners or Manners(answer_timeout_ns=ms(500))
+    config = config or CallerConfig(answer_timeout_ns=ms(500))
     address = Address(socket.AF_INET, ("127.0.0.1", port), "localhost", context is not None)
     scheme = "wss" if context else "ws"
     url = f"{scheme}://localhost:{port}{path}"
@@ -58,8 +62,8 @@ def hold(
     talk = Conversation(
         turn_taking(part or Part((LINE,))),
         SessionObject(type="realtime"),
-        lambda said, _: record(said, manners.chunk_ns),
-        manners,
+        lambda said, _: record(said, config.chunk_ns),
+        config,
     )
     log = Log(tmp_path / "worker-0.log")
     loop = Loop(lambda _lag: log.flush())
@@ -146,7 +150,7 @@ def test_a_server_that_is_no_websocket_refuses(tmp_path):
 
 
 def test_a_server_that_says_nothing_is_silent(tmp_path, monkeypatch):
-    monkeypatch.setattr(conversation_module, "GREETING_TIMEOUT_NS", ms(400))
+    monkeypatch.setattr(session_setup, "GREETING_TIMEOUT_NS", ms(400))
     with served(lambda connection: connection.recv() and connection.recv(timeout=3)) as port:
         assert outcome(hold(port, tmp_path))["outcome"] == "silent"
 
@@ -595,7 +599,7 @@ def test_whoever_takes_a_socket_for_silent_that_was_not_is_not_believed():
 def test_where_the_kernel_stamps_nothing_every_message_is_open_since_the_socket_was_empty(
     monkeypatch,
 ):
-    monkeypatch.setattr("bench.load.wire._TIMESTAMPNS", 10_000)  # no such option
+    monkeypatch.setattr("bench.load.kernel_stamps.TIMESTAMPNS", 10_000)  # no such option
     sent, texts, _, wire, _ = piled_up(3)
     assert (wire.reads > 0, wire.stamped) == (True, 0)
     for text, at in zip(texts, sent, strict=True):

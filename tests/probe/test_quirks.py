@@ -10,7 +10,7 @@ from bench.probe.quirks import DETECTORS, quirk_rows
 from bench.probe.replies import replies
 from bench.probe.tape import BINARY, NOT_JSON, Frame, Link, Tape, placed, read_frame
 from bench.protocol.codec import message_table
-from bench.voice.conversation import UNGREETED_NS
+from bench.voice.session_setup import UNGREETED_NS
 from tests.probe.tapes import (
     AUDIBLE,
     PCM,

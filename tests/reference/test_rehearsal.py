@@ -12,9 +12,10 @@ from bench.reference.rehearsal import Rehearsal
 from bench.reference.schedule import Close
 from bench.reference.served_session import ServedSession
 from bench.voice.audio import ms
-from bench.voice.conversation import Conversation, Note
+from bench.voice.conversation import Conversation
 from bench.voice.directions import Part, Pause
 from bench.voice.microphone import record
+from bench.voice.outbox import Note
 from bench.voice.scripts import SCRIPTS
 from tests.world import VAD, World, voice
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from bench.analysis.stages import STAGES
+from bench.protocol.error_codes import PROVOKED
 from bench.report.barging import barge_in
 from bench.report.failures import breaking
 from bench.report.fluency import fluency
@@ -20,7 +21,6 @@ from bench.report.run import Statistic
 from bench.report.slowest import slowest
 from bench.report.steadiness import holding, sessions_open
 from bench.report.writing import writing
-from bench.voice.conversation import PROVOKED
 
 # Words that need no figure to be believed.
 WORDS_ALONE = {"protocol"}

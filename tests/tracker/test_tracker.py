@@ -18,6 +18,7 @@ def event_of(place, row):
     return Event(
         place, 2 * place, row.at_ns, row.at_err_ns, row.direction, row.type, row.item_id,
         row.response_id, row.media_ns, row.audio_ms, row.nbytes, row.detail, row.call_id,
+        row.audio_ns, row.output_index, row.content_index, row.previous_id,
     )  # fmt: skip
 
 
@@ -29,13 +30,20 @@ def delta_of(place, row):
     )  # fmt: skip
 
 
+def alike(event):
+    """What deltas have in common that are told as one."""
+    return (event.type, event.response_id, event.item_id, event.output_index, event.content_index,
+            event.nbytes % 2)  # fmt: skip
+
+
 def told(story, split=lambda _: True):
     """The tracker of a story, told every row by itself, or as many at once as `split` lets."""
     tracker, deltas, appends = Tracker(), [], []
 
     def hand_over():
         if deltas:
-            tracker.audio(deltas)
+            first, *_ = deltas[0]
+            tracker.audio(first, [delta for _, delta in deltas])
         if appends:
             tracker.appends(*zip(*appends, strict=True))
         deltas.clear()
@@ -43,7 +51,10 @@ def told(story, split=lambda _: True):
 
     for place, row in enumerate(sorted(story.rows, key=lambda row: row.at_ns)):
         if row.type in AUDIO and row.nbytes:
-            deltas.append(delta_of(place, row))
+            event = event_of(place, row)
+            if deltas and alike(deltas[-1][0]) != alike(event):
+                hand_over()
+            deltas.append((event, delta_of(place, row)))
         elif row.type == APPEND:
             appends.append((row.media_ns, row.at_ns - row.at_err_ns, row.audio_ns))
         else:
@@ -58,9 +69,11 @@ def told(story, split=lambda _: True):
 
 
 def facts(tracker):
-    return [{name: getattr(turn, name) for name in turn.__slots__} for turn in tracker.turns], [
-        (one.utterance.begin_ns, one.silenced) for one in tracker.disturbances
-    ]
+    return (
+        [{name: getattr(turn, name) for name in turn.__slots__} for turn in tracker.turns],
+        [(one.utterance.begin_ns, one.silenced) for one in tracker.disturbances],
+        tracker.violations,
+    )
 
 
 def barging():
@@ -98,6 +111,16 @@ def test_what_was_said_of_a_session_so_far_is_known_before_its_end():
     assert tracker.responses.all[0].done_ns is None
     assert len(tracker.said) == 1
     assert tracker.turns == []
+
+
+def test_a_rule_that_is_broken_is_known_at_once():
+    tracker = Tracker()
+    rows = sorted(conversation(0, 1).rows, key=lambda row: row.at_ns)
+    done = event_of(0, next(row for row in rows if row.type == "response.done"))
+    tracker.feed(done)
+    assert [one.rule for one in tracker.violations] == ["session_first", "response_unannounced"]
+    tracker.feed(done._replace(row=1))
+    assert tracker.violations[-1][:2] == ("response_done_once", 1)
 
 
 @settings(max_examples=30)

@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 
 from bench.analysis.pipeline import analyse
+from bench.protocol.error_codes import ALREADY_ACTIVE
 from bench.protocol.objects import AudioOutput, WireFormat
 from bench.reference.profile import Profile, Quirks, ToolsProfile
 from bench.voice.audio import ms
-from bench.voice.conversation import ALREADY_ACTIVE, Manners
+from bench.voice.caller_config import CallerConfig
 from tests.world import World, voice
 
 LINES = (voice("one", 130, 900), voice("two", 90, 700))
@@ -55,7 +56,11 @@ def test_a_session_that_leaves_it_open_meets_the_quirk(tmp_path, quirk):
     detection = {"detection": SEMANTIC} if quirk == "semantic_unanswered" else {}
     session = {"tools": TOOLS} if quirk == "auto_tools" else {}
     call = world.call(
-        script, (LINES,), session=session, manners=Manners(answer_timeout_ns=ms(3000)), **detection
+        script,
+        (LINES,),
+        session=session,
+        config=CallerConfig(answer_timeout_ns=ms(3000)),
+        **detection,
     )
     if quirk == "mute_shorthand":  # what `bench.plan.session` would mend
         call.caller._asked.audio.output = AudioOutput(format=WireFormat(**OLD_WORDS))

@@ -7,22 +7,19 @@ from hypothesis import strategies as st
 
 from bench.protocol import client, server
 from bench.protocol.codec import UnknownMessage, decode_client, decode_server
+from bench.protocol.error_codes import ALREADY_ACTIVE
 from bench.protocol.objects import ErrorDetail, Item, Response, Session
 from bench.protocol.refusals import is_overload
 from bench.voice.audio import PCM16_24K, AudioFormat, ms
 from bench.voice.backoff import backoff_ns
-from bench.voice.conversation import (
-    ALREADY_ACTIVE,
-    OVERLOADED_MOST_NS,
-    UNANSWERED_NS,
-    Conversation,
-    Manners,
-    Note,
-    Outgoing,
-)
+from bench.voice.caller_config import CallerConfig
+from bench.voice.conversation import Conversation
 from bench.voice.directions import Await, HearOut, Part, Pause, Reply, Say, Send
 from bench.voice.microphone import record
+from bench.voice.outbox import Note, Outgoing
+from bench.voice.script_player import OVERLOADED_MOST_NS
 from bench.voice.scripts import SCRIPTS, barge_in, tool_call, turn_taking
+from bench.voice.session_setup import UNANSWERED_NS
 from bench.voice.utterance import Utterance
 
 
@@ -34,17 +31,17 @@ def session(**audio):
     return msgspec.convert({"audio": audio}, Session)
 
 
-def conversation(script, manners=Manners(), recorded=None):
+def conversation(script, config=CallerConfig(), recorded=None):
     def recorder(said, fmt):
         if recorded is not None:
             recorded.append(fmt)
-        return record(said._replace(format=fmt), manners.chunk_ns)
+        return record(said._replace(format=fmt), config.chunk_ns)
 
-    return Conversation(script, Session(type="realtime"), recorder, manners)
+    return Conversation(script, Session(type="realtime"), recorder, config)
 
 
-def opened(script, manners=Manners(), at=0):
-    talk = conversation(script, manners)
+def opened(script, config=CallerConfig(), at=0):
+    talk = conversation(script, config)
     talk.open(at)
     talk.receive(server.SessionCreated(session=Session()), at)
     assert [said.type for said in talk.poll(at)] == ["session.update"]
@@ -269,7 +266,7 @@ def test_a_late_poll_changes_no_instant():
 
 def test_a_caller_without_an_answer_gives_up_after_its_patience_and_goes_on():
     talk = opened(
-        turn_taking(Part((utterance(), utterance()))), Manners(answer_timeout_ns=ms(2000))
+        turn_taking(Part((utterance(), utterance()))), CallerConfig(answer_timeout_ns=ms(2000))
     )
     said = run_until(talk, ms(9000))
     gave_up = [note for note in said if note.type == "bench.gave_up"]
@@ -281,7 +278,7 @@ def test_a_caller_without_an_answer_gives_up_after_its_patience_and_goes_on():
 
 def test_an_interruption_empties_the_player_and_truncates_to_what_was_heard():
     part = Part((utterance(),), (utterance("stop"),), hear_ns=ms(200))
-    talk = opened(barge_in(part), Manners(truncate=True))
+    talk = opened(barge_in(part), CallerConfig(truncate=True))
     said = run_until(talk, ms(700))
     reply(talk, ms(750), audio_ms=3000)
     said += run_until(talk, ms(1100))
@@ -301,7 +298,7 @@ def test_an_interruption_empties_the_player_and_truncates_to_what_was_heard():
 
 def test_late_audio_of_an_interrupted_reply_is_not_heard():
     part = Part((utterance(),), (utterance("stop"),), hear_ns=ms(200))
-    talk = opened(barge_in(part), Manners(answer_timeout_ns=ms(1000)))
+    talk = opened(barge_in(part), CallerConfig(answer_timeout_ns=ms(1000)))
     run_until(talk, ms(700))
     reply(talk, ms(750), audio_ms=3000)
     run_until(talk, ms(1100))
@@ -325,7 +322,7 @@ def test_a_reply_that_is_cut_before_it_plays_is_silenced_and_noted():
     assert (flush.item_id, flush.detail) == (None, {"heard_ms": 0, "cause": "server"})
     late = server.ResponseOutputAudioDelta(response_id="r1", item_id="a1", delta=b"\x00" * 48_000)
     talk.receive(late, ms(960))
-    assert not talk._playout.playing(ms(960))
+    assert not talk._listener._player.playing(ms(960))
 
 
 def test_a_server_that_does_not_interrupt_leaves_the_player_alone():
@@ -409,7 +406,7 @@ def test_a_commit_that_is_told_after_the_answer_began_owes_no_second_answer():
 
 def test_a_done_that_never_comes_spoils_no_later_turn():
     talk = opened(
-        turn_taking(Part((utterance(), utterance()))), Manners(answer_timeout_ns=ms(1000))
+        turn_taking(Part((utterance(), utterance()))), CallerConfig(answer_timeout_ns=ms(1000))
     )
     run_until(talk, ms(700))
     reply(talk, ms(750), audio_ms=100)  # and no response.done
@@ -489,8 +486,8 @@ def test_an_answer_that_the_server_could_not_begin_costs_no_patience():
 
 
 def test_an_error_that_names_no_message_takes_no_answer_away_that_nobody_asked_for():
-    manners = Manners(answer_timeout_ns=ms(2000))
-    talk = opened(turn_taking(Part((utterance(),))), manners)
+    config = CallerConfig(answer_timeout_ns=ms(2000))
+    talk = opened(turn_taking(Part((utterance(),))), config)
     said = run_until(talk, ms(700))
     talk.receive(server.InputAudioBufferSpeechStarted(item_id="i"), ms(710))
     talk.receive(server.InputAudioBufferCommitted(item_id="i"), ms(720))
@@ -573,7 +570,7 @@ ANY_MESSAGE = st.sampled_from(
 def test_any_messages_in_any_order_leave_any_script_total_and_finite(name, messages):
     part = Part((utterance(), utterance()), (utterance("s"), utterance("s")))
     talk = conversation(
-        SCRIPTS[name].play(part), Manners(answer_timeout_ns=ms(3000), truncate=True)
+        SCRIPTS[name].play(part), CallerConfig(answer_timeout_ns=ms(3000), truncate=True)
     )
     talk.open(0)
     at, said = 0, []
@@ -604,7 +601,7 @@ def test_a_greeting_is_heard_out_before_the_script_begins_and_is_no_reply():
     def listens(_part):
         given.append((yield HearOut()))
 
-    talk = opened(listens(None), Manners(answer_timeout_ns=ms(2000), greeting=True))
+    talk = opened(listens(None), CallerConfig(answer_timeout_ns=ms(2000), greeting=True))
     assert "bench.greeted" not in notes(run_until(talk, ms(900)))
     greet(talk, ms(1000))
     said = run_until(talk, ms(5000))
@@ -616,7 +613,7 @@ def test_a_greeting_is_heard_out_before_the_script_begins_and_is_no_reply():
 
 
 def test_a_greeting_may_come_before_the_session_is_updated():
-    talk = conversation(turn_taking(Part((utterance(),))), Manners(greeting=True))
+    talk = conversation(turn_taking(Part((utterance(),))), CallerConfig(greeting=True))
     talk.open(0)
     talk.receive(server.SessionCreated(session=Session()), 0)
     greet(talk, ms(50))
@@ -628,8 +625,8 @@ def test_a_greeting_may_come_before_the_session_is_updated():
 
 
 def test_a_greeting_that_breaks_off_is_waited_for_as_long_as_patience_lasts():
-    manners = Manners(answer_timeout_ns=ms(2000), greeting=True)
-    talk = opened(turn_taking(Part((utterance(),))), manners)
+    config = CallerConfig(answer_timeout_ns=ms(2000), greeting=True)
+    talk = opened(turn_taking(Part((utterance(),))), config)
     talk.receive(server.ResponseCreated(response=Response(id="g")), ms(500))
     said = run_until(talk, ms(4000))
     left = [(note.type, note.at_ns) for note in said if isinstance(note, Note)][1:]

@@ -7,9 +7,10 @@ import pytest
 from bench.plan.session import session_object
 from bench.protocol.client import ConversationItemRetrieve, ResponseCreate
 from bench.protocol.codec import message_table
+from bench.protocol.error_codes import PROVOKED
 from bench.reference.profile import Profile, ResponseProfile, TranscriptionProfile, VadProfile
 from bench.voice.audio import ms
-from bench.voice.conversation import PROVOKED, Manners
+from bench.voice.caller_config import CallerConfig
 from bench.voice.directions import Await, HearOut, Part, Reply, Send, Write
 from bench.voice.scripts import SCRIPTS, marked, turn_taking
 from tests.world import World, voice
@@ -53,7 +54,7 @@ LINES = (voice("one", 100, 800), voice("two", 100, 600))
 
 
 def test_push_to_talk_clears_speaks_commits_and_asks_and_sends_no_silence():
-    rows = played("push_to_talk", (LINES,), detection="none", manners=Manners())
+    rows = played("push_to_talk", (LINES,), detection="none", config=CallerConfig())
     asked = types(sent(rows))[1:]
     assert asked == ["input_audio_buffer.clear", "input_audio_buffer.commit", "response.create"] * 2
     appends = [row for row in rows if row.direction == "out" and "append" in row.type]

@@ -7,20 +7,19 @@ created too soon, or the first was forgotten. Which it was is told by what comes
 goes on, both were active; if nothing comes of it any more, it was never done. A response with
 `conversation: "none"` overlaps as it likes; where a server does not say which it is, and the caller
 has ever asked for such a one, nothing is held against it.
-
-Messages about the inside of a response go to its `outputs`.
 """
 
 import json
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from bench.protocol.grammar.asked import Asked
-from bench.protocol.grammar.facts import Breaches, Fact, table
+from bench.tracker.event import Event
+from bench.tracker.input_rules import RequestRules
+from bench.tracker.protocol_rules import Violations, table
+from bench.tracker.responses import AUDIO
 
 FORGOTTEN_NS: Final = 10_000_000_000
 """A response of which nothing has come for so long while the session went on has no end."""
-_AUDIO: Final = ("response.output_audio.delta", "response.audio.delta")
 _ENDS: Final = ("completed", "cancelled", "incomplete", "failed")
 
 
@@ -44,7 +43,7 @@ class Part:
 
 @dataclass(slots=True)
 class Output:
-    """An output item of a response. `first`: the fact that named it first."""
+    """An output item of a response. `first`: the row that named it first."""
 
     first: int
     announced: bool = False
@@ -57,122 +56,122 @@ class Output:
 
 @dataclass(slots=True)
 class Response:
-    """A response. `overtaken`: the fact that created another while it ran; -1: none did.
+    """A response. `created`, `overtaken`: rows; `overtaken`: another was created while it ran.
 
-    `calls`: finished arguments, each as (fact, item, text).
+    `calls`: finished arguments, each as (row, item, text).
     """
 
     created: int
     announced: bool
     last_ns: int
     done: bool = False
-    overtaken: int = -1
+    overtaken: int | None = None
     outputs: dict[str, Output] = field(default_factory=dict)
     indices: dict[int, str] = field(default_factory=dict)
     calls: list[tuple[int, str, str]] = field(default_factory=list)
 
 
-class Responses:
-    """The responses of one session.
+class ResponseRules:
+    """The responses of one session as wholes.
 
     `announces` are the rules about announcements that its server is known to make.
     """
 
-    def __init__(self, breaches: Breaches, asked: Asked) -> None:
+    def __init__(self, violations: Violations, requests: RequestRules) -> None:
         self.announces: set[str] = set()
         self.formats_vary = False
-        self._breaches = breaches
-        self._asked = asked
+        self._violations = violations
+        self._requests = requests
         self._asks_aside = False
         self._responses: dict[str, Response] = {}
         self._active: dict[str, Response] = {}
         self._unannounced: list[tuple[str, int, tuple[str, str], str]] = []
 
-    def create(self, fact: Fact) -> None:
+    def create(self, event: Event) -> None:
         """The caller asks for a response."""
-        self._asked.sent(fact)
-        wanted = table(table(fact.detail).get("response"))
+        self._requests.sent(event)
+        wanted = table(event.body().get("response"))
         self._asks_aside |= wanted.get("conversation") == "none"
         self.formats_vary |= bool(table(table(wanted.get("audio")).get("output")).get("format"))
 
-    def created(self, fact: Fact) -> None:
-        response_id, detail, tell = fact.response_id, table(fact.detail), self._breaches.tell
+    def created(self, event: Event) -> None:
+        response_id, said, tell = event.response_id or "", event.body(), self._violations.tell
         response = self._responses.get(response_id)
         if response is not None:
             if response.announced:
                 tell("response_created_once", response_id, f"{response_id} was created again")
             response.announced = True
             return
-        response = Response(self._breaches.index, announced=True, last_ns=fact.at_ns)
+        response = Response(event.row, announced=True, last_ns=event.at_ns)
         self._responses[response_id] = response
-        if detail.get("status") in _ENDS:
-            text = f"{response_id} was created {detail['status']}"
+        if said.get("status") in _ENDS:
+            text = f"{response_id} was created {said['status']}"
             tell("status_details", response_id, text)
-        conversation = detail.get("conversation")
+        conversation = said.get("conversation")
         if conversation == "default" or (conversation != "none" and not self._asks_aside):
             for other in self._active.values():
-                if other.overtaken < 0:
-                    other.overtaken = self._breaches.index
+                if other.overtaken is None:
+                    other.overtaken = event.row
             self._active[response_id] = response
 
-    def of(self, fact: Fact) -> Response | None:
+    def of(self, event: Event) -> Response | None:
         """The response of a message; None where it must not come, or names none."""
-        response_id, tell = fact.response_id, self._breaches.tell
+        response_id, tell = event.response_id, self._violations.tell
         if not response_id:
             return None
         response = self._responses.get(response_id)
         if response is None:
-            text = f"{fact.type} of {response_id}, which was never created"
+            text = f"{event.type} of {response_id}, which was never created"
             tell("response_unannounced", response_id, text)
-            response = Response(self._breaches.index, announced=False, last_ns=fact.at_ns)
+            response = Response(event.row, announced=False, last_ns=event.at_ns)
             self._responses[response_id] = response
         if response.done:
-            late = "audio_after_done" if fact.type in _AUDIO else "after_done"
-            tell(late, response_id, f"{fact.type} after response.done of {response_id}")
+            late = "audio_after_done" if event.type in AUDIO else "after_done"
+            tell(late, response_id, f"{event.type} after response.done of {response_id}")
             return None
-        if response.overtaken >= 0:
+        if response.overtaken is not None:
             text = f"a response was created while {response_id} was active, and both went on"
             tell("one_active", response_id, text, response.overtaken)
-        response.last_ns = fact.at_ns
+        response.last_ns = event.at_ns
         return response
 
-    def called(self, fact: Fact, arguments: str) -> None:
+    def called(self, event: Event, arguments: str) -> None:
         """A tool call of a response is whole; whether it can be read is judged at its end."""
-        call = (self._breaches.index, fact.item_id, arguments)
-        self._responses[fact.response_id].calls.append(call)
+        call = (event.row, event.item_id or "", arguments)
+        self._responses[event.response_id or ""].calls.append(call)
 
-    def done(self, fact: Fact) -> None:
-        response_id = fact.response_id
+    def done(self, event: Event) -> None:
+        response_id = event.response_id or ""
         known = self._responses.get(response_id)
         if known is not None and known.done:
             text = f"{response_id} is done again"
-            self._breaches.tell("response_done_once", response_id, text)
+            self._violations.tell("response_done_once", response_id, text)
             return
-        response = self.of(fact)
+        response = self.of(event)
         if response is None:
             return
-        if isinstance(fact.detail, dict):
-            self._ends(response_id, response, fact.detail)
-        self._close(response_id, response)
+        if event.text:
+            self._ends(response_id, response, event.body())
+        self._settle(response_id, response)
         response.done = True
         self._active.pop(response_id, None)
 
-    def end(self, until_ns: int, *, whole: bool) -> None:
+    def close(self, until_ns: int, *, whole: bool) -> None:
         """The session is over. `whole`: it was not cut, so what is missing is missing."""
         for response_id, response in self._responses.items():
-            self._close(response_id, response)
+            self._settle(response_id, response)
             if not whole or response.done or not response.announced:
                 continue
-            if response.overtaken >= 0 or until_ns - response.last_ns > FORGOTTEN_NS:
+            if response.overtaken is not None or until_ns - response.last_ns > FORGOTTEN_NS:
                 text = f"{response_id} has no response.done"
-                self._breaches.tell("response_never_done", response_id, text, response.created)
-        for rule, index, key, text in self._unannounced:
+                self._violations.tell("response_never_done", response_id, text, response.created)
+        for rule, row, key, text in self._unannounced:
             if rule in self.announces:
-                self._breaches.tell(rule, key, text, index)
+                self._violations.tell(rule, key, text, row)
 
-    def _ends(self, response_id: str, response: Response, detail: dict[str, Any]) -> None:
+    def _ends(self, response_id: str, response: Response, said: dict[str, Any]) -> None:
         """What the end of a response says, against what came of it."""
-        tell, status, details = self._breaches.tell, detail.get("status"), detail.get("details")
+        tell, status, details = self._violations.tell, said.get("status"), said.get("details")
         if status not in _ENDS:
             how = f"with the status {status!r}" if status else "without a status"
             tell("status_details", response_id, f"{response_id} ends {how}")
@@ -185,12 +184,12 @@ class Responses:
             if output.status == "incomplete":
                 text = f"{response_id} is completed and its item {item_id} incomplete"
                 tell("item_status", item_id, text)
-        for index, item_id, arguments in response.calls:
+        for row, item_id, arguments in response.calls:
             if not _is_json(arguments):
                 text = f"the arguments of {item_id} are no JSON: {arguments[:40]!r}"
-                tell("arguments_json", item_id, text, index)
+                tell("arguments_json", item_id, text, row)
 
-    def _close(self, response_id: str, response: Response) -> None:
+    def _settle(self, response_id: str, response: Response) -> None:
         """Note what was never announced, and forget what is settled.
 
         Whether it should have been is known at the session's end: some servers never do.
@@ -208,7 +207,7 @@ class Responses:
 
 
 def _is_json(text: str) -> bool:
-    """Whether it can be read; nothing at all is no breach (some servers leave it out)."""
+    """Whether it can be read; nothing at all is no violation (some servers leave it out)."""
     if not text.strip():
         return True
     try:

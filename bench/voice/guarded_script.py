@@ -5,7 +5,7 @@ Theory of operation
 A script is somebody's own program, and may do anything. Whatever it does that no caller can do (it
 raises, it yields nothing or what is no direction, it goes on for ever without time passing) is one
 `ScriptError` that names the script, its file and line, and what it did. Nothing else leaves a
-`Play`, so that whoever drives it can tell a script at fault from a program at fault.
+`GuardedScript`, so that whoever drives it can tell a script at fault from a program at fault.
 
 The line is where the script itself stood: of a traceback the innermost frame in the file that the
 script is in, for what it called is seldom to blame; of a generator the innermost `yield`.
@@ -47,7 +47,7 @@ _NOT_THEIRS: Final = (f"{Path(__file__).parents[1]}{os.sep}", "<frozen ", import
 """How the names of files begin that no script is in: this program's, and the importer's."""
 
 
-class Play:
+class GuardedScript:
     """`script` of `part`, called `name`; `around` puts directions of the bench's own around it."""
 
     def __init__(
@@ -67,7 +67,7 @@ class Play:
         self._directions = 0
 
     @classmethod
-    def of(cls, script: Iterator[Direction]) -> "Play":
+    def of(cls, script: Iterator[Direction]) -> "GuardedScript":
         """A script that has been begun."""
         return cls(lambda _: script, Part(()))
 

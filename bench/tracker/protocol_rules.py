@@ -1,10 +1,10 @@
-"""What a checker of the grammar is told, and what it answers: facts, rules, violations."""
+"""The rules of the protocol, and the violations that are found of them."""
 
 from typing import Any, Final, NamedTuple
 
 
 class Rule(NamedTuple):
-    """One sentence of the grammar."""
+    """One sentence about what the order and the contents of a session's messages must be."""
 
     name: str
     about: str
@@ -50,68 +50,30 @@ RULES: Final = {
 """Every rule, in the order in which reports show them."""
 
 
-class Fact(NamedTuple):
-    """One message that crossed the wire, or several of a kind in a row as if they were one.
-
-    direction:    in, out
-    type:         the wire's own word, beta spellings too
-    at_ns:        its instant; of several the last one's
-    event_id:     of a message sent; "" where it has none. Other ids likewise
-    output_index, content_index:  None: not known
-    previous_id:  previous_item_id; "" where null
-    audio_ms:     position said: audio_start_ms or audio_end_ms
-    audio_ns:     length of the audio carried, of several their sum; None: none, or not known
-    nbytes:       bytes of audio carried; of several the first one's
-    detail:       what `bench.runs.facts` keeps of the type: parsed where it is JSON, else text (of
-                  several deltas the texts joined); of a message sent its whole payload, parsed
-    messages:     how many it stands for
-    """
-
-    direction: str
-    type: str
-    at_ns: int = 0
-    event_id: str = ""
-    item_id: str = ""
-    response_id: str = ""
-    output_index: int | None = None
-    content_index: int | None = None
-    previous_id: str = ""
-    call_id: str = ""
-    audio_ms: int | None = None
-    audio_ns: int | None = None
-    nbytes: int = 0
-    detail: Any = None
-    messages: int = 1
-
-
 class Violation(NamedTuple):
-    """A rule that was broken: by which fact (counted from 0), and how, in one line."""
+    """A rule that was broken: by which row of the log, and how, in one line."""
 
     rule: str
-    index: int  # type: ignore[assignment]  # tuple.index is of no use here
+    row: int
     text: str
 
 
-class Breaches:
-    """Violations found and not yet handed over. `index` is that of the fact being judged."""
+class Violations:
+    """The violations of one session. `row` is that of the event being judged."""
 
     def __init__(self) -> None:
-        self.index = -1
-        self._found: list[Violation] = []
+        self.row = -1
+        self.found: list[Violation] = []
         self._told: set[tuple[Any, ...]] = set()
 
-    def tell(self, rule: str, key: object, text: str, index: int | None = None) -> None:
-        """A rule is broken by what `key` names: said once for each."""
+    def tell(self, rule: str, key: object, text: str, row: int | None = None) -> None:
+        """A rule is broken by what `key` names: told once for each, by the `row` (else this one).
+
+        A hundred deltas after an end are one violation.
+        """
         if (rule, key) not in self._told:
             self._told.add((rule, key))
-            self._found.append(Violation(rule, self.index if index is None else index, text))
-
-    def take(self) -> list[Violation]:
-        """What was found since the last time."""
-        if not self._found:
-            return []
-        found, self._found = self._found, []
-        return found
+            self.found.append(Violation(rule, self.row if row is None else row, text))
 
 
 def table(value: Any) -> dict[str, Any]:

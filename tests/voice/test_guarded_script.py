@@ -10,9 +10,10 @@ from bench.protocol.client import ConversationItemCreate, ResponseCreate
 from bench.protocol.objects import Item, Session
 from bench.runs.job import find_script
 from bench.voice.audio import NS_PER_S, ms
-from bench.voice.conversation import Conversation, Note
+from bench.voice.conversation import Conversation
 from bench.voice.directions import Await, Commit, Hear, HearOut, Part, Pause, Say, Send, Stop, Write
-from bench.voice.play import MOST_A_SECOND, Play
+from bench.voice.guarded_script import MOST_A_SECOND, GuardedScript
+from bench.voice.outbox import Note
 from bench.voice.scripts import marked
 from tests.voice.test_conversation import notes, opened, run_until, utterance
 
@@ -172,7 +173,7 @@ KINDS = {
 def played(script, *, marker):
     """A conversation that plays it to its end."""
     around = partial(marked, words="w", item_id="m") if marker else None
-    talk = opened(Play(script, PART, "ours:it", around))
+    talk = opened(GuardedScript(script, PART, "ours:it", around))
     return talk, run_until(talk, ms(3000))
 
 
@@ -215,16 +216,16 @@ def test_as_many_directions_as_a_caller_can_follow_are_no_loop():
         for _ in range(MOST_A_SECOND - 2):
             yield Pause(0)
 
-    talk = opened(Play(busy, PART))
+    talk = opened(GuardedScript(busy, PART))
     run_until(talk, ms(1500))
     assert (talk.outcome, talk.fault) == ("finished", None)
 
 
 def test_a_plain_iterator_is_played_and_its_faults_are_named():
     talk = Conversation(iter((Pause(ms(10)), 7)), Session(type="realtime"), None)
-    assert talk._script.resume(None, 0) == Pause(ms(10))
+    assert talk._script._script.resume(None, 0) == Pause(ms(10))
     with pytest.raises(ScriptError, match="yielded 7, which is no direction"):
-        talk._script.resume(None, 0)
+        talk._script._script.resume(None, 0)
 
 
 @pytest.mark.parametrize(
