@@ -178,7 +178,7 @@ class Call:
         self.server = None
         self.tally = Tally()
         self.began_ns = self.ended_ns = None
-        self.queued_ns = None  # a party of `bench.reference.virtual_time`
+        self.queued_ns = None  # a party of `tests.virtual_time`
         self._world, self._on_over = world, on_over
         self._link = Link(world, self)
         self.levels = EnvelopeBuffer(self.rows)
