@@ -69,13 +69,13 @@ def check(job: Job, profile: Path | None) -> list[DrySession]:
     server_voices = Voices(lambda fmt: tuple(voices(fmt).values()))
     planner = SessionPlanner(job, voices(PCM16_24K), "check")
     played = []
-    for number, role in enumerate(planner.every()):
-        caller = role.conversation(number, scenario, recorded)
-        admitted = Admitted(number, job.target.dialect.name, "", role.model)
-        server = ServedSession(behaves, server_voices, admitted)
-        session = Rehearsal(caller, server)
+    for number, plan in enumerate(planner.every()):
+        caller = plan.conversation(number, scenario, recorded)
+        admitted = Admitted(number, job.target.dialect.name, "", plan.model)
+        replies = ServedSession(behaves, server_voices, admitted)
+        session = Rehearsal(caller, replies)
         session.play(MOST_NS)
-        played.append(_outcome(role, caller, session, behaves))
+        played.append(_outcome(plan, caller, session, behaves))
     return played
 
 
@@ -132,7 +132,7 @@ def run_notes(job: Job, played: Sequence[DrySession]) -> list[str]:
 
 
 def _outcome(
-    role: SessionPlan, caller: Conversation, session: Rehearsal, behaves: Profile
+    plan: SessionPlan, caller: Conversation, session: Rehearsal, behaves: Profile
 ) -> DrySession:
     happened = session.happened
     errors = [
@@ -155,8 +155,8 @@ def _outcome(
     if not turns:
         notes.append("no turn is begun: a run would have no figure of turns")
     return DrySession(
-        role.kind.script,
-        role.setting.label,
+        plan.kind.script,
+        plan.setting.label,
         turns,
         answered,
         sum(isinstance(one, Note) and one.type == "bench.flush" for one in happened),

@@ -9,6 +9,10 @@ from rich.console import Console
 from bench.cli.console import print_table, say
 from bench.compare.change_points import Change
 from bench.compare.trend import (
+    AT_LEAST,
+    INVALID,
+    NO_DATA,
+    NOT_REACHED,
     Group,
     Line,
     Setting,
@@ -24,7 +28,7 @@ from bench.runs.history_record import Entry
 _MOST_RUNS: Final = 12
 _WIDEST: Final = 40
 """Runs of a sparkline: the latest. A terminal of 100 columns has room for them and the names."""
-_MARKS: Final = {"invalid": "×", "no data": " ", "beyond every wait": "∞", "at least": "≥"}
+_MARKS: Final = {INVALID: "×", NO_DATA: " ", NOT_REACHED: "∞", AT_LEAST: "≥"}
 
 
 def print_groups(found: Sequence[Group], console: Console) -> None:
@@ -85,7 +89,7 @@ def _print_lines(group: Group, console: Console) -> None:
 
 
 def _bars(group: Group, line: Line) -> str:
-    """A bar for each run; × invalid, ∞ beyond every wait, ≥ at least, blank without data.
+    """A bar for each run; × invalid, ∞ not reached, ≥ at least, blank without data.
 
     From lowest to highest, but never finer than the intervals: what they hold is drawn level.
     """

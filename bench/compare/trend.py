@@ -43,6 +43,13 @@ class Setting(NamedTuple):
     metric_version: int
 
 
+INVALID: Final = "invalid"
+NO_DATA: Final = "no data"
+NOT_REACHED: Final = "not reached: too many turns timed out"
+AT_LEAST: Final = "at least"
+"""Why a run has no point on a line."""
+
+
 class Point(NamedTuple):
     """One figure of one run. `low` and `high` are None where the interval is open."""
 
@@ -119,14 +126,11 @@ def _line(
     for entry in entries:
         figure = found.get(entry.key)
         if entry.verdict == "invalid":
-            aside.append((entry, "invalid"))
+            aside.append((entry, INVALID))
         elif figure is None:
-            aside.append((entry, "no data"))
+            aside.append((entry, NO_DATA))
         elif figure.value is None:
-            bound = (
-                "at least" if figure.metric == CAPACITY else "not reached: too many turns timed out"
-            )
-            aside.append((entry, bound))
+            aside.append((entry, AT_LEAST if figure.metric == CAPACITY else NOT_REACHED))
         else:
             points.append(Point(entry, figure.value, figure.low, figure.high, figure.n))
     unit = next(iter(found.values())).unit

@@ -7,9 +7,9 @@ import numpy as np
 import plotly.graph_objects as go
 
 from bench.compare.change_points import Change
-from bench.compare.trend import Line, Point, size, worse
+from bench.compare.trend import INVALID, Line, Point, size, worse
 from bench.report.marks import Upright, safe, uprights, whiskers
-from bench.report.text import NOT_REACHED, moment, plain, with_interval
+from bench.report.text import moment, plain, with_interval
 from bench.report.theme import blank, colour, metric_colour
 from bench.runs.history_record import Entry
 
@@ -18,7 +18,6 @@ Event = tuple[Entry, list[tuple[Line, Change]]]
 _TICKS: Final = 5  # days under the axis: so many fit a phone
 _LOOKS: Final = {"p50": ("solid", 2.5), "p95": ("dot", 2.0), "share": ("solid", 2.5)}
 """By statistic: dash and width of its line."""
-_REASONS: Final = {"beyond every wait": f"{NOT_REACHED}: too many turns timed out"}
 
 
 def events_of(lines: Sequence[Line]) -> list[Event]:
@@ -177,8 +176,7 @@ def _aside(place: dict[str, int], lines: Sequence[Line], low: float) -> go.Scatt
     why: dict[str, tuple[Entry, str]] = {}
     for line in lines:
         for entry, reason in line.aside:
-            told = f"{line.statistic} {_REASONS.get(reason, reason)}"
-            said = reason if reason == "invalid" else told
+            said = reason if reason == INVALID else f"{line.statistic} {reason}"
             why.setdefault(entry.key, (entry, said))
     if not why:
         return None

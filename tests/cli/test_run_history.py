@@ -1,6 +1,7 @@
 """The verbs of history, in this process: what they print, what they refuse."""
 
 import json
+import re
 import subprocess
 from datetime import UTC, datetime
 from functools import partial
@@ -11,7 +12,7 @@ import pytest
 from bench.cli.run_history import since as since_of
 from bench.errors import UsageError
 from bench.runs.history import add
-from tests.past import past
+from tests.past import figure, past
 
 ROOT = Path(__file__).parents[2]
 
@@ -113,6 +114,19 @@ def test_what_lies_within_the_intervals_is_drawn_level(history, tmp_path):
     _, out, _ = history("show", "--store", store)
     row = next(line for line in out.splitlines() if "p50 first_audio_latency " in line)
     assert {letter for letter in row if letter in "▁▂▃▄▅▆▇█"} <= {"▄", "▅"}
+
+
+def test_a_run_without_a_point_has_a_mark_for_its_reason(history, tmp_path):
+    store = tmp_path / "history.sqlite"
+    records = list(past(6))
+    records[1] = records[1]._replace(entry=records[1].entry._replace(verdict="invalid"))
+    lost = figure(records[2].entry, "first_audio_latency", "p50", None)
+    records[2] = records[2]._replace(figures=[lost, *records[2].figures[4:]])
+    add(store, records)
+    code, out, _ = history("show", "--store", store)
+    assert code == 0
+    row = next(line for line in out.splitlines() if "p50 first_audio_latency " in line)
+    assert re.search("[▁-█]×∞[▁-█]{3}", row)
 
 
 def test_lines_that_must_not_be_joined_are_said_to_be_apart_and_why(history, store):
