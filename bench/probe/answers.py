@@ -68,6 +68,12 @@ def table(value: Any, *names: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def word(value: Any, *names: str) -> str:
+    """The string that `names` lead to inside `value`, or "" where there is none."""
+    found = table(value, *names[:-1]).get(names[-1])
+    return found if isinstance(found, str) else ""
+
+
 def error_code(body: dict[str, Any]) -> str:
     """An error's code, else its type, else "error"."""
     error = table(body, "error")
@@ -165,11 +171,10 @@ def answer_to(
     received: Iterable[Received], event_id: str, types: Iterable[str]
 ) -> dict[str, Any] | None:
     """The first message of these types, or error that names `event_id` or nothing."""
-    about = {event_id, None, ""}
     relevant = (
         one
         for one in received
-        if one.type != "error" or table(one.body, "error").get("event_id") in about
+        if one.type != "error" or word(one.body, "error", "event_id") in {event_id, ""}
     )
     found = first_of(relevant, (*types, "error"))
     return None if found is None else found.body

@@ -21,6 +21,7 @@ from bench.probe.answers import (
     answer_to,
     first_of,
     table,
+    word,
 )
 from bench.probe.setting_checks import SERVER_VAD, SettingCheck, update
 from bench.protocol.client import (
@@ -187,7 +188,7 @@ class Dialogue:
     def _silent(self) -> bool | None:
         """Whether no response is under way; None: one is."""
         begun, ended = (
-            {table(one.body, "response").get("id") for one in self.received if one.type == kind}
+            {word(one.body, "response", "id") for one in self.received if one.type == kind}
             for kind in ("response.created", "response.done")
         )
         return None if begun - ended else True

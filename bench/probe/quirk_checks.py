@@ -19,6 +19,7 @@ from bench.probe.answers import (
     Received,
     error_text,
     table,
+    word,
 )
 from bench.probe.findings import NOT_SEEN, SEEN, Finding, Occurrence, duration
 from bench.probe.probed_session import ProbedSession
@@ -99,7 +100,7 @@ def missing_usage(one: ProbedSession) -> Occurrence | None:
     whole = [
         said.body["response"]
         for said in one.of("response.done")
-        if table(said.body, "response").get("status") in {"completed", "incomplete"}
+        if word(said.body, "response", "status") in {"completed", "incomplete"}
     ]
     transcriptions = [said.body for said in one.of(_TRANSCRIBED)]
     spoken = {"response": whole, "transcription": transcriptions}
@@ -123,7 +124,7 @@ def missing_name(one: ProbedSession) -> Occurrence | None:
     return _times(
         said
         for said in one.of("response.function_call_arguments.done")
-        if not said.body.get("name") and said.body.get("call_id") in named
+        if not said.body.get("name") and word(said.body, "call_id") in named
     )
 
 
@@ -133,7 +134,7 @@ def previous_null(one: ProbedSession) -> Occurrence | None:
     return _times(
         said
         for said in one.of("conversation.item.done")
-        if said.body.get("previous_item_id") is None and table(said.body, "item").get("id") in added
+        if said.body.get("previous_item_id") is None and word(said.body, "item", "id") in added
     )
 
 

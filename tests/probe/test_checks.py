@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.load.agreement import Agreed
+from bench.probe.answers import answer_to
 from bench.probe.checks import all_rows
 from bench.probe.probed_session import Connection, ProbedSession
 from bench.probe.quirk_checks import DETECTORS
@@ -256,6 +257,22 @@ FIELDS = (
 )  # fmt: skip
 BODIES = st.fixed_dictionaries({}, optional=dict.fromkeys(FIELDS, JSON))
 TYPES = st.sampled_from([entry.type for entry in message_table()])
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("response.function_call_arguments.done", {"call_id": []}),
+        ("response.done", {"response": {"id": [], "status": ["completed"]}}),
+        ("conversation.item.done", {"item": {"id": {}}, "previous_item_id": None}),
+        ("error", {"error": {"event_id": []}}),
+    ],
+)
+def test_an_id_that_is_no_text_is_none(kind, body):
+    one = told({"type": kind} | body)
+    answer = answer_to(one.received[-1:], "e1", ["session.updated"])
+    assert answer == ({"type": kind} | body if kind == "error" else None)
+    assert [row.name for row in all_rows([one], "openai", 0.0) if row.group == "quirks"]
 
 
 @settings(max_examples=50)
