@@ -236,7 +236,7 @@ def _print_measures(rows: Rows, run: dict[str, Any], console: Console) -> None:
         ("metric", ">p50", ">p95", ">95 % interval", ">p99", ">error", ">n"),
         shown,
         title=f"{run['name']} against {run['target']['name']}",
-        dispensable=(">error", ">p99", ">95 % interval"),
+        dispensable=(">p99", ">n", ">error", ">95 % interval"),
     )
 
 
