@@ -16,6 +16,7 @@ import pytest
 from hypothesis import settings
 
 from bench.cli import main
+from bench.cli.console import out, talk
 from bench.load.kernel_stamps import Stamping
 from tests.small import write_corpus, write_scenario
 from tests.virtual_run import virtual_time
@@ -85,6 +86,8 @@ def bench(monkeypatch, capsys):
     """Run `bench …` in this process; returns (exit code, stdout, stderr)."""
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("COLUMNS", "200")
+    for console in (out, talk):  # made with the width that xdist gives to its workers
+        monkeypatch.setattr(console, "_width", None)
     for variable in FOREIGN:
         monkeypatch.delenv(variable, raising=False)
 
@@ -92,9 +95,9 @@ def bench(monkeypatch, capsys):
         monkeypatch.setattr(sys, "argv", ["bench", *map(str, arguments)])
         with pytest.raises(SystemExit) as left:
             main()
-        out, err = capsys.readouterr()
+        said, err = capsys.readouterr()
         assert "Traceback" not in err, err
-        return left.value.code, out, err
+        return left.value.code, said, err
 
     return run
 

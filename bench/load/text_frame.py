@@ -1,25 +1,28 @@
 """A text message as one WebSocket frame: the short way that every chunk goes."""
 
 import secrets
-from collections.abc import Iterator
 
 from websockets.frames import apply_mask  # type: ignore[attr-defined]
 
+_keys: list[bytes] = []
 
-def _mask_keys() -> Iterator[bytes]:
-    """A fresh key for every frame, as RFC 6455 asks; the kernel is asked for a thousand at once."""
-    while True:
+
+def _mask_key() -> bytes:
+    """A fresh key for every frame, as RFC 6455 asks; the kernel is asked for a thousand at once.
+
+    Threads may share it: a list gives each of its entries once.
+    """
+    try:
+        return _keys.pop()
+    except IndexError:
         pool = secrets.token_bytes(4096)
-        for at in range(0, len(pool), 4):
-            yield pool[at : at + 4]
-
-
-_keys = _mask_keys()
+        _keys.extend(pool[at : at + 4] for at in range(4, len(pool), 4))
+        return pool[:4]
 
 
 def text_frame(payload: bytes) -> bytes:
     """One unfragmented masked text frame (RFC 6455, section 5.2)."""
-    size, key = len(payload), next(_keys)
+    size, key = len(payload), _mask_key()
     if size < 126:
         head = bytes((0x81, 0x80 | size))
     elif size < 65_536:

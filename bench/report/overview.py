@@ -260,7 +260,7 @@ class SmallCurve(NamedTuple):
 
     points: str
     label: str
-    right: str
+    span: str
 
 
 def small_curve(run: Run) -> SmallCurve | None:
@@ -270,14 +270,17 @@ def small_curve(run: Run) -> SmallCurve | None:
         return None
     most = run.statistic(run.wait, "p95")
     right = max(1.0, min(2 * most.number, max(trace.x)) if most.known else max(trace.x))
+    # What is empty is cropped: from a little before the fastest answer on.
+    fastest = next((x for x, below in zip(trace.x, trace.y, strict=True) if below > 0), 0.0)
+    left = max(0.0, fastest - max(right - fastest, right / 4) / 4)
     points, last = ["0,40"], 40.0
     for x, below in zip(trace.x, trace.y, strict=True):
-        at, up = 100 * max(0.0, min(x, right)) / right, 40 - 0.4 * below
+        at, up = 100 * (min(max(x, left), right) - left) / (right - left), 40 - 0.4 * below
         points += [f"{at:.1f},{last:.1f}", f"{at:.1f},{up:.1f}"]
         last = up
     points.append(f"100,{last:.1f}")
     label = f"Share of turns answered within a time, {METRICS[run.wait].label}"
-    return SmallCurve(" ".join(points), label, quantity(right, "ms"))
+    return SmallCurve(" ".join(points), label, f"{plain(left)} to {quantity(right, 'ms')}")
 
 
 def load_line(run: Run) -> str:

@@ -189,4 +189,6 @@ def test_the_small_curve_ends_at_the_share_that_was_answered(runs):
     answered = run.counted[run.wait].notna().mean()
     assert heights[0] == 40
     assert heights[-1] == pytest.approx(40 * (1 - answered), abs=0.1)
+    rise = next(x for x, y in (point.split(",") for point in small.points.split()) if y != "40.0")
+    assert float(rise) < 25  # what is empty before the fastest answer is cropped
     assert small_curve(runs["empty"]) is None
