@@ -21,7 +21,7 @@ did, not even inside of something else. The same in a reply, of an utterance of 
 words at least: an agent may say by itself what is shorter. Only sessions alive at that time can be
 its source: in a long run everybody says everything some time.
 
-Texts are compared as `units.spoken`: by words, or by characters where a script has no blanks.
+Texts are compared as `text_units.spoken`: by words, or by characters where a script has no blanks.
 """
 
 from collections import defaultdict
@@ -43,7 +43,7 @@ LEAST: Final = 3
 LEAST_IN_REPLY: Final = 5
 """Words that no agent says by chance just as another caller did.
 
-Where a script has no blanks, `units.weight` says how many words its characters are worth.
+Where a script has no blanks, `text_units.weight` says how many words its characters are worth.
 """
 NUMBERED: Final = 0.1
 _ITEMS: Final = (

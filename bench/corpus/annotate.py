@@ -7,7 +7,7 @@ Two instruments, each for what it does well. A neural VAD (Silero, inside `pysil
 millisecond, then says *when*: the first and last moment above a threshold that belong to that
 speech.
 
-The threshold lies between the recording's noise floor and its speech level (see `_threshold`);
+The threshold lies between the recording's noise floor and its speech level (see `_divide`);
 where noise leaves no room for one, a coarser rule takes over, and marks are good to a few
 hundredths of a second instead of a few milliseconds (figures in docs/own-speech.md).
 Moments above it belong together while the gaps between them are no longer than a plosive's

@@ -34,7 +34,8 @@ class Caller(Struct, frozen=True, forbid_unknown_fields=True):
                        typed) that no other session says: what leaks is then known by its words
     changes:           reconfigure: what session.update changes, one after the other
     refused_changes:   reconfigure: changes that the server must refuse
-    answer_timeout:    how long after the end of speech the caller waits for an answer
+    answer_timeout:    how long the caller waits after the last thing that gave it hope: its own
+                       last word, a message of the response, the end of what plays
     greeting:          "hear": the agent speaks first; the script begins once that was heard out, or
                        after `answer_timeout` without it. "ignore": the script begins at once
     jitter_buffer:     how long the player holds the first chunk back

@@ -12,4 +12,6 @@
     scalability     the universal scalability law
     erlang          calls that a number of slots takes
     distribution    quantiles and tails of the distributions that intervals are made of
+    interval        a figure with its interval, and how sure that is
+    arrays          the types of arrays that all take
 """

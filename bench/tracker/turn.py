@@ -31,7 +31,7 @@ class SessionEnd(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Turn:
-    """A turn that was attempted. Instants are ns, None: there was none (see `plan.metrics`).
+    """A turn that was attempted. Instants are ns, None: there was none (see `plan.instants`).
 
     From `script` on the fields are columns of the turns table, those before are not:
 

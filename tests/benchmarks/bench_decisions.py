@@ -1,7 +1,7 @@
 """Ten comparisons of the reference server with itself, for real: is there ever an alarm?
 
 Each is a `bench ab` of two pairs, so forty runs in all, a quarter of an hour. What changes that are
-there come to is in `tests/live/test_decisions.py`.
+there come to is in `tests/virtual/test_decisions.py`.
 """
 
 import json

@@ -192,7 +192,7 @@ def test_calls_that_nobody_can_answer_show_that_quirk_alone(quirk, given):
 def test_every_detector_has_its_case():
     counted = {"nameless_calls", "idless_calls", *BEGINNINGS}
     known = {*CASES, *ANSWERS, *ODD, *counted}
-    # Those are the report's: tests/analysis/test_quirks.py.
+    # Those are the report's: tests/analysis/test_server_quirks.py.
     assert set(DETECTORS) - known == {"unread_header", "two_channels", "other_format"}
     assert known <= set(DETECTORS)
 
