@@ -4,8 +4,8 @@ Theory of operation
 -------------------
 The word error rate is words substituted, deleted and inserted over words said, of the cheapest
 alignment (jiwer). Both texts are compared as `text_units` has them: folded, and cut into words, or
-into characters where a script has no blanks between words. `unit` says by which a turn was compared;
-where a run has both, the pooled figure is of both, and the rate of each stands beside it.
+into characters where a script has no blanks between words. `unit` says by which a turn was
+compared; where a run has both, the pooled figure is of both, and the rate of each stands beside it.
 
 A number in digits may have been said in several ways, and the corpus does not say in which: where
 the other text does not write it alike, that is supposed which leaves fewest errors. Where errors
