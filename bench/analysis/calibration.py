@@ -56,6 +56,7 @@ from bench.errors import RunFolderError
 from bench.plan.metrics import CALIBRATED_BY
 from bench.runs.folder import RunFolder
 from bench.tracker.event import NEVER
+from bench.voice.microphone import APPEND
 
 FORMAT: Final = 1
 BIAS_MS: Final = 0.3
@@ -243,7 +244,7 @@ def _lateness(events: pd.DataFrame) -> tuple[Ints, Ints, Ints]:
     """(session, due_ns, lateness in ns) of every chunk, in order."""
     notes = of_type(events, "bench.microphone", direction="note").drop_duplicates("session")
     opened = pd.Series(notes["at_ns"].to_numpy(np.int64), notes["session"].to_numpy())
-    rows = of_type(events, "input_audio_buffer.append", direction="out")
+    rows = of_type(events, APPEND, direction="out")
     rows = rows[rows["media_ns"].notna() & rows["session"].isin(opened.index)]
     session, at = rows["session"].to_numpy(np.int64), rows["at_ns"].to_numpy(np.int64)
     due = opened.reindex(session).to_numpy(np.int64)

@@ -18,6 +18,7 @@ import pandas as pd
 from bench.analysis.evidence import Check, Evidence, check
 from bench.analysis.sessions import span
 from bench.analysis.tables import Flags, Floats, Ints, integers, is_type
+from bench.voice.microphone import APPEND
 
 _SECOND_NS: Final = 1_000_000_000
 _FREE: Final = (
@@ -96,7 +97,7 @@ def timing_check(rule: str, evidence: Evidence) -> Check:
 
 def _late_sends(evidence: Evidence) -> Seconds:
     events = evidence.events
-    rows = is_type(events, "input_audio_buffer.append", direction="out")
+    rows = is_type(events, APPEND, direction="out")
     rows &= events["due_ns"].notna().to_numpy()
     at, due = events["at_ns"].to_numpy()[rows], integers(events["due_ns"][rows], 0)
     # Binned by when they were due: a stall of four seconds is four bad seconds and not one.

@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.tables import Ints, optional, places, texts
-from bench.tracker.protocol_checker import APPEND, DELTAS, TYPES
+from bench.tracker.protocol_checker import DELTAS, TYPES
 from bench.tracker.protocol_rules import RULES, Violation
+from bench.voice.microphone import APPEND
 
 EXAMPLES: Final = 3
 AROUND: Final = 2

@@ -28,6 +28,7 @@ from bench.tracker.event import NEVER
 from bench.tracker.outcomes import FAILED
 from bench.tracker.requests import ACKNOWLEDGED
 from bench.tracker.utterances import WRITTEN
+from bench.voice.microphone import APPEND
 
 _OURS: Final = ("lost", "crashed")
 """Outcomes that say nothing of the target: this program's own process or script ended them."""
@@ -196,7 +197,7 @@ def generator_samples(
     begin, stop = span(plan)
     at = events["at_ns"].to_numpy()
     within = (at >= begin) & (at < stop)
-    sent = within & is_type(events, "input_audio_buffer.append", direction="out")
+    sent = within & is_type(events, APPEND, direction="out")
     sent &= events["due_ns"].notna().to_numpy()
     read = within & (events["direction"] == "in").to_numpy() & events["read_ns"].notna().to_numpy()
     session = events["session"].to_numpy()

@@ -19,6 +19,7 @@ import pandas as pd
 from bench.analysis.evidence import Evidence
 from bench.analysis.measure import turn_spans
 from bench.analysis.tables import Flags, Ints, integers, is_type, of_type, parsed
+from bench.voice.microphone import APPEND
 
 GENERATOR: Final = "generator"
 NETWORK: Final = "network"
@@ -33,7 +34,7 @@ def slow_turn_causes(evidence: Evidence, turns: pd.DataFrame) -> pd.DataFrame:
     """By turn: `send_lateness`, `client_lag` (the worst, ms), `segments_lost`, `slowed_by`."""
     events = evidence.events
     session, (begin, end) = turns["session"].to_numpy(np.int64), turn_spans(turns)
-    sent = is_type(events, "input_audio_buffer.append", direction="out")
+    sent = is_type(events, APPEND, direction="out")
     sent &= events["due_ns"].notna().to_numpy()
     read = (events["direction"] == "in").to_numpy() & events["read_ns"].notna().to_numpy()
     at = events["at_ns"].to_numpy(np.int64)

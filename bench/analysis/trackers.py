@@ -13,9 +13,9 @@ import pandas as pd
 from bench.analysis.envelopes import audible_windows
 from bench.analysis.tables import Ints, changes, codes, integers, is_type, optional, places
 from bench.tracker.event import AudioDelta, Event
-from bench.tracker.protocol_checker import APPEND
 from bench.tracker.responses import AUDIO
 from bench.tracker.tracker import Tracker
+from bench.voice.microphone import APPEND
 
 _EVENT, _DELTA, _APPENDED = range(3)
 

@@ -15,6 +15,7 @@ from bench.probe.findings import NOT_SEEN, REFUSED, SEEN, refused
 from bench.protocol.codec import BARE, read_server
 from bench.protocol.objects import WireFormat
 from bench.protocol.server_extras import AnyServerMessage
+from bench.tracker.event import table, word
 from bench.voice.audio import AudioFormat
 from bench.voice.effective import format_of
 
@@ -59,19 +60,6 @@ CURRENT_NAMES: Final = {
 def current_name(kind: str) -> str:
     """Today's name of a message type, whichever way it was spelt."""
     return CURRENT_NAMES.get(kind, kind)
-
-
-def table(value: Any, *names: str) -> dict[str, Any]:
-    """The table that `names` lead to inside `value`, or {} where there is none."""
-    for name in names:
-        value = value.get(name) if isinstance(value, dict) else None
-    return value if isinstance(value, dict) else {}
-
-
-def word(value: Any, *names: str) -> str:
-    """The string that `names` lead to inside `value`, or "" where there is none."""
-    found = table(value, *names[:-1]).get(names[-1])
-    return found if isinstance(found, str) else ""
 
 
 def error_code(body: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from bench.corpus.energy import AUDIBLE_DBFS, WINDOW_MS
-from bench.probe.answers import ABSENT, error_code, error_text, look, table
+from bench.probe.answers import ABSENT, error_code, error_text, look
 from bench.probe.findings import NOT_SEEN, SEEN, Finding, Occurrence, duration, finding, refused
 from bench.probe.message_checks import message_rows
 from bench.probe.probe_scripts import ASIDE, IDLE_S, INTO, NOT_KEPT
@@ -33,7 +33,7 @@ from bench.probe.setting_checks import (
     setting_row,
     short,
 )
-from bench.tracker.event import NEVER, body_of
+from bench.tracker.event import NEVER, body_of, table
 from bench.voice.audio import NS_PER_MS
 
 CONNECTION, DEFAULTS, AUDIO_OUT, ERRORS = "connection", "defaults", "audio out", "errors"

@@ -15,14 +15,7 @@ from typing import Any, Final, TypeVar
 from msgspec import UNSET
 
 from bench.load.preflight import Rows
-from bench.probe.answers import (
-    Exchange,
-    Received,
-    answer_to,
-    first_of,
-    table,
-    word,
-)
+from bench.probe.answers import Exchange, Received, answer_to, first_of
 from bench.probe.setting_checks import SERVER_VAD, SettingCheck, update
 from bench.protocol.client import (
     ClientMessage,
@@ -33,6 +26,7 @@ from bench.protocol.client import (
 from bench.protocol.codec import type_of
 from bench.protocol.dialects import Dialect
 from bench.protocol.objects import Item, Part, ResponseParams, Session
+from bench.tracker.event import table, word
 from bench.tracker.responses import AUDIO
 from bench.voice.audio import ms
 from bench.voice.directions import Direction, Pause, Send

@@ -7,10 +7,11 @@ refused, else `not seen`: nothing can be said of what did not come.
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from bench.probe.answers import CURRENT_NAMES, Exchange, current_name, table
+from bench.probe.answers import CURRENT_NAMES, Exchange, current_name
 from bench.probe.findings import NOT_SEEN, SEEN, Finding
 from bench.probe.probed_session import ProbedSession
 from bench.protocol.codec import message_table
+from bench.tracker.event import table
 from bench.voice.microphone import APPEND
 
 MESSAGES: Final = "messages"

@@ -21,7 +21,7 @@ the detection off first.
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
-from bench.probe.answers import ABSENT, Exchange, format_at, look, table
+from bench.probe.answers import ABSENT, Exchange, format_at, look
 from bench.probe.dialogue import (
     ADDED,
     ANSWER_S,
@@ -60,6 +60,7 @@ from bench.protocol.client import (
 )
 from bench.protocol.dialects import Dialect
 from bench.protocol.objects import Item, ResponseParams
+from bench.tracker.event import table
 from bench.voice.audio import NS_PER_MS, ms
 from bench.voice.directions import Direction, HearOut, Pause, Reply, Say
 

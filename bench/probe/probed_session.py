@@ -13,11 +13,11 @@ import pandas as pd
 from bench.analysis.server_quirks import quirks
 from bench.analysis.trackers import tracked
 from bench.load.agreement import Agreed
-from bench.probe.answers import Exchange, Received, current_name, table
+from bench.probe.answers import Exchange, Received, current_name
 from bench.protocol.repair import tidy_base64
 from bench.protocol.upgrade import Offer
 from bench.runs.rows import Row
-from bench.tracker.event import NEVER, dig, milliseconds
+from bench.tracker.event import NEVER, dig, milliseconds, table
 from bench.tracker.responses import ARGUMENTS, AUDIO, TEXT, TRANSCRIPT, Response
 from bench.tracker.tracker import Tracker
 from bench.tracker.turn import SessionEnd

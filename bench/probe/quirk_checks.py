@@ -11,20 +11,12 @@ quirks are those of `protocol.md` sections 5, 12 and 13.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
-from bench.probe.answers import (
-    BINARY,
-    CURRENT_NAMES,
-    NOT_JSON,
-    UNTYPED,
-    Received,
-    error_text,
-    table,
-    word,
-)
+from bench.probe.answers import BINARY, CURRENT_NAMES, NOT_JSON, UNTYPED, Received, error_text
 from bench.probe.findings import NOT_SEEN, SEEN, Finding, Occurrence, duration
 from bench.probe.probed_session import ProbedSession
 from bench.probe.setting_checks import FORMATS, INPUT, OUTPUT, format_checks, setting_row
 from bench.protocol.codec import BARE, message_table
+from bench.tracker.event import table, word
 
 QUIRKS: Final = "quirks"
 _TRANSCRIPTION: Final = "conversation.item.input_audio_transcription"

@@ -14,10 +14,11 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from bench.probe.answers import ABSENT, Exchange, error_text, format_at, look, table
+from bench.probe.answers import ABSENT, Exchange, error_text, format_at, look
 from bench.probe.findings import NOT_SEEN, SEEN, Finding
 from bench.protocol.client import SessionUpdate
 from bench.protocol.objects import Session
+from bench.tracker.event import table
 from bench.voice.audio import AudioFormat
 
 

@@ -14,13 +14,13 @@ from bench.report.run_data import Run, numbers, once
 from bench.report.text import capital, count, plain, quantity, sample_size
 from bench.report.theme import blank, colour, metric_colour, stacked
 from bench.report.time_panels import RUN_SECONDS
+from bench.voice.microphone import APPEND
 
 _LAGS: Final = {
     "send_lateness": "send lateness: chunks sent after due",
     "client_lag": "client lag: read after arrival",
     "hub_lag": "hub lag: the loop woke late",
 }
-_APPEND: Final = "input_audio_buffer.append"
 _QUANTILES: Final = 400
 """Points of the curve of all events: the shape is the same, the page is small."""
 _FLOOR_MS: Final = 0.001
@@ -30,7 +30,7 @@ _FLOOR_MS: Final = 0.001
 def _lags(run: Run) -> dict[str, pd.DataFrame]:
     """Per lag: columns at (s) and ms, one row an event; a lag without events is not there."""
     found: dict[str, pd.DataFrame] = {}
-    sends = run.events(columns=("at_ns", "due_ns"), types=(_APPEND,), directions=("out",))
+    sends = run.events(columns=("at_ns", "due_ns"), types=(APPEND,), directions=("out",))
     reads = run.events(columns=("at_ns", "read_ns"), directions=("in",))
     for name, table, later, earlier in (
         ("send_lateness", sends, "at_ns", "due_ns"),

@@ -20,11 +20,11 @@ from bench.report.panels import Closeup, Question, Table, table_of
 from bench.report.run_data import Run, numbers, once, said_ns, texts
 from bench.report.text import NOTHING, TIMES, clip, plain, quantity, seconds
 from bench.report.theme import blank, colour
+from bench.voice.microphone import APPEND
 
 _MOST: Final = 5
 _BEFORE_NS: Final = 200_000_000
 _MOST_ROWS: Final = 80
-_APPEND: Final = "input_audio_buffer.append"
 _LANES: Final = (
     "caller speaks", "server hears", "server answers", "answer arrives", "caller hears",
 )  # fmt: skip
@@ -119,7 +119,7 @@ def _closeups(run: Run) -> list[Closeup]:
         return []
     usual = medians(run.counted)
     events = run.events(sessions={int(turn["session"]) for turn in turns})
-    events = events[events["type"] != _APPEND]
+    events = events[events["type"] != APPEND]
     known = [_instants(turn) for turn in turns]
     ends = ("heard", "last_audio", "response_done")
     right = max(max(at.get(end, 0.0) for end in ends) for at in known) + _BEFORE_NS / 1e6

@@ -123,6 +123,19 @@ def dig(body: Any, *path: str) -> Any:
     return body
 
 
+def table(value: Any, *names: str) -> dict[str, Any]:
+    """The table that `names` lead to inside `value`, or {} where there is none."""
+    for name in names:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value if isinstance(value, dict) else {}
+
+
+def word(value: Any, *names: str) -> str:
+    """The string that `names` lead to inside `value`, or "" where there is none."""
+    found = table(value, *names[:-1]).get(names[-1])
+    return found if isinstance(found, str) else ""
+
+
 def milliseconds(said: Any) -> int | None:
     """What was said in ms, as ns; None where it is no number, or none that can be (`MOST_MS`)."""
     if isinstance(said, bool) or not isinstance(said, int | float) or not abs(said) <= MOST_MS:

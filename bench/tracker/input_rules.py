@@ -21,8 +21,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from bench.tracker.event import Event
-from bench.tracker.protocol_rules import Violations, word
+from bench.tracker.event import Event, word
+from bench.tracker.protocol_rules import Violations
 
 ANSWERS: Final = {
     "input_audio_buffer.commit": "input_audio_buffer.committed",
@@ -48,7 +48,7 @@ class RequestRules:
 
     def sent(self, event: Event) -> None:
         """A message left; maybe one that is acknowledged."""
-        name = word(event.body().get("event_id"))
+        name = word(event.body(), "event_id")
         if name:
             self._names.add(name)
         else:
@@ -75,7 +75,7 @@ class RequestRules:
 
     def error(self, event: Event) -> None:
         """An error; the message that it names will not be acknowledged."""
-        name = word(event.body().get("event_id"))
+        name = word(event.body(), "event_id")
         if not name:
             return
         if name not in self._names and self._all_named:
@@ -147,7 +147,7 @@ class ItemRules:
         elif item.done:
             tell("item_done_once", item_id, f"{item_id} is done again")
         item.done = True
-        self.ends_as(item_id, word(event.body().get("status")))
+        self.ends_as(item_id, word(event.body(), "status"))
 
     def deleted(self, event: Event) -> None:
         self._requests.acknowledged(event)

@@ -12,9 +12,9 @@ was never announced is one only where the server announces such things at all (`
 from collections import Counter
 from typing import Final
 
-from bench.tracker.event import Event
+from bench.tracker.event import Event, table, word
 from bench.tracker.input_rules import ItemRules, RequestRules
-from bench.tracker.protocol_rules import Violations, table, word
+from bench.tracker.protocol_rules import Violations
 from bench.tracker.response_rules import Output, Part, ResponseRules, Stream
 
 _PCM: Final = ("audio/pcm", "pcm16")
@@ -41,7 +41,7 @@ class OutputRules:
 
     def session(self, event: Event) -> None:
         """What the server says the output format is."""
-        output = table(table(event.body().get("audio")).get("output"))
+        output = table(event.body(), "audio", "output")
         if "format" in output:
             wire = output["format"]
             self._pcm = (wire.get("type") if isinstance(wire, dict) else wire) in _PCM
@@ -90,7 +90,7 @@ class OutputRules:
             tell("output_order", key, f"{item_id} is done again as an output item")
             return
         said = event.body()
-        output.done, output.status = True, word(said.get("status"))
+        output.done, output.status = True, word(said, "status")
         if output.status == "in_progress":
             tell("item_status", item_id, f"{item_id} is done and in progress")
         else:
@@ -100,7 +100,7 @@ class OutputRules:
             if not output.call_id:
                 tell("call_ids", item_id, f"the tool call {item_id} has no call_id")
             streamed = output.parts.get(None, Part()).streams.get("arguments", Stream()).final
-            self._compare(item_id, streamed, word(said.get("arguments")))
+            self._compare(item_id, streamed, word(said, "arguments"))
 
     def _output(self, event: Event) -> Output | None:
         """The output item of a message about its inside, or its end."""
@@ -155,7 +155,7 @@ class OutputRules:
         part.done = True
         # With both modalities a part has two texts, and says one of them.
         finals = [final for one in part.streams.values() if (final := one.final.strip())]
-        text = word(event.body().get("text")).strip()
+        text = word(event.body(), "text").strip()
         if finals and text not in finals:
             self._compare(_name(event), finals[0], text)
 

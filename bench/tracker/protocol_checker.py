@@ -28,8 +28,8 @@ from bench.tracker.input_rules import ANSWERS, InputRules, ItemRules, RequestRul
 from bench.tracker.output_rules import OutputRules
 from bench.tracker.protocol_rules import Violation, Violations
 from bench.tracker.response_rules import ResponseRules
+from bench.voice.microphone import APPEND
 
-APPEND: Final = "input_audio_buffer.append"
 _STREAMS: Final = {
     "response.output_audio": "audio",
     "response.audio": "audio",

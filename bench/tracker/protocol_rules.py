@@ -74,13 +74,3 @@ class Violations:
         if (rule, key) not in self._told:
             self._told.add((rule, key))
             self.found.append(Violation(rule, self.row if row is None else row, text))
-
-
-def table(value: Any) -> dict[str, Any]:
-    """`value` if it is an object, else an empty one."""
-    return value if isinstance(value, dict) else {}
-
-
-def word(value: Any) -> str:
-    """`value` if it is a string, else an empty one."""
-    return value if isinstance(value, str) else ""

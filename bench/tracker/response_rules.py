@@ -13,9 +13,9 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from bench.tracker.event import Event
+from bench.tracker.event import Event, table
 from bench.tracker.input_rules import RequestRules
-from bench.tracker.protocol_rules import Violations, table
+from bench.tracker.protocol_rules import Violations
 from bench.tracker.responses import AUDIO
 
 FORGOTTEN_NS: Final = 10_000_000_000
@@ -90,9 +90,9 @@ class ResponseRules:
     def create(self, event: Event) -> None:
         """The caller asks for a response."""
         self._requests.sent(event)
-        wanted = table(event.body().get("response"))
+        wanted = table(event.body(), "response")
         self._asks_aside |= wanted.get("conversation") == "none"
-        self.formats_vary |= bool(table(table(wanted.get("audio")).get("output")).get("format"))
+        self.formats_vary |= bool(table(wanted, "audio", "output").get("format"))
 
     def created(self, event: Event) -> None:
         response_id, said, tell = event.response_id or "", event.body(), self._violations.tell

@@ -273,7 +273,9 @@ class Conversation:
         self._outbox.refused(message.about)
         if is_overload(words) and not self._outbox.is_aside(message.about):
             agent.turn_away(at_ns)
-        elif message.code == ALREADY_ACTIVE or (message.about == self._script.create_id != ""):
+        elif message.code == ALREADY_ACTIVE or (
+            message.about and message.about == self._script.create_id
+        ):
             # What the server itself could not begin names no message of ours.
             agent.refused()
 
