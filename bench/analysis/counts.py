@@ -9,6 +9,7 @@ says errors without a type, by `errorType` alone; the codec names such a message
 and that is its code.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -32,7 +33,7 @@ _WIRE: Final = {"client": "out", "server": "in"}
 
 def counts(
     plan: dict[str, Any],
-    events: pd.DataFrame,
+    last_ns: int | None,
     rare: pd.DataFrame,
     sessions: pd.DataFrame,
     turns: pd.DataFrame,
@@ -42,11 +43,10 @@ def counts(
 
     Over the measured phase, of whose events `rare` are those that count; but what was `found` is
     over the whole run, and sessions are counted, and divided, from its start: a closed load starts
-    them all in the warm-up.
+    them all in the warm-up. `last_ns` is when the last event of the run was, if there is any.
     """
     begin, stop = span(plan)
-    at = events["at_ns"].to_numpy()
-    last = int(at.max()) if len(at) else begin
+    last = begin if last_ns is None else last_ns
     seconds = max(min(stop, last) - begin, 0) / 1e9
     start = plan.get("start_ns")
     whole = max(min(stop, last) - (begin if start is None else int(start)), 0) / 1e9
@@ -141,19 +141,24 @@ def errors_by_code(events: pd.DataFrame) -> dict[str, int]:
 # ── messages ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def message_counts(events: pd.DataFrame) -> list[dict[str, Any]]:
-    """{type, direction, in_seed, count} of the known ones in the table's order, then unknown ones.
-
-    Unknown ones are the server's, by the wire's own word; the whole run is counted.
-    """
+def count_messages(events: pd.DataFrame) -> Counter[tuple[str, str]]:
+    """How many rows there are of each (direction, type)."""
     kinds, ways = events["type"].cat, events["direction"].cat
     width = len(kinds.categories) + 1
     pairs = (ways.codes.to_numpy(np.int64) + 1) * width + kinds.codes.to_numpy(np.int64) + 1
-    found = {
+    return Counter({
         (str(ways.categories[pair // width - 1]), str(kinds.categories[pair % width - 1])): count
         for pair, count in enumerate(np.bincount(pairs).tolist())
         if count and pair >= width and pair % width
-    }
+    })  # fmt: skip
+
+
+def message_counts(counted: Counter[tuple[str, str]]) -> list[dict[str, Any]]:
+    """{type, direction, in_seed, count} of the known ones in the table's order, then unknown ones.
+
+    Unknown ones are the server's, by the wire's own word. `counted` is of `count_messages`.
+    """
+    found = dict(counted)
     known = [
         {
             "type": entry.type,

@@ -6,6 +6,7 @@ import msgspec
 import pandas as pd
 
 from bench.analysis.sessions import span
+from bench.analysis.stamps import Stamps
 from bench.analysis.tables import integers
 from bench.plan.duration import Duration
 from bench.plan.scenario import Health
@@ -29,12 +30,11 @@ class Check(NamedTuple):
 class Evidence(NamedTuple):
     """A run, as far as rules look.
 
-    `events` needs session, at_ns, read_ns, direction, type, due_ns; `sessions` needs session,
-    worker, slot and outcome.
+    `stamps` are of all rows of its log; `sessions` needs session, worker, slot and outcome.
     """
 
     run: dict[str, Any]
-    events: pd.DataFrame
+    stamps: Stamps
     health: pd.DataFrame
     sessions: pd.DataFrame
     summary: dict[str, Any]
@@ -51,7 +51,7 @@ class Evidence(NamedTuple):
         start = self.run["plan"].get("start_ns")
         if start is not None:
             return int(start)
-        return int(self.events["at_ns"].min()) if len(self.events) else 0
+        return int(self.stamps.at_ns.min()) if len(self.stamps.at_ns) else 0
 
     def measured_health(self) -> pd.DataFrame:
         """The seconds of health in the measured phase."""

@@ -10,6 +10,7 @@ are its *bad seconds*: what was measured in them is excluded.
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -17,8 +18,8 @@ import pandas as pd
 
 from bench.analysis.evidence import Check, Evidence, check
 from bench.analysis.sessions import span
-from bench.analysis.tables import Flags, Floats, Ints, integers, is_type
-from bench.voice.microphone import APPEND
+from bench.analysis.tables import Flags, Floats, Ints, changes, integers
+from bench.stats.quantile import sorted_quantile
 
 _SECOND_NS: Final = 1_000_000_000
 _FREE: Final = (
@@ -96,21 +97,15 @@ def timing_check(rule: str, evidence: Evidence) -> Check:
 
 
 def _late_sends(evidence: Evidence) -> Seconds:
-    events = evidence.events
-    rows = is_type(events, APPEND, direction="out")
-    rows &= events["due_ns"].notna().to_numpy()
-    at, due = events["at_ns"].to_numpy()[rows], integers(events["due_ns"][rows], 0)
+    stamps = evidence.stamps
     # Binned by when they were due: a stall of four seconds is four bad seconds and not one.
-    worst = _worst(evidence, rows, due, at - due)
+    worst = _worst(evidence, stamps.chunks, stamps.at_ns - stamps.late_ns)
     limit, what = evidence.bounds.send_lateness, "chunks were sent late (99th percentile)"
     return Seconds(limit / 1e6, "ms", what, *worst)
 
 
 def _late_reads(evidence: Evidence) -> Seconds:
-    events = evidence.events
-    rows = (events["direction"] == "in").to_numpy() & events["read_ns"].notna().to_numpy()
-    at, read = events["at_ns"].to_numpy()[rows], integers(events["read_ns"][rows], 0)
-    worst = _worst(evidence, rows, at, read - at)
+    worst = _worst(evidence, evidence.stamps.reads, evidence.stamps.at_ns)
     limit, what = evidence.bounds.client_lag, "messages were read late (99th percentile)"
     return Seconds(limit / 1e6, "ms", what, *worst)
 
@@ -182,23 +177,24 @@ def _held_still(evidence: Evidence) -> Seconds:
     return Seconds(evidence.bounds.throttled, "%", what, worker, second, 100 * share, remedy)
 
 
-def _worst(evidence: Evidence, rows: np.ndarray, at: Ints, late: Ints) -> tuple[Ints, Ints, Floats]:
-    """(worker, second, 99th percentile in ms) of every worker-second of the measured phase."""
+def _worst(evidence: Evidence, rows: Flags, at: Ints) -> tuple[Ints, Ints, Floats]:
+    """(worker, second, 99th percentile in ms) of every worker-second of the measured phase.
+
+    Of the `rows` of the log, whose second is that of `at`.
+    """
     begin, stop = span(evidence.run["plan"])
-    within = (at >= begin) & (at < stop)
-    number = evidence.sessions.set_index("session")["worker"]
-    session = pd.Series(evidence.events["session"].to_numpy()[rows][within])
-    samples = pd.DataFrame(
-        {
-            "worker": integers(session.map(number).astype("Int64"), -1),
-            "second": (at[within] - evidence.start_ns) // _SECOND_NS,
-            "late": late[within],
-        }
-    )
-    worst = samples.groupby(["worker", "second"])["late"].quantile(0.99)
-    worker = worst.index.get_level_values("worker").to_numpy(np.int64)
-    second = worst.index.get_level_values("second").to_numpy(np.int64)
-    return worker, second, worst.to_numpy(np.float64) / 1e6
+    within = rows & (at >= begin) & (at < stop)
+    number = evidence.sessions["session"].to_numpy(np.int64)
+    whose = np.append(integers(evidence.sessions["worker"], -1), -1)
+    worker = whose[np.searchsorted(number, evidence.stamps.session[within])]
+    second = (at[within] - evidence.start_ns) // _SECOND_NS
+    late = evidence.stamps.late_ns[within] / 1e6
+    order = np.lexsort((late, second, worker))
+    worker, second, late = worker[order], second[order], late[order]
+    edges = np.flatnonzero(changes(worker, second))
+    spans = pairwise([*edges.tolist(), len(late)])
+    worst = [sorted_quantile(late[begin:end], 0.99) for begin, end in spans]
+    return worker[edges], second[edges], np.array(worst, np.float64)
 
 
 def _health(evidence: Evidence, column: str) -> tuple[Ints, Ints, Floats]:

@@ -94,12 +94,12 @@ def leaks(
     events: pd.DataFrame,
     sessions: pd.DataFrame,
     said: pd.DataFrame,
-    start_ns: int | None = None,
+    zero_ns: int,
 ) -> list[dict[str, Any]]:
     """Every leak once, in order of time: {session, of_session, at_s, what, words}.
 
-    `said` is everything said or written in the run: session, text, begin_ns. `start_ns` is the zero
-    of `at_s`, else the first event is.
+    `events` are the run's, with or without its chunks; `said` is everything said or written in it:
+    session, text, begin_ns; `zero_ns` is the zero of `at_s`.
     """
     if events.empty:
         return []
@@ -115,7 +115,6 @@ def leaks(
         for one in _foreign_utterances(heard, sessions, said, own)
         if (one.session, one.of_session, one.at_ns) not in betrayed
     ]
-    zero = int(events["at_ns"].min()) if start_ns is None else start_ns
     first: dict[tuple[int, int, str], _Leak] = {}
     for one in sorted(found, key=lambda leak: (leak.at_ns, leak.session)):
         first.setdefault((one.session, one.of_session, one.words), one)
@@ -123,7 +122,7 @@ def leaks(
         {
             "session": one.session,
             "of_session": one.of_session,
-            "at_s": (one.at_ns - zero) / 1e9,
+            "at_s": (one.at_ns - zero_ns) / 1e9,
             "what": one.what,
             "words": one.words,
         }

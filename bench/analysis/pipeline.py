@@ -12,12 +12,12 @@ from bench.analysis.evidence import Evidence
 from bench.analysis.excluded_turns import excluded_turns
 from bench.analysis.measure import identity_breaches, measure_sessions, measure_turns
 from bench.analysis.remarks import remarks
-from bench.analysis.sessions import sessions_table
+from bench.analysis.sessions import TOLD_BY, sessions_table
 from bench.analysis.slow_turn_cause import slow_turn_causes
 from bench.analysis.summary import Measured, remark_rows, summarise
-from bench.analysis.tables import plain_strings, read_events, read_health
-from bench.analysis.timestamp_error import bounded_by_order
-from bench.analysis.turns import turns_table, unreached
+from bench.analysis.tables import EventParts, plain_strings, read_health
+from bench.analysis.told import tell
+from bench.analysis.turns import unreached
 from bench.analysis.word_errors import word_errors
 from bench.plan.gates import parse_gate
 from bench.runs.folder import RunFolder, replace_file
@@ -33,16 +33,16 @@ def analyse(folder: Path) -> None:
     """
     place = RunFolder.open(folder)
     run = place.read()
-    events, health = bounded_by_order(read_events(place.events)), read_health(place.health)
+    parts, health = EventParts(place.events), read_health(place.health)
 
-    sessions = sessions_table(events, run["plan"])
-    told = turns_table(events, sessions, run)
+    sessions = sessions_table(parts.of_types(TOLD_BY), run["plan"], parts.sessions)
+    told = tell(parts, sessions, run)
     sessions["unreached_turns"] = unreached(sessions, told.turns)
 
-    evidence = Evidence(run, events, health, sessions.reset_index(), {})
+    evidence = Evidence(run, told.stamps, health, sessions.reset_index(), {})
     excluded, exclusion = excluded_turns(evidence, told.turns)
     turns = measure_turns(told.turns, [parse_gate(text) for text in run.get("gates") or ()])
-    turns = turns.join(slow_turn_causes(evidence, told.turns))
+    turns = turns.join(slow_turn_causes(evidence, told.events, told.turns))
     turns["set_aside"] = excluded.reindex(turns.index)
     turns["measured"] &= ~turns["set_aside"]
     turns = turns.join(word_errors(turns))
@@ -50,7 +50,7 @@ def analyse(folder: Path) -> None:
 
     breaches = identity_breaches(told.turns)
     found = Measured(told._replace(turns=turns), measured, breaches, exclusion)
-    summary = summarise(run, events, health, found)
+    summary = summarise(run, health, found)
     gauges = read_gauges(place)
     figures = [] if gauges is None else gauge_figures(gauges, run["plan"])
     summary["gauges"] = [one._asdict() for one in figures]

@@ -5,10 +5,10 @@ rule are shown among the messages around them.
 """
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -26,46 +26,53 @@ _SEARCHED: Final = 500
 _LONGEST: Final = 80
 
 
-def rules_broken(
-    found: list[tuple[int, Violation]], events: pd.DataFrame, start_ns: int | None = None
-) -> list[dict[str, Any]]:
-    """Every rule that was broken, in the order of `RULES`: {rule, about, count, examples}.
-
-    `found` are the violations with their sessions; `start_ns` is the zero of `at_s`, else the first
-    event is. An example is {session, at_s, text, events: [{at_s, direction, type, ids, note,
-    culprit}]}; examples come from as many sessions as there are.
-    """
-    if not found:
-        return []
-    zero = int(events["at_ns"].min()) if start_ns is None else start_ns
-    broken: defaultdict[str, list[tuple[int, Violation]]] = defaultdict(list)
-    for session, violation in found:
-        broken[violation.rule].append((session, violation))
-    messages = _Messages(events)
-    return [
-        {
-            "rule": rule.name,
-            "about": rule.about,
-            "count": len(broken[rule.name]),
-            "examples": [
-                messages.example(session, violation, zero)
-                for session, violation in _examples(broken[rule.name])
-            ],
-        }
-        for rule in RULES.values()
-        if rule.name in broken
-    ]
+Breach = tuple[int, Violation]
+"""A violation of a rule, with its session."""
 
 
-def _examples(found: list[tuple[int, Violation]]) -> list[tuple[int, Violation]]:
-    """The first of each session, then the rest."""
-    seen: set[int] = set()
-    firsts: list[tuple[int, Violation]] = []
-    others: list[tuple[int, Violation]] = []
-    for session, violation in found:
-        (others if session in seen else firsts).append((session, violation))
-        seen.add(session)
-    return (firsts + others)[:EXAMPLES]
+class BrokenRules:
+    """The rules that were broken, added a few sessions at a time."""
+
+    def __init__(self) -> None:
+        self._count: Counter[str] = Counter()
+        self._firsts: defaultdict[str, list[_Example]] = defaultdict(list)
+        self._others: defaultdict[str, list[_Example]] = defaultdict(list)
+
+    def __len__(self) -> int:
+        """How often any was broken."""
+        return self._count.total()
+
+    def add(self, found: list[Breach], events: pd.DataFrame) -> None:
+        """Breaches of sessions of which `events` has every row."""
+        messages = _Messages(events) if found else None
+        seen: set[tuple[str, int]] = set()
+        for session, violation in found:
+            rule = violation.rule
+            self._count[rule] += 1
+            examples = (self._others if (rule, session) in seen else self._firsts)[rule]
+            seen.add((rule, session))
+            if messages is not None and len(examples) < EXAMPLES:
+                examples.append(messages.example(session, violation))
+
+    def told(self, zero_ns: int) -> list[dict[str, Any]]:
+        """Each in the order of `RULES`: {rule, about, count, examples}.
+
+        An example is {session, at_s, text, events: [{at_s, direction, type, ids, note, culprit}]},
+        in seconds since `zero_ns`; examples come from as many sessions as there are.
+        """
+        return [
+            {
+                "rule": rule.name,
+                "about": rule.about,
+                "count": self._count[rule.name],
+                "examples": [
+                    one.told(zero_ns)
+                    for one in (self._firsts[rule.name] + self._others[rule.name])[:EXAMPLES]
+                ],
+            }
+            for rule in RULES.values()
+            if self._count[rule.name]
+        ]
 
 
 @dataclass
@@ -117,34 +124,48 @@ class _Message:
             yield repr(text)
 
 
+class _Example(NamedTuple):
+    """A violation among the messages around it, of which one is the culprit."""
+
+    session: int
+    at_ns: int
+    text: str
+    messages: list[_Message]
+    culprit: _Message
+
+    def told(self, zero_ns: int) -> dict[str, Any]:
+        """The same as a reader sees it; seconds count from `zero_ns`."""
+        return {
+            "session": self.session,
+            "at_s": (self.at_ns - zero_ns) / 1e9,
+            "text": self.text,
+            "events": [
+                {
+                    "at_s": (message.at_ns - zero_ns) / 1e9,
+                    "direction": message.direction,
+                    "type": message.type,
+                    "ids": ", ".join(f"{what} {which}" for what, which in message.ids),
+                    "note": message.note,
+                    "culprit": message is self.culprit,
+                }
+                for message in self.messages
+            ],
+        }
+
+
 class _Messages:
-    """The messages of a run that rules are about, to be shown around a culprit."""
+    """The messages that rules are about, to be shown around a culprit."""
 
     def __init__(self, events: pd.DataFrame) -> None:
         self._events = events
         self._session = events["session"].to_numpy()
         self._at_ns = events["at_ns"].to_numpy()
 
-    def example(self, session: int, violation: Violation, zero: int) -> dict[str, Any]:
-        """A violation as a reader sees it; seconds count from `zero`."""
+    def example(self, session: int, violation: Violation) -> _Example:
         near, culprit = self._near(session, violation.row)
-        begin, end = max(0, culprit - AROUND), culprit + AROUND + 1
-        return {
-            "session": session,
-            "at_s": (self._at_ns[violation.row] - zero) / 1e9,
-            "text": violation.text,
-            "events": [
-                {
-                    "at_s": (message.at_ns - zero) / 1e9,
-                    "direction": message.direction,
-                    "type": message.type,
-                    "ids": ", ".join(f"{what} {which}" for what, which in message.ids),
-                    "note": message.note,
-                    "culprit": number == culprit,
-                }
-                for number, message in enumerate(near[begin:end], begin)
-            ],
-        }
+        around = near[max(0, culprit - AROUND) : culprit + AROUND + 1]
+        at_ns = int(self._at_ns[violation.row])
+        return _Example(session, at_ns, violation.text, around, near[culprit])
 
     def _near(self, session: int, row: int) -> tuple[list[_Message], int]:
         """The messages around a row of a session, in the order of the wire; which is the row's."""

@@ -8,6 +8,7 @@ acknowledgement). A caller who was turned away waits for ever. A server that ans
 ten fast and the tenth never has no fast p95 (flaw F12).
 """
 
+from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -15,7 +16,8 @@ import pandas as pd
 
 from bench.analysis.measure import about, in_vain_until
 from bench.analysis.sessions import IMPATIENT, IN_ORDER, WHOLE, span
-from bench.analysis.tables import Flags, Floats, Ints, integers, is_type
+from bench.analysis.stamps import Stamps
+from bench.analysis.tables import Flags, Floats, Ints, integers
 from bench.analysis.turn_columns import TurnColumns
 from bench.analysis.word_errors import pooled
 from bench.plan.declaration import Metric
@@ -28,7 +30,6 @@ from bench.tracker.event import NEVER
 from bench.tracker.outcomes import FAILED
 from bench.tracker.requests import ACKNOWLEDGED
 from bench.tracker.utterances import WRITTEN
-from bench.voice.microphone import APPEND
 
 _OURS: Final = ("lost", "crashed")
 """Outcomes that say nothing of the target: this program's own process or script ended them."""
@@ -191,31 +192,24 @@ class GeneratorSample(NamedTuple):
 
 
 def generator_samples(
-    plan: dict[str, Any], events: pd.DataFrame, health: pd.DataFrame, sessions: pd.DataFrame
-) -> dict[str, GeneratorSample]:
-    """The generator's own figures in the measured phase, by metric."""
+    plan: dict[str, Any], stamps: Stamps, health: pd.DataFrame, sessions: pd.DataFrame
+) -> Iterator[tuple[str, GeneratorSample]]:
+    """The generator's own figures in the measured phase, metric after metric: they may be many."""
     begin, stop = span(plan)
-    at = events["at_ns"].to_numpy()
-    within = (at >= begin) & (at < stop)
-    sent = within & is_type(events, APPEND, direction="out")
-    sent &= events["due_ns"].notna().to_numpy()
-    read = within & (events["direction"] == "in").to_numpy() & events["read_ns"].notna().to_numpy()
-    session = events["session"].to_numpy()
+    within = (stamps.at_ns >= begin) & (stamps.at_ns < stop)
     number = sessions["session"].to_numpy(np.int64)
     whose = np.append(integers(sessions["worker"], -1), -1)
-    bar = events["at_err_ns"].to_numpy(np.int64) / 1e6
     seconds = integers(health["at_ns"], NEVER)
     known = health["hub_lag_ns"].notna().to_numpy() & (seconds >= begin) & (seconds < stop)
     lag = integers(health["hub_lag_ns"], 0)[known] / 1e6
 
-    def of(rows: Flags, late: Floats) -> GeneratorSample:
-        mine = session[rows]
-        return GeneratorSample(late, mine, whose[np.searchsorted(number, mine)], bar[rows])
+    def of(rows: Flags) -> GeneratorSample:
+        mine = stamps.session[rows]
+        worker = whose[np.searchsorted(number, mine)]
+        late, width = (ns[rows] / 1e6 for ns in (stamps.late_ns, stamps.width_ns))
+        return GeneratorSample(late, mine, worker, width)
 
-    return {
-        "send_lateness": of(sent, (at[sent] - integers(events["due_ns"][sent], 0)) / 1e6),
-        "client_lag": of(read, (integers(events["read_ns"][read], 0) - at[read]) / 1e6),
-        "hub_lag": GeneratorSample(
-            lag, np.arange(len(lag)), integers(health["worker"], -1)[known], np.zeros(len(lag))
-        ),
-    }
+    yield "send_lateness", of(within & stamps.chunks)
+    yield "client_lag", of(within & stamps.reads)
+    worker = integers(health["worker"], -1)[known]
+    yield "hub_lag", GeneratorSample(lag, np.arange(len(lag)), worker, np.zeros(len(lag)))

@@ -60,9 +60,15 @@ _ABOUT: Final = {
 }
 
 
-def quirks(events: pd.DataFrame) -> list[dict[str, Any]]:
-    """{quirk, about, count, example} of those that were seen."""
+def quirks(events: pd.DataFrame, messages: Counter[tuple[str, str]]) -> list[dict[str, Any]]:
+    """{quirk, about, count, example} of those that were seen.
+
+    `events` are the run's, with or without its chunks; `messages` counts all of them, as
+    `bench.analysis.counts.count_messages` does.
+    """
     found = {**_seen(events), **_borne(events)}
+    if beta := found.get("beta_names"):
+        found["beta_names"] = (sum(messages["in", kind] for kind in _BETA), beta[1])
     return [
         {"quirk": name, "about": about, "count": found[name][0], "example": found[name][1]}
         for name, about in _ABOUT.items()

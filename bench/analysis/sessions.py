@@ -58,9 +58,19 @@ _ORDER: Final = [
 ]  # fmt: skip
 
 
-def sessions_table(events: pd.DataFrame, plan: dict[str, Any]) -> pd.DataFrame:
-    """Sessions by number (the index, named `session`); instants are `Int64` ns."""
-    index = pd.Index(np.unique(events["session"].to_numpy()), name="session")
+TOLD_BY: Final = frozenset(kind for kind, _ in _INSTANTS.values())
+"""The types of the rows that say everything about sessions."""
+
+
+def sessions_table(
+    events: pd.DataFrame, plan: dict[str, Any], numbers: Ints | None = None
+) -> pd.DataFrame:
+    """Sessions by number (the index, named `session`); instants are `Int64` ns.
+
+    `events` has the rows of `TOLD_BY` at least; `numbers` are all sessions, else those of `events`.
+    """
+    known = np.unique(events["session"].to_numpy()) if numbers is None else numbers
+    index = pd.Index(known, name="session")
     first = _Firsts(events, index)
     told: dict[str, Any] = {column: first.at_ns(*kind) for column, kind in _INSTANTS.items()}
     told["secured_ns"] = [

@@ -18,8 +18,8 @@ import pandas as pd
 
 from bench.analysis.evidence import Evidence
 from bench.analysis.measure import turn_spans
-from bench.analysis.tables import Flags, Ints, integers, is_type, of_type, parsed
-from bench.voice.microphone import APPEND
+from bench.analysis.stamps import Stamps
+from bench.analysis.tables import Flags, Ints, of_type, parsed
 
 GENERATOR: Final = "generator"
 NETWORK: Final = "network"
@@ -30,21 +30,18 @@ LOOK_NS: Final = 1_000_000_000
 Side = Literal["left", "right"]
 
 
-def slow_turn_causes(evidence: Evidence, turns: pd.DataFrame) -> pd.DataFrame:
-    """By turn: `send_lateness`, `client_lag` (the worst, ms), `segments_lost`, `slowed_by`."""
-    events = evidence.events
-    session, (begin, end) = turns["session"].to_numpy(np.int64), turn_spans(turns)
-    sent = is_type(events, APPEND, direction="out")
-    sent &= events["due_ns"].notna().to_numpy()
-    read = (events["direction"] == "in").to_numpy() & events["read_ns"].notna().to_numpy()
-    at = events["at_ns"].to_numpy(np.int64)
-    late = np.where(sent, at - integers(events["due_ns"], 0), 0)
-    lag = np.where(read, integers(events["read_ns"], 0) - at, 0)
-    of, whose = events["session"].to_numpy(np.int64), (session, begin, end)
+def slow_turn_causes(evidence: Evidence, events: pd.DataFrame, turns: pd.DataFrame) -> pd.DataFrame:
+    """By turn: `send_lateness`, `client_lag` (the worst, ms), `segments_lost`, `slowed_by`.
+
+    `events` are the run's, with or without its chunks.
+    """
+    whose = (turns["session"].to_numpy(np.int64), *turn_spans(turns))
+    stamps = evidence.stamps
+    within = _rows_within(stamps, *whose)
     table = pd.DataFrame(
         {
-            "send_lateness": _worst(of, at, late, *whose) / 1e6,
-            "client_lag": _worst(of, at, lag, *whose) / 1e6,
+            "send_lateness": _worst(np.where(stamps.chunks, stamps.late_ns, 0), within) / 1e6,
+            "client_lag": _worst(np.where(stamps.reads, stamps.late_ns, 0), within) / 1e6,
             "segments_lost": _lost(events, *whose),
         },
         index=turns.index,
@@ -58,12 +55,19 @@ def slow_turn_causes(evidence: Evidence, turns: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _worst(of: Ints, at: Ints, value: Ints, session: Ints, begin: Ints, end: Ints) -> Ints:
-    """The largest value of a session's rows in [begin, end], for each; 0 where there is no row."""
-    if not len(at) or not len(session):
-        return np.zeros(len(session), np.int64)
-    low = _places(of, at, session, begin, "left")
-    high = np.maximum(_places(of, at, session, end, "right"), low)
+def _rows_within(stamps: Stamps, session: Ints, begin: Ints, end: Ints) -> tuple[Ints, Ints]:
+    """From which row to before which a session's rows are in [begin, end], for each."""
+    if not len(stamps.at_ns):
+        return np.zeros(len(session), np.int64), np.zeros(len(session), np.int64)
+    low = _places(stamps.session, stamps.at_ns, session, begin, "left")
+    return low, np.maximum(_places(stamps.session, stamps.at_ns, session, end, "right"), low)
+
+
+def _worst(value: Ints, within: tuple[Ints, Ints]) -> Ints:
+    """The largest value of the rows within each of the ranges; 0 where there is no row."""
+    low, high = within
+    if not len(low):
+        return low
     edges = np.stack([low, high], axis=1).ravel()
     most = np.maximum.reduceat(np.append(value, 0), np.minimum(edges, len(value)))[::2]
     return np.where(high > low, most, 0)

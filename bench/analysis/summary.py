@@ -23,7 +23,6 @@ import pandas as pd
 
 from bench.analysis.counts import counts, errors_by_code, is_counted, message_counts, unseen, usage
 from bench.analysis.leaks import leaks
-from bench.analysis.rule_violations import rules_broken
 from bench.analysis.samples import (
     generator_samples,
     request_samples,
@@ -34,10 +33,11 @@ from bench.analysis.samples import (
 from bench.analysis.server_quirks import quirks
 from bench.analysis.sessions import connecting, span
 from bench.analysis.settings_mismatch import count_unhonoured, unhonoured
-from bench.analysis.tables import Floats
+from bench.analysis.stamps import Stamps
+from bench.analysis.tables import Floats, Ints
 from bench.analysis.timestamp_error import Bars, causes, error_of, request_widths, widths
+from bench.analysis.told import Told
 from bench.analysis.turn_columns import TurnColumns
-from bench.analysis.turns import Told
 from bench.analysis.word_errors import tally, worst
 from bench.plan.declaration import Metric
 from bench.plan.gates import QUANTILES
@@ -81,9 +81,7 @@ class Measured(NamedTuple):
     set_aside: dict[str, Any]
 
 
-def summarise(
-    run: dict[str, Any], events: pd.DataFrame, health: pd.DataFrame, measured: Measured
-) -> dict[str, Any]:
+def summarise(run: dict[str, Any], health: pd.DataFrame, measured: Measured) -> dict[str, Any]:
     """The whole document."""
     plan, sessions, told = run["plan"], measured.sessions, measured.told
     begin, stop = span(plan)
@@ -91,27 +89,29 @@ def summarise(
     attempted = counted[counted["outcome"] != "cut"]
     disturbances = told.disturbances
     disturbances = disturbances[(disturbances["at_ns"] >= begin) & (disturbances["at_ns"] < stop)]
+    events, stamps = told.events, told.stamps
     at = events["at_ns"].to_numpy()
     rare = events[(at >= begin) & (at < stop) & is_counted(events)]
+    first_ns, last_ns = _first_and_last(stamps.at_ns)
+    zero_ns = first_ns if plan.get("start_ns") is None else int(plan["start_ns"])
     by_number = sessions.set_index("session")
-    broken = rules_broken(told.violations, events, plan.get("start_ns"))
-    leaked = leaks(events, by_number, told.said, plan.get("start_ns"))
+    leaked = leaks(events, by_number, told.said, zero_ns)
     asked = told.mismatches
-    messages = message_counts(events)
+    messages = message_counts(told.messages)
     found = {
-        "violations": len(told.violations),
+        "violations": len(told.broken),
         "leaks": len(leaked),
         "unhonoured": count_unhonoured(asked),
         "unseen_messages": len(unseen(messages)),
     }
-    bars = Bars(events, causes(events, told.turns, told.acks))
+    bars = Bars(stamps, causes(events, told.turns, told.acks))
     width = pd.DataFrame(widths(bars, attempted, PER_TURN), attempted.index)
     rows = [
         *_per_turn(attempted, width, disturbances, "", RESAMPLES),
         *_per_session(sessions, bars),
-        *_per_event(plan, events.assign(at_err_ns=bars.width), health, sessions),
+        *_per_event(plan, stamps._replace(width_ns=bars.width), health, sessions),
         *_per_request(told.acks, by_number, (begin, stop), bars),
-        *_counts(counts(plan, events, rare, sessions, counted, found)),
+        *_counts(counts(plan, last_ns, rare, sessions, counted, found)),
         *_filtered(attempted, width, disturbances, sessions),
     ]
     checked, breached = measured.breaches
@@ -130,9 +130,9 @@ def summarise(
         "words": {**tally(attempted), "worst": worst(attempted)},
         "messages": messages,
         "errors_by_code": errors_by_code(events),
-        "quirks": quirks(events),
+        "quirks": quirks(events, told.messages),
         "greetings": told.greetings,
-        "violations": broken,
+        "violations": told.broken.told(zero_ns),
         "leaks": leaked,
         "unhonoured": unhonoured(asked),
         "set_aside": measured.set_aside,
@@ -143,6 +143,11 @@ def summarise(
         "checks": {"identity_breaches": breached, "identity_checked": checked},
         "about": _ABOUT,
     }
+
+
+def _first_and_last(at_ns: Ints) -> tuple[int, int | None]:
+    """When the first and the last event were; 0 and None where there are none."""
+    return (int(at_ns.min()), int(at_ns.max())) if len(at_ns) else (0, None)
 
 
 def _per_turn(
@@ -190,12 +195,11 @@ def _per_session(sessions: pd.DataFrame, bars: Bars) -> Iterator[dict[str, Any]]
 
 
 def _per_event(
-    plan: dict[str, Any], events: pd.DataFrame, health: pd.DataFrame, sessions: pd.DataFrame
+    plan: dict[str, Any], stamps: Stamps, health: pd.DataFrame, sessions: pd.DataFrame
 ) -> Iterator[dict[str, Any]]:
     """The generator's own figures: of the run, and of each worker."""
-    samples = generator_samples(plan, events, health, sessions)
-    workers = sorted({int(one) for found in samples.values() for one in np.unique(found.worker)})
-    for name, found in samples.items():
+    workers = sorted(set(sessions["worker"].dropna().tolist()) | set(health["worker"].tolist()))
+    for name, found in generator_samples(plan, stamps, health, sessions):
         estimated = woodruff(found.ms, found.cluster, QUANTILES)
         yield from _statistics(METRICS[name], estimated, width=found.width)
         for worker in workers:

@@ -17,9 +17,10 @@ cost more than all the rest.
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -57,11 +58,57 @@ _LATER = {
 _WORDS = ["direction", "type", "item_id", "response_id"]
 
 
+PART: Final = 500_000
+"""Rows of events that are analysed at once, or a few more: a session is never parted."""
+
+
 def read_events(path: Path, columns: Sequence[str] = EVENTS) -> pd.DataFrame:
     """Events ordered by session and instant, with `row` 0…n-1. RunFolderError where unreadable."""
-    known = [name for name in columns if name not in _LATER or name in _names(path)]
-    events = read_table(path, known)
-    for name in set(columns) - set(known):
+    known = _known(path, columns)
+    return _ordered(read_table(path, known), columns)
+
+
+class EventParts:
+    """The events of a run, read a few sessions at a time: in each part `row` begins with 0.
+
+    `sessions` are the numbers of all, in order. RunFolderError where the file is unreadable.
+    """
+
+    def __init__(self, path: Path, columns: Sequence[str] = EVENTS) -> None:
+        self._path, self._columns = path, columns
+        session = np.sort(read_table(path, ["session"])["session"].to_numpy(np.int64))
+        self.sessions: Ints = np.unique(session)
+        self._firsts: Ints = np.unique(session[::PART])
+        # Nearly all runs are small: they are read once.
+        self._whole = read_events(path, columns) if len(session) <= PART else None
+
+    def __iter__(self) -> Iterator[pd.DataFrame]:
+        if self._whole is not None:
+            yield self._whole
+            return
+        for first, end in pairwise([*self._firsts.tolist(), int(self.sessions[-1]) + 1]):
+            yield self._rows([("session", ">=", first), ("session", "<", end)])
+
+    def of_types(self, types: Collection[str]) -> pd.DataFrame:
+        """The rows of some types of message alone, of all sessions; or all there are."""
+        if self._whole is not None:
+            return self._whole
+        return self._rows([("type", "in", list(types))])
+
+    def _rows(self, some: list[tuple[str, str, Any]]) -> pd.DataFrame:
+        return _ordered(
+            read_table(self._path, _known(self._path, self._columns), some), self._columns
+        )
+
+
+def _known(path: Path, columns: Sequence[str]) -> list[str]:
+    """The columns that are to be read of a file of events."""
+    return [name for name in columns if name not in _LATER or name in _names(path)]
+
+
+def _ordered(events: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Events as they were read, typed and in order, with `row`."""
+    for name in set(columns) - set(events.columns):
         events[name] = pd.Series(pd.NA, events.index, dtype=_LATER[name])
     for name in events.columns.intersection(_WORDS):
         if not isinstance(events[name].dtype, pd.CategoricalDtype):
@@ -94,11 +141,16 @@ def read_health(path: Path) -> pd.DataFrame:
     return read_table(path, None)
 
 
-def read_table(path: Path, columns: list[str] | None) -> pd.DataFrame:
-    """A parquet file with nullable integers; RunFolderError names the file and the remedy."""
+def read_table(
+    path: Path, columns: list[str] | None, some: list[tuple[str, str, Any]] | None = None
+) -> pd.DataFrame:
+    """A parquet file with nullable integers, or `some` rows of it, as (column, operator, value).
+
+    RunFolderError names the file and the remedy.
+    """
     shown = f"{path.parent.name}/{path.name}"
     try:
-        return pd.read_parquet(path, columns=columns, dtype_backend="numpy_nullable")
+        return pd.read_parquet(path, columns=columns, filters=some, dtype_backend="numpy_nullable")
     except FileNotFoundError:
         raise RunFolderError(f"{shown}: no such file; seal the run with 'bench report'") from None
     except (OSError, ValueError, KeyError) as error:  # pyarrow's errors are one of these

@@ -26,6 +26,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import pandas as pd
 
+from bench.analysis.stamps import Stamps
 from bench.analysis.tables import Flags, Floats, Ints, changes, integers, is_type, latest
 from bench.analysis.turn_columns import TurnColumns
 from bench.plan.declaration import Metric
@@ -56,15 +57,21 @@ class Span(NamedTuple):
 
 def bounded_by_order(events: pd.DataFrame) -> pd.DataFrame:
     """`events` with the bars of what was received, none of which reaches back behind another's."""
-    received = np.flatnonzero((events["direction"] == "in").to_numpy(bool))
-    width = events["at_err_ns"].to_numpy(np.int64).copy()
-    if not width[received].any():
-        return events
-    session = events["session"].to_numpy()[received]
-    at = events["at_ns"].to_numpy(np.int64)[received]
-    since = pd.Series(at - width[received]).groupby(session).cummax().to_numpy(np.int64)
+    received = (events["direction"] == "in").to_numpy(bool)
+    session, at, width = (
+        events[name].to_numpy(np.int64) for name in ("session", "at_ns", "at_err_ns")
+    )
+    return events.assign(at_err_ns=_ordered(session, at, width, received))
+
+
+def _ordered(session: Ints, at_ns: Ints, width_ns: Ints, received: Flags) -> Ints:
+    """A connection keeps its order: no message came before the one before it."""
+    if not width_ns[received].any():
+        return width_ns
+    width, of, at = width_ns.copy(), session[received], at_ns[received]
+    since = pd.Series(at - width[received]).groupby(of).cummax().to_numpy(np.int64)
     width[received] = at - since
-    return events.assign(at_err_ns=width)
+    return width
 
 
 class Causes(NamedTuple):
@@ -77,7 +84,8 @@ class Causes(NamedTuple):
 def causes(events: pd.DataFrame, turns: pd.DataFrame, acks: pd.DataFrame) -> Causes:
     """What nothing can have come before.
 
-    `turns` has `session` and instants, `acks` is of `turns.Told`.
+    `events` are the run's, with or without its chunks; `turns` has `session` and instants, `acks`
+    is of `told.Told`.
     """
     answered = acks["answer_row"].notna().to_numpy(bool)
     acknowledged = Causes(
@@ -108,45 +116,53 @@ def _answered(
     stamps = events["at_ns"].to_numpy(np.int64)[rows]
     last = latest(turns.sessions()[asked], at, events["session"].to_numpy()[rows], stamps)
     same = (last >= 0) & (stamps[last] == at)
-    return Causes(rows[last[same]], since[same])
+    return Causes(events["row"].to_numpy(np.int64)[rows[last[same]]], since[same])
 
 
 class Bars:
-    """The bars of a run's events: how far the truth of a stamp may lie from it, ns.
+    """The bars of a run's rows: how far the truth of a stamp may lie from it, ns.
 
-    `caused` is what `causes` found. `width` is by event.
+    `caused` is what `causes` found. `width` is by row.
     """
 
-    def __init__(self, events: pd.DataFrame, caused: Causes) -> None:
-        at = events["at_ns"].to_numpy(np.int64)
-        width = events["at_err_ns"].to_numpy(np.int64).copy()
+    def __init__(self, stamps: Stamps, caused: Causes) -> None:
+        at, width = stamps.at_ns, stamps.width_ns.copy()
         # Nothing is known where an answer is stamped before what it answers.
         np.minimum.at(width, caused.row, np.maximum(at[caused.row] - caused.since_ns, 0))
-        self.width = bounded_by_order(events.assign(at_err_ns=width))["at_err_ns"].to_numpy(
-            np.int64
-        )
+        self.width = _ordered(stamps.session, at, width, stamps.received)
         rows = np.flatnonzero(self.width > 0)
-        self._out = (events["direction"] == "out").to_numpy(bool)[rows]
-        self._width = self.width[rows]
+        self._out, self._width = stamps.sent[rows], self.width[rows]
         # A sent message is timed from when it began to leave.
         self._stamp = np.where(self._out, at[rows] - self._width, at[rows])
-        self._session = events["session"].to_numpy(np.int64)[rows]
+        self._session = stamps.session[rows]
+
+    def at(self, stamps: Ints) -> "BarsAt":
+        """Those of rows with one of these stamps."""
+        known = np.flatnonzero(np.isin(self._stamp, stamps))
+        known = known[np.lexsort((self._stamp[known], self._session[known]))]
+        session, stamp, out = self._session[known], self._stamp[known], self._out[known]
+        first = np.flatnonzero(changes(session, stamp))
+        less, more = (
+            np.maximum.reduceat(np.where(out == side, 0, self._width[known]), first)
+            if len(first)
+            else first
+            for side in (True, False)
+        )
+        return BarsAt(session[first], stamp[first], Span(less, more))
+
+
+class BarsAt(NamedTuple):
+    """The bars of some (session, stamp), ordered by both; where rows share them, the widest."""
+
+    session: Ints
+    stamp: Ints
+    span: Span
 
     def of(self, session: Ints, stamp: Ints) -> Span:
         """How much earlier and how much later each (session, stamp) may have been."""
-        known = np.flatnonzero(np.isin(self._stamp, stamp))
-        if not len(known):
-            return Span(np.zeros(len(stamp), np.int64), np.zeros(len(stamp), np.int64))
-        known = known[np.lexsort((self._stamp[known], self._session[known]))]
-        mine, at, out = self._session[known], self._stamp[known], self._out[known]
-        first = np.flatnonzero(changes(mine, at))
-        place = latest(session, stamp, mine[first], at[first])
-        same = (place >= 0) & (at[first][place] == stamp)
-        widest = (
-            np.maximum.reduceat(np.where(out == side, 0, self._width[known]), first)
-            for side in (True, False)
-        )
-        return Span(*(np.where(same, width[place], 0) for width in widest))
+        place = latest(session, stamp, self.session, self.stamp)
+        same = (place >= 0) & (np.append(self.stamp, NEVER)[place] == stamp)
+        return Span(*(np.where(same, np.append(side, 0)[place], 0) for side in self.span))
 
 
 def spans(bars: Bars, table: pd.DataFrame, metrics: Collection[Metric]) -> dict[str, Span]:
@@ -162,11 +178,8 @@ def spans(bars: Bars, table: pd.DataFrame, metrics: Collection[Metric]) -> dict[
     known = sorted(name for name in names if f"{name}_ns" in table)
     session = table["session"].to_numpy(np.int64)
     stamps = [integers(table[f"{name}_ns"], ALWAYS) for name in known]
-    asked = np.concatenate(stamps) if stamps else np.zeros(0, np.int64)
-    found = bars.of(np.tile(session, len(known)), asked)
-    shape = (len(known), len(table))
-    pairs = zip(found.less.reshape(shape), found.more.reshape(shape), strict=True)
-    off = {name: Span(*pair) for name, pair in zip(known, pairs, strict=True)}
+    found = bars.at(np.unique(np.concatenate(stamps or [session[:0]])))
+    off = {name: found.of(session, stamp) for name, stamp in zip(known, stamps, strict=True)}
     nothing = Span(np.zeros(len(table), np.int64), np.zeros(len(table), np.int64))
     for name, source in follows.items():
         if name in off:
@@ -206,7 +219,8 @@ def request_widths(bars: Bars, requests: pd.DataFrame) -> dict[str, Floats]:
     known = requests[requests["answered_ns"].notna()]
     session, sent = known["session"].to_numpy(np.int64), known["sent_ns"].to_numpy(np.int64)
     answered = integers(known["answered_ns"], 0)
-    less = bars.of(session, answered).less + bars.of(session, sent).more
+    found = bars.at(np.concatenate([answered, sent]))
+    less = found.of(session, answered).less + found.of(session, sent).more
     # An answer that is stamped before its request is out of order already.
     less = np.where(answered >= sent, np.minimum(less, answered - sent), less)
     return {name: less[(known["metric"] == name).to_numpy(bool)] / 1e6 for name in ACKNOWLEDGED}

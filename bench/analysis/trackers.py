@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.envelopes import audible_windows
-from bench.analysis.tables import Ints, changes, codes, integers, is_type, optional, places
+from bench.analysis.tables import Flags, Ints, changes, codes, integers, is_type, optional, places
 from bench.tracker.event import AudioDelta, Event
 from bench.tracker.responses import AUDIO
 from bench.tracker.tracker import Tracker
@@ -68,6 +68,17 @@ def tracked(events: pd.DataFrame, jitter_ns: dict[int, int]) -> Iterator[tuple[i
             tracker.appends(*fields)
     if tracker is not None:
         yield number, tracker
+
+
+def telling(events: pd.DataFrame) -> Flags:
+    """Which rows say more than their stamps: all but chunks that are like the one before them."""
+    kind = _kinds(events)
+    found = kind == _EVENT
+    words = [codes(events[name]) for name in ("type", "response_id", "item_id")]
+    for what in (_DELTA, _APPENDED):
+        rows = np.flatnonzero(kind == what)
+        found[rows] = changes(*(column[rows] for column in (events["session"].to_numpy(), *words)))
+    return np.asarray(found, bool)
 
 
 def _kinds(events: pd.DataFrame) -> Ints:

@@ -37,7 +37,7 @@ from msgspec import Struct
 from bench.analysis.measure import measure_turns
 from bench.analysis.sessions import sessions_table
 from bench.analysis.tables import Flags, integers, is_type
-from bench.analysis.turns import turns_table
+from bench.analysis.told import tell
 from bench.errors import RunFolderError
 from bench.plan.metrics import METRICS
 from bench.tracker.event import ALWAYS
@@ -208,7 +208,7 @@ def at_the_truth(events: pd.DataFrame) -> pd.DataFrame:
 def measured(events: pd.DataFrame, run: dict[str, Any]) -> pd.DataFrame:
     """The measured turns of some events of a run; `run` is its run.json."""
     sessions = sessions_table(events, run["plan"])
-    return measure_turns(turns_table(events, sessions, run).turns, ())
+    return measure_turns(tell([events], sessions, run).turns, ())
 
 
 def figure_errors(told: pd.DataFrame, truth: pd.DataFrame) -> dict[str, dict[str, Any]]:

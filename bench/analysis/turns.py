@@ -1,4 +1,4 @@
-"""One row per attempted turn, a column per instant: what the tracker of every session found.
+"""One row per attempted turn, a column per instant: what the trackers of a run found.
 
 Instants are `Int64` nanoseconds, NA where there was none. A session that failed costs one turn more
 (`next_turns`), which nobody attempted and no tracker knows.
@@ -6,22 +6,16 @@ Instants are `Int64` nanoseconds, NA where there was none. A session that failed
 
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
-from bench.analysis.greetings import Greetings
 from bench.analysis.sessions import IN_ORDER, WHOLE, session_words, span
-from bench.analysis.settings_mismatch import Mismatch, mismatches
 from bench.analysis.tables import Ints, integers, nullable, optional
-from bench.analysis.trackers import tracked
 from bench.analysis.unreached_turns import impute
 from bench.plan.instants import TURN_INSTANTS
 from bench.tracker.event import NEVER
-from bench.tracker.protocol_rules import Violation
-from bench.tracker.requests import ACKNOWLEDGED
-from bench.tracker.tracker import Tracker
 from bench.tracker.turn import SessionEnd, Turn
 
 _LENGTHS: Final = (
@@ -52,123 +46,12 @@ COLUMNS: Final = (
 )  # fmt: skip
 
 
-class Told(NamedTuple):
-    """The run as it was told.
-
-    turns:         see `COLUMNS`
-    disturbances:  of replies: `session`, `at_ns`, `role`, `utterance`, `silenced`
-    said:          everything said and written: `session`, `text`, `begin_ns`
-    acks:          what the caller asked of the server: `metric`, `session`, `sent_ns`, `refused`
-                   (by an error), `answer_row` and `answered_ns` (NA: no answer came)
-    mismatches:    what was asked of the server and not given
-    greetings:     who spoke first, see `Greetings.counts`
-    violations:    of rules of the protocol, each with its session
-    """
-
-    turns: pd.DataFrame
-    disturbances: pd.DataFrame
-    said: pd.DataFrame
-    acks: pd.DataFrame
-    mismatches: list[Mismatch]
-    greetings: dict[str, Any]
-    violations: list[tuple[int, Violation]]
+Attempt = tuple[int, Turn]
+"""An attempted turn as its tracker tells it, with its session's number."""
 
 
-def turns_table(events: pd.DataFrame, sessions: pd.DataFrame, run: dict[str, Any]) -> Told:
-    """Every attempted turn of the run, ordered by session and turn. `run` is its run.json."""
-    ends = _ends(sessions)
-    jitter = dict(
-        zip(sessions.index.tolist(), integers(sessions["jitter_ns"], 0).tolist(), strict=True)
-    )
-    found = _Found()
-    for session, tracker in tracked(events, jitter):
-        tracker.close(ends[session])
-        found.add(session, tracker)
-    turns = _turns(found.turns, sessions)
-    # Typed before they meet: a missing instant would turn a column of them into floats.
-    table, missing = _tidy(turns, run["plan"]), next_turns(sessions, turns)
-    if len(missing):
-        scenario = (run.get("scenario") or {}).get("effective") or {}
-        missing = impute(missing, turns, scenario)
-        table = pd.concat([table, _tidy(missing, run["plan"])])
-    return Told(
-        table.sort_values(["session", "turn"], kind="stable", ignore_index=True),
-        _frame(found.disturbances, _DISTURBANCES),
-        _frame(found.said, _SAID),
-        _frame(sorted(found.requests, key=lambda row: _METRICS.index(row[0])), _REQUESTS),
-        found.mismatches,
-        found.greetings.counts(),
-        found.violations,
-    )
-
-
-class _Found:
-    """What is kept of the trackers, session after session."""
-
-    def __init__(self) -> None:
-        self.turns: list[tuple[int, Turn]] = []
-        self.disturbances: list[tuple[Any, ...]] = []
-        self.said: list[tuple[Any, ...]] = []
-        self.requests: list[tuple[Any, ...]] = []
-        self.mismatches: list[Mismatch] = []
-        self.greetings = Greetings()
-        self.violations: list[tuple[int, Violation]] = []
-
-    def add(self, session: int, tracker: Tracker) -> None:
-        """A session whose tracker is closed."""
-        self.turns += [(session, turn) for turn in tracker.turns]
-        self.disturbances += [
-            (session, one.utterance.begin_ns, one.utterance.role, one.utterance.utterance,
-             one.silenced)
-            for one in tracker.disturbances
-        ]  # fmt: skip
-        self.said += [(session, one.text, one.begin_ns) for one in tracker.said]
-        self.requests += [
-            (one.metric, session, one.sent_ns, one.refused, one.answer_row, one.answered_ns)
-            for one in tracker.requests.all
-        ]
-        self.mismatches += mismatches(session, tracker)
-        self.greetings.add(session, tracker)
-        self.violations += [(session, one) for one in tracker.violations]
-
-
-_METRICS: Final = list(ACKNOWLEDGED)
-_DISTURBANCES: Final = {
-    "session": np.int64, "at_ns": np.int64, "role": object, "utterance": object, "silenced": bool,
-}  # fmt: skip
-_SAID: Final = {"session": np.int64, "text": object, "begin_ns": np.int64}
-_REQUESTS: Final = {
-    "metric": object, "session": np.int64, "sent_ns": np.int64, "refused": bool,
-    "answer_row": "Int64", "answered_ns": "Int64",
-}  # fmt: skip
-
-
-def _frame(rows: list[tuple[Any, ...]], types: dict[str, Any]) -> pd.DataFrame:
-    """Rows as a table; integers that may be missing never become floats."""
-    columns = list(zip(*rows, strict=True)) or [()] * len(types)
-    return pd.DataFrame(
-        {
-            name: _whole(values) if kind == "Int64" else np.fromiter(values, kind, len(values))
-            for (name, kind), values in zip(types.items(), columns, strict=True)
-        }
-    )
-
-
-def _ends(sessions: pd.DataFrame) -> dict[int, SessionEnd]:
-    """How every session came to its end."""
-    outcome = sessions["outcome"].tolist()
-    ended = optional(sessions["ended_ns"])
-    words = session_words(sessions).tolist()
-    return {
-        number: SessionEnd(what, at_ns, what in IN_ORDER, what in WHOLE, why)
-        for number, what, at_ns, why in zip(
-            sessions.index.tolist(), outcome, ended, words, strict=True
-        )
-    }
-
-
-def _turns(found: list[tuple[int, Turn]], sessions: pd.DataFrame) -> pd.DataFrame:
-    """The turns as their trackers tell them, with what is known of their sessions."""
+def turns_table(found: list[Attempt], sessions: pd.DataFrame) -> pd.DataFrame:
+    """Attempted turns as a table, with what is known of their sessions."""
     known = [turn for _, turn in found]
     names = [name for name in _TOLD if name in COLUMNS]
     table = pd.DataFrame(
@@ -189,7 +72,7 @@ _TOLD: Final = tuple(field.name for field in fields(Turn))
 def _column(name: str, values: list[Any]) -> Any:
     """Values of a turn as a column of the table."""
     if name.endswith(("_ns", "_ms")):
-        return _whole(values)
+        return whole(values)
     if name in _NUMBERS:
         return np.array(values, np.float64)
     if name in {"turn", "spurious"}:
@@ -201,10 +84,26 @@ def _column(name: str, values: list[Any]) -> Any:
     return np.fromiter(values, object, len(values))
 
 
-def _whole(values: Sequence[int | None]) -> pd.arrays.IntegerArray:
+def whole(values: Sequence[int | None]) -> pd.arrays.IntegerArray:
     """Integers that may be missing."""
     present = np.fromiter((value is not None for value in values), bool, len(values))
     return nullable(np.fromiter((value or 0 for value in values), np.int64, len(values)), present)
+
+
+def with_next_turns(
+    turns: pd.DataFrame, sessions: pd.DataFrame, run: dict[str, Any]
+) -> pd.DataFrame:
+    """Every attempted turn of the run, ordered by session and turn, with `COLUMNS`.
+
+    `turns` is that of `turns_table`, `run` its run.json.
+    """
+    # Typed before they meet: a missing instant would turn a column of them into floats.
+    table, missing = _tidy(turns, run["plan"]), next_turns(sessions, turns)
+    if len(missing):
+        scenario = (run.get("scenario") or {}).get("effective") or {}
+        missing = impute(missing, turns, scenario)
+        table = pd.concat([table, _tidy(missing, run["plan"])])
+    return table.sort_values(["session", "turn"], kind="stable", ignore_index=True)
 
 
 def _tidy(turns: pd.DataFrame, plan: dict[str, Any]) -> pd.DataFrame:
@@ -267,3 +166,16 @@ def unreached(sessions: pd.DataFrame, turns: pd.DataFrame) -> pd.Series:
     planned = integers(sessions["planned_turns"], 0)
     left = np.maximum(planned - told.to_numpy(np.int64), 0)
     return pd.Series(np.where(failed, left, 0), sessions.index)
+
+
+def session_ends(sessions: pd.DataFrame) -> dict[int, SessionEnd]:
+    """How every session came to its end."""
+    outcome = sessions["outcome"].tolist()
+    ended = optional(sessions["ended_ns"])
+    words = session_words(sessions).tolist()
+    return {
+        number: SessionEnd(what, at_ns, what in IN_ORDER, what in WHOLE, why)
+        for number, what, at_ns, why in zip(
+            sessions.index.tolist(), outcome, ended, words, strict=True
+        )
+    }

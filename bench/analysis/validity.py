@@ -103,7 +103,7 @@ def _drained(evidence: Evidence) -> Iterator[Check]:
 
 
 def _rows(evidence: Evidence) -> Iterator[Check]:
-    run, found = evidence.run, len(evidence.events)
+    run, found = evidence.run, len(evidence.stamps.at_ns)
     written, sealed = sum(run["rows_written"].values()), run["rows_sealed"]
     text = f"{written} rows were written, {sealed} sealed, {found} found"
     remedy = "rows were lost between worker and disk: check its space and errors, run again"

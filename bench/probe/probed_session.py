@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import pandas as pd
 
+from bench.analysis.counts import count_messages
 from bench.analysis.server_quirks import quirks
 from bench.analysis.trackers import tracked
 from bench.load.agreement import Agreed
@@ -190,7 +191,7 @@ class ProbedSession:
         """{about, count, example} of each quirk that the analysis of a run looks for, by name."""
         if not self.rows:
             return {}
-        return {one["quirk"]: one for one in quirks(self._events)}
+        return {one["quirk"]: one for one in quirks(self._events, count_messages(self._events))}
 
     @cached_property
     def call_names(self) -> dict[str, str]:

@@ -16,11 +16,12 @@ from bench.analysis.evidence import Check, Evidence
 from bench.analysis.measure import attempts, good_turns, turn_spans
 from bench.analysis.pipeline import write_json
 from bench.analysis.sessions import IN_ORDER
+from bench.analysis.stamps import STAMPED, Stamps
 from bench.analysis.summary import FORMAT
 from bench.analysis.tables import (
+    EventParts,
     plain_strings,
     read_document,
-    read_events,
     read_health,
     read_table,
     texts,
@@ -49,7 +50,6 @@ SESSION_COLUMNS: Final = (
     "opened_ns", "ended_ns",
 )  # fmt: skip
 """Of the sessions table, what rules and causes look at."""
-EVENT_COLUMNS: Final = ("session", "at_ns", "read_ns", "direction", "type", "due_ns")
 """Of the events, what rules look at."""
 _MOST: Final = 0.5
 """A cause that so large a share met explains the run: it is told before any gate."""
@@ -112,9 +112,9 @@ def weigh_run(
         for gate, some in zip(gates, few, strict=True)
     ]
 
-    events, health = read_events(place.events, EVENT_COLUMNS), read_health(place.health)
+    stamps = Stamps.joined([Stamps.of(part) for part in EventParts(place.events, STAMPED)])
     sessions = read_table(place.sessions, list(SESSION_COLUMNS))
-    evidence = Evidence(run, events, health, sessions, summary)
+    evidence = Evidence(run, stamps, read_health(place.health), sessions, summary)
     turns = read_table(place.turns, ["outcome", "reason", "measured"])
     why = failure_causes(sessions, turns[turns["measured"].astype(bool)])
     return conclude(

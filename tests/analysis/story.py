@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from bench.analysis.pipeline import analyse
 from bench.analysis.sessions import sessions_table
 from bench.analysis.tables import read_events
-from bench.analysis.turns import Told, turns_table
+from bench.analysis.told import Told, tell
 from bench.plan.metrics import VERSION
 from bench.runs.log import HealthRow
 from bench.runs.rows import Row
@@ -356,7 +356,7 @@ def events_of(folder: Path, *stories: Story) -> pd.DataFrame:
 def told_of(folder: Path, *stories: Story) -> Told:
     """The run as its trackers tell it: for what needs no figures."""
     events = events_of(folder, *stories)
-    return turns_table(events, sessions_table(events, {}), {"plan": {}})
+    return tell([events], sessions_table(events, {}), {"plan": {}})
 
 
 def analysed(folder: Path, *stories: Story, **facts: Any) -> Any:

@@ -5,7 +5,7 @@ import pytest
 
 from bench.analysis.samples import request_samples
 from bench.analysis.sessions import sessions_table
-from bench.analysis.turns import turns_table
+from bench.analysis.told import tell
 from bench.tracker.event import ALWAYS, NEVER
 from tests.analysis.story import ORIGIN_NS, Story, analysed, events_of
 
@@ -18,7 +18,7 @@ def waited(tmp_path, *stories):
     """By metric: the ms of each request, those that waited in vain negative."""
     events = events_of(tmp_path, *stories)
     sessions = sessions_table(events, {})
-    told = turns_table(events, sessions, {"plan": {}})
+    told = tell([events], sessions, {"plan": {}})
     found = request_samples(told.acks, sessions, ALWAYS, NEVER)
     return {
         name: np.where(sample.censored, -sample.values, sample.values).tolist()

@@ -7,7 +7,7 @@ import pytest
 
 from bench.analysis.leaks import leaks
 from bench.analysis.sessions import sessions_table
-from bench.analysis.turns import turns_table
+from bench.analysis.told import tell
 from tests.analysis.story import ORIGIN_NS, Story, conversation
 from tests.analysis.test_rule_violations import tables
 
@@ -18,8 +18,8 @@ def found(folder, *stories):
     rows = [row for s in stories for row in sorted(s.rows, key=lambda row: row.at_ns)]
     events = tables(folder, rows)
     sessions = sessions_table(events, {})
-    said = turns_table(events, sessions, {"plan": {}}).said
-    return leaks(events, sessions, said, start_ns=ORIGIN_NS)
+    said = tell([events], sessions, {"plan": {}}).said
+    return leaks(events, sessions, said, ORIGIN_NS)
 
 
 def session(number, *says, marker="", opens=1000):
@@ -47,7 +47,7 @@ def test_sessions_that_keep_to_themselves_leak_nothing(tmp_path):
 
 
 def test_a_run_without_events_leaks_nothing():
-    assert leaks(pd.DataFrame({"at_ns": []}), pd.DataFrame(), pd.DataFrame()) == []
+    assert leaks(pd.DataFrame({"at_ns": []}), pd.DataFrame(), pd.DataFrame(), 0) == []
 
 
 # ── ids ──────────────────────────────────────────────────────────────────────────────────────────

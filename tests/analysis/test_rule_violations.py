@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.analysis.rule_violations import rules_broken
 from bench.analysis.sessions import sessions_table
 from bench.analysis.tables import read_events
-from bench.analysis.turns import turns_table
+from bench.analysis.told import tell
 from bench.runs.rows import Row
 from bench.runs.seal import EVENTS
 from bench.tracker.protocol_rules import RULES
@@ -74,8 +73,8 @@ def tables(folder: Path, rows: list[Row]):
 
 def broken_in(events, start_ns=None):
     """The rules that a table of events breaks, as its summary tells them."""
-    told = turns_table(events, sessions_table(events, {}), {"plan": {}})
-    return rules_broken(told.violations, events, start_ns)
+    told = tell([events], sessions_table(events, {}), {"plan": {}})
+    return told.broken.told(int(events["at_ns"].min()) if start_ns is None else start_ns)
 
 
 def found(folder, *sessions, **how):
@@ -91,10 +90,6 @@ def test_an_ordinary_run_breaks_nothing(tmp_path):
     stories = [conversation(n, 3) for n in range(3)]
     rows = [row for s in stories for row in sorted(s.rows, key=lambda row: row.at_ns)]
     assert broken_in(tables(tmp_path, rows)) == []
-
-
-def test_a_run_without_violations_needs_no_events():
-    assert rules_broken([], pd.DataFrame()) == []
 
 
 def test_all_legal_sessions_in_one_run_break_nothing(tmp_path):

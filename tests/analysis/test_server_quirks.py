@@ -3,11 +3,18 @@
 import msgspec
 import pytest
 
+from bench.analysis.counts import count_messages
 from bench.analysis.server_quirks import quirks
 from bench.analysis.tables import read_events
 from bench.reference.profile import Profile
 from tests.analysis.story import Story, events_of
 from tests.world import World, voice
+
+
+def quirks_of(events):
+    """How often each quirk is in some events."""
+    return {entry["quirk"]: entry["count"] for entry in quirks(events, count_messages(events))}
+
 
 NAMES = [
     "transcription_duplicate",
@@ -24,7 +31,7 @@ def seen(path, **quirk):
     world = World(profile)
     world.call("turn_taking", ((voice("a", 100, 800), voice("b", 100, 700)),))
     folder = world.run().seal(path)
-    return {entry["quirk"]: entry["count"] for entry in quirks(read_events(folder.events))}
+    return quirks_of(read_events(folder.events))
 
 
 def test_a_server_without_quirks_shows_none(tmp_path):
@@ -47,7 +54,5 @@ def test_a_transcription_is_late_only_where_the_whole_answer_was_done_before(
     story.created(at + 20).done(at + 100, status=status)
     story.hear(at + 200, "conversation.item.input_audio_transcription.completed",
                item_id="item1", detail="hello")  # fmt: skip
-    found = {
-        entry["quirk"]: entry["count"] for entry in quirks(events_of(tmp_path, story.finish()))
-    }
+    found = quirks_of(events_of(tmp_path, story.finish()))
     assert found.get("transcription_late", 0) == late

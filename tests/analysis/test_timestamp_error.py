@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from bench.analysis.measure import measure_sessions, measure_turns
 from bench.analysis.sessions import sessions_table
+from bench.analysis.stamps import Stamps
 from bench.analysis.tables import read_events
 from bench.analysis.timestamp_error import Bars, bounded_by_order, causes, spans
-from bench.analysis.turns import turns_table
+from bench.analysis.told import tell
 from bench.plan.metrics import METRICS, PER_SESSION, PER_TURN
 from tests.analysis.story import MS, Answer, Story, analysed, conversation
 from tests.virtual_run import virtual_run
@@ -228,8 +229,8 @@ def figures(events, run):
     """(turns, sessions, what each of their figures leaves open) of some events."""
     events = bounded_by_order(events)
     sessions = sessions_table(events, run["plan"])
-    told = turns_table(events, sessions, run)
-    bars = Bars(events, causes(events, told.turns, told.acks))
+    told = tell([events], sessions, run)
+    bars = Bars(Stamps.of(events), causes(events, told.turns, told.acks))
     turns = measure_turns(told.turns, ())
     sessions = measure_sessions(sessions, turns)
     open_ = spans(bars, turns, PER_TURN) | spans(bars, sessions, PER_SESSION)

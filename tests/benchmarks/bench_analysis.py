@@ -1,10 +1,13 @@
-"""How long events to summary takes, in units of reading the event file and writing it once.
+"""What events to summary takes: time in units of reading and writing the event file, and memory.
 
 A run of a million events is made by repeating two conversations, one of which barges in, as many
 sessions: each shifted in time and with ids of its own, as a real run has them. The best of three is
 taken of either side: the question is what the work costs, not what else the machine was doing.
+Memory is that of a process of its own, which analyses twenty times as many.
 """
 
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,6 +24,9 @@ from bench.runs.seal import EVENTS
 from tests.analysis.story import Answer, Story, conversation, write_run
 
 BOUND = 10.0
+LONG = 20
+"""How many times a million events are analysed for their memory."""
+MOST_GIB = 4.0
 TURNS = 8
 REPLY = Answer(deltas=tuple(300 + 25 * n for n in range(40)))
 
@@ -68,6 +74,37 @@ def make_run(folder: Path, events: int) -> int:
     return len(number)
 
 
+def make_long_run(folder: Path, events: int, times: int) -> int:
+    """A run folder of `times` runs of `make_run`, one after the other; returns its rows."""
+    made = make_run(folder, events)
+    table = pq.read_table(folder / "events.parquet")
+    sessions = int(pc.max(table["session"]).as_py()) + 1
+    with pq.ParquetWriter(folder / "events.parquet", EVENTS, compression="zstd") as writer:
+        for number in range(times):
+            part = table.set_column(0, "session", pc.add(table["session"], number * sessions))
+            for name in ("item_id", "response_id"):
+                words = pc.binary_join_element_wise(
+                    part[name].cast(pa.string()), pa.scalar(str(number)), "+"
+                )
+                place = part.schema.get_field_index(name)
+                part = part.set_column(place, name, words.dictionary_encode())
+            writer.write_table(part.cast(EVENTS))
+    return made * times
+
+
+def peak_gib(folder: Path) -> float:
+    """The most memory that a process has which analyses a run, in GiB."""
+    code = (
+        "import resource, sys, pathlib; from bench.analysis.pipeline import analyse; "
+        "analyse(pathlib.Path(sys.argv[1])); "
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code, str(folder)], check=True, capture_output=True, text=True
+    )
+    return int(told.stdout) / 2**20
+
+
 def best_of(times: int, work: Callable[[], object]) -> float:
     """Seconds of the quickest run."""
     taken = []
@@ -91,5 +128,11 @@ def benchmark(events: int = 1_000_000, times: int = 3) -> list[tuple[str, float,
         unit = best_of(times, once)
         taken = best_of(times, lambda: analyse(folder))
     ratio = taken / unit
+    with tempfile.TemporaryDirectory() as scratch:
+        rows = make_long_run(Path(scratch), events, LONG)
+        peak = peak_gib(Path(scratch))
     what = f"analysis of {made} events / reading and writing them ({taken:.2f} s / {unit:.2f} s)"
-    return [(what, ratio, BOUND, ratio <= BOUND)]
+    return [
+        (what, ratio, BOUND, ratio <= BOUND),
+        (f"memory of the analysis of {rows} events, GiB", peak, MOST_GIB, peak <= MOST_GIB),
+    ]

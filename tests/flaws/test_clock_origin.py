@@ -9,14 +9,14 @@ import bench
 from bench.analysis import measure, validity
 from bench.analysis.pipeline import analyse
 from bench.analysis.tables import is_type
-from bench.analysis.turns import turns_table
+from bench.analysis.told import tell
 from bench.tracker import utterances
 from tests.analysis.story import ORIGIN_NS, conversation, write_run
 from tests.flaws.injection import caught, put_in
 from tests.flaws.stage import Lagging, judged, rows_of, true_latencies, turns_of, world_of
 from tests.world import VAD, voice
 
-TURNS_TABLE = "bench.analysis.pipeline.turns_table"
+TELL = "bench.analysis.pipeline.tell"
 SECOND = 1_000_000_000
 
 
@@ -52,11 +52,12 @@ def test_latency_is_counted_from_the_end_of_speech_and_not_of_its_recording(fres
     caught(check, flaw, r"off by -176 and -176 ms")
 
 
-def counted_from_the_send(events, sessions, run):
+def counted_from_the_send(parts, sessions, run):
     """F5: the clock starts when the program got round to handing the audio over."""
+    (events,) = parts
     sent = events[is_type(events, "input_audio_buffer.append", direction="out")]
     late = int((sent["at_ns"] - sent["due_ns"]).median())
-    return said_later(turns_table(events, sessions, run), late)
+    return said_later(tell([events], sessions, run), late)
 
 
 def test_latency_is_counted_from_when_audio_was_due_and_not_from_a_late_send(fresh):
@@ -78,7 +79,7 @@ def test_latency_is_counted_from_when_audio_was_due_and_not_from_a_late_send(fre
             f"{late} ms late: {error:+.0f}" for late, error in off.items()
         )
 
-    flaw = put_in(TURNS_TABLE, counted_from_the_send)
+    flaw = put_in(TELL, counted_from_the_send)
     caught(check, flaw, r"0 ms late: \+0 40 ms late: -40 80 ms late: -80")
 
 
@@ -107,10 +108,10 @@ def test_a_server_that_waits_longer_for_silence_is_slower_by_that_much(fresh):
     caught(check, flaw, "600 ms more of silence cost 0 ms")
 
 
-def counted_from_the_dial(events, sessions, run):
+def counted_from_the_dial(parts, sessions, run):
     """F9: the timeline of a session begins when its connection was begun."""
     dialled = int((sessions["opened_ns"] - sessions["started_ns"]).max())
-    return said_later(turns_table(events, sessions, run), -dialled)
+    return said_later(tell(parts, sessions, run), -dialled)
 
 
 def test_connecting_is_a_figure_of_its_own_and_in_no_latency(fresh):
@@ -126,7 +127,7 @@ def test_connecting_is_a_figure_of_its_own_and_in_no_latency(fresh):
         off = [a - b for a, b in zip(measured, true_latencies(world, call, lines), strict=True)]
         assert off == [0, 0], f"latency has {off[0]:.0f} ms of connecting in it"
 
-    flaw = put_in(TURNS_TABLE, counted_from_the_dial)
+    flaw = put_in(TELL, counted_from_the_dial)
     caught(check, flaw, "latency has 120 ms of connecting in it")
 
 

@@ -247,9 +247,9 @@ def test_a_stall_is_seen_in_every_chunk_that_it_held_up(fresh):
     caught(check, flaw, "^1 chunk was late, p95 of the lateness 0 ms")
 
 
-def scheduled_when_begun(events, plan):
+def scheduled_when_begun(events, plan, numbers):
     """F14: a session was due when it got its turn."""
-    table = SESSIONS(events, plan)
+    table = SESSIONS(events, plan, numbers)
     return table.assign(scheduled_ns=table["started_ns"])
 
 

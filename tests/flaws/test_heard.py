@@ -170,5 +170,5 @@ def test_a_loop_that_stands_still_puts_no_silence_into_what_is_heard(fresh):
         starved = turns.loc[0, "underrun_time"]
         assert starved == 0, f"{starved:.0f} ms of silence that nobody sent"
 
-    flaw = put_in("bench.analysis.pipeline.read_events", placed_when_read)
+    flaw = put_in("bench.analysis.tables.read_events", placed_when_read)
     caught(check, flaw, r"[45]\d\d ms of silence that nobody sent")

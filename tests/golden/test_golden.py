@@ -50,6 +50,15 @@ def test_every_value_is_what_it_was(name, tmp_path, stored):
     assert not found, report(name, found)
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_every_value_is_the_same_however_few_sessions_are_read_at_once(
+    name, tmp_path, stored, monkeypatch
+):
+    monkeypatch.setattr("bench.analysis.tables.PART", 100)
+    found = differences(stored[name], analysed(GOLDEN / name, tmp_path / name))
+    assert not found, report(name, found)
+
+
 def test_every_case_is_stored_and_nothing_else_is():
     assert {path.parent.name for path in GOLDEN.glob(f"*/{EXPECTED}")} == set(CASES)
 

@@ -1,0 +1,75 @@
+"""What every row of a run leaves: whose it is, when it was stamped, and how late this program was.
+
+Theory of operation
+-------------------
+Nearly all rows are chunks of audio. Once its tracker has been told of a chunk, all that is still
+asked of it are these few numbers: they are kept of every row, in arrays, while whole rows are kept
+only of what says more (`told`). So a run of twenty million rows fits into a laptop's memory.
+"""
+
+from typing import Final, NamedTuple, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bench.analysis.tables import Flags, Ints, integers, is_type
+from bench.voice.microphone import APPEND
+
+STAMPED: Final = ("session", "at_ns", "at_err_ns", "read_ns", "direction", "type", "due_ns")
+"""Columns of events that stamps are made of."""
+
+
+class Stamps(NamedTuple):
+    """Arrays with an entry for every row of a run, ordered by session and instant.
+
+    session:   the session's number
+    at_ns:     when the row was stamped
+    width_ns:  how much earlier it may have happened
+    late_ns:   how late a chunk was sent, or a message read; 0 where nobody knows
+    sent, received:  which way the message went; a note went neither way
+    timed:     whether `late_ns` is known
+    """
+
+    session: Ints
+    at_ns: Ints
+    width_ns: Ints
+    late_ns: Ints
+    sent: Flags
+    received: Flags
+    timed: Flags
+
+    @classmethod
+    def of(cls, events: pd.DataFrame) -> Self:
+        """Those of a table of events, which has the columns `STAMPED`."""
+        at = events["at_ns"].to_numpy(np.int64)
+        sent, received = (_went(events, way) for way in ("out", "in"))
+        due, read = (events[name].notna().to_numpy(bool) for name in ("due_ns", "read_ns"))
+        late = np.zeros(len(at), np.int64)
+        chunk, heard = is_type(events, APPEND, direction="out") & due, received & read
+        late[chunk] = at[chunk] - integers(events["due_ns"], 0)[chunk]
+        late[heard] = integers(events["read_ns"], 0)[heard] - at[heard]
+        width = events["at_err_ns"].to_numpy(np.int64)
+        session = events["session"].to_numpy(np.int64)
+        return cls(session, at, width, late, sent, received, chunk | heard)
+
+    @classmethod
+    def joined(cls, parts: list[Self]) -> Self:
+        """Those of several parts of a run, in order; `parts` is emptied, to hold nothing twice."""
+        columns = [list(arrays) for arrays in zip(*parts, strict=True)]
+        parts.clear()
+        return cls(*(np.concatenate(columns.pop(0)) for _ in cls._fields))
+
+    @property
+    def chunks(self) -> Flags:
+        """Rows of the microphone that were to be sent at an instant."""
+        return self.timed & self.sent
+
+    @property
+    def reads(self) -> Flags:
+        """Messages of which it is known when they were read."""
+        return self.timed & self.received
+
+
+def _went(events: pd.DataFrame, way: str) -> NDArray[np.bool_]:
+    return (events["direction"] == way).to_numpy(bool)
