@@ -7,6 +7,8 @@ improved without running again. The way of the data, one module a step::
     sessions          notes ▶ one row per session
     envelopes         audible windows of audio deltas
     trackers          events told to one `bench.tracker` a session: turns, responses, requests
+    stamps            what stays of every row: whose it is, when, how late
+    told              a few sessions at a time: what trackers found, and what stays of the events
     unreached_turns   how turns would have been that a failed session never reached
     turns             what trackers found: one row per attempted turn, a column per instant
     turn_columns      the columns of a turns table as plain arrays

@@ -36,7 +36,7 @@ def analyse(folder: Path) -> None:
     parts, health = EventParts(place.events), read_health(place.health)
 
     sessions = sessions_table(parts.of_types(TOLD_BY), run["plan"], parts.sessions)
-    told = tell(parts, sessions, run)
+    told = tell(parts, parts.rows, sessions, run)
     sessions["unreached_turns"] = unreached(sessions, told.turns)
 
     evidence = Evidence(run, told.stamps, health, sessions.reset_index(), {})

@@ -146,7 +146,7 @@ def request_samples(
 ) -> dict[str, Sample]:
     """Waits (ms) for the acknowledgement of requests sent in [begin, stop), by metric.
 
-    One that never came is censored. `requests` is `turns.Told.acks`, `sessions` are by number.
+    One that never came is censored. `requests` is `told.Told.acks`, `sessions` are by number.
     """
     vain = _in_vain(requests, sessions)
     until = integers(requests["answered_ns"].fillna(vain), NEVER)

@@ -7,13 +7,14 @@ asked of it are these few numbers: they are kept of every row, in arrays, while 
 only of what says more (`told`). So a run of twenty million rows fits into a laptop's memory.
 """
 
+from pathlib import Path
 from typing import Final, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bench.analysis.tables import Flags, Ints, integers, is_type
+from bench.analysis.tables import EventParts, Flags, Ints, integers, is_type
 from bench.voice.microphone import APPEND
 
 STAMPED: Final = ("session", "at_ns", "at_err_ns", "read_ns", "direction", "type", "due_ns")
@@ -54,11 +55,16 @@ class Stamps(NamedTuple):
         return cls(session, at, width, late, sent, received, chunk | heard)
 
     @classmethod
-    def joined(cls, parts: list[Self]) -> Self:
-        """Those of several parts of a run, in order; `parts` is emptied, to hold nothing twice."""
-        columns = [list(arrays) for arrays in zip(*parts, strict=True)]
-        parts.clear()
-        return cls(*(np.concatenate(columns.pop(0)) for _ in cls._fields))
+    def room(cls, rows: int) -> Self:
+        """Room for those of so many rows, which `put` fills: nothing is ever held twice."""
+        session, at, width, late = (np.empty(rows, np.int64) for _ in range(4))
+        sent, received, timed = (np.empty(rows, bool) for _ in range(3))
+        return cls(session, at, width, late, sent, received, timed)
+
+    def put(self, first: int, part: Self) -> None:
+        """Those of a part of the run, whose first row is number `first` of all."""
+        for mine, theirs in zip(self, part, strict=True):
+            mine[first : first + len(theirs)] = theirs
 
     @property
     def chunks(self) -> Flags:
@@ -69,6 +75,16 @@ class Stamps(NamedTuple):
     def reads(self) -> Flags:
         """Messages of which it is known when they were read."""
         return self.timed & self.received
+
+
+def read_stamps(path: Path) -> Stamps:
+    """Those of a file of events. RunFolderError where it is unreadable."""
+    parts = EventParts(path, STAMPED)
+    stamps, first = Stamps.room(parts.rows), 0
+    for events in parts:
+        stamps.put(first, Stamps.of(events))
+        first += len(events)
+    return stamps
 
 
 def _went(events: pd.DataFrame, way: str) -> NDArray[np.bool_]:

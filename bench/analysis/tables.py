@@ -71,13 +71,14 @@ def read_events(path: Path, columns: Sequence[str] = EVENTS) -> pd.DataFrame:
 class EventParts:
     """The events of a run, read a few sessions at a time: in each part `row` begins with 0.
 
-    `sessions` are the numbers of all, in order. RunFolderError where the file is unreadable.
+    `rows` is how many there are, `sessions` are the numbers of all, in order. RunFolderError where
+    the file is unreadable.
     """
 
     def __init__(self, path: Path, columns: Sequence[str] = EVENTS) -> None:
         self._path, self._columns = path, columns
         session = np.sort(read_table(path, ["session"])["session"].to_numpy(np.int64))
-        self.sessions: Ints = np.unique(session)
+        self.rows, self.sessions = len(session), np.unique(session)
         self._firsts: Ints = np.unique(session[::PART])
         # Nearly all runs are small: they are read once.
         self._whole = read_events(path, columns) if len(session) <= PART else None

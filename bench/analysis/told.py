@@ -59,12 +59,14 @@ class Told(NamedTuple):
     messages: Counter[tuple[str, str]]
 
 
-def tell(parts: Iterable[pd.DataFrame], sessions: pd.DataFrame, run: dict[str, Any]) -> Told:
+def tell(
+    parts: Iterable[pd.DataFrame], rows: int, sessions: pd.DataFrame, run: dict[str, Any]
+) -> Told:
     """Tell the trackers of a run its events: `parts` of whole sessions, in order.
 
-    `sessions` is that of `sessions_table`, `run` is run.json.
+    They have so many `rows` in all; `sessions` is that of `sessions_table`, `run` is run.json.
     """
-    found = _Found(sessions)
+    found = _Found(rows, sessions)
     for events in parts:
         found.add(bounded_by_order(events))
     requests = sorted(found.requests, key=lambda row: _METRICS.index(row[0]))
@@ -77,7 +79,7 @@ def tell(parts: Iterable[pd.DataFrame], sessions: pd.DataFrame, run: dict[str, A
         found.greetings.counts(),
         found.broken,
         _joined(found.events),
-        Stamps.joined(found.stamps),
+        found.stamps,
         found.messages,
     )
 
@@ -85,7 +87,7 @@ def tell(parts: Iterable[pd.DataFrame], sessions: pd.DataFrame, run: dict[str, A
 class _Found:
     """What is kept of a run, part after part."""
 
-    def __init__(self, sessions: pd.DataFrame) -> None:
+    def __init__(self, rows: int, sessions: pd.DataFrame) -> None:
         self._sessions, self._ends = sessions, session_ends(sessions)
         jitter = integers(sessions["jitter_ns"], 0).tolist()
         self._jitter = dict(zip(sessions.index.tolist(), jitter, strict=True))
@@ -98,7 +100,7 @@ class _Found:
         self.greetings = Greetings()
         self.broken = BrokenRules()
         self.events: list[pd.DataFrame] = []
-        self.stamps: list[Stamps] = []
+        self.stamps = Stamps.room(rows)
         self.messages: Counter[tuple[str, str]] = Counter()
 
     def add(self, events: pd.DataFrame) -> None:
@@ -112,7 +114,7 @@ class _Found:
             self._add_tracker(session, tracker)
         self.turns.append(turns_table(turns, self._sessions))
         self.broken.add(breaches, events)
-        self.stamps.append(Stamps.of(events))
+        self.stamps.put(self._rows, Stamps.of(events))
         self.messages += count_messages(events)
         kept = events.loc[telling(events), [name for name in events if name != "envelope"]]
         self.events.append(kept.assign(row=kept["row"] + self._rows))

@@ -208,7 +208,7 @@ def at_the_truth(events: pd.DataFrame) -> pd.DataFrame:
 def measured(events: pd.DataFrame, run: dict[str, Any]) -> pd.DataFrame:
     """The measured turns of some events of a run; `run` is its run.json."""
     sessions = sessions_table(events, run["plan"])
-    return measure_turns(tell([events], sessions, run).turns, ())
+    return measure_turns(tell([events], len(events), sessions, run).turns, ())
 
 
 def figure_errors(told: pd.DataFrame, truth: pd.DataFrame) -> dict[str, dict[str, Any]]:

@@ -16,10 +16,9 @@ from bench.analysis.evidence import Check, Evidence
 from bench.analysis.measure import attempts, good_turns, turn_spans
 from bench.analysis.pipeline import write_json
 from bench.analysis.sessions import IN_ORDER
-from bench.analysis.stamps import STAMPED, Stamps
+from bench.analysis.stamps import read_stamps
 from bench.analysis.summary import FORMAT
 from bench.analysis.tables import (
-    EventParts,
     plain_strings,
     read_document,
     read_health,
@@ -112,9 +111,10 @@ def weigh_run(
         for gate, some in zip(gates, few, strict=True)
     ]
 
-    stamps = Stamps.joined([Stamps.of(part) for part in EventParts(place.events, STAMPED)])
     sessions = read_table(place.sessions, list(SESSION_COLUMNS))
-    evidence = Evidence(run, stamps, read_health(place.health), sessions, summary)
+    evidence = Evidence(
+        run, read_stamps(place.events), read_health(place.health), sessions, summary
+    )
     turns = read_table(place.turns, ["outcome", "reason", "measured"])
     why = failure_causes(sessions, turns[turns["measured"].astype(bool)])
     return conclude(

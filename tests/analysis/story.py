@@ -356,7 +356,7 @@ def events_of(folder: Path, *stories: Story) -> pd.DataFrame:
 def told_of(folder: Path, *stories: Story) -> Told:
     """The run as its trackers tell it: for what needs no figures."""
     events = events_of(folder, *stories)
-    return tell([events], sessions_table(events, {}), {"plan": {}})
+    return tell([events], len(events), sessions_table(events, {}), {"plan": {}})
 
 
 def analysed(folder: Path, *stories: Story, **facts: Any) -> Any:

@@ -18,7 +18,7 @@ def waited(tmp_path, *stories):
     """By metric: the ms of each request, those that waited in vain negative."""
     events = events_of(tmp_path, *stories)
     sessions = sessions_table(events, {})
-    told = tell([events], sessions, {"plan": {}})
+    told = tell([events], len(events), sessions, {"plan": {}})
     found = request_samples(told.acks, sessions, ALWAYS, NEVER)
     return {
         name: np.where(sample.censored, -sample.values, sample.values).tolist()

@@ -18,7 +18,7 @@ def found(folder, *stories):
     rows = [row for s in stories for row in sorted(s.rows, key=lambda row: row.at_ns)]
     events = tables(folder, rows)
     sessions = sessions_table(events, {})
-    said = tell([events], sessions, {"plan": {}}).said
+    said = tell([events], len(events), sessions, {"plan": {}}).said
     return leaks(events, sessions, said, ORIGIN_NS)
 
 

@@ -73,7 +73,7 @@ def tables(folder: Path, rows: list[Row]):
 
 def broken_in(events, start_ns=None):
     """The rules that a table of events breaks, as its summary tells them."""
-    told = tell([events], sessions_table(events, {}), {"plan": {}})
+    told = tell([events], len(events), sessions_table(events, {}), {"plan": {}})
     return told.broken.told(int(events["at_ns"].min()) if start_ns is None else start_ns)
 
 

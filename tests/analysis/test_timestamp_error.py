@@ -229,7 +229,7 @@ def figures(events, run):
     """(turns, sessions, what each of their figures leaves open) of some events."""
     events = bounded_by_order(events)
     sessions = sessions_table(events, run["plan"])
-    told = tell([events], sessions, run)
+    told = tell([events], len(events), sessions, run)
     bars = Bars(Stamps.of(events), causes(events, told.turns, told.acks))
     turns = measure_turns(told.turns, ())
     sessions = measure_sessions(sessions, turns)

@@ -52,12 +52,13 @@ def test_latency_is_counted_from_the_end_of_speech_and_not_of_its_recording(fres
     caught(check, flaw, r"off by -176 and -176 ms")
 
 
-def counted_from_the_send(parts, sessions, run):
+def counted_from_the_send(parts, rows, sessions, run):
     """F5: the clock starts when the program got round to handing the audio over."""
     (events,) = parts
+    assert len(events) == rows
     sent = events[is_type(events, "input_audio_buffer.append", direction="out")]
     late = int((sent["at_ns"] - sent["due_ns"]).median())
-    return said_later(tell([events], sessions, run), late)
+    return said_later(tell([events], len(events), sessions, run), late)
 
 
 def test_latency_is_counted_from_when_audio_was_due_and_not_from_a_late_send(fresh):
@@ -108,10 +109,10 @@ def test_a_server_that_waits_longer_for_silence_is_slower_by_that_much(fresh):
     caught(check, flaw, "600 ms more of silence cost 0 ms")
 
 
-def counted_from_the_dial(parts, sessions, run):
+def counted_from_the_dial(parts, rows, sessions, run):
     """F9: the timeline of a session begins when its connection was begun."""
     dialled = int((sessions["opened_ns"] - sessions["started_ns"]).max())
-    return said_later(tell(parts, sessions, run), -dialled)
+    return said_later(tell(parts, rows, sessions, run), -dialled)
 
 
 def test_connecting_is_a_figure_of_its_own_and_in_no_latency(fresh):
