@@ -92,11 +92,11 @@ CASES = {
     "remarked": stories.remarked,
     "told_turns": partial(stories.told, "turns", "outcomes", "summary", "unreached_turns"),
     "told_replies": partial(
-        stories.told, "asks", "acks", "tools", "settings_mismatch", "bargein", "stops", "disturb",
-        "deltas", "playout", "word_errors",
+        stories.told, "response_triggers", "requests", "tools", "settings_mismatch",
+        "interruptions", "cancellations", "disturbances", "deltas", "playout", "word_errors",
     ),
     "told_clocks": partial(
-        stories.told, "clock", "timestamp_error", "slow_turn_cause", "server_quirks", "messages",
-        "filtered_figures", "drift",
+        stories.told, "audio_clock", "timestamp_error", "slow_turn_cause", "server_quirks",
+        "messages", "filtered_figures", "drift",
     ),
 }  # fmt: skip

@@ -13,9 +13,9 @@ from bench.runs.folder import RunFolder
 from bench.runs.gauges import CPU_BUSY, Gauges, Readings, Series, write_gauges
 from tests.analysis import story
 from tests.analysis.story import MS, ORIGIN_NS, Story, conversation, steady, write_run
+from tests.analysis.test_cancellations import cancelled, speaking
 from tests.analysis.test_excluded_turns import late
 from tests.analysis.test_rule_violations import rows_of
-from tests.analysis.test_stops import cancelled, speaking
 from tests.tracker.test_protocol_rules import LEGAL, OPEN, REPLY, WRONG
 
 S = 1_000_000_000
