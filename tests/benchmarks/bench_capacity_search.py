@@ -7,8 +7,8 @@ know nothing of the search; of an admission limit and of a collapse it is the li
 
 import os
 import tempfile
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -77,11 +77,12 @@ class Found(NamedTuple):
 
 def benchmark(seeds=SEEDS, processes=None):
     """Rows: how often the truth is in the interval, its width, the time, collapses, "at least"."""
-    with ProcessPoolExecutor(processes or os.cpu_count()) as pool:
-        truths = dict(zip(SHAPES, pool.map(truth_of, SHAPES), strict=True))
+    # A process each: what hundreds of runs leave in memory is let go.
+    with get_context("spawn").Pool(processes or os.cpu_count(), maxtasksperchild=1) as pool:
+        truths = dict(zip(SHAPES, pool.map(truth_of, SHAPES, chunksize=1), strict=True))
         asked = [(name, seed) for seed in range(1, seeds + 1) for name in SHAPES]
-        found = list(pool.map(searched, *zip(*asked, strict=True)))
-        endless = list(pool.map(outrun, range(1, seeds + 1)))
+        found = pool.starmap(searched, asked, chunksize=1)
+        endless = pool.map(outrun, range(1, seeds + 1), chunksize=1)
     held = {name: sum(holds(one, truths) for one in found if one.shape == name) for name in SHAPES}
     widths = [100 * (one.high - one.low) / one.capacity for one in found]
     runs = [one.runs for one in found]
