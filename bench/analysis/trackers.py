@@ -5,6 +5,7 @@ other row becomes an `Event`.
 """
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,15 +38,16 @@ def tracked(events: pd.DataFrame, jitter_ns: dict[int, int]) -> Iterator[tuple[i
     place = places(events, events)
     rows = np.argsort(place, kind="stable")
     # What chunks and deltas say does not depend on each other: between two events all of a kind.
-    session, told = events["session"].to_numpy(), kind == _EVENT
-    block = np.cumsum(changes(session[rows], told[rows]))
+    session, alone = events["session"].to_numpy(), kind == _EVENT
+    block = np.cumsum(changes(session[rows], alone[rows]))
     rows = rows[np.lexsort((kind[rows], block))]
     kind, session = kind[rows], session[rows]
     columns = _columns(events, place, rows, kind)
     edges = np.flatnonzero(changes(session, kind, _alike(events, rows, kind)))
+    told, deltas = map(Event, *columns.events), map(AudioDelta, *columns.deltas)
     firsts = map(Event, *_event_columns(events, place, rows[edges[kind[edges] == _DELTA]]))
     bounds = np.append(edges, len(rows))
-    taken = [0, 0, 0]
+    appended = 0
     tracker: Tracker | None = None
     number = -1
     for begin, length, what in zip(
@@ -56,16 +58,15 @@ def tracked(events: pd.DataFrame, jitter_ns: dict[int, int]) -> Iterator[tuple[i
                 yield number, tracker
             number, tracker = begin, Tracker(jitter_ns.get(begin, 0))
         assert tracker is not None  # noqa: S101 - the first session is above every number before
-        first = taken[what]
-        taken[what] = last = first + length
-        fields = [column[first:last] for column in columns[what]]
         if what == _EVENT:
-            for event in map(Event, *fields):
+            for event in islice(told, length):
                 tracker.feed(event)
         elif what == _DELTA:
-            tracker.audio(next(firsts), list(map(AudioDelta, *fields)))
+            tracker.audio(next(firsts), list(islice(deltas, length)))
         else:
-            tracker.appends(*fields)
+            some = slice(appended, appended + length)
+            tracker.appends(*(column[some] for column in columns.appends))
+            appended += length
     if tracker is not None:
         yield number, tracker
 

@@ -93,25 +93,35 @@ def _blockwise(draws: Draws, cluster: Places, values: Floats, asked: Floats) -> 
     weights = draws.astype(np.float64) @ counts.reshape(blocks, sessions).T.astype(np.float64)
     upto = np.cumsum(weights, axis=1)
     lower, share = order_places(upto[:, -1], asked)
-    low, high = (
-        values[_in_block(draws, cluster, upto, place, size)]
-        for place in (lower, np.minimum(lower + 1, upto[:, -1:] - 1))
-    )
-    return np.where(share < ALMOST, low, low + (high - low) * share)
+    upper = np.minimum(lower + 1, upto[:, -1:] - 1).ravel()
+    row = np.repeat(np.arange(len(draws)), len(asked))
+    within = _Blocks(draws, cluster, upto, row, lower.ravel(), size)
+    low, high = within.sample_at(lower.ravel()), within.sample_at(upper)
+    beyond = np.flatnonzero(upper + 0.5 >= upto[row, within.block])  # in a later block
+    later = _Blocks(draws, cluster, upto, row[beyond], upper[beyond], size)
+    high[beyond] = later.sample_at(upper[beyond])
+    least, most = (values[sample].reshape(lower.shape) for sample in (low, high))
+    return np.where(share < ALMOST, least, least + (most - least) * share)
 
 
-def _in_block(
-    draws: Draws,
-    cluster: Places,
-    upto: Floats,
-    place: Floats,
-    size: int,
-) -> Places:
-    """Which sample is at each (zero-based) place of each resample, by its block."""
-    block = (upto[:, None, :] <= place[:, :, None] + 0.5).sum(axis=2)
-    before = np.take_along_axis(upto, np.maximum(block - 1, 0), axis=1)
-    left = place - np.where(block > 0, before, 0)
-    sample = np.minimum(block[:, :, None] * size + np.arange(size), len(cluster) - 1)
-    inside = np.cumsum(draws[np.arange(len(draws))[:, None, None], cluster[sample]], axis=2)
-    within = (inside <= left[:, :, None] + 0.5).sum(axis=2)
-    return np.asarray(np.minimum(block * size + within, len(cluster) - 1), np.intp)
+class _Blocks:
+    """Blocks of samples, each of a resample (`row`) in which it holds a zero-based `place`.
+
+    `upto` are the running sums of the weights of all blocks, by resample.
+    """
+
+    def __init__(
+        self, draws: Draws, cluster: Places, upto: Floats, row: Places, place: Floats, size: int
+    ) -> None:
+        passed = (upto[row] <= place[:, None] + 0.5).sum(axis=1)
+        self.block = np.minimum(passed, upto.shape[1] - 1)
+        before = np.where(self.block > 0, upto[row, np.maximum(self.block - 1, 0)], 0)
+        self._first, self._last = self.block * size, len(cluster) - 1
+        sample = np.minimum(self._first[:, None] + np.arange(size), self._last)
+        weights = draws[row[:, None], cluster[sample]]
+        self._upto = np.cumsum(weights, axis=1) + before[:, None]
+
+    def sample_at(self, place: Floats) -> Places:
+        """Which sample is at a place of each of them."""
+        within = (self._upto <= place[:, None] + 0.5).sum(axis=1)
+        return np.asarray(np.minimum(self._first + within, self._last), np.intp)
