@@ -28,6 +28,7 @@ _CLAIM: Final = re.compile(
     re.MULTILINE,
 )
 _ENDLESS: Final = 0x7FFFF000  # what is written for "not known yet", or more than a file can have
+_MALFORMED: Final = 3  # libsndfile's SF_ERR_MALFORMED_FILE
 _STREAMS: Final = frozenset({"MP3", "OGG", "FLAC"})
 _TAIL: Final = 2_048  # bytes: a tag at the end, and less than two frames of MP3
 _CHUNKED: Final = {b"RIFF": "<I", b"RIFX": ">I", b"FORM": ">I"}
@@ -74,6 +75,8 @@ def sndfile_stream(path: Path) -> Iterator[Stream]:
         try:
             sound = soundfile.SoundFile(file)
         except soundfile.LibsndfileError as error:
+            if error.code == _MALFORMED:  # FFmpeg would read a part of it, and say nothing
+                raise Refused(f"is cut short or damaged ({_reason(error)})") from None
             raise ShortReadError(f"libsndfile cannot read it ({_reason(error)})") from None
         with sound:
             kind, stated = f"{sound.format} {sound.subtype}", int(sound.frames)
@@ -163,11 +166,15 @@ def _lengthened(raw: BinaryIO, size: int) -> BinaryIO | _Patched:
 
 
 def _zero_length(raw: BinaryIO, size: int) -> int | None:
-    """Where a WAV or AU file states that its audio has no bytes, though bytes follow."""
+    """Where a WAV or AU file states that its audio has no bytes, though bytes follow.
+
+    Of AU also where it states more than can be: libsndfile knows one such number alone.
+    """
     raw.seek(0)
     head = raw.read(12)
-    if head[:4] == b".snd" and head[8:12] == bytes(4):
-        return 8 if size > struct.unpack(">I", head[4:8])[0] else None
+    if head[:4] == b".snd" and len(head) == 12:
+        start, length = struct.unpack(">II", head[4:])
+        return 8 if size > start and (length == 0 or length >= _ENDLESS) else None
     order = _CHUNKED.get(head[:4])
     if order is None or head[8:12] != b"WAVE":
         return None

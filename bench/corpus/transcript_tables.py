@@ -156,8 +156,11 @@ def _headless(
 
 
 def _file_column(rows: Sequence[list[str]], known: Known) -> int | None:
-    """The column that names a recording in half of its cells at least, or None."""
-    for column in range(len(rows[0])):
+    """The last column that names a recording in half of its cells at least, or None.
+
+    A number before it may be the name of one, too, without its ending.
+    """
+    for column in reversed(range(len(rows[0]))):
         cells = [row[column] for row in rows if len(row) > column]
         if 2 * sum(map(known, cells)) >= len(cells):
             return column

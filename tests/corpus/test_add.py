@@ -5,29 +5,10 @@ import soundfile
 from bench.corpus.add import Handling, add
 from bench.corpus.annotate import annotate
 from bench.corpus.check import check
-from bench.corpus.decode import load_utterances, read_samples, resample
+from bench.corpus.decode import load_utterances
 from bench.corpus.manifest import load_corpus
 from bench.errors import CorpusError
 from bench.voice.audio import PCM16_24K
-
-
-@pytest.fixture
-def speech(everyday):
-    """A recording of speech at any rate, cut from the shipped corpus."""
-
-    def recorded(name: str = "short-yes", rate: int = 16_000) -> np.ndarray:
-        path = everyday.folder / f"{name}.flac"
-        samples, own = read_samples(path.read_bytes(), path)
-        return resample(samples, own, rate)
-
-    return recorded
-
-
-@pytest.fixture
-def source(tmp_path):
-    folder = tmp_path / "mine"
-    folder.mkdir()
-    return folder
 
 
 def made(source, corpus, **more):
