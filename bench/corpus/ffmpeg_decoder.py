@@ -37,6 +37,8 @@ def ffmpeg_stream(path: Path) -> Iterator[Stream]:
                 raise Refused("holds no audio")
             track = tracks[0]
             codec = track.codec_context
+            if codec is None:
+                raise Refused("is of a codec that FFmpeg does not decode")
             stated = _stated(container, track)
             remarks = [f"first of {len(tracks)} audio tracks"] if len(tracks) > 1 else []
             kind = f"{container.format.name.split(',')[0]} {codec.name}"

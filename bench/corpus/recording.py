@@ -122,8 +122,12 @@ def survey(path: Path, longest_s: float) -> Recording:
 def _survey(path: Path, opened: _Open, longest_s: float) -> Recording:
     try:
         return _known(path, opened, longest_s)
+    except Refused:
+        raise
     except OSError as error:
         raise Refused(f"cannot be read ({error.strerror})") from None
+    except Exception as error:  # noqa: BLE001 - what damage does to a decoder costs one file only
+        raise Refused(f"is damaged ({type(error).__name__}: {error})") from None
 
 
 def _known(path: Path, opened: _Open, longest_s: float) -> Recording:
@@ -131,8 +135,8 @@ def _known(path: Path, opened: _Open, longest_s: float) -> Recording:
         rate, channels = stream.rate, stream.channels
         if not _RATES[0] <= rate <= _RATES[1]:
             raise Refused(f"has {rate} Hz; from {_RATES[0]} to {_RATES[1]} Hz are read")
-        if channels > _MOST_CHANNELS:
-            raise Refused(f"has {channels} channels; {_MOST_CHANNELS} at most are read")
+        if not 1 <= channels <= _MOST_CHANNELS:
+            raise Refused(f"has {channels} channels; 1 to {_MOST_CHANNELS} are read")
         frames, peak, clipped = 0, 0.0, 0
         total, products = np.zeros(channels), np.zeros((channels, channels))
         for block in stream.blocks:

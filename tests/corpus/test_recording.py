@@ -234,3 +234,19 @@ def test_an_m4a_that_is_cut_short_is_refused(known, tmp_path, speech):
     raw = (tmp_path / "whole").read_bytes()
     with pytest.raises(Refused, match="cut short"):
         known(raw[: len(raw) // 2])
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("form", ["WAV", "FLAC", "OGG", "MP3", "AU", "NIST", "CAF", "W64"])
+def test_whatever_is_damaged_of_a_file_is_refused_or_read_and_nothing_else(known, wave, form, seed):
+    chance = np.random.default_rng(seed)
+    whole = written(wave, format=form)
+    for _ in range(6):
+        raw = bytearray(whole)
+        for at in chance.integers(0, 128, 5):
+            raw[at] = chance.integers(256)
+        try:
+            found = known(bytes(raw))
+        except Refused:
+            continue
+        assert sum(map(len, found.blocks())) == found.frames
