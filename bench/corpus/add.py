@@ -168,8 +168,9 @@ class _Bench:
         if many:
             voice = f"{voice or clean.stem}/{take.name}"
             clean = clean.with_name(f"{clean.stem}-{take.name}{clean.suffix}")
-            if source.text:
-                source = source._replace(text="")
+            if source.text or source.parts:
+                parts = tuple(row._replace(text="", voice="") for row in source.parts)
+                source = source._replace(text="", parts=parts)
                 self._say(source, f"its transcript is of all channels, so {take.name} has none")
         try:
             with taped(recording, take, self._folder.parent) as tape:

@@ -99,3 +99,21 @@ def test_of_five_channels_each_can_be_had(channels, speech):
 def test_a_word_that_is_no_channel_is_named(channels, speech):
     with pytest.raises(UsageError, match="did you mean 'left'"):
         channels(speech(), channel="lef")
+
+
+def test_a_transcript_of_all_channels_is_of_none_of_them_and_that_is_said(
+    channels, speech, tmp_path
+):
+    (tmp_path / "mine" / "call.txt").write_text("Tuesday. Okay.")
+    result = channels(speech("short-tuesday"), speech("short-okay"), channel="split")
+    assert [entry.text for entry in result.added] == ["", ""]
+    assert sum("transcript is of all channels" in text for _, text in result.remarks) == 2
+
+
+def test_nor_is_one_of_a_part_of_all_channels(channels, speech, tmp_path):
+    row = '{"audio_filepath": "call.wav", "offset": 0.01, "text": "Tuesday. Okay."}'
+    (tmp_path / "mine" / "manifest.json").write_text(row)
+    signals = speech("short-tuesday"), speech("short-okay")
+    assert [entry.text for entry in channels(*signals, channel="split").added] == ["", ""]
+    (alone,) = channels(*signals, channel="left").added
+    assert alone.text == "Tuesday. Okay."

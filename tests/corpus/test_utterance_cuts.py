@@ -124,7 +124,7 @@ def test_a_short_utterance_in_minutes_of_silence_is_kept_by_trimming_alone(call,
 
 
 def test_speech_without_a_gap_is_cut_at_the_widest_pauses_under_a_minute(call, added, tmp_path):
-    names = ("long-hotel", "long-move", "long-router") * 4
+    names = ("long-hotel", "long-move", "long-router") * 3
     gaps = [0.1] * len(names)
     whole, _ = call(names, gaps)
     result = added(whole, split=True)
