@@ -73,8 +73,10 @@ VERBS: Final = (
          "--port 8765 --truth truth.jsonl"),
     Verb("corpus check", verbs.CorpusCheckOptions, "inventory:corpus_check_verb", "everyday"),
     Verb("corpus list", verbs.CorpusListOptions, "inventory:corpus_list_verb", "everyday"),
-    Verb("corpus add", verbs.CorpusAddOptions, "inventory:corpus_add_verb",
+    Verb("corpus add", verbs.CorpusAddOptions, "corpus_upkeep:add_verb",
          "~/recordings --name support-calls"),
+    Verb("corpus remove", verbs.CorpusRemoveOptions, "corpus_upkeep:remove_verb",
+         "support-calls call-017 call-018"),
     Verb("list messages", verbs.ListMessagesOptions, "inventory:messages_verb", "--json"),
     Verb("list metrics", verbs.ListMetricsOptions, "inventory:metrics_verb", ""),
     Verb("list scenarios", verbs.ListScenariosOptions, "inventory:scenarios_verb", ""),
@@ -90,7 +92,7 @@ VERBS: Final = (
          "reports/20261124-120000-demo --name demo"),
 )  # fmt: skip
 _GROUPS: Final = {
-    "corpus": "Speech corpora: check, add, list.",
+    "corpus": "Speech corpora: check, add, list, remove.",
     "list": "What there is: scenarios, metrics, messages.",
     "history": "Runs over time: add, show changes, export, merge.",
     "baseline": "Runs that the team has accepted.",

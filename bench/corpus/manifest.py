@@ -26,6 +26,7 @@ from bench.errors import CorpusError, nearest
 
 MANIFEST: Final = "manifest.toml"
 FORMAT: Final = 1
+_OPTIONAL: Final = frozenset({"pauses_ms", "language"})
 SHELF: Final = "audio_corpus"
 NONSPEECH: Final = "nonspeech"
 
@@ -37,12 +38,14 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     None exactly when the tags hold `nonspeech`. `pauses_ms` are the silences of 200 ms or more
     inside the speech, as (start, end). `loudness` is the RMS in dBFS of the speech without its
     pauses, of the whole file when there is no speech. `snr_db` is set where noise was added.
+    `language` is a tag as in "pt-BR", "" where nobody said.
     """
 
     id: str
     file: str
     text: str
     voice: str
+    language: str = ""
     rate: int
     duration_ms: float
     onset_ms: float | None = None
@@ -192,7 +195,7 @@ def manifest_text(*, name: str, licence: str, about: str, entries: Iterable[Entr
         rows = [
             f"{field} = {_toml(value)}\n"
             for field, value in msgspec.structs.asdict(entry).items()
-            if value is not None and not (field == "pauses_ms" and not value)
+            if value is not None and not (field in _OPTIONAL and not value)
         ]
         tables.append("[[utterance]]\n" + "".join(rows))
     return "\n".join(tables)

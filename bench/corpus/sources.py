@@ -2,100 +2,258 @@
 
 Theory of operation
 -------------------
-A transcript is the `.txt` beside a recording, else the row of the nearest `transcripts.csv` in its
-folder or above, up to the folder that was named. The table's columns are `file` (a path from the
-table's folder, or just the name, with or without its suffix), `text` and, if wanted, `tags`
-(words apart). A recording without a transcript has an empty text.
+A file is a recording if its first bytes are audio, or its name says so. Its transcript is the
+`.txt` of its name beside it, else a row of a table (`transcript_tables`) in its folder or above,
+the nearest first. A row means the file at its path; where there is none, the one of its name below
+the table that shares most of the path. A row that fits several equally is refused, and so are rows
+that contradict each other: a wrong transcript is worse than none. Rows that name no file here are
+counted. Names are the same in any Unicode normal form, and in either case.
 
-What it refuses to know: what the audio files hold.
+One file that cannot be read costs what it says, and no other.
+
+What it refuses to know: whether a recording can serve.
 """
 
-import csv
-from pathlib import Path
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple
 
 from bench.corpus.check import AUDIO_SUFFIXES
+from bench.corpus.recording import audio_kind
+from bench.corpus.transcript_tables import (
+    NoTableError,
+    Row,
+    Table,
+    is_part_of_table,
+    is_table,
+    normal,
+    one_line,
+    read_table,
+)
+from bench.corpus.transcript_text import UncertainTextError, read_text
 from bench.errors import CorpusError
 
-TRANSCRIPTS: Final = "transcripts.csv"
-
-# Found and refused with a reason, rather than passed over in silence.
-_OTHER_AUDIO: Final = frozenset({".m4a", ".aac", ".wma", ".aiff", ".aif", ".opus", ".amr", ".webm"})
-
-
-class Remark(NamedTuple):
-    """What a transcript says of a recording."""
-
-    text: str = ""
-    tags: tuple[str, ...] = ()
+# By their names alone: refused with a reason, rather than passed over in silence.
+_AUDIO: Final = AUDIO_SUFFIXES | {
+    ".m4a", ".mp4", ".aac", ".wma", ".aiff", ".aif", ".aifc", ".opus", ".oga", ".amr", ".webm",
+    ".au", ".snd", ".sph", ".caf", ".w64", ".rf64", ".raw", ".pcm", ".gsm", ".vox",
+}  # fmt: skip
 
 
 class Source(NamedTuple):
-    """A recording as it was found: its path, its path inside the source folder, its transcript."""
+    """A recording as it was found: its path, its path inside the source folder, what is said of it.
+
+    `parts` are rows that each speak of a part of it; then `text` is empty.
+    """
 
     path: Path
     name: Path
-    text: str
-    tags: tuple[str, ...]
+    text: str = ""
+    tags: tuple[str, ...] = ()
+    voice: str = ""
+    language: str = ""
+    parts: tuple[Row, ...] = ()
 
 
-_Table = dict[str, Remark]
+class Sources(NamedTuple):
+    """What a folder holds: recordings; files refused or not looked at, and why; remarks on files.
+
+    `missing` are (table, file) of the rows that name no file here.
+    """
+
+    recordings: tuple[Source, ...]
+    refused: tuple[tuple[Path, str], ...]
+    unread: tuple[tuple[Path, str], ...]
+    remarks: tuple[tuple[Path, str], ...]
+    missing: tuple[tuple[Path, str], ...]
 
 
-def find_sources(source_dir: Path, *, besides: Path) -> list[Source]:
-    """All recordings under `source_dir` in order of their names, those under `besides` left out."""
+def find_sources(
+    source_dir: Path, *, besides: Path, encoding: str = "", language: str = ""
+) -> Sources:
+    """All that is under `source_dir` in order of names, what is under `besides` left out.
+
+    `encoding` is that of texts, "" to detect it; `language` helps with that.
+    """
     if not source_dir.is_dir():
         raise CorpusError(f"{source_dir}: is no folder; name one that holds recordings")
     own = besides.resolve()
     if own == source_dir.resolve():
         raise CorpusError(f"{source_dir}: is the corpus itself; name another folder to add from")
-    known = AUDIO_SUFFIXES | _OTHER_AUDIO
-    tables: dict[Path, _Table] = {}
-    sources = []
-    for path in sorted(source_dir.rglob("*")):
-        if path.suffix.lower() not in known or not path.is_file() or own in path.resolve().parents:
-            continue
-        name = path.relative_to(source_dir)
-        text, tags = _transcript(path, source_dir, tables)
-        sources.append(Source(path, name, text, tags))
-    return sources
+    search = _Search(source_dir, encoding, language)
+    files = [
+        path
+        for path in sorted(source_dir.rglob("*"))
+        if path.is_file() and own not in path.resolve().parents
+    ]
+    recordings = [path for path in files if _is_recording(path)]
+    rest = sorted(set(files) - set(recordings))
+    search.look_at(recordings, rest)
+    return search.found()
 
 
-def _transcript(path: Path, top: Path, tables: dict[Path, _Table]) -> Remark:
-    """What is said of a recording: by the `.txt` beside it, then by the nearest table above."""
-    beside = path.with_suffix(".txt")
-    text = ""
-    if beside.is_file():
-        text = _one_line(beside.read_text(encoding="utf-8-sig", errors="replace"))
-    for folder in (path.parent, *path.parent.parents):
-        if folder not in tables:
-            tables[folder] = _read_table(folder / TRANSCRIPTS)
-        for key in (path.relative_to(folder).as_posix(), path.name, path.stem):
-            if remark := tables[folder].get(key):
-                return Remark(text or remark.text, remark.tags)
-        if folder == top:
-            break
-    return Remark(text)
+def _is_recording(path: Path) -> bool:
+    if path.name.startswith("."):  # what systems put beside files
+        return False
+    try:
+        with path.open("rb") as file:
+            kind = audio_kind(file.read(64))
+    except OSError:
+        kind = None
+    return kind is not None or path.suffix.lower() in _AUDIO
 
 
-def _read_table(path: Path) -> _Table:
-    """Remarks by file, from one `transcripts.csv`; empty if there is none."""
-    if not path.is_file():
-        return {}
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        rows = csv.DictReader(file)
-        missing = {"file", "text"} - set(rows.fieldnames or ())
-        if missing:
-            raise CorpusError(
-                f"{path}: column {min(missing)!r} is missing; its first line must be file,text"
+def _key(word: str) -> str:
+    return unicodedata.normalize("NFC", word).casefold()
+
+
+class _Search:
+    """A folder while it is looked through."""
+
+    def __init__(self, top: Path, encoding: str, language: str) -> None:
+        self._top, self._encoding, self._language = top, encoding, language
+        self._said: dict[Path, list[Row]] = {}
+        self._said_by: dict[Path, Path] = {}
+        self._beside: dict[Path, str] = {}
+        self._recordings: list[Path] = []
+        self._by_name: dict[str, list[Path]] = defaultdict(list)
+        self._refused: list[tuple[Path, str]] = []
+        self._unread: list[tuple[Path, str]] = []
+        self._remarks: list[tuple[Path, str]] = []
+        self._missing: list[tuple[Path, str]] = []
+
+    def look_at(self, recordings: list[Path], others: list[Path]) -> None:
+        self._recordings = recordings
+        for path in recordings:
+            for name in {_key(path.name), _key(path.stem)}:
+                self._by_name[name].append(path)
+        beside: dict[tuple[Path, str], list[Path]] = defaultdict(list)
+        for path in recordings:
+            beside[path.parent, _key(path.stem)].append(path)
+        tables = []
+        for path in others:
+            mine = beside.get((path.parent, _key(path.stem)), [])
+            if path.suffix.lower() == ".txt" and mine:
+                if (text := self._read(path)) is not None:
+                    self._beside |= dict.fromkeys(mine, one_line(text))
+            elif is_table(path) and not path.name.startswith("."):
+                tables.append(path)
+            elif not is_part_of_table(path):
+                self._unread.append((path, "is neither audio nor a table"))
+        for path in sorted(tables, key=lambda one: (-len(one.parts), one)):
+            self._apply(path)
+
+    def found(self) -> Sources:
+        return Sources(
+            tuple(self._source(path) for path in self._recordings),
+            tuple(self._refused),
+            tuple(self._unread),
+            tuple(self._remarks),
+            tuple(self._missing),
+        )
+
+    def _source(self, path: Path) -> Source:
+        rows = self._said.get(path, [])
+        beside = self._beside.get(path, "")
+        source = Source(path, path.relative_to(self._top), beside)
+        if not rows:
+            return source
+        if beside or not _are_parts(rows):
+            row = rows[0]
+            return source._replace(
+                text=beside or row.text, tags=row.tags, voice=row.voice, language=row.language
             )
-        return {
-            (row["file"] or "").strip().replace("\\", "/"): Remark(
-                _one_line(row["text"] or ""), tuple((row.get("tags") or "").split())
-            )
-            for row in rows
-        }
+        return source._replace(parts=tuple(sorted(rows, key=lambda row: row.start_s or 0.0)))
+
+    def _read(self, path: Path) -> str | None:
+        try:
+            return self._text(path)
+        except UncertainTextError as error:
+            self._refused.append((path, f"{error}; its text is in no recording"))
+            return None
+
+    def _text(self, path: Path) -> str:
+        text, detected = read_text(path, self._encoding, self._language)
+        if detected:
+            self._remarks.append((path, f"read as {detected}"))
+        return text
+
+    def _apply(self, path: Path) -> None:
+        """Give the rows of one table to the recordings that they mean."""
+        below = path.parent
+        try:
+            table: Table = read_table(path, self._text, lambda cell: bool(self._named(cell, below)))
+        except UncertainTextError as error:
+            self._refused.append((path, f"{error}; its texts are in no recording"))
+            return
+        except NoTableError as error:
+            self._unread.append((path, f"is no table of recordings: {error}"))
+            return
+        meant: dict[Path, list[Row]] = defaultdict(list)
+        for row in table.rows:
+            match self._meant(row.file, below):
+                case [one]:
+                    meant[one].append(row)
+                case []:
+                    self._missing.append((path, row.file))
+                case several:
+                    text = f"line {row.line}: {row.file!r} may be {len(several)} recordings"
+                    self._refused.append((path, f"{text}; give its path"))
+        self._remarks += ((path, remark) for remark in table.remarks)
+        self._keep(path, {one: self._agreed(path, one, rows) for one, rows in meant.items()})
+
+    def _keep(self, path: Path, said: dict[Path, list[Row]]) -> None:
+        """Rows of a table for recordings of which no nearer one, or one before it, spoke."""
+        against: Counter[Path] = Counter()
+        for recording, rows in said.items():
+            if rows and recording not in self._said:
+                self._said[recording], self._said_by[recording] = rows, path
+            elif rows and _differ([*rows, *self._said[recording]]):
+                against[self._said_by[recording]] += 1
+        for kept, count in against.items():
+            if kept.parent == path.parent:
+                text = f"says otherwise of {count} recordings than {kept.name}, which is kept"
+                self._remarks.append((path, text))
+
+    def _agreed(self, path: Path, recording: Path, rows: list[Row]) -> list[Row]:
+        """What rows of one table say of a recording: parts of it, one text, or nothing certain."""
+        if _are_parts(rows) or not _differ(rows):
+            return rows if _are_parts(rows) else rows[:1]
+        lines = " and ".join(str(row.line) for row in rows[:2])
+        text = f"lines {lines} say different things of {recording.name!r}; neither is taken"
+        self._refused.append((path, text))
+        return []
+
+    def _named(self, cell: str, below: Path) -> list[Path]:
+        """The recordings below a folder that have the name that a cell ends in."""
+        name = _key(PurePosixPath(normal(cell)).name)
+        return [path for path in self._by_name.get(name, ()) if below in path.parents]
+
+    def _meant(self, file: str, below: Path) -> list[Path]:
+        """The recordings that a row may mean: one, or as many as fit equally well."""
+        candidates = self._named(file, below)
+        wanted = [_key(part) for part in reversed(PurePosixPath(file).parts[:-1])]
+
+        def places(path: Path) -> tuple[bool, int]:
+            have = [_key(part) for part in reversed(path.relative_to(below).parts[:-1])]
+            shared = 0
+            while shared < min(len(have), len(wanted)) and have[shared] == wanted[shared]:
+                shared += 1
+            return have == wanted, shared
+
+        best = max(map(places, candidates), default=None)
+        return [path for path in candidates if places(path) == best]
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
+def _are_parts(rows: Iterable[Row]) -> bool:
+    """Whether rows speak of parts; one row of all from 0 on is of the whole."""
+    every = list(rows)
+    return all(row.start_s is not None for row in every) and (
+        len(every) > 1 or bool(every[0].start_s)
+    )
+
+
+def _differ(rows: list[Row]) -> bool:
+    return len({row.text for row in rows}) > 1

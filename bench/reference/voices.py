@@ -2,7 +2,8 @@
 
 Theory of operation
 -------------------
-Replies are the utterances tagged `reply`; a corpus without any lends its speech, whoever speaks.
+Replies are the utterances tagged `reply`. Over a corpus without any the server hums (`HUMS_MS`):
+the callers' own sentences in its mouth would be leaks.
 A reply starts at its first audible window (`bench.corpus.energy`), so that the silence before the
 voice is the silence that the profile drew and nothing else. Where the server has nothing to say
 yet, or only listens, it hums.
@@ -24,11 +25,16 @@ import numpy as np
 from bench.corpus.decode import resample
 from bench.corpus.energy import WINDOW_MS, envelope, first_audible
 from bench.corpus.sample_codec import decode, encode
-from bench.errors import CorpusError
 from bench.reference.recogniser import Recogniser
 from bench.voice.audio import AudioFormat, ms
 from bench.voice.utterance import Utterance
 
+REPLY: Final = "reply"
+"""The tag of utterances that are said to callers, and not by them."""
+HUMS_MS: Final = (1200, 1800, 2600, 4000)
+"""How long the replies of a server are that has nothing to say."""
+
+_HUMMED: Final = "Hm hm hm."
 _MOST_PACED: Final = 256
 _HUM_HZ: Final = 140
 _HUM_LEVEL: Final = 6000
@@ -123,15 +129,14 @@ class Voices:
         return cls(lambda fmt: tuple(_convert(one, fmt) for one in utterances))
 
     def replies(self, fmt: AudioFormat) -> tuple[RecordedReply, ...]:
-        """All that can be said, at least one. CorpusError where the corpus has no speech."""
+        """All that can be said, at least one."""
         if fmt not in self._replies:
-            speech = [one for one in self._corpus(fmt) if one.onset_ns is not None]
-            tagged = [one for one in speech if "reply" in one.tags] or speech
-            if not tagged:
-                raise CorpusError("no utterance of this corpus is speech; the server needs a voice")
+            tagged = (
+                one for one in self._corpus(fmt) if one.onset_ns is not None and REPLY in one.tags
+            )
             self._replies[fmt] = tuple(
                 RecordedReply(_from_audible(one), one.text) for one in tagged
-            )
+            ) or tuple(RecordedReply(hum(fmt, length), _HUMMED) for length in HUMS_MS)
         return self._replies[fmt]
 
     def reply(self, fmt: AudioFormat, number: int, speed: float = 1.0) -> RecordedReply:

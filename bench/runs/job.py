@@ -215,7 +215,7 @@ def tagged_ids(corpus: Corpus, tag: str) -> list[str]:
 def _check_lines(scenario: Scenario, corpus: Corpus, name: str) -> None:
     caller = scenario.caller
     tags = {tag for entry in corpus.entries for tag in entry.tags}
-    for tag in (*caller.include, *(t for t in caller.exclude if t not in OPTIONAL_TAGS)):
+    for tag in caller.include:  # to exclude what is not there excludes nothing
         if tag not in tags:
             raise ScenarioError(
                 f"{name}: caller: no utterance of {corpus.name!r} has the tag {tag!r}; "
@@ -253,10 +253,6 @@ def _formats(scenario: Scenario, side: str) -> set[AudioFormat]:
             wire = getattr(getattr(audio, side, None), "format", None)
             asked.add(format_of(wire, PCM16_24K))
     return asked
-
-
-OPTIONAL_TAGS = frozenset({"nonspeech", "interruption", "reply"})
-"""Tags that the default `exclude` names, and that a corpus need not have."""
 
 
 def describe(job: Job, workers: int) -> dict[str, Any]:

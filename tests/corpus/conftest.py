@@ -3,8 +3,10 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from bench.corpus.decode import read_samples, resample
 from bench.corpus.manifest import MANIFEST, Corpus, load_corpus, manifest_text
 
 SHIPPED = Path(__file__).resolve().parents[2] / "audio_corpus" / "everyday"
@@ -26,4 +28,23 @@ def small(everyday: Corpus, tmp_path: Path) -> Path:
         shutil.copy(everyday.folder / entry.file, folder)
     text = manifest_text(name="small", licence="CC0-1.0", about="For a test.", entries=entries)
     (folder / MANIFEST).write_text(text)
+    return folder
+
+
+@pytest.fixture
+def speech(everyday):
+    """A recording of speech at any rate, cut from the shipped corpus."""
+
+    def recorded(name: str = "short-yes", rate: int = 16_000) -> np.ndarray:
+        path = everyday.folder / f"{name}.flac"
+        samples, own = read_samples(path.read_bytes(), path)
+        return resample(samples, own, rate)
+
+    return recorded
+
+
+@pytest.fixture
+def source(tmp_path):
+    folder = tmp_path / "mine"
+    folder.mkdir()
     return folder

@@ -2,8 +2,8 @@ import pytest
 
 from bench.corpus.energy import AUDIBLE_DBFS, envelope, first_audible
 from bench.corpus.sample_codec import decode
-from bench.errors import CorpusError
-from bench.reference.voices import RecordedReply, SpokenReply, Voices
+from bench.corpus.text_units import spoken
+from bench.reference.voices import HUMS_MS, REPLY, RecordedReply, SpokenReply, Voices
 from bench.voice.audio import PCM16_24K, AudioFormat, ms
 from tests.reference.stage import LINES, REPLIES
 
@@ -19,14 +19,18 @@ def test_replies_are_those_tagged_and_start_where_they_can_be_heard(fmt):
         assert abs(lost - one.onset_ns) <= ms(10)
 
 
-def test_a_corpus_without_replies_lends_its_speech():
-    assert len(Voices.of(*LINES).replies(PCM16_24K)) == len(LINES)
-
-
-def test_a_corpus_without_speech_is_no_voice():
-    silent = LINES[0]._replace(onset_ns=None, offset_ns=None)
-    with pytest.raises(CorpusError, match="voice"):
-        Voices.of(silent).replies(PCM16_24K)
+@pytest.mark.parametrize("fmt", [PCM16_24K, AudioFormat("audio/pcmu", 8000)])
+def test_over_a_corpus_without_replies_the_server_hums_and_says_no_sentence_of_a_caller(fmt):
+    silent = LINES[0]._replace(id="silent", onset_ns=None, offset_ns=None, tags=frozenset({REPLY}))
+    said = {word for one in LINES for word in spoken(one.text).split()}
+    for corpus in (LINES, (*LINES, silent), ()):
+        replies = Voices.of(*corpus).replies(fmt)
+        lengths = [fmt.duration_ns(len(reply.audio)) for reply in replies]
+        assert lengths == [ms(length) for length in HUMS_MS]
+        for reply in replies:
+            assert not said & set(spoken(reply.text).split())
+            samples = decode(reply.audio, fmt.type)
+            assert first_audible(envelope(samples, fmt.rate), AUDIBLE_DBFS) == 0
 
 
 def test_a_format_is_loaded_once():

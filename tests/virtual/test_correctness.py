@@ -4,11 +4,17 @@ One leak and one run in other formats go over real sockets as well (`tests/live/
 """
 
 import json
+import shutil
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from bench.corpus.manifest import load_corpus
+from bench.corpus.removal import remove_utterances
 from tests.small import drawn
+
+EVERYDAY = Path(__file__).parents[2] / "audio_corpus" / "everyday"
 
 pytestmark = pytest.mark.usefixtures("virtual")
 
@@ -64,6 +70,18 @@ def test_what_leaks_from_session_to_session_is_found_and_told_whose_it_is(told, 
     assert all(leak["session"] != leak["of_session"] for leak in summary["leaks"])
     assert "leak      session" in printed
     assert summary["violations"] == []
+
+
+def test_a_server_over_a_corpus_without_replies_leaks_nothing(told, tmp_path):
+    corpus = tmp_path / "callers"
+    shutil.copytree(EVERYDAY, corpus)
+    replies = [entry.id for entry in load_corpus(corpus).entries if "reply" in entry.tags]
+    remove_utterances(corpus, replies)
+    _, printed, summary, _ = told(
+        "demo", "--sessions", "8", "--duration", "8s", "--set", f"corpus='{corpus}'"
+    )
+    assert summary["leaks"] == []
+    assert "leak " not in printed
 
 
 def test_a_marker_tells_a_leak_of_text_by_its_words(told):
