@@ -1,7 +1,6 @@
 """The verbs `list` and `corpus`: what there is, as tables or as JSON; and recordings to add."""
 
 import json
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from bench.cli.verbs import (
     ListScenariosOptions,
 )
 from bench.corpus.manifest import corpora, find_corpus, load_corpus
+from bench.data_file import DataError, read_toml
 from bench.errors import UsageError
 from bench.plan.metrics import METRICS
 from bench.protocol.codec import message_table
@@ -72,9 +72,9 @@ def scenarios_verb(options: ListScenariosOptions) -> None:
     rows = []
     for path in sorted(Path("scenarios").glob("*.toml")):
         try:
-            told = tomllib.loads(path.read_text("utf-8"))
-        except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            told = {"about": f"cannot be read: {error}"}
+            told = read_toml(path)
+        except DataError as error:
+            told = {"about": str(error)}
         rows.append(
             {
                 "file": str(path),

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
 from rich.console import Console
 from rich.text import Text
 
@@ -30,6 +29,7 @@ from bench.report.text import (
     trust_lines,
 )
 from bench.runs.folder import SCRIPT, RunFolder, still_there
+from bench.runs.json_file import read_summary
 from bench.runs.seal import seal
 
 CALIBRATION: Final = "calibration.json"
@@ -58,6 +58,7 @@ def judge_verb(options: JudgeOptions) -> int:
     from bench.verdict.explanation import explained  # noqa: PLC0415 - pandas is slow to import
 
     folder = RunFolder.open(options.run_folder)
+    folder.read_whole()
     with still_there(folder.path):
         verdict = judge(folder, options.gates, options.baseline, allow=options.allow)
     if options.explain:
@@ -70,6 +71,7 @@ def print_settled(folder: RunFolder, *, as_json: bool, as_markdown: bool = False
 
     FolderLostError where its folder is taken away, or its disk is full.
     """
+    folder.read_whole()
     with talk.status("sealing and analysing"), still_there(folder.path):
         verdict = settle(folder)
     return print_verdict(folder, verdict, as_json=as_json, as_markdown=as_markdown)
@@ -185,7 +187,7 @@ def print_verdict(
 
 def print_result(folder: RunFolder, verdict: dict[str, Any], console: Console) -> None:
     """The result table, the gates and the verdict of a run."""
-    summary, run = msgspec.json.decode(folder.summary.read_bytes()), folder.read()
+    summary, run = read_summary(folder.summary), folder.read()
     rows = {(row["metric"], row["statistic"]): row for row in summary["rows"] if not row["filter"]}
     _print_measures(rows, run, console)
     if summary["sessions"]["started"]:

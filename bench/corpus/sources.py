@@ -10,11 +10,11 @@ table's folder, or just the name, with or without its suffix), `text` and, if wa
 What it refuses to know: what the audio files hold.
 """
 
-import csv
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from bench.corpus.check import AUDIO_SUFFIXES
+from bench.data_file import MOST_TABLE, csv_of, read_bytes, reading
 from bench.errors import CorpusError
 
 TRANSCRIPTS: Final = "transcripts.csv"
@@ -66,7 +66,7 @@ def _transcript(path: Path, top: Path, tables: dict[Path, _Table]) -> Remark:
     beside = path.with_suffix(".txt")
     text = ""
     if beside.is_file():
-        text = _one_line(beside.read_text(encoding="utf-8-sig", errors="replace"))
+        text = _one_line(_read_text(beside))
     for folder in (path.parent, *path.parent.parents):
         if folder not in tables:
             tables[folder] = _read_table(folder / TRANSCRIPTS)
@@ -82,19 +82,25 @@ def _read_table(path: Path) -> _Table:
     """Remarks by file, from one `transcripts.csv`; empty if there is none."""
     if not path.is_file():
         return {}
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        rows = csv.DictReader(file)
-        missing = {"file", "text"} - set(rows.fieldnames or ())
-        if missing:
-            raise CorpusError(
-                f"{path}: column {min(missing)!r} is missing; its first line must be file,text"
-            )
-        return {
-            (row["file"] or "").strip().replace("\\", "/"): Remark(
-                _one_line(row["text"] or ""), tuple((row.get("tags") or "").split())
-            )
-            for row in rows
-        }
+    with reading(path, CorpusError, "restore or remove it"):
+        rows = csv_of(_read_text(path))
+    head, *rows = rows
+    if missing := {"file", "text"} - head.keys():
+        raise CorpusError(
+            f"{path}: column {min(missing)!r} is missing; its first line must be file,text"
+        )
+    return {
+        row["file"].strip().replace("\\", "/"): Remark(
+            _one_line(row["text"]), tuple(row.get("tags", "").split())
+        )
+        for row in rows
+    }
+
+
+def _read_text(path: Path) -> str:
+    """What stands in a text file, as far as it is UTF-8. CorpusError where it cannot be read."""
+    with reading(path, CorpusError, "restore or remove it"):
+        return read_bytes(path, MOST_TABLE).decode("utf-8-sig", "replace")
 
 
 def _one_line(text: str) -> str:

@@ -9,13 +9,13 @@ command-line option is a new text (`override`).
 """
 
 import re
-import tomllib
 from math import prod
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, Struct
 
+from bench.data_file import MOST_DEPTH, DataError, reading, toml_of
 from bench.errors import GateError, ScenarioError, UsageError, nearest
 from bench.plan.arrivals import wrong_steps
 from bench.plan.duration import Duration, Rate
@@ -45,10 +45,8 @@ def parse_scenario(text: str, name: str, *, gates: tuple[str, ...] = ()) -> Scen
 
 def read_document(text: str, name: str) -> dict[str, Any]:
     """The TOML tables of `text`. ScenarioError where it is no TOML."""
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ScenarioError(f"{name}: no TOML: {error}") from None
+    with reading(name, ScenarioError, "correct it"):
+        return toml_of(text)
 
 
 def check_scenario(
@@ -292,11 +290,13 @@ def override(raw: dict[str, Any], assignment: str) -> None:
     if not separator or not key.strip():
         raise UsageError(f"--set {assignment!r}: write key=value, as in load.sessions=50")
     try:
-        parsed: Any = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+        parsed: Any = toml_of(f"value = {value}")["value"]
+    except DataError:
         parsed = value.strip()
     place = raw
     *path, last = key.strip().split(".")
+    if len(path) > MOST_DEPTH:
+        raise UsageError(f"--set {key[:40]}…: a key of more than {MOST_DEPTH} parts")
     for step in path:
         place = place.setdefault(step, {})
         if not isinstance(place, dict):
