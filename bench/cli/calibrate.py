@@ -118,10 +118,13 @@ def calibrate(options: CalibrateOptions, console: Console) -> list[dict[str, Any
     return results
 
 
+MOST_COUNTS: Final = 20
+
+
 def _counts(text: str) -> list[int]:
     """The concurrencies of `--sessions`, ascending."""
     try:
-        counts = sorted({int(word) for word in text.split(",")})
+        counts = sorted({int(word) for word in text.split(",", MOST_COUNTS)})
     except ValueError:
         counts = []
     if not counts or counts[0] < 1 or counts[-1] > MOST_SESSIONS:

@@ -1,6 +1,5 @@
 """The verbs `list` and `corpus`: what there is, as tables or as JSON; and recordings to add."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 from bench.cli.console import out, print_json, say, talk
 from bench.cli.verbs import (
@@ -22,6 +22,7 @@ from bench.cli.verbs import (
 from bench.corpus.manifest import corpora, find_corpus, load_corpus
 from bench.data_file import DataError, read_toml
 from bench.errors import UsageError
+from bench.inert_text import inert_text
 from bench.plan.metrics import METRICS
 from bench.protocol.codec import message_table
 
@@ -128,13 +129,13 @@ def print_rows(rows: Sequence[dict[str, Any]], console: Console, *, as_json: boo
         for row in rows
     ]
     if not console.is_terminal:
-        print("\n".join("\t".join(line) for line in [heads, *cells]))
+        print("\n".join("\t".join(map(inert_text, line)) for line in [heads, *cells]))
         return
     table = Table()
     for place, name in enumerate(heads):
         table.add_column(name, overflow="fold", no_wrap=place == 0)
     for line in cells:
-        table.add_row(*line)
+        table.add_row(*map(Text, line))
     console.print(table)
 
 
@@ -147,7 +148,7 @@ def corpus_check_verb(options: CorpusCheckOptions) -> int:
     with talk.status(f"checking {len(corpus.entries)} utterances"):
         problems = check(folder)
     if options.as_json:
-        print(json.dumps([msgspec.to_builtins(problem) for problem in problems]))
+        print_json([msgspec.to_builtins(problem) for problem in problems])
     else:
         for problem in problems:
             say(out, f"{problem.file}: {problem.key}: {problem.text}")

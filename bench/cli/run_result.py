@@ -10,7 +10,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.text import Text
 
-from bench.cli.console import COLOURS, inert, out, print_json, print_table, say, talk
+from bench.cli.console import COLOURS, inert, out, print_json, print_table, print_text, say, talk
 from bench.cli.verbs import JudgeOptions, ReportOptions
 from bench.errors import RunFolderError, ScriptError, UsageError
 from bench.plan.gates import check_filters, check_gates, parse_gate
@@ -176,7 +176,7 @@ def print_verdict(
         print_json({"folder": str(folder.path), **verdict})
         return code
     if as_markdown:
-        print(folder.digest.read_text("utf-8"), end="")
+        print_text(folder.digest.read_text("utf-8"))
     else:
         print_result(folder, verdict, out)
     for gate in verdict["gates"]:
@@ -193,7 +193,7 @@ def print_result(folder: RunFolder, verdict: dict[str, Any], console: Console) -
     if summary["sessions"]["started"]:
         for line in _error_lines(run, rows):
             say(console, line)
-    console.print(_shares(rows, summary), highlight=False, markup=False)
+    say(console, _shares(rows, summary))
     for line in _findings(summary, verdict):
         say(console, line)
     if len(summary.get("settings") or ()) > 1:
