@@ -139,6 +139,11 @@ _MOST_ENTRIES = 1_000
 """Of any list of a scenario."""
 _MOST_SESSIONS = 1_000_000
 """Sessions that an open load may start."""
+_MOST_NS = 7 * 24 * 3600 * NS_PER_S
+_LENGTHS = (
+    "load.warmup", "load.duration", "load.drain", "caller.gap", "caller.hear", "caller.tool_time",
+    "caller.answer_timeout", "caller.jitter_buffer",
+)  # fmt: skip
 _MOST_WEIGHT = 1e6
 _CALLER_LISTS = ("include", "exclude", "into", "changes", "refused_changes")
 _PERCENTS = ("cpu", "steal", "run_wait", "neighbours", "throttled", "share", "sessions")
@@ -194,6 +199,10 @@ def _rules(scenario: Scenario) -> list[tuple[str, bool, str]]:
             if (value := _at(scenario, key)) is not None
         ),
         *(
+            (key, (_at(scenario, key) or 0) > _MOST_NS, "is more than a week; give '168h' at most")
+            for key in _LENGTHS
+        ),
+        *(
             (key, len(entries) > _MOST_ENTRIES, f"{len(entries)} entries; {_MOST_ENTRIES} at most")
             for key, entries in _lists(scenario)
         ),
@@ -241,7 +250,7 @@ def _rules(scenario: Scenario) -> list[tuple[str, bool, str]]:
         (
             "load.rate",
             started > _MOST_SESSIONS,
-            f"{started:.3g} sessions would be started; {_MOST_SESSIONS} at most: lower rate or time",
+            f"{started:.3g} sessions would start; {_MOST_SESSIONS} at most: lower rate or time",
         ),
         (
             "load.rate",
