@@ -120,7 +120,7 @@ def toml_of(text: str) -> dict[str, Any]:
             f"no TOML: more than {MOST_DEPTH} tables or lists within each other"
         ) from None
     except ValueError as error:  # among them, of digits: no error of the parser's own
-        raise DataError(f"no TOML: {_short(error)}") from None
+        raise DataError(f"no TOML: {first_line(error)}") from None
     _check_depth(found)
     _check_numbers(found, "")
     return found
@@ -136,7 +136,7 @@ def json_of(raw: bytes | str) -> Any:
             f"cannot be read (no JSON: more than {MOST_DEPTH} lists or objects within each other)"
         ) from None
     except (msgspec.DecodeError, ValueError) as error:
-        raise DataError(f"cannot be read (no JSON: {_short(error)})") from None
+        raise DataError(f"cannot be read (no JSON: {first_line(error)})") from None
     _check_depth(found)
     return found
 
@@ -163,7 +163,7 @@ def csv_of(text: str) -> list[dict[str, str]]:
             for row in (dict.fromkeys(rows.fieldnames or (), ""), *rows)
         ]
     except csv.Error as error:
-        raise DataError(f"no CSV: {_short(error)}") from None
+        raise DataError(f"no CSV: {first_line(error)}") from None
 
 
 def fitted(document: Any, shape: type[_Shape]) -> _Shape:
@@ -206,7 +206,7 @@ def _check_numbers(value: Any, key: str) -> None:
         raise DataError(f"{key[:_MOST_KEY]}: a number of more than 64 bits")
 
 
-def _short(error: object) -> str:
+def first_line(error: object) -> str:
     """What a parser said: its first line, bounded."""
     first = next(iter(str(error).splitlines()), "")
     return first if len(first) <= _MOST_WHY else f"{first[: _MOST_WHY - 1]}…"

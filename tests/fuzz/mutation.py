@@ -7,14 +7,16 @@ import json
 from random import Random
 
 NASTY = (
-    b"\x00", b"\xff\xfe", b"\xef\xbb\xbf", b"\x1b[2J", "\u202e".encode(), b"\xed\xa0\x80", b"\\ud800",
+    b"\x00", b"\xff\xfe", b"\xef\xbb\xbf", b"\x1b[2J", "\u202e".encode(), b"\xed\xa0\x80",
+    b"\\ud800",
     b"NaN", b"nan", b"-inf", b"1e999", b"-1", b"0", b"9" * 400, b"18446744073709551616", b"null",
-    b"true", b"[]", b"{}", b'""', b"[red]", b"[/]", b"[" * 300, b"{" * 300, b'{"a":' * 80, b"a." * 90,
+    b"true", b"[]", b"{}", b'""', b"[red]", b"[/]", b"[" * 300, b"{" * 300, b'{"a":' * 80,
+    b"a." * 90,
     b"\r\n", b"\xc2\x85", b"\x7f", b"(a+)+$", b"1979-05-27", b"0x" + b"f" * 40, b"../../x", b"%s%n",
 )  # fmt: skip
 VALUES = (
-    None, True, False, 0, -1, 1, 2**31, 2**53, -(2**63), 2**63 - 1, 1.5, 1e308, -1e308, "", "x", "\x1b[2J",
-    "\u202e", "[/]", "a" * 3_000, "1e999", [], {}, [[]], [None], {"": None}, [0] * 50, "0", "\x00",
+    None, True, False, 0, -1, 1, 2**31, 2**53, -(2**63), 2**63 - 1, 1.5, 1e308, -1e308, "",
+    "x", "\x1b[2J",    "\u202e", "[/]", "a" * 3_000, "1e999", [], {}, [[]], [None], {"": None}, [0] * 50, "0", "\x00",
 )  # fmt: skip
 
 
