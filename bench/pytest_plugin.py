@@ -26,7 +26,6 @@ This module is imported wherever pytest starts in an environment that has the be
 nothing but pytest before it is used.
 """
 
-import json
 import re
 import subprocess
 import sys
@@ -36,7 +35,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from bench.errors import BenchError, RunFolderError, UsageError
+from bench.errors import BenchError, UsageError
 
 PROGRAM = (sys.executable, "-m", "bench")
 
@@ -91,14 +90,9 @@ class Bench:
 
     def open(self, folder: str | Path) -> RunResult:
         """The run in `folder`, judged already. RunFolderError where there is none."""
-        path = Path(folder) / "verdict.json"
-        try:
-            document = json.loads(path.read_text("utf-8"))
-        except (OSError, ValueError):
-            raise RunFolderError(
-                f"{path}: cannot be read; give the folder of a run, judged by 'bench report'"
-            ) from None
-        return RunResult(Path(folder), document)
+        from bench.runs.json_file import read_verdict  # noqa: PLC0415 - see above
+
+        return RunResult(Path(folder), read_verdict(Path(folder) / "verdict.json"))
 
     def _next(self) -> Path:
         """A folder that is not there yet."""

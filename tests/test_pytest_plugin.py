@@ -168,7 +168,9 @@ def test_a_run_without_a_verdict_is_an_error_with_the_benchs_own_line(play, code
 
 def test_a_folder_without_a_run_is_told_in_a_line(play):
     result = play("def test(bench): bench.open('nowhere')\n")
-    result.stdout.fnmatch_lines(["E *RunFolderError: *nowhere/verdict.json: cannot be read; give*"])
+    result.stdout.fnmatch_lines(
+        ["E *RunFolderError: *nowhere/verdict.json: no such file; *bench report*"]
+    )
 
 
 def test_options_are_written_as_the_command_line_has_them():

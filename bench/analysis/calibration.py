@@ -22,7 +22,6 @@ each chunk of a session's first half with its counterpart in the second (Theil a
 on half of the pairs), so one late chunk moves nothing.
 """
 
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +29,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
+from msgspec import Struct
 
 from bench.analysis.pipeline import write_json
 from bench.analysis.sessions import sessions_table, span
@@ -52,6 +52,7 @@ from bench.analysis.true_stamps import (
     read_truth,
     stamp_errors,
 )
+from bench.data_file import DataError, MissingError, fitted, read_json_file
 from bench.errors import RunFolderError
 from bench.plan.metrics import CALIBRATED_BY
 from bench.runs.folder import RunFolder
@@ -72,6 +73,36 @@ _APART_NS: Final = 1_000_000_000
 """Chunks nearer to each other say more of the wake-up between them than of the clock."""
 
 Result = dict[str, Any]
+
+
+class _Stamps(Struct):
+    """How far stamps were off; null where there was none."""
+
+    n: int
+    p99_abs_ms: float | None = None
+
+
+class _Metric(Struct):
+    n: int
+    bias_ms: float | None = None
+    p99_abs_ms: float | None = None
+    unpaired: int = 0
+
+
+class _Measured(Struct):
+    sessions: int
+    fit: bool
+    why: list[str]
+    events: _Stamps
+    metrics: dict[str, _Metric]
+
+
+class _Calibration(Struct):
+    """`calibration.json`, as far as any reader relies on it."""
+
+    format: int
+    host: dict[str, Any]
+    results: list[_Measured]
 
 
 class MetricError(NamedTuple):
@@ -286,18 +317,16 @@ def write_calibration(
 
 def read_calibration(path: Path) -> dict[str, Any] | None:
     """The calibration at `path`; None where there is none. RunFolderError where it is broken."""
+    again = "make it again with `bench calibrate`"
     try:
-        document = json.loads(path.read_text("utf-8"))
-        found, theirs = document["format"], document["host"]
-        sorted(one["sessions"] for one in document["results"])
-    except FileNotFoundError:
+        document = read_json_file(path)
+        fitted(document, _Calibration)
+    except MissingError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunFolderError(
-            f"{path}: cannot be read ({error}); make it again with `bench calibrate`"
-        ) from None
-    if found != FORMAT or not isinstance(theirs, dict):
-        raise RunFolderError(f"{path}: format {found!r}; make it again with `bench calibrate`")
+    except DataError as error:
+        raise RunFolderError(f"{path}: {error}; {again}") from None
+    if document["format"] != FORMAT:
+        raise RunFolderError(f"{path}: format {document['format']!r}; {again}")
     return dict(document)
 
 

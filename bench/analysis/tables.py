@@ -16,7 +16,6 @@ The event's own id and what is only shown (the report does) are not read: a mill
 cost more than all the rest.
 """
 
-import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -27,7 +26,12 @@ import pandas as pd
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from bench.data_file import DataError, reading
 from bench.errors import RunFolderError
+from bench.plan.metrics import METRICS
+from bench.runs.seal import EVENTS as EVENT_SCHEMA
+from bench.runs.seal import HEALTH
+from bench.runs.table_file import check_table, kinds_of, reading_table
 from bench.tracker.event import MOST_MS, body_of
 
 Ints = NDArray[np.int64]
@@ -56,6 +60,38 @@ _LATER = {
 }  # fmt: skip
 """Columns that the first runs did not have: nothing is known there."""
 _WORDS = ["direction", "type", "item_id", "response_id"]
+_TEXTS = (
+    "script", "setting", "role", "utterance", "text", "outcome", "reason", "item_id",
+    "response_id", "transcript", "reply", "interrupted_while", "slowed_by", "unit", "marker",
+    "address", "input_format", "output_format", "awaited", "assumed",
+)  # fmt: skip
+_FLAGS = (
+    "measured", "manual", "textual", "interrupted_by_caller", "set_aside", "unread", "in_vain",
+)  # fmt: skip
+_COUNTS = (
+    "session", "worker", "turn", "slot", "close_code", "planned_turns", "reads",
+    "stamped", "words", "word_errors", "substitutions", "deletions", "insertions",
+    "segments_lost",
+)  # fmt: skip
+_FIGURES: Final[dict[str, str]] = {
+    **dict.fromkeys(METRICS, "figure"),
+    **dict.fromkeys(_FLAGS, "flag"),
+    **dict.fromkeys(_TEXTS, "text"),
+    **dict.fromkeys(_COUNTS, "int"),
+}
+_KNOWN: Final[dict[str, tuple[dict[str, str], tuple[str, ...]]]] = {
+    "events.parquet": (
+        kinds_of(EVENT_SCHEMA),
+        tuple(field.name for field in EVENT_SCHEMA if not field.nullable),
+    ),
+    "health.parquet": (
+        kinds_of(HEALTH),
+        ("worker", "at_ns"),
+    ),
+    "turns.parquet": (_FIGURES, ("session", "turn", "outcome", "measured")),
+    "sessions.parquet": (_FIGURES, ("session", "outcome", "measured")),
+}
+"""What the columns of each table hold, and which must be there without a gap."""
 
 
 PART: Final = 500_000
@@ -132,8 +168,9 @@ def _ordered(events: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
 def _names(path: Path) -> list[str]:
     """The columns of a parquet file; none where it cannot be read, which reading it will say."""
     try:
+        check_table(path, {})
         return list(pq.read_schema(path).names)
-    except (OSError, ValueError):
+    except (DataError, OSError):
         return []
 
 
@@ -143,40 +180,35 @@ def read_health(path: Path) -> pd.DataFrame:
 
 
 def read_table(
-    path: Path, columns: list[str] | None, some: list[tuple[str, str, Any]] | None = None
+    path: Path,
+    columns: list[str] | None,
+    some: list[tuple[str, str, Any]] | None = None,
+    *,
+    nullable: bool = True,
 ) -> pd.DataFrame:
-    """A parquet file with nullable integers, or `some` rows of it, as (column, operator, value).
+    """A parquet file, or `some` rows of it, as (column, operator, value).
 
-    RunFolderError names the file and the remedy.
+    Its integers are `nullable`, or as pandas has them by itself. RunFolderError names the file and
+    the remedy.
     """
-    shown = f"{path.parent.name}/{path.name}"
-    try:
-        return pd.read_parquet(path, columns=columns, filters=some, dtype_backend="numpy_nullable")
-    except FileNotFoundError:
-        raise RunFolderError(f"{shown}: no such file; seal the run with 'bench report'") from None
-    except (OSError, ValueError, KeyError) as error:  # pyarrow's errors are one of these
-        reason = str(error).splitlines()[0]
-        raise RunFolderError(
-            f"{shown}: cannot be read ({reason}); seal the run again with 'bench report'"
-        ) from None
-
-
-def read_document(path: Path) -> dict[str, Any]:
-    """A JSON object of a run folder. RunFolderError where it is none."""
-    shown = f"{path.parent.name}/{path.name}"
-    try:
-        found = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise RunFolderError(
-            f"{shown}: no such file; analyse the run with 'bench report {path.parent}'"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise RunFolderError(
-            f"{shown}: cannot be read ({error}); analyse the run again with 'bench report'"
-        ) from None
-    if not isinstance(found, dict):
-        raise RunFolderError(f"{shown}: is no JSON object; analyse it again with 'bench report'")
-    return found
+    kinds, needed = _KNOWN.get(path.name, ({}, ()))
+    with reading(
+        f"{path.parent.name}/{path.name}",
+        RunFolderError,
+        "seal the run again with 'bench report'",
+        missing="seal the run with 'bench report'",
+    ):
+        check_table(path, kinds, needed if columns is None else columns, exact=needed)
+        with reading_table():
+            table = (
+                pd.read_parquet(path, columns=columns, filters=some, dtype_backend="numpy_nullable")
+                if nullable
+                else pq.read_table(path, columns=columns, filters=some).to_pandas()
+            )
+        for name in table.columns.intersection(list(needed)):
+            if table[name].isna().any():
+                raise DataError(f"{name}: has a gap")
+    return table
 
 
 def of_type(events: pd.DataFrame, *types: str, direction: str = "in") -> pd.DataFrame:

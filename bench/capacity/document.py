@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from bench.data_file import DataError, fitted, read_json_file, reading
 from bench.errors import UsageError
 from bench.runs.folder import replace_file
 from bench.runs.json_file import read_json
@@ -293,8 +294,8 @@ def is_capacity(path: Path) -> bool:
     if file.name == NAME:
         return True
     try:
-        document = msgspec.json.decode(file.read_bytes())
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        document = read_json_file(file)
+    except DataError:
         return False
     return isinstance(document, dict) and {"format", "probes", "tiers"} <= document.keys()
 
@@ -345,13 +346,8 @@ def scalability_facts(fitted: "Scalability") -> ScalabilityFacts:
 
 def _checked(document: dict[str, Any], name: str) -> CapacityResult:
     """A decoded document as its struct; UsageError naming file, key and remedy."""
-    try:
-        result = msgspec.convert(document, CapacityResult)
-    except msgspec.ValidationError as error:
-        what, _, place = str(error).partition(" - at ")
-        key = place.strip("`").removeprefix("$").removeprefix(".")
-        where = f"{key}: " if key else ""
-        raise UsageError(f"{name}: {where}{what[:1].lower()}{what[1:]}; {_RESTORE}") from None
+    with reading(name, UsageError, _RESTORE):
+        result = fitted(document, CapacityResult)
     named = {
         "tiers": [tier.tier for tier in result.tiers],
         "probes": [str(probe.number) for probe in result.probes],

@@ -102,6 +102,10 @@ _FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 """What a system says where no more can be written."""
 
 
+_NO_PLACE: Final = {errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES}
+"""What it says of a path that leads nowhere, or not for this user."""
+
+
 def _version(asked: bool) -> None:
     if asked:
         out.print(__version__)
@@ -185,6 +189,9 @@ def main() -> None:
         _drop_answer()  # whoever reads it has seen enough
         sys.exit(3)
     except OSError as error:
+        if error.errno in _NO_PLACE and error.filename is not None:
+            _refuse(f"{error.filename}: cannot be used ({error.strerror}); give another path")
+            sys.exit(2)
         if error.errno not in _FULL:
             _fail()
         _drop_answer()

@@ -19,10 +19,11 @@ from bench.cli.run_result import seal_logs
 from bench.cli.run_scenario import new_folder, run
 from bench.cli.supervisor import EXIT_INTERRUPTED
 from bench.cli.verbs import CalibrateOptions, RunOptions
-from bench.errors import BenchError, UsageError
+from bench.errors import BenchError, ScenarioError, UsageError
 from bench.plan.scenario_reader import read_document
 from bench.reference.profile import load_profile
 from bench.runs.folder import RunFolder, still_there
+from bench.runs.job import read_scenario
 
 DEFAULT = "shipped"
 """The name of the truth that is the reference server's shipped profile."""
@@ -117,10 +118,13 @@ def calibrate(options: CalibrateOptions, console: Console) -> list[dict[str, Any
     return results
 
 
+MOST_COUNTS: Final = 20
+
+
 def _counts(text: str) -> list[int]:
     """The concurrencies of `--sessions`, ascending."""
     try:
-        counts = sorted({int(word) for word in text.split(",")})
+        counts = sorted({int(word) for word in text.split(",", MOST_COUNTS)})
     except ValueError:
         counts = []
     if not counts or counts[0] < 1 or counts[-1] > MOST_SESSIONS:
@@ -166,8 +170,8 @@ def _profile(path: Path) -> str:
 def _server_vad(scenario: Path) -> bool:
     """Whether the scenario spells out a server_vad of its own, which can be told to be early."""
     try:
-        document = read_document(scenario.read_text("utf-8"), str(scenario))
-    except (OSError, UnicodeDecodeError):
+        document = read_document(read_scenario(scenario), str(scenario))
+    except ScenarioError:
         return False  # the run says what is wrong with it
     session = document.get("session")
     detection = session.get("turn_detection") if isinstance(session, dict) else None

@@ -15,7 +15,7 @@ from bench.capacity.planning import (
     other_length,
     session_length,
 )
-from bench.cli.console import out, print_table, say
+from bench.cli.console import out, print_json, print_table, say
 from bench.cli.verbs import PlanOptions
 from bench.errors import UsageError
 
@@ -34,7 +34,7 @@ def plan_verb(options: PlanOptions) -> None:
         price=options.price_per_node_hour,
     )
     if options.as_json:
-        print(msgspec.json.format(msgspec.json.encode(plan), indent=2).decode())
+        print_json(msgspec.to_builtins(plan))
     else:
         print_plan(plan, out)
 

@@ -56,9 +56,10 @@ from bench.cli.capacity_trials import (
     TrialRunner,
     serving,
 )
-from bench.cli.console import out, say, talk
+from bench.cli.console import out, print_json, say, talk
 from bench.cli.run_scenario import empty_folder, need_yes, new_folder
 from bench.cli.verbs import CapacityOptions
+from bench.data_file import read_json_file
 from bench.errors import FolderLostError
 from bench.plan.forecast import samples_of
 from bench.plan.scenario import Step
@@ -83,7 +84,7 @@ def capacity_verb(options: CapacityOptions) -> int:
         write_tables(result, place)
         page = write_capacity_page(result, place)
         if options.as_json:
-            print((place / NAME).read_text("utf-8"), end="")
+            print_json(read_json_file(place / NAME))
     if not options.as_json:
         say(out, f"page  {page}")
     usable = any(not one.void for one in result.probes)

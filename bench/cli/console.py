@@ -1,23 +1,42 @@
 """How the command line prints: a line, a table, a document for a script; `say` for all of them.
 
-Texts go out as they are: nothing in them is markup, and no line is wrapped.
+Texts are data, whoever wrote them: nothing in them is markup, nothing of them acts on a terminal
+(`bench.inert_text`), and no line is wrapped.
 """
 
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from rich import box
-from rich.console import Console, JustifyMethod, RenderableType
+from rich.console import Console, ConsoleOptions, JustifyMethod, RenderableType
 from rich.measure import Measurement
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from bench.inert_text import inert_text
 from bench.report.text import clip
 
-talk = Console(stderr=True)
+
+class InertConsole(Console):
+    """A console on which text is text: all that is printed, live or not, goes through `render`."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, highlight=False, emoji=False, **options)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterator[Segment]:
+        """The segments of what is printed, each made inert but for those that rich itself made."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=inert_text(segment.text))
+
+
+talk: Final = InertConsole(stderr=True)
 """What happens, for a person who waits."""
-out = Console()
+out: Final = InertConsole()
 """The answer."""
 
 COLOURS: Final = {
@@ -31,12 +50,17 @@ _UNBOUNDED: Final = 100_000
 
 def say(console: Console, line: str, style: str | None = None) -> None:
     """Print a line as it is."""
-    console.print(line, style=style, highlight=False, markup=False, soft_wrap=True)
+    console.print(inert_text(line), style=style, highlight=False, markup=False, soft_wrap=True)
 
 
 def print_json(document: Any) -> None:
     """Print a document for a script; ValueError for a number that JSON has not."""
-    print(json.dumps(document, indent=2, allow_nan=False))
+    print(json.dumps(document, indent=2, allow_nan=False).replace("\x7f", "\\u007f"))
+
+
+def print_text(text: str) -> None:
+    """Print a document of many lines, whole."""
+    print(inert_text(text, sys.maxsize), end="")
 
 
 def print_table(
@@ -58,8 +82,8 @@ def print_table(
     free = console.options.update(width=_UNBOUNDED)
     for number in range(len(dispensable) + 1):
         table = Table(
-            title=title or None,
-            caption=caption or None,
+            title=Text(inert_text(title)) if title else None,
+            caption=Text(inert_text(caption)) if caption else None,
             box=box.SIMPLE_HEAD,
             title_justify="left",
             padding=0 if tight else (0, 1, 0, 0),
@@ -87,12 +111,11 @@ def _fill(
             table.add_column(name, justify=side, overflow="ellipsis", no_wrap=True)
     for row in rows:
         cells = (row[place] for place in kept)
-        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells))
+        table.add_row(
+            *(Text(inert_text(cell)) if isinstance(cell, str) else cell for cell in cells)
+        )
 
 
 def inert(value: object) -> str:
     """What a server said, as one short line that does nothing to a terminal."""
-    # What is no printable character (escape sequences, other directions of text) is written out.
-    line = " ".join(str(value).split())
-    shown = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in line)
-    return clip(shown, _LONGEST)
+    return clip(inert_text(" ".join(str(value).split())), _LONGEST)

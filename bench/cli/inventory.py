@@ -1,7 +1,5 @@
 """The verbs `list` and `corpus`: what there is, as tables or as JSON."""
 
-import json
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +7,7 @@ from typing import Any
 import msgspec
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from bench.cli.console import out, print_json, say, talk
 from bench.cli.verbs import (
@@ -19,7 +18,9 @@ from bench.cli.verbs import (
     ListScenariosOptions,
 )
 from bench.corpus.manifest import corpora, find_corpus, load_corpus
+from bench.data_file import DataError, read_toml
 from bench.errors import UsageError
+from bench.inert_text import inert_text
 from bench.plan.metrics import METRICS
 from bench.protocol.codec import message_table
 
@@ -70,9 +71,9 @@ def scenarios_verb(options: ListScenariosOptions) -> None:
     rows = []
     for path in sorted(Path("scenarios").glob("*.toml")):
         try:
-            told = tomllib.loads(path.read_text("utf-8"))
-        except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            told = {"about": f"cannot be read: {error}"}
+            told = read_toml(path)
+        except DataError as error:
+            told = {"about": str(error)}
         rows.append(
             {
                 "file": str(path),
@@ -126,13 +127,13 @@ def print_rows(rows: Sequence[dict[str, Any]], console: Console, *, as_json: boo
         for row in rows
     ]
     if not console.is_terminal:
-        print("\n".join("\t".join(line) for line in [heads, *cells]))
+        print("\n".join("\t".join(map(inert_text, line)) for line in [heads, *cells]))
         return
     table = Table()
     for place, name in enumerate(heads):
         table.add_column(name, overflow="fold", no_wrap=place == 0)
     for line in cells:
-        table.add_row(*line)
+        table.add_row(*map(Text, line))
     console.print(table)
 
 
@@ -145,7 +146,7 @@ def corpus_check_verb(options: CorpusCheckOptions) -> int:
     with talk.status(f"checking {len(corpus.entries)} utterances"):
         problems = check(folder)
     if options.as_json:
-        print(json.dumps([msgspec.to_builtins(problem) for problem in problems]))
+        print_json([msgspec.to_builtins(problem) for problem in problems])
     else:
         for problem in problems:
             say(out, f"{problem.file}: {problem.key}: {problem.text}")

@@ -1,8 +1,8 @@
 """Every option of the command line, once: its name, type and help. `verbs` says who takes which."""
 
+import os
 import re
 from collections.abc import Callable
-from math import inf
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
 
@@ -13,6 +13,12 @@ from bench.plan.duration import Duration
 from bench.voice.audio import NS_PER_S
 
 _DAY_S: Final = 24 * 3600
+MOST_SESSIONS: Final = 100_000
+MOST_WORKERS: Final = 256
+MOST_PAIRS: Final = 100
+_MOST_AMOUNT: Final = 1e12
+_MOST_MARGIN: Final = 1000
+_MOST_PACKETS: Final = 10**9
 _PERCENT: Final = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*")
 _SPARE_NODES: Final = re.compile(r"\s*n\s*\+\s*([0-9]{1,4})\s*", re.IGNORECASE)
 
@@ -30,21 +36,23 @@ def _number(text: str) -> float:
 
 
 def _positive(text: str) -> float:
-    if not 0 < (value := _number(text)) < inf:
-        raise typer.BadParameter(f"{text!r}: give a number above 0")
+    if not 0 < (value := _number(text)) <= _MOST_AMOUNT:
+        raise typer.BadParameter(f"{text!r}: give a number above 0, {_MOST_AMOUNT:.0e} at most")
     return value
 
 
 def _margin(text: str) -> float:
     # What is no number would leave every row open, or none, and is no JSON.
-    if not 0 <= (value := _number(text)) < inf:
-        raise typer.BadParameter(f"{text!r}: give a number, 0 or more")
+    if not 0 <= (value := _number(text)) <= _MOST_MARGIN:
+        raise typer.BadParameter(f"{text!r}: give a number, 0 or more, {_MOST_MARGIN} at most")
     return value
 
 
 def _sessions(text: str) -> float:
-    if not 1 <= (value := _number(text)) < inf or value != int(value):
-        raise typer.BadParameter(f"{text!r}: give a whole number of sessions from 1")
+    if not 1 <= (value := _number(text)) <= MOST_SESSIONS or value != int(value):
+        raise typer.BadParameter(
+            f"{text!r}: give a whole number of sessions from 1, {MOST_SESSIONS} at most"
+        )
     return value
 
 
@@ -88,7 +96,7 @@ def _headroom(text: str) -> Spare:
 def _scenario(text: str) -> Path:
     """A scenario's file; a bare name is that of one in scenarios/."""
     path, named = Path(text), Path("scenarios") / f"{text}.toml"
-    return named if not path.exists() and named.exists() else path
+    return named if not os.path.exists(path) and os.path.exists(named) else path  # noqa: PTH110 - never raises
 
 
 def read_as(parse: Callable[[str], Any], shown: str, about: str, *names: str) -> OptionInfo:
@@ -184,11 +192,16 @@ MaxMinutes = Annotated[
 ]
 MaxCost = Annotated[float | None, amount("The same in money; needs --price-per-minute.")]
 AccountSessions = Annotated[
-    int | None, typer.Option(min=1, help="Sessions that your plan allows at once (Inworld: 20).")
+    int | None,
+    typer.Option(
+        min=1, max=MOST_SESSIONS, help="Sessions that your plan allows at once (Inworld: 20)."
+    ),
 ]
 AccountPackets = Annotated[
     int | None,
-    typer.Option(min=1, help="Messages a second that your plan allows (Inworld: 1000)."),
+    typer.Option(
+        min=1, max=_MOST_PACKETS, help="Messages a second that your plan allows (Inworld: 1000)."
+    ),
 ]
 
 # ── runs that are there, and what is compared ────────────────────────────────────────────────────
@@ -234,7 +247,7 @@ Arrivals = Annotated[
     str | None, typer.Option(help="poisson or uniform: session starts a second are sought.")
 ]
 StartLoad = Annotated[float | None, amount("The first load; default: the scenario's.")]
-MaxSessions = Annotated[int | None, typer.Option(min=1, help="Never try more.")]
+MaxSessions = Annotated[int | None, typer.Option(min=1, max=MOST_SESSIONS, help="Never try more.")]
 TargetCores = Annotated[
     float | None,
     amount("Cores of the target: its capacity is told for one, too.", "--target-cores"),

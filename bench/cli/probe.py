@@ -7,9 +7,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench.cli.console import out, say, talk
+from bench.cli.console import out, print_json, say, talk
 from bench.cli.processes import Reference
 from bench.cli.verbs import ProbeOptions
+from bench.data_file import json_of
 from bench.errors import UsageError
 from bench.probe.probe_cost import estimate
 from bench.probe.probe_report import FILE_NAME, Probe, keep
@@ -40,11 +41,7 @@ def probe(
         raise UsageError("--profile is for the reference server, which this target is not")
     if profile is not None:
         load_profile(profile)
-    talk.print(
-        f"probe     {target.name}: {estimate(corpus, only=scripts_for(target.dialect))}",
-        highlight=False,
-        soft_wrap=True,
-    )
+    say(talk, f"probe     {target.name}: {estimate(corpus, only=scripts_for(target.dialect))}")
     if not target.loopback and not yes:
         raise UsageError("this is no loopback target: add --yes to start")
     from bench.probe.prober import run_probe  # noqa: PLC0415 - pandas is slow to import
@@ -86,7 +83,7 @@ def probe_verb(options: ProbeOptions) -> None:
     if options.out is not None:
         keep(found, options.out)
     if options.as_json:
-        print(found.to_json())
+        print_json(json_of(found.to_json()))
         return
     for line in found.lines():
         say(out, line)

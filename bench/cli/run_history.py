@@ -9,7 +9,7 @@ from typing import Final
 
 from bench.capacity.document import is_capacity
 from bench.capacity.history_entry import capacity_record
-from bench.cli.console import out, print_json, say, talk
+from bench.cli.console import out, print_json, print_text, say, talk
 from bench.cli.history_tables import document, print_groups
 from bench.cli.verbs import (
     HistoryAddOptions,
@@ -73,7 +73,7 @@ def export_verb(options: HistoryExportOptions) -> None:
     found = _groups(options, "")
     text = FORMATS[options.format](found)
     if options.out is None:
-        print(text, end="")
+        print_text(text)
     else:
         try:
             options.out.write_text(text, "utf-8")

@@ -7,11 +7,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from bench.cli.console import COLOURS, inert, out, print_json, print_table, say, talk
+from bench.cli.console import COLOURS, inert, out, print_json, print_table, print_text, say, talk
 from bench.cli.verbs import JudgeOptions, ReportOptions
 from bench.errors import RunFolderError, ScriptError, UsageError
 from bench.plan.gates import check_filters, check_gates, parse_gate
@@ -30,6 +29,7 @@ from bench.report.text import (
     trust_lines,
 )
 from bench.runs.folder import SCRIPT, RunFolder, still_there
+from bench.runs.json_file import read_summary
 from bench.runs.seal import seal
 
 CALIBRATION: Final = "calibration.json"
@@ -58,6 +58,7 @@ def judge_verb(options: JudgeOptions) -> int:
     from bench.verdict.explanation import explained  # noqa: PLC0415 - pandas is slow to import
 
     folder = RunFolder.open(options.run_folder)
+    folder.read_whole()
     with still_there(folder.path):
         verdict = judge(folder, options.gates, options.baseline, allow=options.allow)
     if options.explain:
@@ -70,6 +71,7 @@ def print_settled(folder: RunFolder, *, as_json: bool, as_markdown: bool = False
 
     FolderLostError where its folder is taken away, or its disk is full.
     """
+    folder.read_whole()
     with talk.status("sealing and analysing"), still_there(folder.path):
         verdict = settle(folder)
     return print_verdict(folder, verdict, as_json=as_json, as_markdown=as_markdown)
@@ -174,7 +176,7 @@ def print_verdict(
         print_json({"folder": str(folder.path), **verdict})
         return code
     if as_markdown:
-        print(folder.digest.read_text("utf-8"), end="")
+        print_text(folder.digest.read_text("utf-8"))
     else:
         print_result(folder, verdict, out)
     for gate in verdict["gates"]:
@@ -185,13 +187,13 @@ def print_verdict(
 
 def print_result(folder: RunFolder, verdict: dict[str, Any], console: Console) -> None:
     """The result table, the gates and the verdict of a run."""
-    summary, run = msgspec.json.decode(folder.summary.read_bytes()), folder.read()
+    summary, run = read_summary(folder.summary), folder.read()
     rows = {(row["metric"], row["statistic"]): row for row in summary["rows"] if not row["filter"]}
     _print_measures(rows, run, console)
     if summary["sessions"]["started"]:
         for line in _error_lines(run, rows):
             say(console, line)
-    console.print(_shares(rows, summary), highlight=False, markup=False)
+    say(console, _shares(rows, summary))
     for line in _findings(summary, verdict):
         say(console, line)
     if len(summary.get("settings") or ()) > 1:

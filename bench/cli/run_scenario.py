@@ -10,6 +10,7 @@ from rich.console import Console
 
 from bench.cli.budget import Meter, cap_of, session_minutes
 from bench.cli.console import say, talk
+from bench.cli.options import MOST_WORKERS
 from bench.cli.processes import need_port, share_out
 from bench.cli.run_estimate import expected_lines, probe_cost, target_lines
 from bench.cli.scraper import Watch, check_metrics_url, watch_of
@@ -104,8 +105,8 @@ def job_of(options: RunOptions) -> Job:
         assignments.append(f"load.sessions={options.sessions}")
     if options.duration is not None:
         assignments.append(f"load.duration='{options.duration}'")
-    if options.workers < 1:
-        raise UsageError(f"--workers {options.workers}: give 1 or more")
+    if not 1 <= options.workers <= MOST_WORKERS:
+        raise UsageError(f"--workers {options.workers}: give 1 or more, {MOST_WORKERS} at most")
     offer = make_offer(options.subprotocol, follow=options.follow_redirects)
     return make_job(
         options.scenario,

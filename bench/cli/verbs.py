@@ -248,7 +248,7 @@ class AbOptions(NamedTuple):
     scenario: opt.ScenarioFile
     a: Annotated[str, typer.Option("--a", help="The candidate: a target as in run.")] = "reference"
     b: Annotated[str, typer.Option("--b", help="What it is compared with.")] = "reference"
-    pairs: Annotated[int, typer.Option(min=1, help="Runs of each.")] = 5
+    pairs: Annotated[int, typer.Option(min=1, max=opt.MOST_PAIRS, help="Runs of each.")] = 5
     dialect: opt.Dialect = None
     duration: opt.MeasuredTime = None
     sessions: opt.Sessions = None

@@ -29,14 +29,17 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+from msgspec import Struct
 
-from bench.analysis.tables import Floats, read_document
+from bench.analysis.tables import Floats
 from bench.compare.comparability import NEEDED, facts_of, lengths, unfit
 from bench.compare.differences import usual
 from bench.compare.run_sample import RunSample, ShareSample, SummaryFigure, WaitSample
+from bench.data_file import fitted, read_json_file, reading
 from bench.errors import RunFolderError, UsageError
 from bench.plan.metrics import METRICS, VERSION
 from bench.runs.folder import RunFolder, replace_file
+from bench.runs.json_file import Number, SummaryRow, SummaryShape, read_verdict
 
 FORMAT: Final = 1
 KIND: Final = "baseline"
@@ -45,6 +48,61 @@ _DIGITS: Final = 2
 _GIVE: Final = "give a run folder, or a file that 'bench baseline accept' wrote"
 _FINE: Final = 4
 """Digits of figures: a median lag is a few hundredths of a millisecond."""
+_Numbers = list[Number | None]
+
+
+class _Facts(Struct):
+    """`comparability.facts_of`."""
+
+    metric_version: int
+    scenario: str
+    plan: dict[str, Any]
+    concurrency: dict[str, Any]
+    interrupted: bool
+    why: list[str]
+    corpus: str | None = None
+    corpus_sha256: str | None = None
+    chunk_ms: int | None = None
+    dialect: str | None = None
+    target: str | None = None
+    created: str | None = None
+    host: dict[str, Any] | None = None
+    verdict: str | None = None
+    objectives: list[str] | None = None
+
+
+class _Wait(Struct):
+    values: _Numbers
+    censored: list[int]
+
+
+class _Share(Struct):
+    hits: _Numbers
+    of: _Numbers
+
+
+class _Run(Struct):
+    name: str
+    facts: _Facts
+    seats: list[tuple[int, int]]
+    session: list[int]
+    utterances: list[str]
+    said: list[tuple[int, int]]
+    waits: dict[str, _Wait]
+    shares: dict[str, _Share]
+    stages: dict[str, _Numbers]
+    once: dict[str, _Numbers]
+    once_censored: dict[str, list[int]] = {}
+    figures: dict[str, dict[str, tuple[Number | None, Number | None, Number | None, int]]] = {}
+
+
+class _Baseline(Struct):
+    """An accepted baseline, as far as any reader relies on it."""
+
+    name: str
+    metric_version: int
+    runs: list[_Run]
+    rows: list[SummaryRow]
 
 
 def accept(runs: Sequence[RunSample], name: str) -> dict[str, Any]:
@@ -77,21 +135,29 @@ def write_baseline(found: dict[str, Any], path: Path) -> None:
 
 def read_baseline(path: Path) -> tuple[str, list[RunSample]]:
     """(name, runs). RunFolderError where the file is no baseline of this version."""
+    with reading(f"{path}: is no baseline", RunFolderError, _GIVE):
+        found = read_json_file(path)
+    return _accepted(path, found)
+
+
+def _accepted(path: Path, found: Any) -> tuple[str, list[RunSample]]:
+    """The same of a document that was read already."""
+    said = found if isinstance(found, dict) else {}
+    version = (said.get("kind"), said.get("format"))
+    if version != (KIND, FORMAT):
+        raise RunFolderError(
+            f"{path}: is no baseline but {version[0]!r} of format {version[1]!r}, this version "
+            f"reads {KIND!r} of {FORMAT}; {_GIVE}"
+        )
+    with reading(f"{path}: is no baseline", RunFolderError, _GIVE):
+        fitted(found, _Baseline)
     try:
-        found = json.loads(path.read_text("utf-8"))
-        version = (found["kind"], found["format"])
-        if version != (KIND, FORMAT):
-            raise RunFolderError(
-                f"{path}: is {version[0]!r} of format {version[1]!r}, this version reads "
-                f"{KIND!r} of {FORMAT}; accept a new one with 'bench baseline accept'"
-            )
         runs = [_read(run) for run in found["runs"]]
         _ = runs[0]  # IndexError: there are none
         return str(found["name"]), runs
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
         raise RunFolderError(
-            f"{path}: is no baseline ({type(error).__name__}: {error}); give a run folder, or a "
-            "file that 'bench baseline accept' wrote"
+            f"{path}: is no baseline ({type(error).__name__}: {error}); {_GIVE}"
         ) from None
 
 
@@ -109,24 +175,26 @@ class BaselineFigures(NamedTuple):
 def read_baseline_figures(path: Path) -> BaselineFigures:
     """A run folder, a summary.json or an accepted baseline. RunFolderError where it is neither."""
     file = path / "summary.json" if path.is_dir() else path
-    try:
-        found = json.loads(file.read_text("utf-8"))
-        if found.get("kind") == KIND:
-            name, runs = read_baseline(file)
-            facts = [run.facts for run in runs]
-            return BaselineFigures(f"baseline {name}", facts, _plain_rows(found))
-        rows, version = _plain_rows(found), found["metric_version"]
-    except FileNotFoundError:
+    shown = f"--baseline {path}"
+    lost = f"{'no summary.json' if path.is_dir() else 'no such file'}; {_GIVE}"
+    if not file.exists():
+        raise RunFolderError(f"{shown}: {lost}")
+    with reading(f"{shown}: is no summary or baseline", RunFolderError, _GIVE):
+        found = read_json_file(file)
+    if isinstance(found, dict) and found.get("kind") == KIND:
+        name, runs = _accepted(file, found)
+        facts = [run.facts for run in runs]
+        return BaselineFigures(f"baseline {name}", facts, _plain_rows(found))
+    with reading(f"{shown}: is no summary or baseline", RunFolderError, _GIVE):
+        fitted(found, SummaryShape)
+    rows, version = _plain_rows(found), found.get("metric_version")
+    if version is None:
         raise RunFolderError(
-            f"--baseline {path}: {'no summary.json' if path.is_dir() else 'no such file'}; {_GIVE}"
-        ) from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RunFolderError(
-            f"--baseline {path}: is no summary ({type(error).__name__}: {error}); {_GIVE}"
-        ) from None
+            f"{shown}: is no summary or baseline: metric_version is missing; {_GIVE}"
+        )
     place = RunFolder(file.parent)
     if file.name == place.summary.name and place.run_json.is_file():
-        verdict = read_document(place.verdict) if place.verdict.is_file() else {}
+        verdict = read_verdict(place.verdict) if place.verdict.is_file() else {}
         return BaselineFigures(
             place.path.resolve().name, [facts_of(place.read(), found, verdict)], rows
         )
@@ -162,11 +230,8 @@ def mismatch_error(path: Path, against: Sequence[str]) -> UsageError:
 
 
 def _plain_rows(document: dict[str, Any]) -> list[dict[str, Any]]:
-    """The rows without a filter. KeyError or TypeError where these are none."""
-    rows = [row for row in document["rows"] if not row["filter"]]
-    for row in rows:
-        _ = row["metric"], row["statistic"], row["value"]
-    return rows
+    """The rows without a filter."""
+    return [row for row in document["rows"] if not row["filter"]]
 
 
 def _usual_rows(runs: Sequence[RunSample]) -> list[dict[str, Any]]:

@@ -21,13 +21,14 @@ from numpy.typing import NDArray
 
 from bench.analysis.measure import attempts, time_in_stage
 from bench.analysis.samples import session_waits, share_parts, turn_waits
-from bench.analysis.tables import Flags, Floats, read_document, read_table
+from bench.analysis.tables import Flags, Floats, read_table
 from bench.analysis.turn_columns import TurnColumns
 from bench.compare.comparability import facts_of
 from bench.errors import RunFolderError
 from bench.plan.metrics import METRICS, PER_SESSION, PER_TURN
 from bench.plan.stages import STAGES
 from bench.runs.folder import RunFolder
+from bench.runs.json_file import read_summary, read_verdict
 
 SHARES: Final = tuple(
     metric
@@ -103,8 +104,8 @@ class RunSample(NamedTuple):
 def read_sample(folder: Path) -> RunSample:
     """The analysed and judged run in `folder`. RunFolderError where it is not."""
     place = RunFolder.open(folder)
-    run, summary = place.read(), read_document(place.summary)
-    facts = facts_of(run, summary, read_document(place.verdict))
+    run, summary = place.read(), read_summary(place.summary)
+    facts = facts_of(run, summary, read_verdict(place.verdict))
     turns, sessions = read_table(place.turns, None), read_table(place.sessions, None)
     try:
         turns = attempts(turns)

@@ -14,7 +14,6 @@ Reading a manifest opens no recording: that is for `bench.corpus.decode` and `ch
 import hashlib
 import json
 import re
-import tomllib
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, TypeVar
@@ -22,6 +21,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 import bench
+from bench.data_file import MIB, read_bytes, reading, text_of, toml_of
 from bench.errors import CorpusError, nearest
 
 MANIFEST: Final = "manifest.toml"
@@ -29,6 +29,8 @@ FORMAT: Final = 1
 _OPTIONAL: Final = frozenset({"pauses_ms", "language"})
 SHELF: Final = "audio_corpus"
 NONSPEECH: Final = "nonspeech"
+MOST_MANIFEST: Final = 16 * MIB
+"""Forty thousand recordings."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -85,18 +87,11 @@ def load_corpus(folder: Path) -> Corpus:
     Raises `CorpusError`, naming file, line where there is one, key and remedy.
     """
     path = folder / MANIFEST
-    try:
-        raw = path.read_bytes()
-        text = raw.decode()
-        table = tomllib.loads(text)
-    except OSError as error:
-        raise CorpusError(
-            f"{path}: cannot be read ({error.strerror}); make a corpus with `bench corpus add DIR`"
-        ) from None
-    except UnicodeDecodeError:
-        raise CorpusError(f"{path}: is not UTF-8 text; restore it") from None
-    except tomllib.TOMLDecodeError as error:
-        raise CorpusError(f"{path}: is not TOML: {error}; restore or correct it") from None
+    made = "make a corpus with `bench corpus add DIR`"
+    with reading(path, CorpusError, "restore or correct it", missing=made):
+        raw = read_bytes(path, MOST_MANIFEST)
+        text = text_of(raw)
+        table = toml_of(text)
     if table.get("format", FORMAT) != FORMAT:
         raise CorpusError(
             f"{path}: format: this version reads {FORMAT}, not {table['format']!r}; "

@@ -14,6 +14,7 @@ import re
 from pathlib import Path
 from typing import Final
 
+from bench.data_file import MOST_TABLE, DataError, read_bytes
 from bench.errors import UsageError
 
 _MARKS: Final = (
@@ -27,7 +28,6 @@ _WESTERN: Final = frozenset(
 )  # fmt: skip
 _NEIGHBOURS: Final = ("windows-1250", "windows-1254", "windows-1257")
 _BESIDE: Final = re.compile(r"[^\W\d_a-zA-Z]{3}")
-_MOST_BYTES: Final = 1 << 25
 _HALF: Final = 0.4  # of every second byte of UTF-16 in a script of Europe, nearly all are zero
 
 
@@ -53,11 +53,9 @@ def read_text(path: Path, encoding: str, language: str) -> tuple[str, str]:
     `encoding` is the stated one, "" for none. `UncertainTextError` says what to do.
     """
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise UncertainTextError(f"is larger than {_MOST_BYTES >> 20} MiB; part it")
-        raw = path.read_bytes()
-    except OSError as error:
-        raise UncertainTextError(f"cannot be read ({error.strerror})") from None
+        raw = read_bytes(path, MOST_TABLE)
+    except DataError as error:
+        raise UncertainTextError(str(error)) from None
     for mark, name in _MARKS:
         if raw.startswith(mark):  # a mark is surer than what is said of all files at once
             return _decoded(raw, name), "" if name == "utf-8-sig" else name

@@ -53,6 +53,9 @@ CONFIDENCE = 0.95
 FEW_SESSIONS = 5
 """From fewer sessions not more than one turn of each counts: how alike they are cannot be told."""
 
+_MOST_TEXT = 1_000
+"""Characters of a gate."""
+_MOST_LIMIT = 1e12
 _NAMED = 8
 """So many names a refusal lists."""
 
@@ -119,6 +122,8 @@ def needed(q: float) -> int:
 
 def parse_gate(text: str) -> Gate:
     """One gate from its sentence. GateError quotes it and names the word that is wrong."""
+    if len(text) > _MOST_TEXT:
+        raise GateError(f"gate {text[:40]!r}…: {len(text)} characters; {_MOST_TEXT} are the most")
     match = _SENTENCE.fullmatch(text)
     if not match:
         raise GateError(
@@ -202,7 +207,7 @@ def _where(
 
 def _limit(text: str, metric: Metric, words: str) -> tuple[float | None, float]:
     if match := _BASELINE.fullmatch(words):
-        percent = float(match["percent"] or 0.0)
+        percent = _number(text, match["percent"] or "0")
         return None, -percent if match["sign"] == "-" else percent
     match = _NUMBER.fullmatch(words)
     units = _UNITS[metric.unit]
@@ -212,7 +217,16 @@ def _limit(text: str, metric: Metric, words: str) -> tuple[float | None, float]:
             f"gate {text!r}: {words!r} is no limit for {metric.name}; "
             f"give a number in {valid}, or 'baseline + n %'"
         )
-    return float(match["number"]) * units[match["unit"]], 0.0
+    return _number(text, match["number"]) * units[match["unit"]], 0.0
+
+
+def _number(text: str, digits: str) -> float:
+    value = float(digits)
+    if abs(value) > _MOST_LIMIT:
+        raise GateError(
+            f"gate {text!r}: {digits[:20]}… is beyond every figure; give a smaller limit"
+        )
+    return value
 
 
 def check_gates(gates: Collection[Gate], *, yields: Collection[str], script: str) -> None:

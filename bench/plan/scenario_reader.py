@@ -9,13 +9,13 @@ command-line option is a new text (`override`).
 """
 
 import re
-import tomllib
 from math import prod
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, Struct
 
+from bench.data_file import MOST_DEPTH, DataError, reading, toml_of
 from bench.errors import GateError, ScenarioError, UsageError, nearest
 from bench.plan.arrivals import wrong_steps
 from bench.plan.duration import Duration, Rate
@@ -35,6 +35,7 @@ from bench.plan.scenario import (
 from bench.plan.session_request import WORDS, session_object, unknown_keys
 from bench.plan.sweep import MOST_SETTINGS
 from bench.protocol.objects import Session
+from bench.voice.audio import NS_PER_S
 from bench.voice.scripts import SCRIPTS
 
 
@@ -45,10 +46,8 @@ def parse_scenario(text: str, name: str, *, gates: tuple[str, ...] = ()) -> Scen
 
 def read_document(text: str, name: str) -> dict[str, Any]:
     """The TOML tables of `text`. ScenarioError where it is no TOML."""
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ScenarioError(f"{name}: no TOML: {error}") from None
+    with reading(name, ScenarioError, "correct it"):
+        return toml_of(text)
 
 
 def check_scenario(
@@ -128,6 +127,25 @@ def _check_values(scenario: Scenario, text: str, name: str) -> None:
             raise ScenarioError(f"{name}:{line}: {key}: {why}")
 
 
+_BOUNDS: dict[str, tuple[int, int]] = {
+    "turns": (1, 10_000),
+    "load.sessions": (1, 100_000),
+    "seeds.arrivals": (0, 2**32 - 1),
+    "seeds.utterances": (0, 2**32 - 1),
+    "seeds.mixture": (0, 2**32 - 1),
+}
+"""The least and the most of the scenario's whole numbers."""
+_MOST_ENTRIES = 1_000
+"""Of any list of a scenario."""
+_MOST_SESSIONS = 1_000_000
+"""Sessions that an open load may start."""
+_MOST_NS = 7 * 24 * 3600 * NS_PER_S
+_LENGTHS = (
+    "load.warmup", "load.duration", "load.drain", "caller.gap", "caller.hear", "caller.tool_time",
+    "caller.answer_timeout", "caller.jitter_buffer",
+)  # fmt: skip
+_MOST_WEIGHT = 1e6
+_CALLER_LISTS = ("include", "exclude", "into", "changes", "refused_changes")
 _PERCENTS = ("cpu", "steal", "run_wait", "neighbours", "throttled", "share", "sessions")
 """The bounds of health that are percent."""
 
@@ -136,6 +154,7 @@ def _rules(scenario: Scenario) -> list[tuple[str, bool, str]]:
     """What no run could mean: key, whether it is so, what to do about it."""
     load, profile = scenario.load, scenario.gate_profile
     chunk = scenario.chunk_ms
+    started = (load.rate or 0.0) * (load.warmup + load.duration) / NS_PER_S
     points = prod(len(values) for values in scenario.sweep.values())
     return [
         *(
@@ -149,8 +168,8 @@ def _rules(scenario: Scenario) -> list[tuple[str, bool, str]]:
         ),
         (
             "mixture",
-            any(kind.weight <= 0 for kind in scenario.mixture),
-            "a weight must be above zero",
+            any(not 0 < kind.weight <= _MOST_WEIGHT for kind in scenario.mixture),
+            f"a weight must be above zero, and {_MOST_WEIGHT:.0f} at most",
         ),
         (
             "mixture",
@@ -164,7 +183,8 @@ def _rules(scenario: Scenario) -> list[tuple[str, bool, str]]:
         ),
         (
             "sweep",
-            len({setting.label for setting in scenario.settings}) < max(points, 1),
+            points <= MOST_SETTINGS
+            and len({setting.label for setting in scenario.settings}) < max(points, 1),
             "two settings are the same; give each once",
         ),
         (
@@ -173,16 +193,23 @@ def _rules(scenario: Scenario) -> list[tuple[str, bool, str]]:
             f"{load.sessions} sessions cannot hold {points} settings; raise load.sessions",
         ),
         ("caller.into", not scenario.caller.into, "give one tag at least"),
-        ("turns", scenario.turns < 1, f"{scenario.turns} turns; give 1 or more"),
+        *(
+            (key, not least <= value <= most, _outside(key, value, least, most))
+            for key, (least, most) in _BOUNDS.items()
+            if (value := _at(scenario, key)) is not None
+        ),
+        *(
+            (key, (_at(scenario, key) or 0) > _MOST_NS, "is more than a week; give '168h' at most")
+            for key in _LENGTHS
+        ),
+        *(
+            (key, len(entries) > _MOST_ENTRIES, f"{len(entries)} entries; {_MOST_ENTRIES} at most")
+            for key, entries in _lists(scenario)
+        ),
         (
             "chunk_ms",
             not 10 <= chunk <= 1000 or chunk % 10 != 0,
             f"{chunk} ms; give a multiple of 10 from 10 to 1000",
-        ),
-        (
-            "load.sessions",
-            load.sessions is not None and load.sessions < 1,
-            f"{load.sessions} sessions; give 1 or more",
         ),
         ("load.duration", load.duration <= 0, "must be above zero"),
         ("load.steps", bool(wrong_steps(load)), wrong_steps(load)),
@@ -222,6 +249,11 @@ def _rules(scenario: Scenario) -> list[tuple[str, bool, str]]:
         ),
         (
             "load.rate",
+            started > _MOST_SESSIONS,
+            f"{started:.3g} sessions would start; {_MOST_SESSIONS} at most: lower rate or time",
+        ),
+        (
+            "load.rate",
             load.arrivals is None and load.rate is not None,
             'a rate needs arrivals = "poisson" or "uniform"',
         ),
@@ -229,6 +261,35 @@ def _rules(scenario: Scenario) -> list[tuple[str, bool, str]]:
             "gates",
             profile not in scenario.gates and (bool(scenario.gates) or profile != NO_PROFILE),
             f"no gate profile {profile!r}; {nearest(profile, scenario.gates or (NO_PROFILE,))}",
+        ),
+    ]
+
+
+def _at(scenario: Scenario, key: str) -> int | None:
+    value: Any = scenario
+    for step in key.split("."):
+        value = getattr(value, step)
+    return None if value is None else int(value)
+
+
+def _outside(key: str, value: int, least: int, most: int) -> str:
+    """What is said of a number that is out of its bounds."""
+    name = key.rpartition(".")[2]
+    return f"{value} {name}; give {least} or more" + (f", {most} at most" if value > most else "")
+
+
+def _lists(scenario: Scenario) -> list[tuple[str, Any]]:
+    """The lists of a scenario whose length nothing else bounds, by their keys."""
+    caller = scenario.caller
+    named = {"gates": scenario.gates, "slo": scenario.slo}
+    return [
+        ("mixture", scenario.mixture),
+        ("load.steps", scenario.load.steps),
+        *((f"caller.{key}", getattr(caller, key)) for key in _CALLER_LISTS),
+        *(
+            (f"{table}.{key}", found)
+            for table, lists in named.items()
+            for key, found in lists.items()
         ),
     ]
 
@@ -292,11 +353,13 @@ def override(raw: dict[str, Any], assignment: str) -> None:
     if not separator or not key.strip():
         raise UsageError(f"--set {assignment!r}: write key=value, as in load.sessions=50")
     try:
-        parsed: Any = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+        parsed: Any = toml_of(f"value = {value}")["value"]
+    except DataError:
         parsed = value.strip()
     place = raw
     *path, last = key.strip().split(".")
+    if len(path) > MOST_DEPTH:
+        raise UsageError(f"--set {key[:40]}…: a key of more than {MOST_DEPTH} parts")
     for step in path:
         place = place.setdefault(step, {})
         if not isinstance(place, dict):

@@ -9,9 +9,11 @@ Grammar::
     operator   = "=" | "!="  of both, "~" of words, "<" "<=" ">" ">=" of numbers
     value      = a word, or anything in double quotes
 
-``~`` searches for a regular expression. `phase` is warmup, hold or drain: when a turn began;
-without it a gate is about the turns that were measured, as all figures are. A session's own figures
-can be asked for by script, setting, worker and session; those of the generator by worker alone.
+``~`` searches for a regular expression as RE2 has them: what a search takes grows with the length
+of the text and no faster, so none hangs; there is no look-around and no reference back. `phase` is
+warmup, hold or drain: when a turn began; without it a gate is about the turns that were measured,
+as all figures are. A session's own figures can be asked for by script, setting, worker and session;
+those of the generator by worker alone.
 
 Conditions that nothing in a run can meet are found before it starts (`unmeetable`), as far as the
 plan knows what will be there.
@@ -20,7 +22,10 @@ plan knows what will be there.
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
+
+import re2
 
 from bench.errors import GateError
 
@@ -32,6 +37,25 @@ ROLES: Final = ("line", "interruption", "sound", "text")
 OF_SESSIONS: Final = ("script", "setting", "worker", "session")
 """Keys that a session has, too."""
 
+_MOST_PATTERN: Final = 200
+"""Characters of a regular expression."""
+_SILENT: Final = re2.Options()
+_SILENT.log_errors = False
+_SILENT.max_mem = 8 << 20
+
+
+@lru_cache(maxsize=256)
+def pattern_of(text: str) -> Any:
+    """A regular expression, compiled. ValueError says why it is none."""
+    if len(text) > _MOST_PATTERN:
+        raise ValueError(f"{len(text)} characters; {_MOST_PATTERN} are the most")
+    try:
+        return re2.compile(text, _SILENT)
+    except (re2.error, UnicodeError) as error:
+        why = error.args[0] if error.args else error
+        raise ValueError(why.decode() if isinstance(why, bytes) else why) from None
+
+
 COMPARE: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "<": operator.lt,
     "<=": operator.le,
@@ -42,7 +66,7 @@ COMPARE: Final[dict[str, Callable[[Any, Any], Any]]] = {
 _HOLDS: Final = COMPARE | {
     "=": operator.eq,
     "!=": operator.ne,
-    "~": lambda value, pattern: re.search(pattern, value),
+    "~": lambda value, pattern: pattern_of(pattern).search(value),
 }
 _OPERATORS: Final = {
     "word": ("=", "!=", "~"),
@@ -146,7 +170,7 @@ def _condition(match: re.Match[str], gate: str) -> Condition:
         raise GateError(f"gate {gate!r}: write phase=, and one of {', '.join(PHASES)}")
     if operator == "~":
         try:
-            re.compile(value)
-        except re.error as error:
+            pattern_of(value)
+        except ValueError as error:
             raise GateError(f"gate {gate!r}: {value!r} is no regular expression: {error}") from None
     return Condition(key, operator, value)

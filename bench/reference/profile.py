@@ -17,15 +17,14 @@ What it refuses to know: how a draw is made, and what the server does with it.
 """
 
 import re
-import tomllib
 from difflib import get_close_matches
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
+from bench.data_file import read_toml, reading
 from bench.errors import UsageError
 from bench.reference.draws import (
     Chance,
@@ -300,16 +299,9 @@ _PLACE: Final = re.compile(r"(?P<what>.*?) - at `\$\.(?P<path>[^`]*)`")
 
 def load_profile(path: Path | None) -> Profile:
     """The profile in the file at `path`, or the shipped one. UsageError names file, key, remedy."""
-    if path is None:
-        source: Any = resources.files("bench.reference") / "default.toml"
-    else:
-        source = path
-    try:
-        table = tomllib.loads(source.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"{path}: cannot read this profile: {error.strerror or error}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: not TOML: {error}") from None
+    source = Path(__file__).with_name("default.toml") if path is None else path
+    with reading(source, UsageError, "give a profile as docs/reference-server.md has it"):
+        table = read_toml(source)
     try:
         # TOML knows 1 from 1.0; a duration does not.
         return msgspec.convert(table, Profile, strict=False)

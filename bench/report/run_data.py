@@ -12,7 +12,6 @@ health, events, gauges and `probe.json` may be missing, and the figures that nee
 not there. So may any column or key that older folders have not: it counts as unknown.
 """
 
-import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property, wraps
@@ -23,12 +22,14 @@ from weakref import WeakKeyDictionary
 import pandas as pd
 import pyarrow.parquet as pq
 
-from bench.errors import GateError, RunFolderError
+from bench.analysis.tables import read_table
+from bench.errors import GateError
 from bench.plan.gates import Gate, parse_gate
 from bench.plan.metrics import WAITS
 from bench.report.text import NOTHING, interval, measured, missing
 from bench.runs.folder import RunFolder
 from bench.runs.gauges import Gauges, read_gauges
+from bench.runs.json_file import read_json, read_summary, read_verdict
 from bench.tracker.utterances import WRITTEN
 
 # What every event's timeline needs; the energy envelope is the one large column, and is left out.
@@ -36,7 +37,6 @@ _EVENT_COLUMNS: Final = (
     "session", "at_ns", "at_err_ns", "read_ns", "direction", "type", "event_id", "item_id",
     "response_id", "due_ns", "media_ns", "audio_ms", "audio_ns", "nbytes", "detail",
 )  # fmt: skip
-_FORMAT: Final = 1
 Made = TypeVar("Made")
 
 
@@ -211,48 +211,30 @@ class Run:
 
 def read_run(folder: Path) -> Run:
     """The run in `folder`. RunFolderError names the file that is missing or unreadable."""
-    about = _document(folder / "run.json", "choose the folder of a run")
-    if about.get("format") != _FORMAT:
-        raise RunFolderError(
-            f"{folder.name}/run.json: format {about.get('format')!r} is unknown to this version; "
-            "install the version of the bench that wrote it"
-        )
-    remedy = "run 'bench judge' on the folder first"
+    about = RunFolder(folder).read()
     health, events = folder / "health.parquet", folder / "events.parquet"
     probe = folder / "probe.json"
     return Run(
         name=folder.resolve().name,
         about=about,
-        summary=_document(folder / "summary.json", remedy),
-        verdict=_document(folder / "verdict.json", remedy),
-        turns=_table(folder / "turns.parquet", remedy),
-        sessions=_table(folder / "sessions.parquet", remedy),
-        health=_table(health, remedy) if health.exists() else None,
+        summary=read_summary(folder / "summary.json"),
+        verdict=read_verdict(folder / "verdict.json"),
+        turns=_table(folder / "turns.parquet"),
+        sessions=_table(folder / "sessions.parquet"),
+        health=_table(health) if health.exists() else None,
         events_file=events if events.exists() else None,
-        probe=_document(probe, "remove it, or probe the target again") if probe.exists() else None,
+        probe=_probe(probe) if probe.exists() else None,
         gauges=read_gauges(RunFolder(folder)),
     )
 
 
-def _document(path: Path, remedy: str) -> dict[str, Any]:
-    document = _read(path, remedy, lambda: json.loads(path.read_text("utf-8")))
-    if not isinstance(document, dict):
-        raise RunFolderError(f"{path.parent.name}/{path.name}: is no JSON object; {remedy}")
-    return document
+def _probe(path: Path) -> dict[str, Any]:
+    remedy = "remove it, or probe the target again"
+    return read_json(path, None, missing=remedy, broken=remedy)
 
 
-def _table(path: Path, remedy: str) -> pd.DataFrame:
-    return _plain_types(_read(path, remedy, lambda: pq.read_table(path)).to_pandas())
-
-
-def _read(path: Path, remedy: str, read: Callable[[], Any]) -> Any:
-    shown = f"{path.parent.name}/{path.name}"
-    try:
-        return read()
-    except FileNotFoundError:
-        raise RunFolderError(f"{shown}: no such file; {remedy}") from None
-    except (OSError, ValueError) as error:  # pyarrow's errors are both of these
-        raise RunFolderError(f"{shown}: cannot be read ({error}); {remedy}") from None
+def _table(path: Path) -> pd.DataFrame:
+    return _plain_types(read_table(path, None, nullable=False))
 
 
 def _plain_types(table: pd.DataFrame) -> pd.DataFrame:

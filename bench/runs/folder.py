@@ -34,7 +34,7 @@ import msgspec
 from bench import __version__
 from bench.errors import FolderLostError, RunFolderError, ScriptError
 from bench.plan.metrics import VERSION
-from bench.runs.json_file import read_json
+from bench.runs.json_file import RunShape, check_whole, read_json
 from bench.runs.machine import read_quota
 
 FORMAT = 1
@@ -97,7 +97,11 @@ class RunFolder:
     def read(self) -> dict[str, Any]:
         """`run.json`. RunFolderError where it is broken or of a format this version cannot read."""
         remedy = "restore it, or run again"
-        return read_json(self.run_json, FORMAT, missing=remedy, broken=remedy)
+        return read_json(self.run_json, FORMAT, missing=remedy, broken=remedy, shape=RunShape)
+
+    def read_whole(self) -> dict[str, Any]:
+        """`run.json` of a run that was really run. RunFolderError names a key that is missing."""
+        return check_whole(self.run_json, self.read())
 
     def write(self, run: dict[str, Any]) -> None:
         """Replace `run.json` in one step: a reader never sees half of it."""

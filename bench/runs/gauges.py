@@ -18,8 +18,10 @@ from typing import Any, Final, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bench.data_file import DataError, fitted, json_of, reading
 from bench.errors import RunFolderError
 from bench.runs.folder import RunFolder
+from bench.runs.table_file import check_table, kinds_of, reading_table
 from bench.voice.audio import NS_PER_S
 
 CPU_BUSY: Final = "node_cpu_busy_seconds_total"
@@ -100,15 +102,16 @@ def read_gauges(folder: RunFolder) -> Gauges | None:
     """The file of a run; None where it has none. RunFolderError where it is unreadable."""
     if not folder.gauges.exists():
         return None
-    try:
-        table = pq.read_table(folder.gauges)
-        counters = json.loads((table.schema.metadata or {})[b"counters"])
-        rows = zip(*(table[name].to_pylist() for name in _SCHEMA.names), strict=True)
-    except (OSError, ValueError, KeyError) as error:  # pyarrow's errors are one of these
-        raise RunFolderError(
-            f"{folder.path.name}/{folder.gauges.name}: cannot be read "
-            f"({str(error).splitlines()[0]}); remove it, and the run is judged without"
-        ) from None
+    shown = f"{folder.path.name}/{folder.gauges.name}"
+    with reading(shown, RunFolderError, "remove it, and the run is judged without"):
+        check_table(folder.gauges, kinds_of(_SCHEMA), _SCHEMA.names)
+        with reading_table():
+            table = pq.read_table(folder.gauges)
+            told = (table.schema.metadata or {})[b"counters"]
+            rows = list(zip(*(table[name].to_pylist() for name in _SCHEMA.names), strict=True))
+        counters = fitted(json_of(told), list[str])
+        if any(one is None for row in rows for one in row):
+            raise DataError("has a gap")
     found: dict[Series, tuple[list[int], list[float]]] = {}
     for at_ns, name, labels, value in rows:
         mine = found.setdefault(Series(name, labels), ([], []))

@@ -15,11 +15,13 @@ file's header says whose it is (`application_id`) and of which format (`user_ver
 """
 
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from bench.data_file import first_line, fitted, reading
 from bench.errors import UsageError
 from bench.runs.history_record import CAPACITY, Entry, Figure, Record
 
@@ -27,6 +29,9 @@ FORMAT: Final = 1
 _OURS: Final = 0x52564248  # "RVBH": written into the header of the file
 _PATIENCE_S: Final = 60.0
 """How long an add waits for others; each takes milliseconds."""
+_MOST_S: Final = 20.0
+"""How long a transaction may take; reading ten thousand runs takes one."""
+_STEPS: Final = 100_000
 _SCHEMA: Final = (
     """CREATE TABLE runs (
         id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, created TEXT NOT NULL,
@@ -114,7 +119,8 @@ def read(store: Path, wanted: Wanted) -> tuple[list[Entry], list[Figure]]:
             f"JOIN runs ON runs.id = figures.run WHERE {of} AND {chosen}",
             [*more, *values],
         ).fetchall()
-    return [Entry(*row) for row in runs], [Figure(*row) for row in figures]
+    with reading(store, UsageError, "give one that `bench history add` made"):
+        return fitted(runs, list[Entry]), fitted(figures, list[Figure])
 
 
 def _chosen(wanted: Wanted) -> tuple[str, list[str]]:
@@ -160,7 +166,10 @@ def _opened(store: Path, *, fresh: bool) -> Iterator[sqlite3.Connection]:
     """
     try:
         with closing(sqlite3.connect(store, timeout=_PATIENCE_S, isolation_level=None)) as base:
+            base.execute("PRAGMA trusted_schema = OFF")  # nothing in the file is run as code
             base.execute("BEGIN IMMEDIATE" if fresh else "BEGIN")
+            ends = time.monotonic() + _MOST_S  # a view in the file may never end
+            base.set_progress_handler(lambda: time.monotonic() > ends, _STEPS)
             if fresh and not base.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                 for statement in _SCHEMA:
                     base.execute(statement)
@@ -169,11 +178,11 @@ def _opened(store: Path, *, fresh: bool) -> Iterator[sqlite3.Connection]:
             base.execute("COMMIT")
     except sqlite3.OperationalError as error:
         raise UsageError(
-            f"{store}: cannot be used ({error}); give another place with --store"
+            f"{store}: cannot be used ({first_line(error)}); give another place with --store"
         ) from None
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError, OverflowError) as error:
         raise UsageError(
-            f"{store}: is no history ({error}); give one that `bench history add` made"
+            f"{store}: is no history ({first_line(error)}); give one that `bench history add` made"
         ) from None
 
 

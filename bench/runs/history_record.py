@@ -16,17 +16,15 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeVar
-
-import msgspec
+from typing import Any, Final, NamedTuple
 
 from bench.errors import RunFolderError
 from bench.plan.scenario import workload_of
 from bench.runs.folder import RunFolder
+from bench.runs.json_file import read_summary, read_verdict
 
 CAPACITY: Final = "capacity"
 """The metric of a capacity search; its statistics are the names of its tiers."""
-_Document = TypeVar("_Document", bound=msgspec.Struct)
 
 
 class Entry(NamedTuple):
@@ -75,59 +73,28 @@ class Record(NamedTuple):
     figures: Sequence[Figure]
 
 
-class _Row(msgspec.Struct):
-    metric: str
-    filter: str
-    statistic: str
-    value: float | None
-    low: float | None
-    high: float | None
-    n: int
-    unit: str
-
-
-class _Summary(msgspec.Struct):
-    metric_version: int
-    rows: list[_Row]
-
-
-class _Verdict(msgspec.Struct):
-    verdict: str
-
-
 def record(path: Path, commit: str, branch: str) -> Record:
     """What the analysed and judged run in `path` adds to a history.
 
     RunFolderError where a file is missing or is not what it should be.
     """
     folder = RunFolder.open(path)
-    run = folder.read()
-    summary = _decoded(folder.summary, _Summary)
-    verdict = _decoded(folder.verdict, _Verdict).verdict
+    run, summary = folder.read(), read_summary(folder.summary)
+    verdict = read_verdict(folder.verdict)["verdict"]
     try:
-        entry = _entry(run, summary.metric_version, verdict, commit, branch)
-    except (KeyError, TypeError, AttributeError) as error:
+        entry = _entry(run, summary["metric_version"], verdict, commit, branch)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunFolderError(
             f"{folder.run_json}: lacks {error}, by which a history knows a run; "
             "add a run that `bench run` made"
         ) from None
     # A row without a sample is most of a summary, and says what its absence says.
-    figures = [Figure(entry.key, *msgspec.structs.astuple(row)) for row in summary.rows if row.n]
+    figures = [
+        Figure(entry.key, *(row[name] for name in Figure._fields[1:]))
+        for row in summary["rows"]
+        if row["n"]
+    ]
     return Record(entry, figures)
-
-
-def _decoded(path: Path, shape: type[_Document]) -> _Document:
-    shown = f"{path.parent.name}/{path.name}"
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=shape)
-    except FileNotFoundError:
-        raise RunFolderError(
-            f"{shown}: no such file; analyse and judge the run with 'bench report'"
-        ) from None
-    except (OSError, msgspec.DecodeError) as error:
-        raise RunFolderError(
-            f"{shown}: cannot be read ({error}); make it again with 'bench report'"
-        ) from None
 
 
 def _entry(

@@ -17,6 +17,7 @@ import msgspec
 
 from bench.corpus.decode import verified
 from bench.corpus.manifest import Corpus, find_corpus, load_corpus
+from bench.data_file import MOST_TOML, read_bytes, reading, text_of
 from bench.errors import (
     CorpusError,
     GateError,
@@ -132,10 +133,7 @@ def make_job(
 
     `workers` is how many there will be, where that is known.
     """
-    try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ScenarioError(_missing(path, error)) from None
+    text = read_scenario(path)
     name = str(path)
     document = read_document(text, name)
     for assignment in assignments:
@@ -170,11 +168,12 @@ def _check_filters(scenario: Scenario, corpus: Corpus, name: str, workers: int |
         raise GateError(f"{name}: {error}") from None
 
 
-def _missing(path: Path, error: Exception) -> str:
+def read_scenario(path: Path) -> str:
+    """The text of a scenario file. ScenarioError names it, and the nearest there is."""
     known = sorted(p.stem for p in Path("scenarios").glob("*.toml"))
-    why = getattr(error, "strerror", None) or str(error)
-    tail = f"; {nearest(path.stem, known)}" if known and not path.exists() else ""
-    return f"{path}: cannot be read: {why}{tail}"
+    missing = nearest(path.stem, known) if known else "give a scenario file"
+    with reading(path, ScenarioError, "give a scenario file (TOML)", missing=missing):
+        return text_of(read_bytes(path, MOST_TOML))
 
 
 def find_script(name: str) -> Callable[[Part], Script]:

@@ -129,20 +129,26 @@ class Log:
         return self._hash.hexdigest()
 
 
-_decode = msgspec.msgpack.Decoder(list).decode
-_ROW_FIELDS = len(Row._fields)
+_row = msgspec.msgpack.Decoder(Row).decode
+_health = msgspec.msgpack.Decoder(HealthRow).decode
 
 
 def read_log(path: Path) -> Iterator[Row | HealthRow]:
-    """Every whole record of a log, in order; a record cut short at the end is left out."""
+    """Every whole record of a log, in order, up to the first that is cut short or damaged."""
     data = memoryview(path.read_bytes())
     at = 0
     while at + 4 <= len(data):
         size = int.from_bytes(data[at : at + 4], "little")
         if at + 4 + size > len(data):
             return
-        values = _decode(data[at + 4 : at + 4 + size])
-        yield Row(*values) if len(values) == _ROW_FIELDS else HealthRow(*values)
+        record = data[at + 4 : at + 4 + size]
+        try:
+            yield _row(record)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            try:
+                yield _health(record)
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                return
         at += 4 + size
 
 

@@ -14,9 +14,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from bench.data_file import reading
+from bench.errors import RunFolderError
 from bench.runs.folder import RunFolder, fault
 from bench.runs.log import HealthRow, digest_of, read_log
 from bench.runs.rows import Row
+from bench.runs.table_file import reading_table
 
 _WORDS = pa.dictionary(pa.int32(), pa.string())
 EVENTS = pa.schema(
@@ -85,12 +88,14 @@ def seal(folder: RunFolder) -> dict[str, Any]:
 def _table(path: Path, health: list[HealthRow]) -> pa.Table:
     rows = _rows(path, health.append)
     batches = []
-    while batch := list(islice(rows, _BATCH)):
-        arrays = [
-            pa.array(column, field.type)
-            for column, field in zip(zip(*batch, strict=True), EVENTS, strict=True)
-        ]
-        batches.append(pa.RecordBatch.from_arrays(arrays, schema=EVENTS))
+    with reading(path, RunFolderError, "remove this log, and what is left can be sealed"):
+        while batch := list(islice(rows, _BATCH)):
+            with reading_table():  # a number beyond 64 bits
+                arrays = [
+                    pa.array(column, field.type)
+                    for column, field in zip(zip(*batch, strict=True), EVENTS, strict=True)
+                ]
+            batches.append(pa.RecordBatch.from_arrays(arrays, schema=EVENTS))
     return pa.Table.from_batches(batches, EVENTS).unify_dictionaries()
 
 

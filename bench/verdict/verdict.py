@@ -20,7 +20,6 @@ from bench.analysis.stamps import read_stamps
 from bench.analysis.summary import FORMAT
 from bench.analysis.tables import (
     plain_strings,
-    read_document,
     read_health,
     read_table,
     texts,
@@ -33,6 +32,7 @@ from bench.plan.gates import Gate
 from bench.plan.metrics import VERSION
 from bench.runs.failure import Cause, session_cause, turn_cause
 from bench.runs.folder import RunFolder
+from bench.runs.json_file import read_summary
 from bench.stats.proportion import proportion
 from bench.tracker.outcomes import FAILED
 from bench.verdict.filtered_figures import filtered_rows, of_turns
@@ -171,19 +171,7 @@ def conclude(
 
 def _summary(place: RunFolder) -> dict[str, Any]:
     """The summary of an analysed run. RunFolderError where it is none of this version."""
-    path = place.summary
-    shown = f"{path.parent.name}/{path.name}"
-    found = read_document(path)
-    try:
-        by_statistic(found)
-    except (KeyError, TypeError):
-        raise RunFolderError(
-            f"{shown}: is no summary; analyse the run again with 'bench report'"
-        ) from None
-    if found.get("format") != FORMAT:
-        raise RunFolderError(
-            f"{shown}: format {found.get('format')!r}, this version reads {FORMAT}"
-        )
+    found = read_summary(place.summary)
     if found.get("metric_version") != VERSION:
         raise RunFolderError(
             f"{place.path.name}: its figures are of metric definitions "

@@ -97,7 +97,7 @@ def test_no_file_a_folder_without_one_and_no_json_are_named(file):
     file.write_text("{", "utf-8")
     assert "cannot be read (no JSON: " in refusal(file)
     file.write_bytes(b'{"format": "\xff"}')
-    assert "cannot be read (no JSON: " in refusal(file)
+    assert "cannot be read (no UTF-8 text: " in refusal(file)
 
 
 @pytest.mark.parametrize("document", [[], 3, {}, {"format": "1"}, {"format": True}])

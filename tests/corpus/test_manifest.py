@@ -92,7 +92,7 @@ def test_a_value_of_the_wrong_type_is_named_with_its_line(small):
         ("format = 1", "format = 2", "this version reads 1, not 2"),
         ("format = 1", "", "format"),
         ('name = "small"', 'naem = "small"', "'name'"),
-        ('name = "small"', "name = small", "is not TOML"),
+        ('name = "small"', "name = small", "no TOML"),
     ],
 )
 def test_nonsense_is_refused_in_one_line(small, old, new, word):

@@ -94,7 +94,7 @@ def test_a_profile_says_only_what_differs(tmp_path):
         ("[vad]\nlag_ms = nan", ("vad.lag_ms",)),
         ("rates = [11025]", ("rates", "24000")),
         ('[vad]\nlag_ms = { kind = "uniform", low_ms = 3, high_ms = 1 }', ("vad.lag_ms", "low_ms")),
-        ("seed = ", ("not TOML",)),
+        ("seed = ", ("no TOML",)),
     ],
 )
 def test_a_wrong_profile_is_one_line_with_file_key_and_remedy(tmp_path, text, words):

@@ -18,7 +18,9 @@ def folder(folders, tmp_path):
 )
 def test_a_missing_file_is_an_error_that_names_it_and_the_remedy(folder, name):
     (folder / name).unlink()
-    with pytest.raises(RunFolderError, match=rf"run/{name}: no such file; .*(judge|folder)"):
+    with pytest.raises(
+        RunFolderError, match=rf"run/{name}: no such file; .*(bench report|restore)"
+    ):
         read_run(folder)
 
 
@@ -33,7 +35,7 @@ def test_a_broken_file_is_an_error_in_one_line(folder, name):
 def test_a_folder_of_another_format_is_refused(folder):
     document = json.loads((folder / "run.json").read_text())
     (folder / "run.json").write_text(json.dumps(document | {"format": 99}))
-    with pytest.raises(RunFolderError, match="format 99 is unknown"):
+    with pytest.raises(RunFolderError, match="format 99, this version reads 1"):
         read_run(folder)
 
 

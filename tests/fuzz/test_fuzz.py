@@ -1,0 +1,58 @@
+"""A short fuzz, the same inputs each time: `make fuzz` is the long one."""
+
+from random import Random
+
+import pytest
+
+from bench.errors import UsageError
+from tests.fuzz.engine import Target, attempt, fuzz
+from tests.fuzz.mutation import bytes_of, document_of
+from tests.fuzz.targets import targets
+
+INPUTS = {"decode": 2_000, "gate": 1_000, "run folder": 3}
+OTHERS = 40
+SECONDS = 20.0
+
+
+def test_bad_inputs_raise_nothing_but_our_own_error_in_one_line(tmp_path):
+    told = {}
+    for target in targets(tmp_path):
+        slow = " in a report" in target.name
+        most = INPUTS.get(target.name, 2 if slow else OTHERS)
+        found = fuzz(target, seed=1, most=most, seconds=SECONDS, keep=False)
+        assert found.inputs
+        told[target.name] = found.failures
+    assert {name: failures for name, failures in told.items() if failures} == {}
+
+
+def _reader(work):
+    return Target("x", lambda random: bytes_of(b"a", random), work, 1, ())
+
+
+def test_our_error_is_a_good_answer_and_any_other_is_told():
+    def refuse(_):
+        raise UsageError("x: wrong; mend it")
+
+    def break_down(_):
+        raise KeyError("lost")
+
+    assert attempt(_reader(refuse), b"") == ""
+    assert "KeyError: 'lost'" in attempt(_reader(break_down), b"")
+
+
+def test_an_error_of_several_lines_and_an_input_without_end_are_failures(monkeypatch):
+    def refuse(_):
+        raise UsageError("one\ntwo")
+
+    def hang(_):
+        while True:
+            pass
+
+    assert attempt(_reader(refuse), b"").startswith("of several lines")
+    monkeypatch.setattr("tests.fuzz.engine.MOST_S", 0.05)
+    assert "TooLongError" in attempt(_reader(hang), b"")
+
+
+@pytest.mark.parametrize("make", [bytes_of, lambda _, random: document_of({"a": [1, {}]}, random)])
+def test_the_same_seed_makes_the_same_inputs(make):
+    assert make(b"abc", Random(3)) == make(b"abc", Random(3))
