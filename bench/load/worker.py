@@ -23,6 +23,7 @@ from gevent.event import Event
 from bench.corpus.decode import utterance
 from bench.load.addresses import Address, resolve
 from bench.load.envelope_buffer import EnvelopeBuffer
+from bench.load.flood import MIB, MOST_FOREIGN, MOST_FORMATS, FloodError
 from bench.load.health import Health
 from bench.load.kernel_stamps import Stamping
 from bench.load.loop import Loop
@@ -78,6 +79,8 @@ class Worker:
         self._addresses = resolve(job.target.url)
         self._context = ssl.create_default_context() if self._addresses[0].secure else None
         self._utterances = self._load(PCM16_24K)
+        self._foreign: set[AudioFormat] = set()
+        self._foreign_bytes = 0
         self._recordings: dict[tuple[str, AudioFormat], Recording] = {}
         self._formats = {PCM16_24K: self._utterances}
         for fmt in input_formats(job.scenario) - {PCM16_24K}:
@@ -259,11 +262,27 @@ class Worker:
     def _record(self, utterance: Utterance, fmt: AudioFormat) -> Recording:
         key = (utterance.id, fmt)
         if key not in self._recordings:
-            if fmt not in self._formats:
-                self._formats[fmt] = self._load(fmt)
-            said = self._formats[fmt].get(utterance.id, utterance)
+            said = self._spoken(utterance, fmt)
             self._recordings[key] = record(said, self._job.scenario.chunk_ms * NS_PER_MS)
         return self._recordings[key]
+
+    def _spoken(self, said: Utterance, fmt: AudioFormat) -> Utterance:
+        """What is said, in that format; in one that only the target asks for, it alone."""
+        if fmt in self._formats:
+            return self._formats[fmt].get(said.id, said)
+        if len(self._foreign | {fmt}) > MOST_FORMATS:
+            raise FloodError(
+                f"targets asked for more than {MOST_FORMATS} formats that no scenario asks for"
+            )
+        self._foreign.add(fmt)
+        entry = next((one for one in self._job.corpus.entries if one.id == said.id), None)
+        spoken = said if entry is None else utterance(self._job.corpus, entry, fmt)
+        self._foreign_bytes += len(spoken.audio)
+        if self._foreign_bytes > MOST_FOREIGN:
+            raise FloodError(
+                f"callers would have to keep {MOST_FOREIGN // MIB} MiB in such formats"
+            )
+        return spoken
 
     # ── every second, and the end ────────────────────────────────────────────────────────────
 
