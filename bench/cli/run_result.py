@@ -13,7 +13,7 @@ from rich.text import Text
 
 from bench.cli.console import COLOURS, inert, out, print_json, print_table, say, talk
 from bench.cli.verbs import JudgeOptions, ReportOptions
-from bench.errors import RunFolderError, ScriptError, UsageError
+from bench.errors import BenchError, FolderLostError, RunFolderError, ScriptError, UsageError
 from bench.plan.gates import check_filters, check_gates, parse_gate
 from bench.plan.metrics import METRICS
 from bench.plan.scenario import known_of, yields_of
@@ -30,7 +30,7 @@ from bench.report.text import (
     trust_lines,
 )
 from bench.runs.folder import SCRIPT, RunFolder, still_there
-from bench.runs.seal import seal
+from bench.runs.seal import ROWS, seal
 
 CALIBRATION: Final = "calibration.json"
 HEADLINE: Final = [
@@ -84,7 +84,16 @@ def settle(folder: RunFolder) -> dict[str, Any]:
 
     seal_logs(folder)
     _keep_calibration(folder)
-    analyse(folder.path)
+    try:
+        analyse(folder.path)
+    except (BenchError, OSError):
+        raise
+    except Exception as error:
+        told = [one["text"] for one in folder.read()["faults"] if one["rule"] == ROWS]
+        if not told:
+            raise
+        what = f"{folder.path}: what was recorded makes no sense ({error!r}): {told[0]}"
+        raise FolderLostError(what, "restore the logs, or run again") from None
     return judge(folder, ())
 
 

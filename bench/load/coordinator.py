@@ -241,8 +241,9 @@ class Coordinator:
 
     def _give_up(self, found: dict[str, Any]) -> None:
         sys.stderr.write(f"bench: {found['text']}\n")
-        if self._folder is not None and self._folder.run_json.exists():
-            self._folder.update(faults=[*self._folder.read()["faults"], found])
+        with contextlib.suppress(OSError, BenchError):  # a full disk is told by whoever started us
+            if self._folder is not None and self._folder.run_json.exists():
+                self._folder.update(faults=[*self._folder.read()["faults"], found])
         self._on_fault()
 
     def _on_fault(self, **_: Any) -> None:

@@ -21,6 +21,7 @@ import gevent
 from gevent.event import Event
 
 from bench.corpus.decode import utterance
+from bench.errors import FolderLostError
 from bench.load.addresses import Address, resolve
 from bench.load.envelope_buffer import EnvelopeBuffer
 from bench.load.flood import MIB, MOST_FOREIGN, MOST_FORMATS, FloodError
@@ -211,7 +212,10 @@ class Worker:
         over.set()
 
     def fail(self, error: Exception) -> None:
-        """This program failed: the run is void."""
+        """This program failed, or its disk: the run is void."""
+        if isinstance(error, FolderLostError):
+            self._note_fault(fault("disk", f"worker {self.index}: {error.what}", error.remedy), "")
+            return
         self._note_fault(
             fault(
                 "program",

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from bench.runs.folder import RunFolder, fault
-from bench.runs.log import HealthRow, digest_of, read_log
+from bench.runs.log import Damage, HealthRow, digest_of, read_log
 from bench.runs.rows import Row
 
 _WORDS = pa.dictionary(pa.int32(), pa.string())
@@ -49,6 +49,8 @@ HEALTH = pa.schema(
     metadata={"format": "1"},
 )
 _BATCH = 65_536
+ROWS = "rows"
+"""The rule of the fault that what was recorded is not what was sealed."""
 
 
 def seal(folder: RunFolder) -> dict[str, Any]:
@@ -60,12 +62,13 @@ def seal(folder: RunFolder) -> dict[str, Any]:
     run = folder.read()
     health: list[HealthRow] = []
     tables: list[pa.Table] = []
-    faults = [known for known in run["faults"] if known["rule"] != "rows"]
+    faults = [known for known in run["faults"] if known["rule"] != ROWS]
     for path in sorted(folder.logs.glob("worker-*.log")):
         worker = path.stem.removeprefix("worker-")
-        table = _table(path, health)
+        damages: list[Damage] = []
+        table = _table(path, health, damages.append)
         tables.append(table)
-        faults += _compare(worker, table.num_rows, path, run)
+        faults += _compare(worker, table.num_rows, path, run, damages)
     events = pa.concat_tables(tables) if tables else EVENTS.empty_table()
     # Stable: rows of one session stay in the order of its log.
     order = pc.sort_indices(
@@ -82,8 +85,8 @@ def seal(folder: RunFolder) -> dict[str, Any]:
     return folder.update(rows_sealed=events.num_rows, clock_pairs=pairs, faults=faults)
 
 
-def _table(path: Path, health: list[HealthRow]) -> pa.Table:
-    rows = _rows(path, health.append)
+def _table(path: Path, health: list[HealthRow], on_damage: Callable[[Damage], None]) -> pa.Table:
+    rows = _rows(path, health.append, on_damage)
     batches = []
     while batch := list(islice(rows, _BATCH)):
         arrays = [
@@ -94,20 +97,30 @@ def _table(path: Path, health: list[HealthRow]) -> pa.Table:
     return pa.Table.from_batches(batches, EVENTS).unify_dictionaries()
 
 
-def _rows(path: Path, on_health: Callable[[HealthRow], None]) -> Iterator[Row]:
-    for record in read_log(path):
+def _rows(
+    path: Path, on_health: Callable[[HealthRow], None], on_damage: Callable[[Damage], None]
+) -> Iterator[Row]:
+    for record in read_log(path, on_damage):
         if isinstance(record, HealthRow):
             on_health(record)
         else:
             yield record
 
 
-def _compare(worker: str, found: int, path: Path, run: dict[str, Any]) -> list[dict[str, Any]]:
+def _compare(
+    worker: str, found: int, path: Path, run: dict[str, Any], damages: list[Damage]
+) -> list[dict[str, Any]]:
+    """What is amiss with a log.
+
+    That a worker never acknowledged is told by the run, and so is why its last record is cut.
+    """
     written = run["rows_written"].get(worker)
-    if written is None:
-        return []  # never acknowledged: that is a fault of its own, reported by the run
     digest = run.get("digests", {}).get(worker)
-    if found == written and digest in {None, digest_of(path)}:
+    whole = written is None or (found == written and digest in {None, digest_of(path)})
+    if whole and all(damage.torn for damage in damages):
         return []
-    text = f"worker {worker} wrote {written} rows and {found} were sealed"
-    return [fault("rows", text, "check the disk for space and errors, and run again")]
+    text = f"worker {worker} wrote {written} rows and " if written is not None else ""
+    text += f"{found} were sealed" if text else f"{found} rows of worker {worker} were sealed"
+    for at, size, torn in damages:
+        text += f"; its log is {'cut short' if torn else 'damaged'} after byte {at} of {size}"
+    return [fault(ROWS, text, "check the disk for space and errors, and run again")]
