@@ -29,7 +29,7 @@ from bench.report.text import (
     quantity,
     trust_lines,
 )
-from bench.runs.folder import SCRIPT, RunFolder, still_there
+from bench.runs.folder import SCRIPT, RunFolder, still_there, writable
 from bench.runs.seal import ROWS, seal
 
 CALIBRATION: Final = "calibration.json"
@@ -58,11 +58,12 @@ def judge_verb(options: JudgeOptions) -> int:
     from bench.verdict.explanation import explained  # noqa: PLC0415 - pandas is slow to import
 
     folder = RunFolder.open(options.run_folder)
-    with still_there(folder.path):
-        verdict = judge(folder, options.gates, options.baseline, allow=options.allow)
-    if options.explain:
-        verdict = explained(verdict)
-    return print_verdict(folder, verdict, as_json=options.as_json, as_markdown=options.as_markdown)
+    with still_there(folder.path), writable(folder) as place:
+        verdict = judge(place, options.gates, options.baseline, allow=options.allow)
+        if options.explain:
+            verdict = explained(verdict)
+        as_json, as_markdown = options.as_json, options.as_markdown
+        return print_verdict(folder, place, verdict, as_json=as_json, as_markdown=as_markdown)
 
 
 def print_settled(folder: RunFolder, *, as_json: bool, as_markdown: bool = False) -> int:
@@ -70,9 +71,10 @@ def print_settled(folder: RunFolder, *, as_json: bool, as_markdown: bool = False
 
     FolderLostError where its folder is taken away, or its disk is full.
     """
-    with talk.status("sealing and analysing"), still_there(folder.path):
-        verdict = settle(folder)
-    return print_verdict(folder, verdict, as_json=as_json, as_markdown=as_markdown)
+    with still_there(folder.path), writable(folder) as place:
+        with talk.status("sealing and analysing"):
+            verdict = settle(place)
+        return print_verdict(folder, place, verdict, as_json=as_json, as_markdown=as_markdown)
 
 
 # ── from the logs to the verdict ─────────────────────────────────────────────────────────────────
@@ -173,19 +175,27 @@ def judge(
 
 
 def print_verdict(
-    folder: RunFolder, verdict: dict[str, Any], *, as_json: bool, as_markdown: bool
+    folder: RunFolder,
+    place: RunFolder,
+    verdict: dict[str, Any],
+    *,
+    as_json: bool,
+    as_markdown: bool,
 ) -> int:
-    """Print the result in the form that was asked for; the exit code."""
+    """Print the result, written to `place`, in the form that was asked for; the exit code."""
     from bench.verdict.verdict import EXIT_CODES  # noqa: PLC0415
 
     code = int(EXIT_CODES[verdict["verdict"]])
+    if place is not folder:
+        say(talk, f"{folder.path}: is read-only; the result is printed and not kept")
     if as_json:
         print_json({"folder": str(folder.path), **verdict})
         return code
     if as_markdown:
-        print(folder.digest.read_text("utf-8"), end="")
+        print(place.digest.read_text("utf-8"), end="")
     else:
-        print_result(folder, verdict, out)
+        print_result(place, verdict, out)
+        say(out, f"report  {folder.report}")
     for gate in verdict["gates"]:
         if "explain" in gate:
             say(talk if as_markdown else out, f"\n{gate['gate']}\n{gate['explain']}")
@@ -223,7 +233,6 @@ def print_result(folder: RunFolder, verdict: dict[str, Any], console: Console) -
         broken = [check for check in verdict["validity"] if not check["ok"]]
         for remedy in dict.fromkeys(check["remedy"] for check in broken):
             console.print(f"do      {remedy}", highlight=False, markup=False)
-    say(console, f"report  {folder.report}")
 
 
 def _print_measures(rows: Rows, run: dict[str, Any], console: Console) -> None:

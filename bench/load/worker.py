@@ -13,6 +13,7 @@ import time
 import traceback
 from collections import Counter, deque
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from time import monotonic_ns
 from typing import Any
@@ -229,9 +230,10 @@ class Worker:
         if found in self.faults or len(self.faults) >= MOST_FAULTS:
             return
         self.faults.append(found)
-        sys.stderr.write(f"{found['text']}\n{trace}")  # of a worker of `bench run`: logs/
-        sys.stderr.flush()
-        self._on_fault()
+        self._on_fault()  # first: the disk of logs/ may be what is full
+        with suppress(OSError):
+            sys.stderr.write(f"{found['text']}\n{trace}")
+            sys.stderr.flush()
 
     def _pace_handshakes(self) -> None:
         """At most so many handshakes a second: a storm would measure this program."""

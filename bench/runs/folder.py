@@ -27,6 +27,8 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from shutil import copyfile
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
@@ -42,11 +44,13 @@ SCRIPT = "script"
 """The rule of the fault that is the user's own."""
 PREFLIGHT = "preflight"
 """The rule of the fault that is the target's: it takes no session, whatever the load."""
-_LOST = {
+LOST = {
     errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO,
-    errno.ENOSPC, errno.EDQUOT, errno.ESTALE,
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ESTALE,
 }  # fmt: skip
 """What a system says of a file where its folder was taken away, closed, or its disk is full."""
+_READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
+_SMALL = {".json", ".md", ".xml"}
 _VERSIONS_OF = ("locust", "gevent", "websockets", "msgspec", "numpy", "pandas", "pyarrow")
 
 
@@ -135,7 +139,7 @@ def still_there(folder: Path) -> Iterator[None]:
     except OSError as error:
         named = None if error.filename is None else Path(os.fsdecode(error.filename))
         ours = named is None or folder == named or folder in named.parents
-        if error.errno not in _LOST or not ours:
+        if error.errno not in LOST or not ours:
             raise
         where = "" if named in {None, folder} else f"{named}: "
         why = f"{where}{os.strerror(error.errno)}"
@@ -147,6 +151,36 @@ def still_there(folder: Path) -> Iterator[None]:
         f"{folder}: cannot be used any more ({why})",
         "leave it in place, with room on its disk, and run again",
     )
+
+
+@contextmanager
+def writable(folder: RunFolder) -> Iterator[RunFolder]:
+    """The run itself; where its folder is read-only, a twin that is gone afterwards.
+
+    What a run recorded is the same file in both. Whoever writes replaces files, and never fills
+    them.
+    """
+    probe = folder.path / ".probe"
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        if error.errno not in _READ_ONLY:
+            raise
+    else:
+        yield folder
+        return
+    with TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as place:
+        copy = RunFolder(Path(place) / folder.path.name)
+        copy.path.mkdir()
+        copy.logs.mkdir()
+        for path in [*folder.path.iterdir(), *folder.logs.glob("*")]:
+            twin = copy.path / path.relative_to(folder.path)
+            if path.suffix in _SMALL:
+                copyfile(path, twin)
+            elif path not in {folder.logs, folder.report}:
+                twin.symlink_to(path.resolve())
+        yield copy
 
 
 def fault(rule: str, text: str, remedy: str) -> dict[str, Any]:

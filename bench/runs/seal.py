@@ -75,14 +75,19 @@ def seal(folder: RunFolder) -> dict[str, Any]:
         events.append_column("order", pa.array(range(events.num_rows), pa.int64())),
         sort_keys=[("session", "ascending"), ("order", "ascending")],
     )
-    pq.write_table(events.take(order), folder.events, compression="zstd")
+    _replace(events.take(order), folder.events)
     columns: list[Any] = list(zip(*health, strict=True)) or [[] for _ in HealthRow._fields]
-    pq.write_table(
-        pa.table([pa.array(c, f.type) for c, f in zip(columns, HEALTH, strict=True)], HEALTH),
-        folder.health,
-    )
+    seconds = [pa.array(c, f.type) for c, f in zip(columns, HEALTH, strict=True)]
+    _replace(pa.table(seconds, HEALTH), folder.health)
     pairs = [[row.at_ns, row.realtime_ns] for row in health]
     return folder.update(rows_sealed=events.num_rows, clock_pairs=pairs, faults=faults)
+
+
+def _replace(table: pa.Table, path: Path) -> None:
+    """Write a table in one step: whoever is ended meanwhile leaves what was there."""
+    draft = path.with_suffix(".part")
+    pq.write_table(table, draft, compression="zstd")
+    draft.replace(path)
 
 
 def _table(path: Path, health: list[HealthRow], on_damage: Callable[[Damage], None]) -> pa.Table:
