@@ -77,6 +77,7 @@ class RunFolder:
     def create(cls, path: Path) -> "RunFolder":
         """Make the folder. RunFolderError where it cannot be, or where a run is in it already."""
         folder = cls(path)
+        _need_text(path)
         if folder.run_json.exists():
             raise RunFolderError(f"{path}: holds a run already; choose another --out")
         try:
@@ -96,6 +97,7 @@ class RunFolder:
         folder = cls(path)
         if not os.path.isfile(folder.run_json):  # noqa: PTH113 - never raises, be it an odd name
             raise RunFolderError(f"{path}: no run here (no run.json); give a folder of reports/")
+        _need_text(path)
         return folder
 
     def read(self) -> dict[str, Any]:
@@ -113,6 +115,15 @@ class RunFolder:
         run = {**self.read(), **facts}
         self.write(run)
         return run
+
+
+def _need_text(path: Path) -> None:
+    """RunFolderError for a name that is no text: documents hold it, and parquet takes no other."""
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError:
+        name = os.fsencode(path.absolute()).decode("utf-8", "backslashreplace")
+        raise RunFolderError(f"{name}: this name is not UTF-8; choose another folder") from None
 
 
 def replace_file(path: Path, text: str) -> None:

@@ -6,6 +6,7 @@ done again at any time, from whatever logs there are: that is how a run that was
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -86,8 +87,13 @@ def seal(folder: RunFolder) -> dict[str, Any]:
 def _replace(table: pa.Table, path: Path) -> None:
     """Write a table in one step: whoever is ended meanwhile leaves what was there."""
     draft = path.with_suffix(".part")
-    pq.write_table(table, draft, compression="zstd")
-    draft.replace(path)
+    try:
+        pq.write_table(table, draft, compression="zstd")
+        draft.replace(path)
+    except OSError:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+        raise
 
 
 def _table(path: Path, health: list[HealthRow], on_damage: Callable[[Damage], None]) -> pa.Table:

@@ -1,5 +1,6 @@
 import errno
 import os
+from pathlib import Path
 
 import msgspec
 import pandas as pd
@@ -209,6 +210,20 @@ def test_a_folder_that_cannot_be_written_says_so(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(RunFolderError, match="cannot be written"):
         RunFolder.create(tmp_path / "file" / "r")
+
+
+def test_a_folder_whose_name_is_no_text_is_refused_before_anything_is_there(tmp_path, monkeypatch):
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    with pytest.raises(RunFolderError, match=r"caf\\xe9: this name is not UTF-8; choose another"):
+        RunFolder.create(odd)
+    assert not odd.exists()
+    odd.mkdir()
+    monkeypatch.chdir(odd)
+    with pytest.raises(RunFolderError, match="not UTF-8"):
+        RunFolder.create(Path("run"))
+    (odd / "run.json").write_text("{}")
+    with pytest.raises(RunFolderError, match="not UTF-8"):
+        RunFolder.open(odd)
 
 
 def test_a_folder_without_a_run_and_a_broken_run_json_say_so(tmp_path):
