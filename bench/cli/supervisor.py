@@ -104,7 +104,13 @@ def _supervise(plan: RunPlan, folder: RunFolder, console: Console, interrupts: I
                 target = plan.job.target._replace(url=folder.read()["target"]["url"])
                 probe_for_run(folder, target, str(plan.job.corpus.folder), console)
             with interrupts.counted():
-                return watch(reference, folder, plan, console, interrupts)
+                users, port = plan.users, plan.web_port
+                locust = LocustProcesses(folder, users, plan.workers, port, plan.cores)
+                try:
+                    watch(locust, reference, folder, plan, console, interrupts)
+                finally:
+                    locust.kill()  # those that are left, where something failed
+                return interrupts.count > 0
         finally:
             if reference is not None:
                 folder.update(reference=reference.stop())
@@ -140,22 +146,6 @@ def _preflight_line(flight: Preflight) -> str:
 
 
 def watch(
-    reference: Reference | None,
-    folder: RunFolder,
-    plan: RunPlan,
-    console: Console,
-    interrupts: Interrupts,
-) -> bool:
-    """Start the load and follow it to its end; returns whether it was interrupted."""
-    locust = LocustProcesses(folder, plan.users, plan.workers, plan.web_port, plan.cores)
-    try:
-        _follow(locust, reference, folder, plan, console, interrupts)
-    finally:
-        locust.kill()  # those that are left, where something failed
-    return interrupts.count > 0
-
-
-def _follow(
     locust: LocustProcesses,
     reference: Reference | None,
     folder: RunFolder,
@@ -163,6 +153,7 @@ def _follow(
     console: Console,
     interrupts: Interrupts,
 ) -> None:
+    """Follow the run to its end. AbandonedError where it is ended at once."""
     load = plan.job.scenario.load
     planned_s = (load.warmup + load.duration + load.drain) / NS_PER_S
     deadline = time.monotonic() + planned_s + END_MARGIN_S + 60

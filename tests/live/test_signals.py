@@ -72,6 +72,20 @@ def test_nothing_is_left_running_when_the_run_itself_is_killed(scenario, tmp_pat
     assert not alive
 
 
+def test_an_embedded_server_that_is_killed_ends_the_run_and_is_named(scenario, tmp_path):
+    folder = tmp_path / "run"
+    process = under_way(folder, scenario(duration="60s"))
+    (server,) = [one for one in children(process) if "bench.reference" in one.cmdline()]
+    server.kill()
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 3, out + err
+    (found,) = document(folder, "run.json")["faults"]
+    assert (found["rule"], found["text"]) == (
+        "reference", "the embedded reference server ended in mid-run",
+    )  # fmt: skip
+    assert "Traceback" not in err
+
+
 def gone(started):
     """Whether none of them is left three seconds later."""
     return not psutil.wait_procs(started, timeout=3)[1]
