@@ -68,7 +68,7 @@ class TargetError(BenchError):
 class FolderLostError(BenchError):
     """A folder that was taken away, or cannot be written any more, while it was being filled.
 
-    `what` names it and says what happened; the text has the remedy, too.
+    `what` names it and says what happened; the text has the `remedy`, too.
     """
 
     exit_code = 3
@@ -76,6 +76,7 @@ class FolderLostError(BenchError):
     def __init__(self, what: str, remedy: str) -> None:
         super().__init__(f"{what}; {remedy}")
         self.what = what
+        self.remedy = remedy
 
 
 class ProtocolError(BenchError):

@@ -26,7 +26,7 @@ frozen machine shows as much). Kernel stamps are converted with this pair of clo
 
 BY_TARGET: Final = (
     "refused", "silent", "malformed", "binary", "too_big", "closed", "broken", "stalled", "timeout",
-    "overloaded",
+    "overloaded", "flooded",
 )  # fmt: skip
 """Session outcomes that are the target's doing. Sessions missing for them make a result, not an
 invalid run; whether the generator was fit is for the other rules."""

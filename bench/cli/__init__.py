@@ -9,9 +9,8 @@ import inspect
 import sys
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
 from importlib import import_module
-from typing import Annotated, Any, Final, NamedTuple, NoReturn, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, NamedTuple, get_args, get_origin, get_type_hints
 
 import typer
 from typer.core import TyperCommand
@@ -19,6 +18,7 @@ from typer.core import TyperCommand
 from bench import __version__
 from bench.cli import verbs
 from bench.cli.console import out, say, talk
+from bench.cli.streams import unbreakable
 from bench.errors import BenchError
 
 
@@ -179,50 +179,49 @@ app: Final = _app()
 
 def main() -> None:
     """Run the program; every error it knows of is one line on stderr and an exit code."""
+    with unbreakable(_lose_answer):
+        code = _code()
+    sys.exit(code)
+
+
+def _code() -> int:
     try:
         code = app(standalone_mode=False)  # the code of a typer.Exit, or what a verb returned
-        sys.stdout.flush()
     except BenchError as error:
         _refuse(error)
-        sys.exit(error.exit_code)
-    except BrokenPipeError:
-        _drop_answer()  # whoever reads it has seen enough
-        sys.exit(3)
+        return error.exit_code
     except OSError as error:
         if error.errno in _NO_PLACE and error.filename is not None:
             _refuse(f"{error.filename}: cannot be used ({error.strerror}); give another path")
             sys.exit(2)
         if error.errno not in _FULL:
-            _fail()
-        _drop_answer()
+            return _fail(error)
         _refuse(
-            f"{error.filename or 'the answer'}: cannot be written ({error.strerror}); make room "
-            "there, and do it again"
+            f"{error.filename or 'a file'}: cannot be written ({error.strerror}); make room there, "
+            "and do it again"
         )
-        sys.exit(3)
-    except typer.Abort:
-        sys.exit(130)
+        return 3
+    except (typer.Abort, KeyboardInterrupt):
+        return 130
     except Exception as error:  # noqa: BLE001 - the last resort: what nobody foresaw
-        if not hasattr(error, "format_message"):
-            _fail()
-        _refuse(error.format_message())  # the parser's own errors: an unknown option, a bad value
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    sys.exit(code if isinstance(code, int) else 0)
+        return _fail(error)
+    return code if isinstance(code, int) else 0
 
 
-def _fail() -> NoReturn:
-    """Say that this program is at fault, and with what."""
+def _fail(error: Exception) -> int:
+    """Say what the parser refused: an unknown option, a bad value; or that we are at fault."""
+    if hasattr(error, "format_message"):
+        _refuse(error.format_message())
+        return 2
     traceback.print_exc()
     _refuse("this program failed; please report it with what stands above")
-    sys.exit(3)  # never 1: a pipeline reads that as a gate that failed
+    return 3  # never 1: a pipeline reads that as a gate that failed
 
 
-def _drop_answer() -> None:
-    """What could not be written to stdout is not tried again at the end."""
-    with suppress(OSError):
-        sys.stdout.close()
+def _lose_answer(error: Exception) -> None:
+    """The answer cannot be written. That its reader has seen enough is nothing to tell."""
+    if not isinstance(error, BrokenPipeError):
+        _refuse(f"the answer: cannot be written ({getattr(error, 'strerror', None) or error})")
 
 
 def _refuse(error: object) -> None:

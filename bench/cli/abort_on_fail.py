@@ -23,6 +23,7 @@ import msgspec
 
 from bench.errors import BenchError, UsageError
 from bench.plan.scenario import gates_of
+from bench.runs import child_process
 from bench.runs.folder import RunFolder
 from bench.runs.job import Job
 from bench.verdict.early_stop import Checkpoint, EarlyStop, may_end, take_checkpoint
@@ -66,8 +67,8 @@ class AbortOnFail:
         self._broken = ""
         self._scratch = folder.logs / "interim"
         self._scratch.mkdir()
-        command = [sys.executable, "-m", "bench.cli.abort_on_fail", str(folder.path)]
-        command += [str(self._scratch), str(window_ns)]
+        place = (str(folder.path), str(self._scratch))
+        command = child_process.command("bench.cli.abort_on_fail", *place, str(window_ns))
         with (folder.logs / "interim.txt").open("wb") as talk:
             self._process = subprocess.Popen(  # noqa: S603 - this module
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=talk,

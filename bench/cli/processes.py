@@ -1,8 +1,8 @@
 """The processes of a run, reference server, Locust master and workers, and the cores they have.
 
 They are started in a session of their own, so that Ctrl-C in the terminal reaches `bench run`
-alone, which then ends them in order. Each also watches that its parent lives, so that nothing is
-left behind even when `bench run` is killed.
+alone, which then ends them in order; `bench.runs.child_process` sees to it that nothing is left
+behind even when `bench run` is killed.
 
 A worker that shares its core with the server under test waits for it, and that wait looks like
 either's slowness. Pinned (`--pin`), every worker has a core of its own, and everything else
@@ -15,7 +15,6 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -28,11 +27,13 @@ import bench
 from bench.cli.verbs import ServeOptions
 from bench.errors import BenchError, UsageError
 from bench.load.locust_process import (
-    PARENT_VARIABLE,
+    CUT,
+    FINISH,
     PROCESS_VARIABLE,
     PROGRESS_VARIABLE,
     RUN_VARIABLE,
 )
+from bench.runs import child_process
 from bench.runs.folder import RunFolder
 from bench.voice.audio import AudioFormat
 
@@ -92,10 +93,10 @@ class Reference:
         *,
         truth: bool = True,
     ) -> None:
-        command = [sys.executable, "-m", "bench.reference", "--port", "0", "--corpus", corpus]
+        command = child_process.command("bench.reference", "--port", "0", "--corpus", corpus)
         command += ["--truth", str(folder.truth)] if truth else []
         command += ["--summary", str(folder.reference)]
-        command += [f"--watch-parent={os.getpid()}"] + (["--profile", profile] if profile else [])
+        command += ["--profile", profile] if profile else []
         for fmt in sorted(formats):
             command += ["--format", f"{fmt.type}:{fmt.rate}"]
         self._folder = folder
@@ -103,7 +104,12 @@ class Reference:
             self._process = subprocess.Popen(  # noqa: S603 - this program's own module
                 command, stdout=subprocess.PIPE, stderr=talk, start_new_session=True
             )
-        self.url = self._read_url()
+        try:
+            self.url = self._read_url()
+        except BaseException:  # Ctrl-C, too
+            self._process.kill()
+            self._process.wait()
+            raise
 
     def _read_url(self) -> str:
         output = self._process.stdout
@@ -152,7 +158,8 @@ class LocustProcesses:
     ) -> None:
         self._folder = folder
         self._reader, writer = os.pipe()
-        os.set_blocking(self._reader, False)
+        for end in (self._reader, writer):
+            os.set_blocking(end, False)  # nobody waits for whoever does not read
         self._unread = b""
         port = _free_port()
         view = ["--headless"]
@@ -163,7 +170,6 @@ class LocustProcesses:
             **{key: value for key, value in os.environ.items() if not key.startswith("LOCUST_")},
             RUN_VARIABLE: str(folder.path.resolve()),
             PROGRESS_VARIABLE: str(writer),
-            PARENT_VARIABLE: str(os.getpid()),
         }
         asked = ["--master", *view, "-u", str(users), "-r", str(users)]
         asked += ["--expect-workers", str(workers), "--expect-workers-max-wait", "60"]
@@ -200,9 +206,10 @@ class LocustProcesses:
         self, name: str, asked: list[str], environment: dict[str, str], descriptors: tuple[int, ...]
     ) -> subprocess.Popen[bytes]:
         locustfile = Path(bench.__file__).parent / "load" / "locustfile.py"
-        command = [sys.executable, "-m", "bench.load.locust_process", "-f", str(locustfile), *asked]
-        # Until the master listens for it, the signal that asks for an end must not kill it.
-        before = signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+        place = ("-f", str(locustfile))
+        command = child_process.command("bench.load.locust_process", *place, *asked)
+        # Until the master listens for them, the signals that ask for an end must not kill it.
+        before = {number: signal.signal(number, signal.SIG_IGN) for number in (FINISH, CUT)}
         try:
             with (self._folder.logs / f"{name}.txt").open("wb") as output:
                 return subprocess.Popen(  # noqa: S603 - this program's own locustfile
@@ -215,7 +222,8 @@ class LocustProcesses:
                     start_new_session=True,
                 )
         finally:
-            signal.signal(signal.SIGUSR1, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def progress(self) -> dict[str, Any] | None:
         """The newest progress line of the master, None where there is none."""
@@ -223,17 +231,19 @@ class LocustProcesses:
             while data := os.read(self._reader, 1 << 16):
                 self._unread += data
         *lines, self._unread = self._unread.split(b"\n")
-        return msgspec.json.decode(lines[-1]) if lines else None
+        with contextlib.suppress(msgspec.DecodeError):  # a line that found no room is torn
+            return msgspec.json.decode(lines[-1]) if lines else None
+        return None
 
     def lost(self) -> dict[int, int]:
         """Workers that have ended, and how."""
         ended = {index: process.poll() for index, process in enumerate(self.workers)}
         return {index: code for index, code in ended.items() if code is not None}
 
-    def finish(self) -> None:
-        """Ask for a drain and an end."""
+    def finish(self, *, at_once: bool = False) -> None:
+        """Ask for a drain and an end; `at_once`: sessions are cut."""
         if self.master.poll() is None:
-            self.master.send_signal(signal.SIGUSR1)
+            self.master.send_signal(CUT if at_once else FINISH)
 
     def kill(self) -> None:
         """End everything now."""

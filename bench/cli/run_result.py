@@ -12,7 +12,7 @@ from rich.text import Text
 
 from bench.cli.console import COLOURS, inert, out, print_json, print_table, print_text, say, talk
 from bench.cli.verbs import JudgeOptions, ReportOptions
-from bench.errors import RunFolderError, ScriptError, UsageError
+from bench.errors import BenchError, FolderLostError, RunFolderError, ScriptError, UsageError
 from bench.plan.gates import check_filters, check_gates, parse_gate
 from bench.plan.metrics import METRICS
 from bench.plan.scenario import known_of, yields_of
@@ -28,9 +28,9 @@ from bench.report.text import (
     quantity,
     trust_lines,
 )
-from bench.runs.folder import SCRIPT, RunFolder, still_there
+from bench.runs.folder import SCRIPT, RunFolder, still_there, writable
 from bench.runs.json_file import read_summary
-from bench.runs.seal import seal
+from bench.runs.seal import ROWS, seal
 
 CALIBRATION: Final = "calibration.json"
 HEADLINE: Final = [
@@ -59,11 +59,12 @@ def judge_verb(options: JudgeOptions) -> int:
 
     folder = RunFolder.open(options.run_folder)
     folder.read_whole()
-    with still_there(folder.path):
-        verdict = judge(folder, options.gates, options.baseline, allow=options.allow)
-    if options.explain:
-        verdict = explained(verdict)
-    return print_verdict(folder, verdict, as_json=options.as_json, as_markdown=options.as_markdown)
+    with still_there(folder.path), writable(folder) as place:
+        verdict = judge(place, options.gates, options.baseline, allow=options.allow)
+        if options.explain:
+            verdict = explained(verdict)
+        as_json, as_markdown = options.as_json, options.as_markdown
+        return print_verdict(folder, place, verdict, as_json=as_json, as_markdown=as_markdown)
 
 
 def print_settled(folder: RunFolder, *, as_json: bool, as_markdown: bool = False) -> int:
@@ -72,9 +73,10 @@ def print_settled(folder: RunFolder, *, as_json: bool, as_markdown: bool = False
     FolderLostError where its folder is taken away, or its disk is full.
     """
     folder.read_whole()
-    with talk.status("sealing and analysing"), still_there(folder.path):
-        verdict = settle(folder)
-    return print_verdict(folder, verdict, as_json=as_json, as_markdown=as_markdown)
+    with still_there(folder.path), writable(folder) as place:
+        with talk.status("sealing and analysing"):
+            verdict = settle(place)
+        return print_verdict(folder, place, verdict, as_json=as_json, as_markdown=as_markdown)
 
 
 # ── from the logs to the verdict ─────────────────────────────────────────────────────────────────
@@ -86,7 +88,16 @@ def settle(folder: RunFolder) -> dict[str, Any]:
 
     seal_logs(folder)
     _keep_calibration(folder)
-    analyse(folder.path)
+    try:
+        analyse(folder.path)
+    except (BenchError, OSError):
+        raise
+    except Exception as error:
+        told = [one["text"] for one in folder.read()["faults"] if one["rule"] == ROWS]
+        if not told:
+            raise
+        what = f"{folder.path}: what was recorded makes no sense ({error!r}): {told[0]}"
+        raise FolderLostError(what, "restore the logs, or run again") from None
     return judge(folder, ())
 
 
@@ -166,19 +177,27 @@ def judge(
 
 
 def print_verdict(
-    folder: RunFolder, verdict: dict[str, Any], *, as_json: bool, as_markdown: bool
+    folder: RunFolder,
+    place: RunFolder,
+    verdict: dict[str, Any],
+    *,
+    as_json: bool,
+    as_markdown: bool,
 ) -> int:
-    """Print the result in the form that was asked for; the exit code."""
+    """Print the result, written to `place`, in the form that was asked for; the exit code."""
     from bench.verdict.verdict import EXIT_CODES  # noqa: PLC0415
 
     code = int(EXIT_CODES[verdict["verdict"]])
+    if place is not folder:
+        say(talk, f"{folder.path}: is read-only; the result is printed and not kept")
     if as_json:
         print_json({"folder": str(folder.path), **verdict})
         return code
     if as_markdown:
-        print_text(folder.digest.read_text("utf-8"))
+        print_text(place.digest.read_text("utf-8"))
     else:
-        print_result(folder, verdict, out)
+        print_result(place, verdict, out)
+        say(out, f"report  {folder.report}")
     for gate in verdict["gates"]:
         if "explain" in gate:
             say(talk if as_markdown else out, f"\n{gate['gate']}\n{gate['explain']}")
@@ -216,7 +235,6 @@ def print_result(folder: RunFolder, verdict: dict[str, Any], console: Console) -
         broken = [check for check in verdict["validity"] if not check["ok"]]
         for remedy in dict.fromkeys(check["remedy"] for check in broken):
             console.print(f"do      {remedy}", highlight=False, markup=False)
-    say(console, f"report  {folder.report}")
 
 
 def _print_measures(rows: Rows, run: dict[str, Any], console: Console) -> None:

@@ -10,11 +10,12 @@ from rich.console import Console
 
 from bench.cli.budget import Meter, cap_of, session_minutes
 from bench.cli.console import say, talk
+from bench.cli.interrupts import Interrupts
 from bench.cli.options import MOST_WORKERS
 from bench.cli.processes import need_port, share_out
 from bench.cli.run_estimate import expected_lines, probe_cost, target_lines
 from bench.cli.scraper import Watch, check_metrics_url, watch_of
-from bench.cli.supervisor import EXIT_INTERRUPTED, RunPlan, supervise
+from bench.cli.supervisor import EXIT_INTERRUPTED, AbandonedError, RunPlan, supervise
 from bench.cli.verbs import RunOptions
 from bench.errors import UsageError
 from bench.plan.arrivals import arrivals
@@ -34,8 +35,12 @@ def run_verb(options: RunOptions) -> int:
     """Run, then settle and print; the exit code is that of the verdict."""
     from bench.cli.run_result import print_settled  # noqa: PLC0415 - pandas is slow to import
 
-    folder, interrupted = run(options, talk, say_estimate=True)
-    code = print_settled(folder, as_json=options.as_json)
+    with Interrupts():
+        folder, interrupted = run(options, talk, say_estimate=True)
+        try:
+            code = print_settled(folder, as_json=options.as_json)
+        except KeyboardInterrupt:
+            raise AbandonedError(folder.path) from None
     return EXIT_INTERRUPTED if interrupted else code
 
 

@@ -2,14 +2,16 @@
 
 import signal
 import time
+import traceback
 from contextlib import ExitStack, closing
-from types import FrameType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from rich.console import Console
 
 from bench.cli.budget import Meter
 from bench.cli.console import say
+from bench.cli.interrupts import Interrupts
 from bench.cli.live_view import LiveView
 from bench.cli.noisy_neighbours import NoisyNeighbours
 from bench.cli.probe import probe_for_run
@@ -17,7 +19,7 @@ from bench.cli.processes import Cores, LocustProcesses, Reference, confined
 from bench.cli.scraper import Scraper, Watch
 from bench.errors import BenchError
 from bench.load.preflight import Preflight, preflight
-from bench.runs.folder import PREFLIGHT, RunFolder, fault
+from bench.runs.folder import LOST, PREFLIGHT, RunFolder, fault
 from bench.runs.job import Job, input_formats, reply_formats
 from bench.voice.audio import NS_PER_S
 
@@ -53,13 +55,43 @@ class RunPlan(NamedTuple):
 
 
 class AbandonedError(BenchError):
-    """The second Ctrl-C."""
+    """The run in `folder` is not seen to its end: a second Ctrl-C, or one while it was sealed."""
 
     exit_code = EXIT_INTERRUPTED
 
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"ended at once; `bench report {folder}` seals what was recorded")
+
 
 def supervise(plan: RunPlan, folder: RunFolder, console: Console) -> bool:
-    """Start the processes of a run and see it through; returns whether it was interrupted."""
+    """Start the processes of a run and see it through; returns whether it was interrupted.
+
+    Whatever went wrong is a fault of the run. AbandonedError where it was ended at once.
+    """
+    with Interrupts() as interrupts:
+        try:
+            return _supervise(plan, folder, console, interrupts)
+        except KeyboardInterrupt:
+            text = "the run was ended before its load began"
+            _add_faults(folder, fault("start", text, "let it go on to its end"))
+            folder.update(interrupted=True)
+            return True
+        except AbandonedError:
+            raise
+        except BenchError as error:
+            _add_faults(folder, fault("start", str(error), "mend it and run again"))
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in LOST:
+                raise  # the folder itself
+            trace = "".join(traceback.format_exception(error))
+            (folder.logs / "bench.txt").write_text(trace, "utf-8", "backslashreplace")
+            what = f"this program failed: {type(error).__name__}: {error}"
+            remedy = "see logs/bench.txt for the traceback, and please report it"
+            _add_faults(folder, fault("program", what, remedy))
+        return False
+
+
+def _supervise(plan: RunPlan, folder: RunFolder, console: Console, interrupts: Interrupts) -> bool:
     reference = None
     with confined(plan.cores):
         try:
@@ -71,8 +103,14 @@ def supervise(plan: RunPlan, folder: RunFolder, console: Console) -> bool:
             if plan.probe:
                 target = plan.job.target._replace(url=folder.read()["target"]["url"])
                 probe_for_run(folder, target, str(plan.job.corpus.folder), console)
-            locust = LocustProcesses(folder, plan.users, plan.workers, plan.web_port, plan.cores)
-            return watch(locust, reference, folder, plan, console)
+            with interrupts.counted():
+                users, port = plan.users, plan.web_port
+                locust = LocustProcesses(folder, users, plan.workers, port, plan.cores)
+                try:
+                    watch(locust, reference, folder, plan, console, interrupts)
+                finally:
+                    locust.kill()  # those that are left, where something failed
+                return interrupts.count > 0
         finally:
             if reference is not None:
                 folder.update(reference=reference.stop())
@@ -107,34 +145,15 @@ def _preflight_line(flight: Preflight) -> str:
     return f"preflight ready in {flight.stages['ready_ms']:.0f} ms: {formats} in{odd}"
 
 
-class _Interrupts:
-    """Ctrl-C: the first asks for an orderly end, the second for an end."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._before: Any = None
-
-    def __enter__(self) -> Self:
-        self._before = signal.signal(signal.SIGINT, self._on_signal)
-        signal.signal(signal.SIGTERM, self._on_signal)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        signal.signal(signal.SIGINT, self._before)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        self.count += 1
-
-
 def watch(
     locust: LocustProcesses,
     reference: Reference | None,
     folder: RunFolder,
     plan: RunPlan,
     console: Console,
-) -> bool:
-    """Follow the run to its end; returns whether it was interrupted."""
+    interrupts: Interrupts,
+) -> None:
+    """Follow the run to its end. AbandonedError where it is ended at once."""
     load = plan.job.scenario.load
     planned_s = (load.warmup + load.duration + load.drain) / NS_PER_S
     deadline = time.monotonic() + planned_s + END_MARGIN_S + 60
@@ -144,7 +163,6 @@ def watch(
     neighbours = NoisyNeighbours([*locust.numbers, *([reference.number] if reference else ())])
     looks = _looks(plan, folder)
     with ExitStack() as stack:
-        interrupts = stack.enter_context(_Interrupts())
         live = stack.enter_context(LiveView(plan.job, console))
         if looks is not None:
             stack.enter_context(closing(looks))
@@ -153,12 +171,14 @@ def watch(
         while locust.master.poll() is None:
             neighbours.look()
             over = over or _is_over(locust, live, plan.meter, looks, folder)
-            if interrupts.count == 1 and not asked:
+            if interrupts.count and not asked:
                 asked = True
-                live.say("ending: sessions finish what they are saying; Ctrl-C again ends at once")
+                how = "cut" if interrupts.at_once else "finish what they are saying"
+                live.say(f"ending: sessions {how}; Ctrl-C again ends at once")
                 folder.update(interrupted=True)
             if asked or over:
-                locust.finish()  # again and again: at first the master may not be listening yet
+                # Again and again: at first the master may not be listening yet.
+                locust.finish(at_once=interrupts.at_once)
             if interrupts.count > 1 or time.monotonic() > deadline:
                 locust.kill()
                 break
@@ -170,9 +190,7 @@ def watch(
             time.sleep(0.1)
         if interrupts.count > 1:
             folder.update(interrupted=True)
-            raise AbandonedError(
-                f"ended at once; `bench report {folder.path}` seals what was recorded"
-            )
+            raise AbandonedError(folder.path)
     # Processes that ended by themselves, before the rest are seen out.
     if live.begun:
         lost |= {index: code for index, code in locust.lost().items() if code}
@@ -181,7 +199,6 @@ def watch(
     late = time.monotonic() > deadline
     note_process_faults(locust, folder, lost, late=late, died=died)
     note_short(folder, int(load.duration))
-    return interrupts.count > 0
 
 
 def _looks(plan: RunPlan, folder: RunFolder) -> "AbortOnFail | None":

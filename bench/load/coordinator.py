@@ -23,7 +23,6 @@ messages: its one process holds both, and the coordinator calls the agent.
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import traceback
@@ -40,7 +39,7 @@ from gevent.event import Event
 from locust.runners import MasterRunner, WorkerRunner
 
 from bench.errors import BenchError
-from bench.load.locust_process import PROCESS_VARIABLE, PROGRESS_VARIABLE, RUN_VARIABLE
+from bench.load import locust_process as locust
 from bench.load.worker import Worker
 from bench.runs.folder import RunFolder, fault
 from bench.runs.job import Job, credential, describe, make_job, read_target, recall
@@ -90,7 +89,7 @@ class WorkerAgent:
             self.prepare(Path(msg.data["folder"]), msg.data["index"], msg.data["workers"])
         except Exception as error:  # noqa: BLE001 - the master waits for a word, whatever it is
             found = _unfit(f"worker {msg.data['index']}: ", error)
-        process = int(os.environ.get(PROCESS_VARIABLE, "-1"))
+        process = int(os.environ.get(locust.PROCESS_VARIABLE, "-1"))
         told = {"index": msg.data["index"], "fault": found, "process": process}
         runner.send_message("bench.ready", told)
 
@@ -124,7 +123,7 @@ class Coordinator:
         self._users = users
         self._distributed = isinstance(runner, MasterRunner)
         self._agent = WorkerAgent(environment, self._on_fault)
-        self._owned = RUN_VARIABLE in os.environ
+        self._owned = locust.RUN_VARIABLE in os.environ
         self._folder: RunFolder | None = None
         self._job: Job | None = None
         self._expected: set[int] = set()
@@ -147,7 +146,8 @@ class Coordinator:
             runner.register_message("bench.drained", self._on_drained)
             runner.register_message("bench.fault", self._on_fault)
         if self._owned:
-            gevent.signal_handler(signal.SIGUSR1, self.finish)
+            gevent.signal_handler(locust.FINISH, self.finish)
+            gevent.signal_handler(locust.CUT, self._cut)
 
     @property
     def worker(self) -> Worker | None:
@@ -159,6 +159,11 @@ class Coordinator:
         if not self._finishing:
             self._finishing = True
             gevent.spawn(self._quit)
+
+    def _cut(self) -> None:
+        """End the run now, and wait for nobody."""
+        self._at_once = True
+        self.finish()
 
     def _quit(self) -> None:
         self._runner.quit()
@@ -223,7 +228,7 @@ class Coordinator:
     def _open_folder(self, workers: int) -> RunFolder:
         """The run folder that `bench run` made, or one of our own for a plain ``locust -f``."""
         if self._owned:
-            self._folder = RunFolder(Path(os.environ[RUN_VARIABLE]))
+            self._folder = RunFolder(Path(os.environ[locust.RUN_VARIABLE]))
             return self._folder
         user: Any = next(
             (kind for kind in self._environment.user_classes if issubclass(kind, self._users)),
@@ -240,22 +245,22 @@ class Coordinator:
         return self._folder
 
     def _give_up(self, found: dict[str, Any]) -> None:
-        sys.stderr.write(f"bench: {found['text']}\n")
-        if self._folder is not None and self._folder.run_json.exists():
-            self._folder.update(faults=[*self._folder.read()["faults"], found])
+        with contextlib.suppress(OSError, BenchError):  # a full disk is told by whoever started us
+            sys.stderr.write(f"bench: {found['text']}\n")
+            if self._folder is not None and self._folder.run_json.exists():
+                self._folder.update(faults=[*self._folder.read()["faults"], found])
         self._on_fault()
 
     def _on_fault(self, **_: Any) -> None:
         """The run is worthless from here on: end it, and wait for nobody."""
         self._environment.process_exit_code = 3
-        self._at_once = True
-        self.finish()
+        self._cut()
 
     # ── the run ──────────────────────────────────────────────────────────────────────────────
 
     def _watch(self, start_ns: int, measured_ns: int, end_ns: int) -> None:
         """Tell whoever watches how it goes; end the run at its end."""
-        descriptor = int(os.environ.get(PROGRESS_VARIABLE, "-1"))
+        descriptor = int(os.environ.get(locust.PROGRESS_VARIABLE, "-1"))
         while not self._finishing:
             gevent.sleep(min(0.5, max(0.0, (end_ns - monotonic_ns()) / NS_PER_S)))
             if not self._distributed and self.worker is not None:
@@ -388,6 +393,7 @@ def _unfit(who: str, error: Exception) -> dict[str, Any]:
     """The fault of a run that could not begin; what nobody foresaw has its traceback in logs/."""
     if isinstance(error, BenchError):
         return fault("start", str(error), "mend it and run again")
-    traceback.print_exception(error)
+    with contextlib.suppress(OSError):
+        traceback.print_exception(error)
     what = f"{who}this program failed: {last_line(error)}"
     return fault("program", what, "see logs/ for the traceback, and please report it")

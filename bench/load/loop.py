@@ -176,6 +176,8 @@ class Loop:
             for fd, session in self.sessions.items():
                 if fd % PROBES == self._probes % PROBES:
                     session.look(now)
+            for session in [one for one in self.sessions.values() if one.over]:
+                self._forget(session.wire.fileno(), session)
         if now >= self._second_ns:
             self._second_ns += ((now - self._second_ns) // NS_PER_S + 1) * NS_PER_S
             self._offset_ns = _offset()

@@ -40,7 +40,7 @@ _STAGES: Final = {
     "session.created": "created_ms",
     "bench.microphone": "ready_ms",
 }
-_NO_TARGET: Final = ("refused", "malformed", "binary", "too_big")
+_NO_TARGET: Final = ("refused", "malformed", "binary", "too_big", "flooded")
 """Outcomes before readiness that a target which takes sessions has not, whatever its load."""
 
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 from bench.errors import ProtocolError
 from bench.load.envelope_buffer import EnvelopeBuffer
+from bench.load.flood import FloodError, check_memory, check_values
 from bench.load.health import Watch
 from bench.load.tcp_info import TcpInfo
 from bench.load.wire import Wire
@@ -138,12 +139,24 @@ class Session:
 
     def ready(self, *, readable: bool, writable: bool, quiet_ns: int = 0) -> None:
         """Its socket is ready; at `quiet_ns` it had nothing to read."""
-        self._happened(self.wire.ready(readable=readable, writable=writable, quiet_ns=quiet_ns))
-        self._settle()
+        try:
+            self._happened(self.wire.ready(readable=readable, writable=writable, quiet_ns=quiet_ns))
+            self._settle()
+        except FloodError as error:
+            self._flooded(error)
+
+    def _flooded(self, error: FloodError) -> None:
+        """The server sends, or asks for, more than one peer may."""
+        self._end(Ended(error.kind, str(error), None, monotonic_ns()))
 
     def look(self, now_ns: int) -> None:
         """Once a second: how the connection is; a row where more is lost or waits than before."""
-        line = self.wire.tcp_info() if self._upgraded else None
+        try:
+            self.wire.hold()
+            check_memory(self._conversation.footprint)
+        except FloodError as error:
+            self._flooded(error)
+        line = self.wire.tcp_info() if self._upgraded and not self.over else None
         if line is None:
             return
         before, self._tcp_info = self._tcp_info, line
@@ -155,6 +168,12 @@ class Session:
 
     def woken(self, now_ns: int) -> None:
         """`due_ns` has come."""
+        try:
+            self._woken(now_ns)
+        except FloodError as error:
+            self._flooded(error)
+
+    def _woken(self, now_ns: int) -> None:
         if not self._upgraded:
             if now_ns >= self._began_ns + CONNECT_TIMEOUT_NS:
                 self._give_up_connecting()
@@ -221,9 +240,10 @@ class Session:
     def _arrived(self, text: Text) -> None:
         self._watch.read(text.read_ns - text.at_ns)
         try:
+            check_values(text.data)
             message = decode_server(text.data, self._odd)
         except ProtocolError as error:
-            if text.binary:
+            if text.binary and not isinstance(error, FloodError):
                 reason = f"a binary message of {len(text.data)} bytes that is no JSON object"
                 self._end(Ended("binary", reason, None, text.read_ns))
             else:

@@ -7,7 +7,7 @@ never waits: `ready` is called when the socket is, does all that can be done wit
 returns what happened. Connecting, TLS handshake, upgrade, reading and writing are states of one
 machine. Reading never depends on writing: a socket that will not take more bytes keeps them in
 `_backlog` and goes on being read (flaw F7); whoever writes is queued in order, the pongs and closes
-of the protocol included, so frames never interleave.
+of the protocol included: frames never interleave. `bench.load.flood` bounds what is read and kept.
 
 Arrival is stamped before anything looks at the bytes: by the kernel when the segment came in
 (`SO_TIMESTAMPNS`, which is why the raw socket is read even under TLS), with the program's own stamp
@@ -24,13 +24,12 @@ import os
 import socket
 import ssl
 from collections import deque
-from functools import cache
 from time import monotonic_ns
 
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidStatus, PayloadTooBig
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
-from websockets.frames import Frame, Opcode
+from websockets.frames import Frame
 from websockets.http11 import Response
 from websockets.protocol import OPEN
 from websockets.typing import Subprotocol
@@ -39,16 +38,16 @@ from websockets.uri import parse_uri
 from bench.load.addresses import Address
 from bench.load.agreement import Agreed
 from bench.load.end_reasons import close_reason, refusal
+from bench.load.flood import MAX_MESSAGE, READS_AT_ONCE, FloodError, Intake
+from bench.load.fragments import Fragments
 from bench.load.kernel_stamps import ANCILLARY, kernel_stamp, request_stamps
 from bench.load.tcp_info import TcpInfo, read_tcp_info
 from bench.load.text_frame import text_frame
-from bench.load.tls_pipe import TlsPipe
+from bench.load.tls_pipe import TlsPipe, trusting
 from bench.load.wire_events import Ended, Reached, Redirected, Sent, Text, WireEvent
 from bench.protocol.upgrade import REDIRECTS, Offer, leads_to, not_followed, redirect_words
 from bench.voice.outbox import Outgoing
 
-MAX_MESSAGE = 16 << 20
-"""Bytes of the largest message: a retrieved item carries its audio, of 15 MiB (OpenAI's SDK)."""
 _READ_SIZE = 1 << 18
 _WOULD_BLOCK = (BlockingIOError, InterruptedError)
 
@@ -76,6 +75,7 @@ class Wire:
         self.bytes_sent = 0
         self.reads = 0
         self.stamped = 0
+        self._intake = Intake()
         self._happened: list[WireEvent] = []
         self._offer = offer
         offered = [Subprotocol(offer.subprotocol)] if offer.subprotocol else None
@@ -94,8 +94,8 @@ class Wire:
         self._spoken_to = False
         self._headers = headers
         self._stage = "connecting"
-        self._fragments: list[bytes] = []
-        self._binary = False
+        self._fragments = Fragments()
+        self._pushed = 0
         self._backlog: deque[tuple[memoryview, Outgoing | None]] = deque()
         self._drained_ns = 0
         self._quiet_ns = 0
@@ -121,7 +121,7 @@ class Wire:
     def onward(self, url: str) -> "Wire":
         """The connection to where a redirect leads: the same host, perhaps by another port."""
         address = self._address.of(url)
-        context = (self._context or _trusting()) if address.secure else None
+        context = (self._context or trusting()) if address.secure else None
         hops, compress = self._hops - 1, self._compress
         return Wire(address, url, self._headers, context, self._offer, hops=hops, compress=compress)
 
@@ -154,6 +154,8 @@ class Wire:
                     self._read()
                 if writable and not self.ended:
                     self._write()
+        except FloodError as error:
+            self._end(error.kind, str(error))
         except ssl.SSLError as error:
             self._end("unreachable" if self._stage == "securing" else "broken", f"TLS: {error}")
         except OSError as error:
@@ -218,7 +220,7 @@ class Wire:
     # ── reading ──────────────────────────────────────────────────────────────────────────────
 
     def _read(self) -> None:
-        while not self.ended:
+        for _ in range(READS_AT_ONCE):
             # The socket was empty before the call that found nothing more: what comes while the
             # call lasts came after that, and its bar must reach back so far.
             asked_ns = monotonic_ns()
@@ -240,6 +242,8 @@ class Wire:
             self.reads += 1
             self.stamped += exact
             self._received(data, at_ns, read_ns, exact=exact)
+            if self.ended:
+                return
             if len(data) < _READ_SIZE:
                 self._drained_ns = asked_ns
                 return
@@ -255,8 +259,9 @@ class Wire:
             self._protocol.receive_data(data)
         if over:
             self._protocol.receive_eof()
-        self._pump(None)
         frames = self._protocol.events_received()
+        self._intake.read(read_ns, len(data), len(frames))  # before a pong is made for every ping
+        self._pump(None)
         # The stamp is that of the last byte read: of the last message only if nothing follows it.
         whole = exact and not (self._protocol.reader.buffer or (self._tls and self._tls.waiting))
         last = len(frames) - 1 if whole else -1
@@ -268,13 +273,22 @@ class Wire:
                 err_ns = 0 if index == last else max(0, at_ns - since)
                 self._frame(event, at_ns, err_ns, read_ns)
             elif isinstance(event, Response):
-                self._response = event
-                if self._protocol.handshake_exc is None:  # a close may have come with it
-                    self._stage = "open"
-                    unheeded = "" if self._protocol.subprotocol else self._offer.subprotocol
-                    self._happened.append(Reached("upgraded", at_ns, unheeded))
+                self._answered(event, at_ns)
         if not self.ended:
             self._look_for_the_end()
+        self.hold()
+
+    def _answered(self, response: Response, at_ns: int) -> None:
+        self._response = response
+        if self._protocol.handshake_exc is None:  # a close may have come with it
+            self._stage = "open"
+            unheeded = "" if self._protocol.subprotocol else self._offer.subprotocol
+            self._happened.append(Reached("upgraded", at_ns, unheeded))
+
+    def hold(self) -> None:
+        """Count what is not whole or not sent; FloodError where that is too much."""
+        unread = len(self._protocol.reader.buffer) + self._fragments.nbytes
+        self._intake.hold(unread, self._pushed - self.bytes_sent)
 
     def _look_for_the_end(self) -> None:
         if self._protocol.handshake_exc is not None:
@@ -286,22 +300,10 @@ class Wire:
             self._gone("")
 
     def _frame(self, frame: Frame, at_ns: int, err_ns: int, read_ns: int) -> None:
-        if frame.opcode is Opcode.TEXT and frame.fin:
+        message = self._fragments.whole(frame)
+        if message is not None:
             self._spoken_to = True
-            self._happened.append(Text(bytes(frame.data), at_ns, err_ns, read_ns))
-        elif frame.opcode is Opcode.TEXT or frame.opcode is Opcode.BINARY:
-            self._fragments, self._binary = [bytes(frame.data)], frame.opcode is Opcode.BINARY
-            self._whole(frame, at_ns, err_ns, read_ns)
-        elif frame.opcode is Opcode.CONT:
-            self._fragments.append(bytes(frame.data))
-            self._whole(frame, at_ns, err_ns, read_ns)
-
-    def _whole(self, frame: Frame, at_ns: int, err_ns: int, read_ns: int) -> None:
-        """A message is whole with its last fragment."""
-        if frame.fin:
-            self._spoken_to = True
-            whole, self._fragments = b"".join(self._fragments), []
-            self._happened.append(Text(whole, at_ns, err_ns, read_ns, self._binary))
+            self._happened.append(Text(message, at_ns, err_ns, read_ns, self._fragments.binary))
 
     # ── writing ──────────────────────────────────────────────────────────────────────────────
 
@@ -317,6 +319,7 @@ class Wire:
         if self._tls is not None and self._stage != "securing":
             piece = self._tls.encrypt(piece)
         if piece:
+            self._pushed += len(piece)
             waiting = bool(self._backlog)
             self._backlog.append((memoryview(piece), message))
             if not waiting:
@@ -385,13 +388,8 @@ class Wire:
     def shut(self) -> None:
         """Close the socket. The loop calls it after it has forgotten the file descriptor."""
         self._socket.close()
+        self._intake.close()
 
     def _take(self) -> list[WireEvent]:
         happened, self._happened = self._happened, []
         return happened
-
-
-@cache
-def _trusting() -> ssl.SSLContext:
-    """What a connection trusts that becomes one of TLS on its way."""
-    return ssl.create_default_context()

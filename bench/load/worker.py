@@ -13,6 +13,7 @@ import time
 import traceback
 from collections import Counter, deque
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from time import monotonic_ns
 from typing import Any
@@ -21,8 +22,10 @@ import gevent
 from gevent.event import Event
 
 from bench.corpus.decode import utterance
+from bench.errors import FolderLostError
 from bench.load.addresses import Address, resolve
 from bench.load.envelope_buffer import EnvelopeBuffer
+from bench.load.flood import MIB, MOST_FOREIGN, MOST_FORMATS, FloodError
 from bench.load.health import Health
 from bench.load.kernel_stamps import Stamping
 from bench.load.loop import Loop
@@ -78,6 +81,8 @@ class Worker:
         self._addresses = resolve(job.target.url)
         self._context = ssl.create_default_context() if self._addresses[0].secure else None
         self._utterances = self._load(PCM16_24K)
+        self._foreign: set[AudioFormat] = set()
+        self._foreign_bytes = 0
         self._recordings: dict[tuple[str, AudioFormat], Recording] = {}
         self._formats = {PCM16_24K: self._utterances}
         for fmt in input_formats(job.scenario) - {PCM16_24K}:
@@ -208,7 +213,10 @@ class Worker:
         over.set()
 
     def fail(self, error: Exception) -> None:
-        """This program failed: the run is void."""
+        """This program failed, or its disk: the run is void."""
+        if isinstance(error, FolderLostError):
+            self._note_fault(fault("disk", f"worker {self.index}: {error.what}", error.remedy), "")
+            return
         self._note_fault(
             fault(
                 "program",
@@ -222,9 +230,10 @@ class Worker:
         if found in self.faults or len(self.faults) >= MOST_FAULTS:
             return
         self.faults.append(found)
-        sys.stderr.write(f"{found['text']}\n{trace}")  # of a worker of `bench run`: logs/
-        sys.stderr.flush()
-        self._on_fault()
+        self._on_fault()  # first: the disk of logs/ may be what is full
+        with suppress(OSError):
+            sys.stderr.write(f"{found['text']}\n{trace}")
+            sys.stderr.flush()
 
     def _pace_handshakes(self) -> None:
         """At most so many handshakes a second: a storm would measure this program."""
@@ -259,11 +268,27 @@ class Worker:
     def _record(self, utterance: Utterance, fmt: AudioFormat) -> Recording:
         key = (utterance.id, fmt)
         if key not in self._recordings:
-            if fmt not in self._formats:
-                self._formats[fmt] = self._load(fmt)
-            said = self._formats[fmt].get(utterance.id, utterance)
+            said = self._spoken(utterance, fmt)
             self._recordings[key] = record(said, self._job.scenario.chunk_ms * NS_PER_MS)
         return self._recordings[key]
+
+    def _spoken(self, said: Utterance, fmt: AudioFormat) -> Utterance:
+        """What is said, in that format; in one that only the target asks for, it alone."""
+        if fmt in self._formats:
+            return self._formats[fmt].get(said.id, said)
+        if len(self._foreign | {fmt}) > MOST_FORMATS:
+            raise FloodError(
+                f"targets asked for more than {MOST_FORMATS} formats that no scenario asks for"
+            )
+        self._foreign.add(fmt)
+        entry = next((one for one in self._job.corpus.entries if one.id == said.id), None)
+        spoken = said if entry is None else utterance(self._job.corpus, entry, fmt)
+        self._foreign_bytes += len(spoken.audio)
+        if self._foreign_bytes > MOST_FOREIGN:
+            raise FloodError(
+                f"callers would have to keep {MOST_FOREIGN // MIB} MiB in such formats"
+            )
+        return spoken
 
     # ── every second, and the end ────────────────────────────────────────────────────────────
 

@@ -10,7 +10,6 @@ is in a file of its owner's for the moment in which OpenSSL reads it.
 """
 
 import argparse
-import os
 import ssl
 import sys
 import tempfile
@@ -38,7 +37,6 @@ def main(argv: Sequence[str] | None = None) -> int:
                 ListenAddress(asked.host, asked.port, context),
                 truth=asked.truth,
                 summary=asked.summary,
-                parent=asked.watch_parent,
                 formats=asked.format,
                 on_ready=_say_ready,
             )
@@ -114,14 +112,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--tls", action="store_true", help="wss://, by a certificate made here")
     parser.add_argument(
         "--tls-cert", type=Path, help="write what clients must trust here (a temporary file)"
-    )
-    parser.add_argument(
-        "--watch-parent",
-        type=int,
-        nargs="?",
-        const=os.getppid(),
-        metavar="PID",
-        help="end with the parent process; with its id also where it is gone before this begins",
     )
     return parser
 

@@ -3,9 +3,9 @@
 Theory of operation
 -------------------
 `serve` prepares everything that may take time (corpus, formats), listens, says where, and runs
-until a signal or the end of its parent. Two clocks tick beside the sessions: a probe of absolute
+until a signal. Two clocks tick beside the sessions: a probe of absolute
 deadlines every 20 ms, whose lateness is the loop's lag, and once a second the truth log is
-written, CPU is read and the parent is looked for.
+written and CPU is read.
 
 A browser, which can set no header, names the protocol `realtime` and its key as subprotocols: the
 first is chosen, the second counts as a credential. Of others that a client offers none is chosen,
@@ -19,7 +19,6 @@ and hides sizes), and sends no pings of its own.
 
 import asyncio
 import gc
-import os
 import signal
 import ssl
 from collections.abc import Callable, Sequence
@@ -53,7 +52,6 @@ MOST_RECEIVED: Final = 15 * 2**20 * 4 // 3 + 2**16
 
 _PROBE_S: Final = 0.02
 _TICK_S: Final = 1.0
-_PARENT_S: Final = 0.25
 _GOODBYE_S: Final = 0.4
 
 
@@ -147,11 +145,10 @@ def serve(
     *,
     truth: Path | None = None,
     summary: Path | None = None,
-    parent: int | None = None,
     formats: Sequence[AudioFormat] = (),
     on_ready: Callable[[str], None],
 ) -> Summary:
-    """Serve until SIGINT, SIGTERM or, with `parent`, the end of that process, its parent.
+    """Serve until SIGINT or SIGTERM.
 
     `corpus` is a name or a folder; `on_ready` is told the URL of the Inworld path once sessions
     are welcome. `truth` and `summary` are files to write. `formats` are made ready beside the
@@ -163,7 +160,7 @@ def serve(
     if summary is not None:
         _write(summary, b"")
     try:
-        result = asyncio.run(listen(profile, voices, log, address, on_ready, parent=parent))
+        result = asyncio.run(listen(profile, voices, log, address, on_ready))
     finally:
         log.close()
     if summary is not None:
@@ -189,8 +186,6 @@ async def listen(
     truth: TruthLog,
     address: ListenAddress,
     on_ready: Callable[[str], None],
-    *,
-    parent: int | None = None,
 ) -> Summary:
     """Serve on the running loop until it is told to stop, see `serve`."""
     host, port, tls = address
@@ -219,8 +214,6 @@ async def listen(
             "choose another with --port, or 0 for any"
         ) from None
     beside = [loop.create_task(reference.probe()), loop.create_task(reference.tick())]
-    if parent is not None:
-        beside.append(loop.create_task(_outlive(parent, stop)))
     bound = server.sockets[0].getsockname()
     name = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
     scheme = "ws" if tls is None else "wss"
@@ -242,13 +235,6 @@ def _subprotocols(request: Request) -> list[str]:
 def _chosen(_: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
     """Choose the subprotocol of a session; None where none that is offered is known."""
     return Subprotocol(SUBPROTOCOL) if SUBPROTOCOL in offered else None
-
-
-async def _outlive(parent: int, stop: asyncio.Event) -> None:
-    """Stop the server once its parent is gone: an orphan has another parent."""
-    while os.getppid() == parent:  # noqa: ASYNC110  # the kernel has no event for it
-        await asyncio.sleep(_PARENT_S)
-    stop.set()
 
 
 async def _say_goodbye(server: Server) -> None:

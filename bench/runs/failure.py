@@ -23,6 +23,7 @@ _SESSIONS: Final = {
     "malformed": "ended by a message that is none",
     "binary": "ended by a message that is none",
     "too_big": "ended by a message that is too big",
+    "flooded": "ended, for the target sends more than a caller can take",
     "crashed": "ended by a fault of the script or of this program",
 }
 _TURNS: Final = {
@@ -42,7 +43,7 @@ _REMEDIES: Final = {
     "closed": "look at the target's own log for why it closed",
     "broken": "look at the target's own log, and for a proxy that ends long connections",
     **dict.fromkeys(
-        ("malformed", "binary", "too_big"),
+        ("malformed", "binary", "too_big", "flooded"),
         "is this the right service? if so, look at its log for what it sent",
     ),
     "stalled": "the target stopped reading: look at its load",

@@ -27,6 +27,8 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from shutil import copyfile
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
@@ -42,11 +44,13 @@ SCRIPT = "script"
 """The rule of the fault that is the user's own."""
 PREFLIGHT = "preflight"
 """The rule of the fault that is the target's: it takes no session, whatever the load."""
-_LOST = {
+LOST = {
     errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO,
-    errno.ENOSPC, errno.EDQUOT, errno.ESTALE,
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ESTALE,
 }  # fmt: skip
 """What a system says of a file where its folder was taken away, closed, or its disk is full."""
+_READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
+_SMALL = {".json", ".md", ".xml"}
 _VERSIONS_OF = ("locust", "gevent", "websockets", "msgspec", "numpy", "pandas", "pyarrow")
 
 
@@ -73,6 +77,7 @@ class RunFolder:
     def create(cls, path: Path) -> "RunFolder":
         """Make the folder. RunFolderError where it cannot be, or where a run is in it already."""
         folder = cls(path)
+        _need_text(path)
         if folder.run_json.exists():
             raise RunFolderError(f"{path}: holds a run already; choose another --out")
         try:
@@ -92,6 +97,7 @@ class RunFolder:
         folder = cls(path)
         if not os.path.isfile(folder.run_json):  # noqa: PTH113 - never raises, be it an odd name
             raise RunFolderError(f"{path}: no run here (no run.json); give a folder of reports/")
+        _need_text(path)
         return folder
 
     def read(self) -> dict[str, Any]:
@@ -113,6 +119,15 @@ class RunFolder:
         run = {**self.read(), **facts}
         self.write(run)
         return run
+
+
+def _need_text(path: Path) -> None:
+    """RunFolderError for a name that is no text: documents hold it, and parquet takes no other."""
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError:
+        name = os.fsencode(path.absolute()).decode("utf-8", "backslashreplace")
+        raise RunFolderError(f"{name}: this name is not UTF-8; choose another folder") from None
 
 
 def replace_file(path: Path, text: str) -> None:
@@ -139,7 +154,7 @@ def still_there(folder: Path) -> Iterator[None]:
     except OSError as error:
         named = None if error.filename is None else Path(os.fsdecode(error.filename))
         ours = named is None or folder == named or folder in named.parents
-        if error.errno not in _LOST or not ours:
+        if error.errno not in LOST or not ours:
             raise
         where = "" if named in {None, folder} else f"{named}: "
         why = f"{where}{os.strerror(error.errno)}"
@@ -151,6 +166,36 @@ def still_there(folder: Path) -> Iterator[None]:
         f"{folder}: cannot be used any more ({why})",
         "leave it in place, with room on its disk, and run again",
     )
+
+
+@contextmanager
+def writable(folder: RunFolder) -> Iterator[RunFolder]:
+    """The run itself; where its folder is read-only, a twin that is gone afterwards.
+
+    What a run recorded is the same file in both. Whoever writes replaces files, and never fills
+    them.
+    """
+    probe = folder.path / ".probe"
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        if error.errno not in _READ_ONLY:
+            raise
+    else:
+        yield folder
+        return
+    with TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as place:
+        copy = RunFolder(Path(place) / folder.path.name)
+        copy.path.mkdir()
+        copy.logs.mkdir()
+        for path in [*folder.path.iterdir(), *folder.logs.glob("*")]:
+            twin = copy.path / path.relative_to(folder.path)
+            if path.suffix in _SMALL:
+                copyfile(path, twin)
+            elif path not in {folder.logs, folder.report}:
+                twin.symlink_to(path.resolve())
+        yield copy
 
 
 def fault(rule: str, text: str, remedy: str) -> dict[str, Any]:

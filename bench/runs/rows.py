@@ -45,6 +45,7 @@ A session's outcome: `finished` (the script ran to its end), `drained` (the run 
 `refused` (the upgrade was refused, or an error came before the session was ready), `overloaded`
 (such an error says that the service is full), `unreachable`, `silent` (connected, and nothing
 came), `malformed`, `binary`, `too_big` (what came was no message; JSON in binary frames is one),
+`flooded` (it sent, or asked for, more than one peer may),
 `closed` (the server closed), `broken` (the connection died), `stalled` (writes made no progress),
 `crashed` (the script raised, or this program failed, which is also a fault of the run).
 """

@@ -6,6 +6,7 @@ done again at any time, from whatever logs there are: that is how a run that was
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from bench.data_file import reading
-from bench.errors import RunFolderError
 from bench.runs.folder import RunFolder, fault
-from bench.runs.log import HealthRow, digest_of, read_log
+from bench.runs.log import Damage, HealthRow, digest_of, read_log
 from bench.runs.rows import Row
-from bench.runs.table_file import reading_table
 
 _WORDS = pa.dictionary(pa.int32(), pa.string())
 EVENTS = pa.schema(
@@ -52,6 +50,8 @@ HEALTH = pa.schema(
     metadata={"format": "1"},
 )
 _BATCH = 65_536
+ROWS = "rows"
+"""The rule of the fault that what was recorded is not what was sealed."""
 
 
 def seal(folder: RunFolder) -> dict[str, Any]:
@@ -63,56 +63,75 @@ def seal(folder: RunFolder) -> dict[str, Any]:
     run = folder.read()
     health: list[HealthRow] = []
     tables: list[pa.Table] = []
-    faults = [known for known in run["faults"] if known["rule"] != "rows"]
+    faults = [known for known in run["faults"] if known["rule"] != ROWS]
     for path in sorted(folder.logs.glob("worker-*.log")):
         worker = path.stem.removeprefix("worker-")
-        table = _table(path, health)
+        damages: list[Damage] = []
+        table = _table(path, health, damages.append)
         tables.append(table)
-        faults += _compare(worker, table.num_rows, path, run)
+        faults += _compare(worker, table.num_rows, path, run, damages)
     events = pa.concat_tables(tables) if tables else EVENTS.empty_table()
     # Stable: rows of one session stay in the order of its log.
     order = pc.sort_indices(
         events.append_column("order", pa.array(range(events.num_rows), pa.int64())),
         sort_keys=[("session", "ascending"), ("order", "ascending")],
     )
-    pq.write_table(events.take(order), folder.events, compression="zstd")
+    _replace(events.take(order), folder.events)
     columns: list[Any] = list(zip(*health, strict=True)) or [[] for _ in HealthRow._fields]
-    pq.write_table(
-        pa.table([pa.array(c, f.type) for c, f in zip(columns, HEALTH, strict=True)], HEALTH),
-        folder.health,
-    )
+    seconds = [pa.array(c, f.type) for c, f in zip(columns, HEALTH, strict=True)]
+    _replace(pa.table(seconds, HEALTH), folder.health)
     pairs = [[row.at_ns, row.realtime_ns] for row in health]
     return folder.update(rows_sealed=events.num_rows, clock_pairs=pairs, faults=faults)
 
 
-def _table(path: Path, health: list[HealthRow]) -> pa.Table:
-    rows = _rows(path, health.append)
+def _replace(table: pa.Table, path: Path) -> None:
+    """Write a table in one step: whoever is ended meanwhile leaves what was there."""
+    draft = path.with_suffix(".part")
+    try:
+        pq.write_table(table, draft, compression="zstd")
+        draft.replace(path)
+    except OSError:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+        raise
+
+
+def _table(path: Path, health: list[HealthRow], on_damage: Callable[[Damage], None]) -> pa.Table:
+    rows = _rows(path, health.append, on_damage)
     batches = []
-    with reading(path, RunFolderError, "remove this log, and what is left can be sealed"):
-        while batch := list(islice(rows, _BATCH)):
-            with reading_table():  # a number beyond 64 bits
-                arrays = [
-                    pa.array(column, field.type)
-                    for column, field in zip(zip(*batch, strict=True), EVENTS, strict=True)
-                ]
-            batches.append(pa.RecordBatch.from_arrays(arrays, schema=EVENTS))
+    while batch := list(islice(rows, _BATCH)):
+        arrays = [
+            pa.array(column, field.type)
+            for column, field in zip(zip(*batch, strict=True), EVENTS, strict=True)
+        ]
+        batches.append(pa.RecordBatch.from_arrays(arrays, schema=EVENTS))
     return pa.Table.from_batches(batches, EVENTS).unify_dictionaries()
 
 
-def _rows(path: Path, on_health: Callable[[HealthRow], None]) -> Iterator[Row]:
-    for record in read_log(path):
+def _rows(
+    path: Path, on_health: Callable[[HealthRow], None], on_damage: Callable[[Damage], None]
+) -> Iterator[Row]:
+    for record in read_log(path, on_damage):
         if isinstance(record, HealthRow):
             on_health(record)
         else:
             yield record
 
 
-def _compare(worker: str, found: int, path: Path, run: dict[str, Any]) -> list[dict[str, Any]]:
+def _compare(
+    worker: str, found: int, path: Path, run: dict[str, Any], damages: list[Damage]
+) -> list[dict[str, Any]]:
+    """What is amiss with a log.
+
+    That a worker never acknowledged is told by the run, and so is why its last record is cut.
+    """
     written = run["rows_written"].get(worker)
-    if written is None:
-        return []  # never acknowledged: that is a fault of its own, reported by the run
     digest = run.get("digests", {}).get(worker)
-    if found == written and digest in {None, digest_of(path)}:
+    whole = written is None or (found == written and digest in {None, digest_of(path)})
+    if whole and all(damage.torn for damage in damages):
         return []
-    text = f"worker {worker} wrote {written} rows and {found} were sealed"
-    return [fault("rows", text, "check the disk for space and errors, and run again")]
+    text = f"worker {worker} wrote {written} rows and " if written is not None else ""
+    text += f"{found} were sealed" if text else f"{found} rows of worker {worker} were sealed"
+    for at, size, torn in damages:
+        text += f"; its log is {'cut short' if torn else 'damaged'} after byte {at} of {size}"
+    return [fault(ROWS, text, "check the disk for space and errors, and run again")]

@@ -21,6 +21,7 @@ What it refuses to know: what was heard of it (`bench.voice.player`), and what t
 """
 
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 from bench.protocol import server
@@ -32,6 +33,9 @@ from bench.voice.directions import Call
 
 HEARS_NS = 3 * NS_PER_S
 """So long after the caller's last word a slow detector, far away, may still say that it began."""
+
+_ID_BYTES = 100
+"""Of a text and its place, beside its letters, about."""
 
 _OF_ITEM = (
     server.PartMessage,
@@ -107,6 +111,18 @@ class Agent:
         self._hearing.clear()
         self.open.clear()
         self._owed = False
+
+    @property
+    def footprint(self) -> int:
+        """Bytes, about, of what is remembered of its server: ids, and the calls of tools."""
+        ids = chain(
+            self.open, self.replies, self._begun, self._items, self._items.values(), self._hearing,
+            self._taken, self._finished, self._silenced,
+        )  # fmt: skip
+        calls = (call for calls in self._calls.values() for call in calls.values())
+        return sum(_ID_BYTES + len(one) for one in ids) + sum(
+            _ID_BYTES + sum(map(len, call)) for call in calls
+        )
 
     # ── what is known ────────────────────────────────────────────────────────────────────────
 

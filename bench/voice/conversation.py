@@ -100,6 +100,11 @@ class Conversation:
         return self._microphone is not None
 
     @property
+    def footprint(self) -> int:
+        """Bytes, about, of what is remembered of the server: it decides how much that is."""
+        return self._listener.footprint
+
+    @property
     def fault(self) -> ScriptError | None:
         """What the script did, once that has ended the session."""
         return None if self._script.end is None else self._script.end.fault

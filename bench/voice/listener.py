@@ -33,6 +33,11 @@ class Listener:
         self.output_audio = OutputAudio()
         self._player = Player[str](config.jitter_buffer_ns)
 
+    @property
+    def footprint(self) -> int:
+        """Bytes, about, of what is remembered of the server."""
+        return self.agent.footprint + self._player.footprint
+
     def hear(self, message: server.ResponseOutputAudioDelta, at_ns: int) -> None:
         """Audio came."""
         if self.agent.audible(message):

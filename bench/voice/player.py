@@ -13,6 +13,9 @@ What it refuses to know: samples. Whether something was audible is decided offli
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
+_SPAN_BYTES = 150
+"""Of a list of two integers, about."""
+
 Item = TypeVar("Item", bound=Hashable)
 
 
@@ -43,6 +46,11 @@ class Player(Generic[Item]):
             self._spans.append([start, start + duration_ns])
         self.ends_ns = start + duration_ns
         return start
+
+    @property
+    def footprint(self) -> int:
+        """Bytes, about, of what is remembered of the item."""
+        return _SPAN_BYTES * len(self._spans)
 
     def playing(self, now_ns: int) -> bool:
         """Whether anything is left to play."""

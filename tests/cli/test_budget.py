@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from bench.cli.budget import Cap, Meter, cap_of, session_minutes
+from bench.cli.interrupts import Interrupts
 from bench.cli.supervisor import RunPlan, watch
 from bench.errors import UsageError
 from bench.runs.folder import RunFolder, provenance
@@ -100,7 +101,8 @@ class Played:
     def progress(self):
         return self.words.pop(0)
 
-    def finish(self):
+    def finish(self, *, at_once):
+        assert not at_once
         self.asked += 1
 
     def lost(self):
@@ -123,7 +125,7 @@ def test_a_run_ends_in_order_where_its_cap_is_reached(job, tmp_path, monkeypatch
     meter, said = Meter(Cap(minutes, "--max-minutes", minutes)), io.StringIO()
     demo = job("sessions = 2\nduration = '600s'")
     run_plan = RunPlan(demo, users=2, workers=1, cores=None, meter=meter)
-    assert watch(crew, None, folder, run_plan, Console(file=said)) is False
+    watch(crew, None, folder, run_plan, Console(file=said), Interrupts())
     assert (len(crew.words), crew.asked) == (left, left)
     run = json.loads(folder.run_json.read_text())
     assert (run["interrupted"], run["faults"]) == (False, [])

@@ -11,7 +11,6 @@ import shutil
 import signal
 import struct
 import subprocess
-import sys
 import time
 from itertools import pairwise
 
@@ -20,6 +19,7 @@ import pandas as pd
 import pytest
 
 from bench.cli.calibrate import TRUTHS
+from bench.runs import child_process
 from tests.live.capture import EN10MB, LINUX_SLL, LINUX_SLL2, RAW, Segment, server_texts, stream
 from tests.live.process import ROOT, bench
 
@@ -159,8 +159,8 @@ def served(request, tmp_path):
     truth, profile = tmp_path / "truth.jsonl", tmp_path / "profile.toml"
     profile.write_text(TRUTHS[request.param].profile)
     process = subprocess.Popen(
-        [sys.executable, "-m", "bench.reference", "--port", "0", "--truth", str(truth),
-         "--watch-parent", "--profile", str(profile)],
+        child_process.command("bench.reference", "--port", "0", "--truth", str(truth),
+                              "--profile", str(profile)),
         cwd=ROOT, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:

@@ -15,6 +15,7 @@ from urllib.request import urlopen
 import pandas as pd
 import pytest
 
+from bench.runs.log import read_log
 from tests.live.process import bench as run_bench
 from tests.live.process import document, under_way, until
 
@@ -41,16 +42,12 @@ KINDS = {
     "in its loop": (
         """
         if os.environ.get("BENCH_PROCESS") == "0":
-            import bench.runs.log
-            flush, calls = bench.runs.log.Log.flush, []
-            def full(log):
-                calls.append(1)
-                if len(calls) > 2:
-                    raise OSError(28, "No space left on device")
-                flush(log)
-            bench.runs.log.Log.flush = full
+            import bench.load.health
+            def broken(*_):
+                raise ArithmeticError("no such second")
+            bench.load.health.Health.second = broken
         """,
-        ("this program failed: OSError: [Errno 28] No space left on device",),
+        ("this program failed: ArithmeticError: no such second",),
     ),
     "in the master": (
         """
@@ -89,6 +86,32 @@ def test_whoever_fails_in_a_way_that_nobody_foresaw_is_named_at_once(place, scen
     traces = [log.read_text() for log in (folder / "logs").glob("*.txt")]
     assert any("Traceback" in trace for trace in traces)
     assert document(folder, "verdict.json")["verdict"] == "invalid"
+
+
+def test_a_worker_whose_disk_is_full_ends_the_run_and_what_it_wrote_is_read(scenario, tmp_path):
+    """Its files may grow no more: to a program that is a full disk, for one process alone."""
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(
+        dedent("""
+        import os, resource
+        if os.environ.get("BENCH_PROCESS") == "0":
+            resource.setrlimit(resource.RLIMIT_FSIZE, (20_001, 20_001))
+    """)
+    )
+    folder, began = tmp_path / "run", time.monotonic()
+    code, out, err = run_bench(
+        "run", scenario(duration="90s"), "--workers", 2, "--out", folder,
+        env={"PYTHONPATH": str(site)},
+    )  # fmt: skip
+    assert code == 3, out + err
+    assert time.monotonic() - began < 60
+    rules = {one["rule"]: one["text"] for one in document(folder, "run.json")["faults"]}
+    assert "cannot be written any more (File too large)" in rules["disk"]
+    assert "its log is cut short after byte" in rules["rows"]
+    assert "cannot be written any more" in " ".join(out.split())
+    (cut,) = [log for log in (folder / "logs").glob("worker-*.log") if log.stat().st_size == 20_001]
+    assert len(list(read_log(cut))) > 50
 
 
 def test_a_script_that_is_at_fault_in_a_later_session_ends_the_run_of_all_workers(

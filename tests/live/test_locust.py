@@ -7,6 +7,7 @@ import sys
 import pandas as pd
 import pytest
 
+from bench.runs import child_process
 from tests.live.process import ROOT, document
 
 pytestmark = pytest.mark.live
@@ -34,7 +35,7 @@ class Other(User):
 @pytest.fixture
 def reference():
     process = subprocess.Popen(
-        [sys.executable, "-m", "bench.reference", "--port", "0", "--watch-parent"],
+        child_process.command("bench.reference", "--port", "0"),
         cwd=ROOT, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     yield process.stdout.readline().split()[1]

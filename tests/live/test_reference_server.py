@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -338,45 +337,6 @@ def test_the_truth_log_joins_with_what_a_client_received(tmp_path):
     heard = [message for _, kind, message in received.values() if kind.endswith(".completed")]
     assert heard[0]["transcript"] == entry.text
     assert {name for name, _, _ in rows[-1]["draws"]} >= {"first_delta_ms", "reply"}
-
-
-def test_a_server_whose_parent_is_gone_before_it_is_ready_ends_by_itself():
-    parent = (
-        "import os, subprocess\n"
-        f"command = [*{COMMAND!r}, f'--watch-parent={{os.getpid()}}']\n"
-        "subprocess.Popen(command, stdout=subprocess.DEVNULL)\n"
-    )
-    # The server holds standard error: this returns once it has ended.
-    subprocess.run(
-        [sys.executable, "-c", parent], capture_output=True, text=True, timeout=20, check=True
-    )
-
-
-def test_an_orphan_ends_by_itself():
-    parent = (
-        "import subprocess, sys, time\n"
-        f"child = subprocess.Popen({[*COMMAND, '--watch-parent']!r}, stdout=subprocess.PIPE)\n"
-        "child.stdout.readline()\n"
-        "print(child.pid, flush=True)\n"
-    )
-    started = subprocess.run(
-        [sys.executable, "-c", parent], capture_output=True, text=True, timeout=20, check=True
-    )
-    pid = int(started.stdout)
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline and _alive(pid):
-        time.sleep(0.05)
-    assert not _alive(pid)
-
-
-def _alive(pid):
-    """Whether a process runs; one that only waits to be reaped does not."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    status = Path(f"/proc/{pid}/stat")
-    return not (status.exists() and status.read_text().rpartition(")")[2].split()[0] == "Z")
 
 
 def test_a_port_in_use_is_one_line_and_exit_2():

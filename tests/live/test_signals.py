@@ -1,18 +1,14 @@
 """Runs that are broken off: a worker killed, Ctrl-C once and twice, their parent gone."""
 
-import os
 import signal
-import subprocess
-import sys
 import time
 
 import pandas as pd
 import psutil
 import pytest
 
-from bench.load.locust_process import PARENT_VARIABLE
 from tests.live.process import bench as run_bench
-from tests.live.process import children, document, under_way
+from tests.live.process import children, document, start, under_way, until
 
 pytestmark = pytest.mark.live
 
@@ -76,12 +72,86 @@ def test_nothing_is_left_running_when_the_run_itself_is_killed(scenario, tmp_pat
     assert not alive
 
 
-def test_a_locust_process_whose_parent_is_gone_ends_before_locust_begins():
-    command = [sys.executable, "-m", "bench.load.locust_process", "--version"]
-    gone = {**os.environ, PARENT_VARIABLE: str(os.getppid())}
-    done = subprocess.run(command, env=gone, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (3, "")
-    gone[PARENT_VARIABLE] = str(os.getpid())
-    done = subprocess.run(command, env=gone, capture_output=True, text=True, check=False)
-    assert done.returncode == 0
-    assert done.stdout.startswith("locust")
+def test_an_embedded_server_that_is_killed_ends_the_run_and_is_named(scenario, tmp_path):
+    folder = tmp_path / "run"
+    process = under_way(folder, scenario(duration="60s"))
+    (server,) = [one for one in children(process) if "bench.reference" in one.cmdline()]
+    server.kill()
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 3, out + err
+    (found,) = document(folder, "run.json")["faults"]
+    assert (found["rule"], found["text"]) == (
+        "reference", "the embedded reference server ended in mid-run",
+    )  # fmt: skip
+    assert "Traceback" not in err
+
+
+def gone(started):
+    """Whether none of them is left three seconds later."""
+    return not psutil.wait_procs(started, timeout=3)[1]
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_whoever_ends_a_run_in_its_start_leaves_nothing_running_and_what_there_is_sealed(
+    how, scenario, tmp_path
+):
+    folder = tmp_path / "run"
+    process = start("run", scenario(duration="60s"), "--out", folder)
+    started = until(lambda: (folder / "run.json").exists() and children(process))
+    process.send_signal(how)
+    assert gone(started)
+    out, err = process.communicate(timeout=30)
+    assert "Traceback" not in err
+    if how != signal.SIGKILL:
+        assert process.returncode == 130, out + err
+        assert document(folder, "run.json")["interrupted"]
+        verdict = document(folder, "verdict.json")
+        assert (verdict["verdict"], verdict["reasons"]) == (
+            "invalid", ["the run was ended before its load began"],
+        )  # fmt: skip
+        assert (folder / "events.parquet").exists()
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM])
+def test_a_signal_that_is_no_ctrl_c_cuts_the_load_at_once_and_seals_it(how, scenario, tmp_path):
+    folder = tmp_path / "run"
+    process = under_way(folder, scenario(duration="60s"))
+    started = children(process)
+    process.send_signal(how)
+    assert gone(started)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    run = document(folder, "run.json")
+    assert run["rows_sealed"] == sum(run["rows_written"].values()) > 0
+    assert (folder / "report.html").exists()
+
+
+SLOW_SEAL = """
+import os, pathlib, sys, time
+def wait(*_):
+    pathlib.Path(os.environ["SEALING"]).touch()
+    time.sleep(600)
+class Finder:
+    def find_spec(self, name, *_):
+        if name == "bench.analysis.pipeline":
+            import bench.cli.run_result
+            bench.cli.run_result.seal_logs = wait
+sys.meta_path.insert(0, Finder())
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM])
+def test_whoever_ends_the_sealing_is_told_how_to_go_on(how, scenario, tmp_path):
+    site, folder = tmp_path / "site", tmp_path / "run"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(SLOW_SEAL)
+    told = {"PYTHONPATH": str(site), "SEALING": str(tmp_path / "sealing")}
+    process = start("run", scenario(duration="1s", warmup="0s"), "--out", folder, env=told)
+    until((tmp_path / "sealing").exists)
+    assert not children(process)
+    process.send_signal(how)
+    out, err = process.communicate(timeout=3)
+    assert (process.returncode, out) == (130, "")
+    assert "ended at once; `bench report" in " ".join(err.split())
+    assert "Traceback" not in err
