@@ -23,6 +23,7 @@ from bench.errors import BenchError, UsageError
 from bench.plan.scenario_reader import read_document
 from bench.reference.profile import load_profile
 from bench.runs.folder import RunFolder, still_there
+from bench.shelves import find_scenario, shipped_or_here
 
 DEFAULT = "shipped"
 """The name of the truth that is the reference server's shipped profile."""
@@ -160,13 +161,13 @@ def _plans(options: CalibrateOptions, counts: Sequence[int], scratch: Path) -> I
 
 def _profile(path: Path) -> str:
     # A JSON string is a TOML string.
-    return f"reference.profile={json.dumps(str(path.resolve()))}"
+    return f"reference.profile={json.dumps(str(shipped_or_here(path).resolve()))}"
 
 
 def _server_vad(scenario: Path) -> bool:
     """Whether the scenario spells out a server_vad of its own, which can be told to be early."""
     try:
-        document = read_document(scenario.read_text("utf-8"), str(scenario))
+        document = read_document(find_scenario(scenario).read_text("utf-8"), str(scenario))
     except (OSError, UnicodeDecodeError):
         return False  # the run says what is wrong with it
     session = document.get("session")

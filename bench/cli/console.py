@@ -4,8 +4,10 @@ Texts go out as they are: nothing in them is markup, and no line is wrapped.
 """
 
 import json
+import os
 from collections.abc import Sequence
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final, TextIO
 
 from rich import box
 from rich.console import Console, JustifyMethod, RenderableType
@@ -27,6 +29,38 @@ COLOURS: Final = {
 """Of every verdict: red is for failure alone."""
 _LONGEST: Final = 200
 _UNBOUNDED: Final = 100_000
+
+
+class Leaving:
+    """A standard stream whose reader may leave, as `head` does: what comes after goes nowhere.
+
+    So a verb does to its end what it was asked for, and its exit code is its own.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream or Path(os.devnull).open("w", encoding="utf-8")  # None: it was closed
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except BrokenPipeError:
+            return self._drop(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            self._drop()
+
+    def _drop(self, text: str = "") -> int:
+        """From now on it leads nowhere, and so does what it still holds."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._stream.fileno())
+        os.close(nowhere)
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def say(console: Console, line: str, style: str | None = None) -> None:

@@ -21,9 +21,9 @@ from bench.cli.verbs import (
     ListScenariosOptions,
 )
 from bench.corpus.manifest import corpora, find_corpus, load_corpus
-from bench.errors import UsageError
 from bench.plan.metrics import METRICS
 from bench.protocol.codec import message_table
+from bench.shelves import scenarios
 
 
 def messages_verb(options: ListMessagesOptions) -> None:
@@ -68,22 +68,21 @@ def _about(row: dict[str, str]) -> str:
 
 
 def scenarios_verb(options: ListScenariosOptions) -> None:
-    """file, script, about of each file in scenarios/."""
+    """name, script, about, file of each; a terminal has no room for the file."""
     rows = []
-    for path in sorted(Path("scenarios").glob("*.toml")):
+    for name, path in scenarios().items():
         try:
             told = tomllib.loads(path.read_text("utf-8"))
         except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             told = {"about": f"cannot be read: {error}"}
         rows.append(
             {
-                "file": str(path),
+                "name": name,
                 "script": "a mixture" if told.get("mixture") else told.get("script"),
                 "about": told.get("about", ""),
+                **({} if out.is_terminal and not options.as_json else {"file": str(path)}),
             }
         )
-    if not rows:
-        raise UsageError("no scenarios/ here; run bench from a checkout")
     print_rows(rows, out, as_json=options.as_json)
 
 
@@ -99,7 +98,7 @@ def corpus_list_verb(options: CorpusListOptions) -> None:
                 "licence": corpus.licence,
                 "about": corpus.about,
             }
-            for corpus in map(load_corpus, corpora(Path()).values())
+            for corpus in map(load_corpus, corpora().values())
         ]
     else:
         rows = [

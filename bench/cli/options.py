@@ -85,12 +85,6 @@ def _headroom(text: str) -> Spare:
     return Spare(share=_share(text))
 
 
-def _scenario(text: str) -> Path:
-    """A scenario's file; a bare name is that of one in scenarios/."""
-    path, named = Path(text), Path("scenarios") / f"{text}.toml"
-    return named if not path.exists() and named.exists() else path
-
-
 def read_as(parse: Callable[[str], Any], shown: str, about: str, *names: str) -> OptionInfo:
     """An option whose value `parse` reads; `shown` is its kind in the help."""
     option: OptionInfo = typer.Option(*names, parser=parse, metavar=f"<{shown}>", help=about)
@@ -105,8 +99,7 @@ def amount(about: str, *names: str) -> OptionInfo:
 # ── what is run, and against what ────────────────────────────────────────────────────────────────
 
 ScenarioFile = Annotated[
-    Path,
-    typer.Argument(parser=_scenario, help="A scenario file (TOML), or a name in scenarios/."),
+    Path, typer.Argument(help="A scenario: its file (TOML), or its name in `bench list scenarios`.")
 ]
 Target = Annotated[
     str,

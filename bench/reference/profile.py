@@ -37,6 +37,7 @@ from bench.reference.draws import (
     Share,
     Uniform,
 )
+from bench.shelves import shipped_or_here
 
 PCM_RATES: Final = (8_000, 16_000, 24_000, 32_000, 44_100, 48_000)
 REFUSALS: Final = (401, 402, 403, 404, 429, 500)
@@ -299,11 +300,14 @@ _PLACE: Final = re.compile(r"(?P<what>.*?) - at `\$\.(?P<path>[^`]*)`")
 
 
 def load_profile(path: Path | None) -> Profile:
-    """The profile in the file at `path`, or the shipped one. UsageError names file, key, remedy."""
+    """The profile in the file at `path`, or the shipped one. UsageError names file, key, remedy.
+
+    A file that is not there may come with this program, as `scenarios/servers/slots.toml` does.
+    """
     if path is None:
         source: Any = resources.files("bench.reference") / "default.toml"
     else:
-        source = path
+        source = shipped_or_here(path)
     try:
         table = tomllib.loads(source.read_text(encoding="utf-8"))
     except OSError as error:

@@ -32,6 +32,7 @@ from bench.plan.session_request import session_object
 from bench.protocol.dialects import DIALECTS, TARGETS, Dialect, authorization, dialect_of
 from bench.protocol.upgrade import KNOWN_PARAMETERS, Offer
 from bench.runs.folder import RunFolder, provenance
+from bench.shelves import find_scenario
 from bench.voice.audio import PCM16_24K, AudioFormat
 from bench.voice.directions import Part, Script
 from bench.voice.effective import format_of
@@ -128,14 +129,16 @@ def make_job(
     assignments: tuple[str, ...] = (),
     workers: int | None = None,
 ) -> Job:
-    """The job of a scenario file with the options of a command line applied; checked whole.
+    """The job of a scenario with the options of a command line applied; checked whole.
 
-    `workers` is how many there will be, where that is known.
+    `path` is its file, or its name (`bench.shelves`). `workers` is how many there will be, where that is known.
     """
+    path = find_scenario(path)
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ScenarioError(_missing(path, error)) from None
+        why = getattr(error, "strerror", None) or str(error)
+        raise ScenarioError(f"{path}: cannot be read: {why}") from None
     name = str(path)
     document = read_document(text, name)
     for assignment in assignments:
@@ -168,13 +171,6 @@ def _check_filters(scenario: Scenario, corpus: Corpus, name: str, workers: int |
         check_filters(gates_of(scenario), known)
     except GateError as error:
         raise GateError(f"{name}: {error}") from None
-
-
-def _missing(path: Path, error: Exception) -> str:
-    known = sorted(p.stem for p in Path("scenarios").glob("*.toml"))
-    why = getattr(error, "strerror", None) or str(error)
-    tail = f"; {nearest(path.stem, known)}" if known and not path.exists() else ""
-    return f"{path}: cannot be read: {why}{tail}"
 
 
 def find_script(name: str) -> Callable[[Part], Script]:
