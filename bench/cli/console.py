@@ -1,12 +1,14 @@
 """How the command line prints: a line, a table, a document for a script; `say` for all of them.
 
-Texts go out as they are: nothing in them is markup, and no line is wrapped.
+Texts go out as they are: nothing in them is markup, and what a script may read is never wrapped. A
+terminal has its lines broken between words.
 """
 
 import json
 import os
+import re
 from collections.abc import Sequence
-from pathlib import Path
+from io import StringIO
 from typing import Any, Final, TextIO
 
 from rich import box
@@ -38,7 +40,7 @@ class Leaving:
     """
 
     def __init__(self, stream: TextIO | None) -> None:
-        self._stream = stream or Path(os.devnull).open("w", encoding="utf-8")  # None: it was closed
+        self._stream = stream or StringIO()  # None: it was closed from the start
 
     def write(self, text: str) -> int:
         try:
@@ -63,9 +65,21 @@ class Leaving:
         return getattr(self._stream, name)
 
 
-def say(console: Console, line: str, style: str | None = None) -> None:
-    """Print a line as it is."""
-    console.print(line, style=style, highlight=False, markup=False, soft_wrap=True)
+def say(console: Console, line: str | Text, style: str | None = None) -> None:
+    """Print a line as it is; one that is longer than a terminal is wide breaks between words."""
+    text = Text(line) if isinstance(line, str) else line
+    for part in text.divide(_breaks(text.plain, console.width)) if console.is_terminal else [text]:
+        part.rstrip()
+        console.print(part, style=style, highlight=False, markup=False, soft_wrap=True)
+
+
+def _breaks(text: str, width: int) -> list[int]:
+    """Where a line of a terminal has to begin, for no word to be broken that fits into one."""
+    begins = [0]
+    for word in re.finditer(r"\S+", text):
+        if word.end() - begins[-1] > width and word.start() > begins[-1]:
+            begins.append(word.start())
+    return begins[1:]
 
 
 def print_json(document: Any) -> None:

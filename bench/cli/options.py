@@ -150,7 +150,10 @@ Baseline = Annotated[
     Path | None, typer.Option(help="A run folder or baseline file that gates refer to.")
 ]
 AllowBaseline = Annotated[
-    bool, typer.Option("--allow", help="Judge by a baseline that is unlike; the verdict says so.")
+    bool,
+    typer.Option(
+        "--allow", help="Judge by a baseline that does not match the run; the verdict says so."
+    ),
 ]
 AbortOnFail = Annotated[
     bool, typer.Option(help="End the run early where a gate fails for good, or for long.")
@@ -201,7 +204,7 @@ Points = Annotated[
     float, read_as(_margin, "float", "The same of shares, in percentage points.", "--points")
 ]
 AllowUnlike = Annotated[
-    bool, typer.Option("--allow", help="Compare what is unlike; the result says what differs.")
+    bool, typer.Option("--allow", help="Compare what does not match; the result says what differs.")
 ]
 Store = Annotated[Path, typer.Option("--store", help="The history's file.")]
 OfScenario = Annotated[str, typer.Option(help="Only runs of this scenario.")]

@@ -112,7 +112,7 @@ def _filled(text: str, **words: str) -> str:
 
 
 def _credential(target: Target) -> str:
-    """Where the job has its credential from; nothing of the sort for a target on its own machine."""
+    """Where the job has its credential from; a target on its own machine needs none."""
     if target.loopback:
         return ""
     variable = target.dialect.credential_env

@@ -131,7 +131,8 @@ def make_job(
 ) -> Job:
     """The job of a scenario with the options of a command line applied; checked whole.
 
-    `path` is its file, or its name (`bench.shelves`). `workers` is how many there will be, where that is known.
+    `path` is its file, or its name (`bench.shelves`). `workers` is how many there will be, where
+    that is known.
     """
     path = find_scenario(path)
     try:
