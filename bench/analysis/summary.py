@@ -55,8 +55,8 @@ _ABOUT: Final = {
     "resamples": RESAMPLES,
     "filtered_resamples": FILTERED_RESAMPLES,
     "estimator": "linear interpolation between order statistics (Hyndman-Fan type 7); waits "
-    "that were never answered are right-censored (Kaplan-Meier); value null with n above 0: not "
-    "reached, more than `longest`",
+    "without an end are right-censored (Kaplan-Meier); value null with n above 0: beyond all "
+    "waits, more than `longest`",
     "intervals": "quantiles and means of turns, sessions and acknowledgements: bootstrap of whole "
     "sessions; of chunks and messages: Woodruff, by session (hub_lag: by worker-second); shares: "
     "Clopper-Pearson; spurious: Garwood",
