@@ -31,11 +31,11 @@ dev: .venv/.installed-dev
 	@touch $@
 
 demo: setup
-	$(BIN)/bench run scenarios/demo.toml
+	$(BIN)/bench run demo
 
 # How many callers does the embedded server with four generation slots hold? Takes six minutes.
 capacity: setup
-	$(BIN)/bench capacity scenarios/capacity.toml
+	$(BIN)/bench capacity capacity
 
 # Every scenario for a few seconds each, judged by what must hold whatever the machine: see "smoke"
 # in each file. Goes through all of them, and fails where one did not pass.
@@ -75,4 +75,4 @@ soak: dev
 	$(BIN)/python -m tests.benchmarks.soak --minutes $(SOAK_MINUTES) --sessions $(SOAK_SESSIONS)
 
 clean:
-	rm -rf .venv build *.egg-info
+	rm -rf .venv build dist *.egg-info

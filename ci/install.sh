@@ -4,7 +4,7 @@
 #   BENCH_PYTHON   the Python to do it with, 3.11 or newer (python3)
 #   BENCH_VENV     where to (the runner's temporary folder, else .venv beside this checkout's files)
 #
-# Editable, because the speech that scenarios refer to lies in the checkout and not in the package.
+# Editable: what runs is the checkout itself.
 set -euo pipefail
 home="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 python="${BENCH_PYTHON:-python3}"

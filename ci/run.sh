@@ -5,7 +5,7 @@
 # ever a part of a command line that a shell reads.
 #
 #   BENCH                the program (bench)
-#   BENCH_SCENARIO       a scenario file; the one thing that must be given
+#   BENCH_SCENARIO       a scenario, its file or name; the one thing that must be given
 #   BENCH_TARGET, BENCH_DIALECT, BENCH_SESSIONS, BENCH_DURATION, BENCH_BASELINE, BENCH_GATE_PROFILE
 #                        as the options of `bench run`; empty: not given
 #   BENCH_GATES          more gates, one a line

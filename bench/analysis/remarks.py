@@ -133,6 +133,11 @@ def _ended_early(evidence: Evidence) -> Iterator[str]:
         yield "--abort-on-fail: no checkpoint was taken; the run ended before the first was due"
 
 
+def _noted(evidence: Evidence) -> Iterator[str]:
+    """What was noted before the run began."""
+    yield from evidence.run.get("notes") or ()
+
+
 def _words(evidence: Evidence) -> Iterator[str]:
     return word_remarks(evidence.summary.get("words") or {})
 
@@ -215,8 +220,8 @@ def _repaired(evidence: Evidence) -> Iterator[str]:
 
 
 _TOPICS: Final[tuple[Callable[[Evidence], Iterator[str]], ...]] = (
-    _excluded, _unstamped, _greetings, _addresses, _gauges, _reference, _ended_early, _words,
-    _blind_gates, _assumed, _repaired,
+    _noted, _excluded, _unstamped, _greetings, _addresses, _gauges, _reference, _ended_early,
+    _words, _blind_gates, _assumed, _repaired,
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The samples of every metric, as estimators want them: values, waits without an end, clusters.
+"""The samples of every metric, as estimators want them: values, waits never answered, clusters.
 
 Theory of operation
 -------------------

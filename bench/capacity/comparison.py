@@ -276,7 +276,7 @@ def curve(probes: Sequence[LoadProbe], figure: str) -> list[dict[str, float | No
     """A figure by load: the mean of the probes of a load, and the hull of their intervals.
 
     Void probes, and those beyond the limit, which go through several loads, are left out. Null: a
-    value that is not known, or an end that lies beyond every wait.
+    value that is not known, or an end that was never reached.
     """
     by_load: dict[float, list[BoundedFigure]] = {}
     for probe in probes:

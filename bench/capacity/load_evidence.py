@@ -122,7 +122,7 @@ def _level(gate: Gate, ruling: dict[str, Any], load: float) -> Level | None:
     if not ruling["n"] or ruling["limit"] is None:
         return None
     limit, value = float(ruling["limit"]), ruling["value"]
-    if value is None:  # beyond every wait
+    if value is None:  # never reached
         return Level(load, -1.0 if gate.operator in {"<", "<="} else 1.0)
     scale = abs(limit) or 1.0
     sign = 1.0 if gate.operator in {"<", "<="} else -1.0

@@ -50,9 +50,11 @@ class ManyAgainst(TyperCommand):
 
 VERBS: Final = (
     Verb("run", verbs.RunOptions, "run_scenario:run_verb",
-         'scenarios/demo.toml --gate "p95(first_audio_latency) < 1 s"'),
+         'demo --gate "p95(first_audio_latency) < 1 s"'),
+    Verb("open", verbs.OpenOptions, "newest_report:open_verb", "reports/20261124-120000-demo"),
+    Verb("init", verbs.InitOptions, "starter_files:init_verb", "--target inworld"),
     Verb("check", verbs.CheckOptions, "dry_run:check_verb",
-         'scenarios/demo.toml --set caller.gap="1s"'),
+         'demo --set caller.gap="1s"'),
     Verb("report", verbs.ReportOptions, "run_result:report_verb",
          "reports/20261124-120000-demo"),
     Verb("judge", verbs.JudgeOptions, "run_result:judge_verb",
@@ -60,9 +62,9 @@ VERBS: Final = (
     Verb("compare", verbs.CompareOptions, "comparisons:compare_verb",
          "reports/new-1 reports/new-2 --against reports/baselines/demo.json", ManyAgainst),
     Verb("ab", verbs.AbOptions, "ab:ab_verb",
-         "scenarios/demo.toml --pairs 5 --b ws://127.0.0.1:8765/v1/realtime"),
+         "demo --pairs 5 --b ws://127.0.0.1:8765/v1/realtime"),
     Verb("capacity", verbs.CapacityOptions, "capacity_search:capacity_verb",
-         'scenarios/capacity.toml --slo "p95(first_audio_latency) < 800 ms"'),
+         'capacity --slo "p95(first_audio_latency) < 800 ms"'),
     Verb("plan-capacity", verbs.PlanOptions, "capacity_plan:plan_verb",
          "--calls-per-hour 3000 --blocking 1% --from capacity.json --headroom n+1"),
     Verb("calibrate", verbs.CalibrateOptions, "calibrate:calibrate_verb",
@@ -120,7 +122,7 @@ def _app() -> typer.Typer:
         pretty_exceptions_enable=False,
         help="Load tests, benchmarks and CI gates for realtime voice APIs.",
         epilog="Exit codes: 0 pass, 1 a gate failed, 2 usage, 3 invalid run, 4 inconclusive, "
-        "130 interrupted. Example: bench run scenarios/demo.toml",
+        "130 interrupted. Example: bench run demo",
     )
 
     @app.callback()

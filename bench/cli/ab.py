@@ -19,6 +19,7 @@ from rich.console import Console
 from bench.cli.budget import cap_of, session_minutes
 from bench.cli.comparisons import Asked, compare_sides, read_runs
 from bench.cli.console import say, talk
+from bench.cli.run_estimate import expected_of, run_minutes
 from bench.cli.run_result import settle
 from bench.cli.run_scenario import described, empty_folder, job_of, need_yes, new_folder, run
 from bench.cli.supervisor import EXIT_INTERRUPTED
@@ -31,6 +32,7 @@ from bench.load.preflight import need_target
 from bench.plan.metrics import VERSION
 from bench.plan.scenario import gates_of
 from bench.reference.profile import load_profile
+from bench.report.text import count
 from bench.runs.folder import still_there
 from bench.runs.job import Job, credential
 
@@ -75,11 +77,10 @@ def interleave(plan: AbOptions, console: Console) -> tuple[Path, dict[str, list[
         cap.check(used, f"these {len(runs)} runs", "fewer --pairs or --sessions")
     place = empty_folder(plan.out or new_folder(f"ab-{plan.scenario.stem}"))
     folders: dict[str, list[Path]] = {"a": [], "b": []}
-    if not all(job.target.loopback for job in jobs.values()):
-        price = plan.price_per_minute
-        cost = "" if price is None else f", about {used * price:.2f} in money"
-        say(console, f"ab {len(runs)} runs, at most {used:.1f} session-minutes in all{cost}; an "
-            f"invalid run is made again, at most {RETRIES} of them")  # fmt: skip
+    price = plan.price_per_minute
+    cost = "" if price is None else f", about {used * price:.2f} in money"
+    say(console, f"ab {len(runs)} runs{_each(jobs['b'])}, at most {used:.1f} session-minutes in "
+        f"all{cost}; an invalid run is made again, at most {RETRIES} of them")  # fmt: skip
     for number, side in enumerate(runs, 1):
         say(console, f"ab {number} of {len(runs)}: {side.upper()}, {_target(plan, side)}")
         path = place / f"{number:02d}-{side}"
@@ -97,6 +98,13 @@ def interleave(plan: AbOptions, console: Console) -> tuple[Path, dict[str, list[
             path = place / f"{number:02d}-{side}-again-{RETRIES - left}"
         folders[side].append(path)
     return place, folders
+
+
+def _each(job: Job) -> str:
+    """What one of the runs comes to."""
+    expected = expected_of(job)
+    turns = "" if expected is None else f" and about {count(expected.turns, 'turn')}"
+    return f" of {run_minutes(job):.1f} minutes{turns} each"
 
 
 def _run(plan: AbOptions, side: str, path: Path, console: Console) -> str | None:

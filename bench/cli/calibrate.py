@@ -9,21 +9,25 @@ import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from math import ceil
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from rich.console import Console
 
 from bench.cli.console import out, print_json, print_table, say, talk
+from bench.cli.run_estimate import run_minutes
 from bench.cli.run_result import seal_logs
-from bench.cli.run_scenario import new_folder, run
+from bench.cli.run_scenario import job_of, new_folder, run
 from bench.cli.supervisor import EXIT_INTERRUPTED
 from bench.cli.verbs import CalibrateOptions, RunOptions
 from bench.errors import BenchError, ScenarioError, UsageError
 from bench.plan.scenario_reader import read_document
 from bench.reference.profile import load_profile
+from bench.report.text import count
 from bench.runs.folder import RunFolder, still_there
 from bench.runs.job import read_scenario
+from bench.shelves import find_scenario, shipped_or_here
 
 DEFAULT = "shipped"
 """The name of the truth that is the reference server's shipped profile."""
@@ -106,6 +110,8 @@ def calibrate(options: CalibrateOptions, console: Console) -> list[dict[str, Any
     results: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="bench-calibrate-") as scratch:
         plans = list(_plans(options, counts, Path(scratch)))
+        whole = len(plans) * run_minutes(job_of(_run_options(options, plans[0])))
+        say(console, f"calibrate {count(len(plans), 'run')}, about {ceil(whole)} minutes of load")
         for number, plan in enumerate(plans):
             of = f"{number + 1} of {len(plans)}"
             say(console, f"calibrate {of}: {plan.sessions} sessions, truth {plan.truth}")
@@ -148,8 +154,8 @@ def _check_out(path: Path) -> None:
 def _plans(options: CalibrateOptions, counts: Sequence[int], scratch: Path) -> Iterator[_Plan]:
     """Every concurrency, then the first of them with every truth."""
     own = () if options.profile is None else (_profile(options.profile),)
-    for count in counts:
-        yield _Plan(count, options.profile.stem if options.profile else DEFAULT, own)
+    for sessions in counts:
+        yield _Plan(sessions, options.profile.stem if options.profile else DEFAULT, own)
     if not options.truths:
         return
     detection = _server_vad(options.scenario)
@@ -164,13 +170,13 @@ def _plans(options: CalibrateOptions, counts: Sequence[int], scratch: Path) -> I
 
 def _profile(path: Path) -> str:
     # A JSON string is a TOML string.
-    return f"reference.profile={json.dumps(str(path.resolve()))}"
+    return f"reference.profile={json.dumps(str(shipped_or_here(path).resolve()))}"
 
 
 def _server_vad(scenario: Path) -> bool:
     """Whether the scenario spells out a server_vad of its own, which can be told to be early."""
     try:
-        document = read_document(read_scenario(scenario), str(scenario))
+        document = read_document(read_scenario(find_scenario(scenario)), str(scenario))
     except ScenarioError:
         return False  # the run says what is wrong with it
     session = document.get("session")
@@ -189,6 +195,16 @@ def _place(options: CalibrateOptions, plan: _Plan, scratch: Path) -> Iterator[Pa
         yield Path(folder) / name
 
 
+def _run_options(options: CalibrateOptions, plan: _Plan) -> RunOptions:
+    return RunOptions(
+        options.scenario,
+        sessions=plan.sessions,
+        duration=options.duration,
+        assignments=plan.assignments,
+        pin=options.pin,
+    )
+
+
 def _calibrate_one(
     options: CalibrateOptions, plan: _Plan, place: Path, console: Console
 ) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -197,17 +213,7 @@ def _calibrate_one(
     from bench.analysis.pipeline import analyse  # noqa: PLC0415
     from bench.verdict.verdict import judge_run  # noqa: PLC0415
 
-    folder, interrupted = run(
-        RunOptions(
-            options.scenario,
-            sessions=plan.sessions,
-            duration=options.duration,
-            assignments=plan.assignments,
-            out=place,
-            pin=options.pin,
-        ),
-        console,
-    )
+    folder, interrupted = run(_run_options(options, plan)._replace(out=place), console)
     if interrupted:
         raise InterruptedCalibrationError("interrupted; nothing is kept")
     with console.status("comparing with the truth"), still_there(folder.path):

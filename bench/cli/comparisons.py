@@ -142,7 +142,7 @@ def _check_once(sides: Sequence[Sequence[RunSample]]) -> None:
         if len({(run.name, run.facts["created"]) for run in side}) < len(side):
             names = [run.name for run in side]
             twice = next(name for name in names if names.count(name) > 1)
-            raise UsageError(f"{twice}: is given twice; one run is no evidence of another")
+            raise UsageError(f"{twice}: is given twice, and counts once; leave one out")
 
 
 def accept_verb(options: BaselineAcceptOptions) -> None:

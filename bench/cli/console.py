@@ -1,10 +1,12 @@
 """How the command line prints: a line, a table, a document for a script; `say` for all of them.
 
 Texts are data, whoever wrote them: nothing in them is markup, nothing of them acts on a terminal
-(`bench.inert_text`), and no line is wrapped.
+(`bench.inert_text`), and what a script may read is never wrapped. A terminal has its lines broken
+between words.
 """
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
@@ -48,9 +50,21 @@ _LONGEST: Final = 200
 _UNBOUNDED: Final = 100_000
 
 
-def say(console: Console, line: str, style: str | None = None) -> None:
-    """Print a line as it is."""
-    console.print(inert_text(line), style=style, highlight=False, markup=False, soft_wrap=True)
+def say(console: Console, line: str | Text, style: str | None = None) -> None:
+    """Print a line as it is; one that is longer than a terminal is wide breaks between words."""
+    text = Text(inert_text(line)) if isinstance(line, str) else line
+    for part in text.divide(_breaks(text.plain, console.width)) if console.is_terminal else [text]:
+        part.rstrip()
+        console.print(part, style=style, highlight=False, markup=False, soft_wrap=True)
+
+
+def _breaks(text: str, width: int) -> list[int]:
+    """Where a line of a terminal has to begin, for no word to be broken that fits into one."""
+    begins = [0]
+    for word in re.finditer(r"\S+", text):
+        if word.end() - begins[-1] > width and word.start() > begins[-1]:
+            begins.append(word.start())
+    return begins[1:]
 
 
 def print_json(document: Any) -> None:

@@ -1,7 +1,6 @@
 """The verbs `list` and `corpus`: what there is, as tables or as JSON."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -19,10 +18,10 @@ from bench.cli.verbs import (
 )
 from bench.corpus.manifest import corpora, find_corpus, load_corpus
 from bench.data_file import DataError, read_toml
-from bench.errors import UsageError
 from bench.inert_text import inert_text
 from bench.plan.metrics import METRICS
 from bench.protocol.codec import message_table
+from bench.shelves import scenarios
 
 
 def messages_verb(options: ListMessagesOptions) -> None:
@@ -67,22 +66,21 @@ def _about(row: dict[str, str]) -> str:
 
 
 def scenarios_verb(options: ListScenariosOptions) -> None:
-    """file, script, about of each file in scenarios/."""
+    """name, script, about, file of each; a terminal has no room for the file."""
     rows = []
-    for path in sorted(Path("scenarios").glob("*.toml")):
+    for name, path in scenarios().items():
         try:
             told = read_toml(path)
         except DataError as error:
             told = {"about": str(error)}
         rows.append(
             {
-                "file": str(path),
+                "name": name,
                 "script": "a mixture" if told.get("mixture") else told.get("script"),
                 "about": told.get("about", ""),
+                **({} if out.is_terminal and not options.as_json else {"file": str(path)}),
             }
         )
-    if not rows:
-        raise UsageError("no scenarios/ here; run bench from a checkout")
     print_rows(rows, out, as_json=options.as_json)
 
 
@@ -98,7 +96,7 @@ def corpus_list_verb(options: CorpusListOptions) -> None:
                 "licence": corpus.licence,
                 "about": corpus.about,
             }
-            for corpus in map(load_corpus, corpora(Path()).values())
+            for corpus in map(load_corpus, corpora().values())
         ]
     else:
         rows = [

@@ -1,7 +1,12 @@
-"""The live view of a run: a few lines that move, or a line every five seconds in a log."""
+"""The live view of a run: what moves on a terminal, or a line every five seconds in a log.
+
+On a terminal there are the figures, and below them, as high and wide as it is, the median wait for
+the first audio, a column a second. Nothing of it is cut at 80 columns, nor at 24 lines.
+"""
 
 import time
 from collections import deque
+from collections.abc import Iterator
 from statistics import median, quantiles
 from typing import Any, Self
 
@@ -10,15 +15,19 @@ from rich.live import Live
 from rich.text import Text
 
 from bench.cli.console import say
-from bench.report.sparkline import sparkline
+from bench.report.sparkline import columns
 from bench.runs.failure import session_cause
 from bench.runs.job import Job
 from bench.voice.audio import NS_PER_S
 
 LOG_EVERY_S = 5.0
+_LABEL = 10
+"""Columns beside the chart."""
 _PHASES = ("starting", "warm-up", "measuring", "draining")
-_MOST_MEDIANS = 60
-"""Seconds that the line of medians goes back; it fits a terminal of 80 columns."""
+_MOST_MEDIANS = 1000
+"""Seconds that medians are kept for: more columns than a terminal has."""
+_HIGHEST = 12
+"""Lines of the chart at most; it takes a third of the terminal."""
 
 
 class LiveView:
@@ -36,6 +45,7 @@ class LiveView:
         self._progress: dict[str, Any] | None = None
         self._last_log = 0.0
         self._medians: deque[float] = deque(maxlen=_MOST_MEDIANS)
+        self._second = -1
         self._live = (
             Live(self._view(), console=console, refresh_per_second=4, transient=True)
             if console.is_terminal
@@ -71,7 +81,9 @@ class LiveView:
         if self._phase in _PHASES:
             begun = progress["now_ns"] >= progress["measured_ns"]
             self._phase = _PHASES[1 + begun + self.drained]
-        if recent := self._recent():
+        second = (progress["now_ns"] - progress["start_ns"]) // NS_PER_S
+        if second > self._second and (recent := self._recent()):
+            self._second = second
             self._medians.append(median(recent))
         if self._live is not None:
             self._live.update(self._view())
@@ -118,14 +130,24 @@ class LiveView:
         return "" if cause is None else " ".join(cause.text.split())
 
     def _view(self) -> Group:
-        """Title and phase, the figures in rows that no terminal of 80 columns cuts, the cause."""
+        """Title and phase, figures in rows that no terminal of 80 columns cuts, cause, chart."""
         figures = self._figures()
         lines = [
             Text(f"{self._title}: {self._phase}", "bold"),
             *(Text("   ".join(row)) for row in (figures[:4], figures[4:]) if row),
         ]
-        if len(self._medians) > 1:
-            lines.append(Text(f"first audio {sparkline(tuple(self._medians))}"))
         if cause := self._cause():
             lines.append(Text(cause, "yellow"))
+        if len(self._medians) > 1:
+            lines += [Text(""), *map(Text, self._chart())]
         return Group(*lines)
+
+    def _chart(self) -> Iterator[str]:
+        """The median wait for the first audio, from zero; the latest that there is room for."""
+        height = max(1, min(_HIGHEST, self._console.height // 3))
+        shown = list(self._medians)[_LABEL - self._console.width :]
+        top, bottom = f"{max(shown):.0f} ms", "0"
+        for number, row in enumerate(columns(shown, height), 1):
+            label = top if number == 1 else bottom if number == height else ""
+            yield f"{label:>{_LABEL - 1}} {row}"
+        yield f"{'':{_LABEL}}first audio p50, the last {len(shown)} s"

@@ -1,6 +1,5 @@
 """Every option of the command line, once: its name, type and help. `verbs` says who takes which."""
 
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -93,12 +92,6 @@ def _headroom(text: str) -> Spare:
     return Spare(share=_share(text))
 
 
-def _scenario(text: str) -> Path:
-    """A scenario's file; a bare name is that of one in scenarios/."""
-    path, named = Path(text), Path("scenarios") / f"{text}.toml"
-    return named if not os.path.exists(path) and os.path.exists(named) else path  # noqa: PTH110 - never raises
-
-
 def read_as(parse: Callable[[str], Any], shown: str, about: str, *names: str) -> OptionInfo:
     """An option whose value `parse` reads; `shown` is its kind in the help."""
     option: OptionInfo = typer.Option(*names, parser=parse, metavar=f"<{shown}>", help=about)
@@ -113,8 +106,7 @@ def amount(about: str, *names: str) -> OptionInfo:
 # ── what is run, and against what ────────────────────────────────────────────────────────────────
 
 ScenarioFile = Annotated[
-    Path,
-    typer.Argument(parser=_scenario, help="A scenario file (TOML), or a name in scenarios/."),
+    Path, typer.Argument(help="A scenario: its file (TOML), or its name in `bench list scenarios`.")
 ]
 Target = Annotated[
     str,
@@ -165,7 +157,10 @@ Baseline = Annotated[
     Path | None, typer.Option(help="A run folder or baseline file that gates refer to.")
 ]
 AllowBaseline = Annotated[
-    bool, typer.Option("--allow", help="Judge by a baseline that is unlike; the verdict says so.")
+    bool,
+    typer.Option(
+        "--allow", help="Judge by a baseline that does not match the run; the verdict says so."
+    ),
 ]
 AbortOnFail = Annotated[
     bool, typer.Option(help="End the run early where a gate fails for good, or for long.")
@@ -221,7 +216,7 @@ Points = Annotated[
     float, read_as(_margin, "float", "The same of shares, in percentage points.", "--points")
 ]
 AllowUnlike = Annotated[
-    bool, typer.Option("--allow", help="Compare what is unlike; the result says what differs.")
+    bool, typer.Option("--allow", help="Compare what does not match; the result says what differs.")
 ]
 Store = Annotated[Path, typer.Option("--store", help="The history's file.")]
 OfScenario = Annotated[str, typer.Option(help="Only runs of this scenario.")]

@@ -14,7 +14,7 @@ from bench.cli.budget import session_minutes
 from bench.cli.verbs import RunOptions
 from bench.corpus.manifest import NONSPEECH, Entry
 from bench.plan.arrivals import arrivals
-from bench.plan.forecast import Lack, Speech, Words, forecast, lacking
+from bench.plan.forecast import Forecast, Lack, Speech, Words, forecast, lacking
 from bench.plan.scenario import gates_of
 from bench.probe.probe_cost import Cost, estimate
 from bench.probe.probe_scripts import scripts_for
@@ -33,28 +33,38 @@ def expected_lines(job: Job, folder: Path, price: float | None) -> Iterator[str]
     `price` is that of a session-minute, where it is known.
     """
     load = job.scenario.load
-    speech = speech_of(job)
     if job.target.name == REFERENCE and not tagged_ids(job.corpus, REPLY):
         yield (
             f"replies   the embedded server hums: no utterance of {job.corpus.name!r} has the tag "
             f"{REPLY!r}"
         )
-    expected = forecast(job.scenario, arrivals(load, job.scenario.seeds.arrivals), speech)
+    expected = expected_of(job)
     if expected is None:
-        yield "expected  nobody knows how many turns a script of your own has"
+        yield "expected  unknown: only your own script knows how many turns it has"
     else:
         yield (
             f"expected  about {count(expected.turns, 'turn')} in "
             f"{count(expected.sessions, 'session')}, if replies at speed 1 last "
-            f"{speech.reply_ns / NS_PER_S:.1f} s"
+            f"{speech_of(job).reply_ns / NS_PER_S:.1f} s"
         )
         yield from _open_gates(lacking(gates_of(job.scenario), expected), load.duration)
     if job.target.loopback:  # else `target_lines` say more of it
         minutes = session_minutes(job)
         cost = f", about {minutes * price:.2f}" if price is not None else ""
-        whole = (load.warmup + load.duration) / _NS_PER_MINUTE
-        yield f"minutes   {whole:.1f}, {minutes:.1f} session-minutes at most{cost}"
+        yield f"minutes   {run_minutes(job):.1f}, {minutes:.1f} session-minutes at most{cost}"
     yield f"kept      {folder}: messages and texts, no audio"
+
+
+def expected_of(job: Job) -> Forecast | None:
+    """How many turns and sessions a run of the job comes to; None where nobody can know."""
+    starts = arrivals(job.scenario.load, job.scenario.seeds.arrivals)
+    return forecast(job.scenario, starts, speech_of(job))
+
+
+def run_minutes(job: Job) -> float:
+    """How long the load of a job lasts."""
+    load = job.scenario.load
+    return (load.warmup + load.duration) / _NS_PER_MINUTE
 
 
 def _open_gates(found: Sequence[Lack], duration_ns: int) -> Iterator[str]:
@@ -72,7 +82,6 @@ def _open_gates(found: Sequence[Lack], duration_ns: int) -> Iterator[str]:
 def target_lines(job: Job, options: RunOptions) -> Iterator[str]:
     """What a run against a real service takes: sessions, minutes, packets, cost, its account."""
     load = job.scenario.load
-    minutes = (load.warmup + load.duration) / _NS_PER_MINUTE
     sessions = load.sessions or len(arrivals(load, job.scenario.seeds.arrivals))
     packets = sessions * 1000 / job.scenario.chunk_ms
     held = session_minutes(job)
@@ -85,7 +94,7 @@ def target_lines(job: Job, options: RunOptions) -> Iterator[str]:
     cost = f"about {held * price:.2f}" if price is not None else "give --price-per-minute to see it"
     yield f"target    {job.target.name}"
     yield f"sessions  {sessions}{upper}"
-    yield f"minutes   {minutes:.1f} ({held:.1f} session-minutes at most)"
+    yield f"minutes   {run_minutes(job):.1f} ({held:.1f} session-minutes at most)"
     yield f"packets   {packets:.0f} a second sent (chunks of {job.scenario.chunk_ms} ms)"
     yield f"cost      {cost}"
     dialect = job.target.dialect

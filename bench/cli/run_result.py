@@ -21,6 +21,7 @@ from bench.report.gauges_panel import gauge_lines
 from bench.report.text import (
     NOTHING,
     calibrated_at,
+    count,
     fine,
     interval,
     measured,
@@ -212,29 +213,22 @@ def print_result(folder: RunFolder, verdict: dict[str, Any], console: Console) -
     if summary["sessions"]["started"]:
         for line in _error_lines(run, rows):
             say(console, line)
-    say(console, _shares(rows, summary))
+    for line in _shares(rows, summary):
+        say(console, line)
     for line in _findings(summary, verdict):
         say(console, line)
     if len(summary.get("settings") or ()) > 1:
         _print_settings(summary, console)
-    if verdict["gates"]:
-        gates = [
-            (
-                Text(one["verdict"], "dim" if one.get("soft") else COLOURS[one["verdict"]]),
-                Text(f"{one['gate']}\n{one['reason']}"),
-            )
-            for one in verdict["gates"]
-        ]
-        print_table(console, ("~verdict", "~why"), gates, title="gates")
+    _print_gates(verdict["gates"], console)
     word = verdict["verdict"]
     first, *rest = verdict["reasons"] or [""]
-    console.print(Text(word.upper(), f"bold {COLOURS[word]}").append(f"  {first}", "default"))
+    say(console, Text(word.upper(), f"bold {COLOURS[word]}").append(f"  {first}", "default"))
     for reason in rest:
-        console.print(f"  {reason}", highlight=False, markup=False)
+        say(console, f"  {reason}")
     if word == "invalid":
         broken = [check for check in verdict["validity"] if not check["ok"]]
         for remedy in dict.fromkeys(check["remedy"] for check in broken):
-            console.print(f"do      {remedy}", highlight=False, markup=False)
+            say(console, f"do      {remedy}")
 
 
 def _print_measures(rows: Rows, run: dict[str, Any], console: Console) -> None:
@@ -251,11 +245,15 @@ def _print_measures(rows: Rows, run: dict[str, Any], console: Console) -> None:
             _figure(rows[metric, "p99"], unit), NOTHING if width is None else f"± {fine(width)}",
             plain(middle["n"]),
         ))  # fmt: skip
+    title = f"{run['name']} against {run['target']['name']}"
+    if not shown:
+        say(console, title)
+        return
     print_table(
         console,
         ("metric", ">p50", ">p95", ">95 % interval", ">p99", ">error", ">n"),
         shown,
-        title=f"{run['name']} against {run['target']['name']}",
+        title=title,
         dispensable=(">p99", ">n", ">error", ">95 % interval"),
     )
 
@@ -269,19 +267,19 @@ def _error_lines(run: dict[str, Any], rows: Rows) -> Iterator[str]:
         yield f"error     {where}"
 
 
-def _shares(rows: Rows, summary: dict[str, Any]) -> str:
-    turns = rows.get(("turns", "count"), {}).get("value") or 0
-    told = [f"{turns:.0f} turns"]
+def _shares(rows: Rows, summary: dict[str, Any]) -> Iterator[str]:
+    told = [count(int(rows.get(("turns", "count"), {}).get("value") or 0), "turn")]
     for share in SHARES:
         row = rows.get((share, "share"))
         if row is not None and row["n"]:
             told.append(f"{share} {quantity(row['value'], '%')}")
-    outcomes = ", ".join(f"{count} {name}" for name, count in summary["outcomes"].items() if count)
-    lines = ["  ".join(told), f"outcomes  {outcomes or 'none'}", f"tokens    {_tokens(summary)}"]
+    yield "  ".join(told)
+    outcomes = ", ".join(f"{met} {name}" for name, met in summary["outcomes"].items() if met)
+    yield f"outcomes  {outcomes or 'none'}"
+    yield f"tokens    {_tokens(summary)}"
     settings = len(summary.get("settings") or ())
     if settings > 1:
-        lines.append(f"settings  all of this is over {settings} together; compared below")
-    return "\n".join(lines)
+        yield f"settings  all of this is over {settings} together; compared below"
 
 
 def _findings(summary: dict[str, Any], verdict: dict[str, Any]) -> Iterator[str]:
@@ -304,6 +302,22 @@ def _findings(summary: dict[str, Any], verdict: dict[str, Any]) -> Iterator[str]
             f"setting   {inert(change['path'])}: asked {inert(change['asked'])}, {got} "
             f"({change['sessions']} sessions)"
         )
+
+
+def _print_gates(gates: Sequence[dict[str, Any]], console: Console) -> None:
+    """A row for each gate; one line where the run has no data for any."""
+    if not any(one["n"] for one in gates):
+        if gates:
+            say(console, f"gates     no data for any of the {len(gates)}")
+        return
+    rows = [
+        (
+            Text(one["verdict"], "dim" if one.get("soft") else COLOURS[one["verdict"]]),
+            Text(f"{one['gate']}\n{one['reason']}"),
+        )
+        for one in gates
+    ]
+    print_table(console, ("~verdict", "~why"), rows, title="gates")
 
 
 def _print_settings(summary: dict[str, Any], console: Console) -> None:

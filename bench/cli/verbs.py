@@ -45,6 +45,22 @@ class RunOptions(NamedTuple):
     as_json: opt.Json = False
 
 
+class InitOptions(NamedTuple):
+    """Begin in a folder: a scenario, a job for GitHub Actions, and what to do next."""
+
+    name: Annotated[str, typer.Option(help="What the scenario is called.")] = "calls"
+    target: opt.Target = "reference"
+    dialect: opt.Dialect = None
+
+
+class OpenOptions(NamedTuple):
+    """Show the newest report in the browser: of a run, a comparison or a capacity search."""
+
+    folder: Annotated[
+        Path, typer.Argument(help="Where to look: a run folder, or one that holds some.")
+    ] = Path("reports")
+
+
 class CheckOptions(NamedTuple):
     """Play a scenario dry: a session of each kind, in virtual time. Exit 2 names its problems."""
 
@@ -88,7 +104,7 @@ class CalibrateOptions(NamedTuple):
     Exit code 3 where not even the least concurrency can be trusted.
     """
 
-    scenario: opt.ScenarioFile = Path("scenarios/demo.toml")
+    scenario: opt.ScenarioFile = Path("demo")
     sessions: Annotated[
         str, typer.Option(help="Concurrencies, as in 1,20,100; of one worker each.")
     ] = "1,20,100,200"
@@ -204,7 +220,7 @@ class ListMetricsOptions(NamedTuple):
 
 
 class ListScenariosOptions(NamedTuple):
-    """The scenarios in scenarios/."""
+    """The scenarios that can be run by name: those in scenarios/ here, and the shipped ones."""
 
     as_json: opt.Json = False
 

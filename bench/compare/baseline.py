@@ -17,9 +17,9 @@ interrupted, each of which measured something.
     {format, kind, name, metric_version, accepted, runs: [{name, facts, seats, session, said,
      utterances, waits, shares, stages, once, once_censored, figures}], rows}
 
-Of `waits`, null is no sample; `censored` are the places of waits without an end, and a null among
+Of `waits`, null is no sample; `censored` are the places of waits never answered, and a null among
 those waits for ever. Of `figures`, which no samples are kept of, each is [value, low, high, n]; a
-value that is null lies beyond every wait.
+value that is null was never reached.
 """
 
 import json

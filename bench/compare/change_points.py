@@ -194,7 +194,7 @@ def _p(line: Floats, bounds: Sequence[int], place: int, within: float) -> float:
 def standard_errors(low: Floats, value: Floats, high: Floats) -> Floats:
     """Standard errors of values from their 95 % intervals; NaN where there is none.
 
-    An end that is missing beside one that is known lies beyond every wait: the other end counts.
+    An end that is missing beside one that is known was never reached: the other end counts.
     """
     below, above = value - low, high - value
     half = np.where(np.isnan(above), below, np.where(np.isnan(below), above, (below + above) / 2))

@@ -77,7 +77,7 @@ class Plan(NamedTuple):
 class Difference(NamedTuple):
     """One figure of both sides; `found` is its contrast, None where none can be had.
 
-    `outright` is the chance of a quantile that lies beyond every wait on one side alone.
+    `outright` is the chance of a quantile that was never reached on one side alone.
     """
 
     metric: Metric
@@ -232,7 +232,7 @@ def finite(value: float | None) -> float | None:
 
 
 def _dealt(a: Floats, b: Floats) -> float:
-    """The chance that all runs of one side, and none of the other, lie beyond every wait."""
+    """The chance that all runs of one side, and none of the other, were never reached."""
     beyond = [~np.isfinite(side) for side in (a, b)]
     apart = (beyond[0].all() and not beyond[1].any()) or (beyond[1].all() and not beyond[0].any())
     return min(1.0, 2 / comb(len(a) + len(b), len(a))) if apart else 1.0

@@ -5,7 +5,7 @@ Theory of operation
 A *side* is one run or several of the same kind. Of each run the samples are kept by turn, and of
 each turn its session, for turns of one session resemble each other: what is drawn again is whole
 sessions. Samples are those of the summary (`samples.turn_waits`): a turn that failed while its
-caller waited is a wait without an end, a turn that the run itself cut is left out.
+caller waited is a wait never answered, a turn that the run itself cut is left out.
 
 A session is known by its slot and lap: what it says is a function of these and the seeds. Two runs
 that *replay* each other say the same words at the same place (`replayed`).
@@ -62,7 +62,7 @@ class ShareSample(NamedTuple):
 class SummaryFigure(NamedTuple):
     """A statistic as the summary of its run has it, with its 95 % interval.
 
-    value:      infinite where it lies beyond every wait
+    value:      infinite where it was never reached
     low, high:  NaN where there is no end
     """
 

@@ -9,7 +9,7 @@ change point between them (measurement.md, flaws F22 and F23). The host is not a
 has many; where hosts differ it is in the hover of each point.
 
 A run that was invalid is no point of its line: it is kept beside it (`aside`), to be marked. Nor is
-a quantile that lies beyond every wait, which has samples and no value, nor a capacity that is
+a quantile that was never reached, which has samples and no value, nor a capacity that is
 "at least" so much.
 """
 

@@ -20,14 +20,13 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-import bench
 from bench.data_file import MIB, read_bytes, reading, text_of, toml_of
 from bench.errors import CorpusError, nearest
+from bench.shelves import CORPORA, shelves
 
 MANIFEST: Final = "manifest.toml"
 FORMAT: Final = 1
 _OPTIONAL: Final = frozenset({"pauses_ms", "language"})
-SHELF: Final = "audio_corpus"
 NONSPEECH: Final = "nonspeech"
 MOST_MANIFEST: Final = 16 * MIB
 """Forty thousand recordings."""
@@ -208,21 +207,19 @@ def _toml(value: object) -> str:
     return repr(value)
 
 
-def corpora(near: Path) -> dict[str, Path]:
-    """The corpora on the shelf beside `near` and in the checkout holding this package, by name."""
-    shelves = (Path(bench.__file__).resolve().parents[1] / SHELF, near / SHELF)
+def corpora(near: Path = Path()) -> dict[str, Path]:
+    """The corpora that come with this program and those in `audio_corpus/` of `near`, by name."""
     return {
         manifest.parent.name: manifest.parent
-        for shelf in shelves
+        for shelf in shelves(CORPORA, near)
         for manifest in sorted(shelf.glob(f"*/{MANIFEST}"))
     }
 
 
 def find_corpus(name: str, near: Path = Path()) -> Path:
-    """The folder of the corpus that `name` means: a name on the shelf, or a path to a folder.
+    """The folder of the corpus that `name` means: a name on a shelf, or a path to a folder.
 
-    The shelf is `audio_corpus/` beside `near` (the current directory), then in the checkout that
-    holds this package. Raises `CorpusError` with the nearest valid name.
+    Raises `CorpusError` with the nearest valid name.
     """
     known = corpora(near)
     if name in known:
@@ -235,8 +232,6 @@ def find_corpus(name: str, near: Path = Path()) -> Path:
             f"{path}: holds no {MANIFEST}; turn recordings into a corpus with "
             f"`bench corpus add {name}`"
         )
-    if not known:
-        raise CorpusError(f"corpus {name!r}: not found, and there is no {SHELF}/ to look in")
     raise CorpusError(
-        f"corpus {name!r}: neither a folder nor a name in {SHELF}/; {nearest(name, known)}"
+        f"corpus {name!r}: neither a folder nor a name in {CORPORA}/; {nearest(name, known)}"
     )

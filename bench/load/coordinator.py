@@ -40,6 +40,7 @@ from locust.runners import MasterRunner, WorkerRunner
 
 from bench.errors import BenchError
 from bench.load import locust_process as locust
+from bench.load.unpaced_users import unpaced_notes
 from bench.load.worker import Worker
 from bench.runs.folder import RunFolder, fault
 from bench.runs.job import Job, credential, describe, make_job, read_target, recall
@@ -241,7 +242,10 @@ class Coordinator:
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
         shelf = Path(os.environ.get(SHELF_VARIABLE, "reports"))
         self._folder = RunFolder.create(shelf / f"{stamp}-{job.name}")
-        self._folder.write({**describe(job, workers), "plain_locust": True})
+        notes = unpaced_notes(self._environment.user_classes, self._users)
+        self._folder.write({**describe(job, workers), "plain_locust": True, "notes": notes})
+        for note in notes:
+            sys.stderr.write(f"bench: note: {note}\n")
         return self._folder
 
     def _give_up(self, found: dict[str, Any]) -> None:

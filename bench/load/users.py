@@ -27,13 +27,13 @@ from bench.voice.backoff import backoff_ns
 
 
 class RealtimeUser(User):  # type: ignore[misc]  # Locust is untyped here
-    """One slot. Subclasses may say `scenario` (a TOML file), `target` and `dialect`.
+    """One slot. Subclasses may say `scenario` (a TOML file, or a name), `target` and `dialect`.
 
     They are read from the first such class that Locust was given: all slots of a run play one job.
     """
 
     abstract = True
-    scenario: ClassVar[str] = "scenarios/demo.toml"
+    scenario: ClassVar[str] = "demo"
     target: ClassVar[str] = ""
     dialect: ClassVar[str | None] = None
 

@@ -36,6 +36,7 @@ from bench.reference.draws import (
     Share,
     Uniform,
 )
+from bench.shelves import shipped_or_here
 
 PCM_RATES: Final = (8_000, 16_000, 24_000, 32_000, 44_100, 48_000)
 REFUSALS: Final = (401, 402, 403, 404, 429, 500)
@@ -298,8 +299,12 @@ _PLACE: Final = re.compile(r"(?P<what>.*?) - at `\$\.(?P<path>[^`]*)`")
 
 
 def load_profile(path: Path | None) -> Profile:
-    """The profile in the file at `path`, or the shipped one. UsageError names file, key, remedy."""
-    source = Path(__file__).with_name("default.toml") if path is None else path
+    """The profile in the file at `path`, or the shipped one. UsageError names file, key, remedy.
+
+    A file that is not there may come with this program, as `scenarios/servers/slots.toml` does.
+    """
+    shipped = Path(__file__).with_name("default.toml")
+    source = shipped if path is None else shipped_or_here(path)
     with reading(source, UsageError, "give a profile as docs/reference-server.md has it"):
         table = read_toml(source)
     try:

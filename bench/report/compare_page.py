@@ -204,7 +204,7 @@ def spread(found: dict[str, Any]) -> Panel | None:
         if curves[name]["below"] and curves[name]["below"][-1] < 99.95
     ]
     if vain:
-        answer += f" {capital(listing(vain))} waited in vain: there a curve ends."
+        answer += f" {capital(listing(vain))} were never answered: there a curve ends."
     caption = "Share of turns at or below a wait, all runs of a side together"
     return Panel("spread", "How are the waits spread?", answer, [(caption, figure)])
 

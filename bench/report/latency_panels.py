@@ -32,7 +32,7 @@ def _without_answer(run: Run) -> str:
     said = listing(f"{number} {kind}" for kind, number in kinds.items())
     return (
         f"{plain(len(lacking), '1')} of {count(len(turns), 'turn')} ({said}) had no answer: "
-        "their callers waited in vain, and that holds the curve below 100 %."
+        "their callers never got one, and that holds the curve below 100 %."
     )
 
 
@@ -111,8 +111,8 @@ LATENCY: Final = Question(
 def _unread(run: Run) -> str:
     asked = int(flag(run.counted, "textual").sum())
     return (
-        f"Nobody got an answer in writing: {count(asked, 'measured turn')} asked for one, and "
-        "waited in vain. The outcomes below say what became of them."
+        f"Nobody got an answer in writing: {count(asked, 'measured turn')} asked for "
+        "one. The outcomes below say what became of them."
     )
 
 

@@ -1,9 +1,10 @@
-"""A line of figures as a line of blocks, wherever text is all there is."""
+"""Figures as blocks, wherever text is all there is: a line of them, or columns of some lines."""
 
 from collections.abc import Sequence
 from typing import Final
 
 _BLOCKS: Final = "▁▂▃▄▅▆▇█"
+_SLICES: Final = f" {_BLOCKS}"
 
 
 def sparkline(values: Sequence[float | str], least_span: float = 0.0) -> str:
@@ -20,3 +21,13 @@ def sparkline(values: Sequence[float | str], least_span: float = 0.0) -> str:
         value if isinstance(value, str) else _BLOCKS[round((value - bottom) / span * top)]
         for value in values
     )
+
+
+def columns(values: Sequence[float], height: int) -> list[str]:
+    """A column a value, from zero to the highest of them, in so many lines, the top first."""
+    top = max(values) or 1.0
+    eighths = [round(value / top * height * len(_BLOCKS)) for value in values]
+    return [
+        "".join(_SLICES[min(max(full - row * len(_BLOCKS), 0), len(_BLOCKS))] for full in eighths)
+        for row in reversed(range(height))
+    ]

@@ -91,4 +91,5 @@ def _commonest(
     link = " " if kind == "waiting" else ": "
     said = words.get(kind, kind) + (f"{link}{reason}" if reason else "")
     text = f"{met} of {of} {what} {'was' if met == 1 else 'were'} {said}"
-    return Cause(text + (f"; {remedy}" if remedy else ""), what, met, of, reason, remedy)
+    sentence = f"{text.rstrip('.')}; {remedy}" if remedy else text
+    return Cause(sentence, what, met, of, reason, remedy)

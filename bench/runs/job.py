@@ -33,6 +33,7 @@ from bench.plan.session_request import session_object
 from bench.protocol.dialects import DIALECTS, TARGETS, Dialect, authorization, dialect_of
 from bench.protocol.upgrade import KNOWN_PARAMETERS, Offer
 from bench.runs.folder import RunFolder, provenance
+from bench.shelves import find_scenario
 from bench.voice.audio import PCM16_24K, AudioFormat
 from bench.voice.directions import Part, Script
 from bench.voice.effective import format_of
@@ -129,10 +130,12 @@ def make_job(
     assignments: tuple[str, ...] = (),
     workers: int | None = None,
 ) -> Job:
-    """The job of a scenario file with the options of a command line applied; checked whole.
+    """The job of a scenario with the options of a command line applied; checked whole.
 
-    `workers` is how many there will be, where that is known.
+    `path` is its file, or its name (`bench.shelves`). `workers` is how many there will be, where
+    that is known.
     """
+    path = find_scenario(path)
     text = read_scenario(path)
     name = str(path)
     document = read_document(text, name)
@@ -169,10 +172,8 @@ def _check_filters(scenario: Scenario, corpus: Corpus, name: str, workers: int |
 
 
 def read_scenario(path: Path) -> str:
-    """The text of a scenario file. ScenarioError names it, and the nearest there is."""
-    known = sorted(p.stem for p in Path("scenarios").glob("*.toml"))
-    missing = nearest(path.stem, known) if known else "give a scenario file"
-    with reading(path, ScenarioError, "give a scenario file (TOML)", missing=missing):
+    """The text of a scenario file. ScenarioError names it."""
+    with reading(path, ScenarioError, "give a scenario file (TOML)"):
         return text_of(read_bytes(path, MOST_TOML))
 
 

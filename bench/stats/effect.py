@@ -29,8 +29,8 @@ moves where the next words fall among the chunks, and so when they are heard), a
 runs shows that. It is the scatter of sessions in how much they changed, less what of it differs
 from run to run and is counted already; it is added.
 
-Where each side replays a plan, but not the other's, what words add does not cancel: the sessions'
-own error is added, once a side.
+Where each side replays a plan, but not the other's, differences between utterances do not cancel:
+the sessions' own error is added, once a side.
 """
 
 from typing import Final, NamedTuple

@@ -3,7 +3,7 @@
 Theory of operation
 -------------------
 *Quantile*: linear interpolation between order statistics (numpy's default, Hyndman-Fan type 7),
-from raw samples; waits without an end are censored (`survival`).
+from raw samples; waits never answered are censored (`survival`).
 
 *Interval*: 95 %, percentiles of a bootstrap that draws whole sessions, because turns of one session
 resemble each other (drawing turns would be wrong 34 times in 100 at nominal 5). From a single
@@ -41,7 +41,7 @@ _Z: Final = normal_quantile(0.5 + CONFIDENCE / 2)
 
 
 class Sample(NamedTuple):
-    """Samples and, among them, waits without an end.
+    """Samples and, among them, waits never answered.
 
     values: ms or whatever the metric's unit is; of a censored one, how long was waited
     censored: which they are

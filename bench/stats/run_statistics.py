@@ -2,8 +2,8 @@
 
 Theory of operation
 -------------------
-A run's quantiles are those of its summary: waits without an end are censored (Kaplan and Meier),
-and a quantile may lie beyond every wait. What sessions add is their bootstrap's variance: whole
+A run's quantiles are those of its summary: waits never answered are censored (Kaplan and Meier),
+and a quantile may be out of reach. What sessions add is their bootstrap's variance: whole
 sessions are drawn, `RESAMPLES` times; the variance of S of them is then S / (S - 1) of that. Where
 all runs replay one plan, sessions that say the same are drawn together in all of them, and what
 they share cancels.

@@ -117,5 +117,5 @@ def _found(gate: Gate, entry: dict[str, Any]) -> str:
         told += f", at {100 * CONFIDENCE:.0f} % between {bottom} and {top},"
     samples = f"{entry['n']} sample{'s' if entry['n'] != 1 else ''}"
     if entry.get("effective") is not None and effective(entry) < entry["n"]:
-        samples += f" that are worth {effective(entry):.3g} independent ones"
+        samples += f" ({effective(entry):.3g} effective)"
     return f"{gate.figure} is {told} of {samples}"

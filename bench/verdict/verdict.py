@@ -313,7 +313,7 @@ def _accepted(
         if given is not None:
             raise
         return _Accepted({}, str(error))
-    said = [f"judged by a baseline that is unlike, as was allowed: {line}" for line in against]
+    said = [f"the baseline does not match this run, as was allowed: {line}" for line in against]
     rows: Rows = {(row["metric"], row["statistic"]): row for row in found.rows}
     if not all(measured_alike(facts, ours) for facts in found.facts):
         rows |= {key: _OTHER_LENGTH for key in rows if key[1] == "count"}

@@ -1,11 +1,13 @@
 """Tables, lines and documents of the command line."""
 
 import io
+import os
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from bench.cli.console import inert, print_json, print_table, say
+from bench.cli.console import Leaving, inert, print_json, print_table, say
 
 COLUMNS = ("metric", ">p50", ">error", "~why")
 ROWS = [("voice_to_voice_latency", "720 ms", "± 0.04", "it was [red]slow[/red] and slow again")]
@@ -49,3 +51,28 @@ def test_what_a_server_said_does_nothing_to_a_terminal():
 def test_a_number_that_json_has_not_is_never_printed():
     with pytest.raises(ValueError, match="JSON compliant"):
         print_json({"value": float("nan")})
+
+
+def test_a_terminal_breaks_lines_between_words_and_never_a_path():
+    text = io.StringIO()
+    path = "/a/path/that/is/longer/than/the/terminal"
+    say(Console(file=text, width=20, force_terminal=True), f"report  a line of words at {path} now")
+    assert text.getvalue().splitlines() == ["report  a line of", "words at", path, "now"]
+
+
+def test_what_is_said_after_the_reader_has_left_goes_nowhere():
+    reads, writes = os.pipe()
+    with os.fdopen(writes, "w") as stream:
+        leaving = Leaving(stream)
+        os.close(reads)
+        for _ in range(3):
+            leaving.write("x" * 100_000)
+            leaving.flush()
+        assert os.fstat(writes).st_rdev == Path(os.devnull).stat().st_rdev
+
+
+def test_a_stream_that_was_closed_from_the_start_takes_everything():
+    closed = Leaving(None)
+    assert closed.write("answer") == 6
+    closed.flush()
+    assert not closed.isatty()

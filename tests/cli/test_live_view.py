@@ -24,9 +24,11 @@ def seen(monkeypatch):
     monkeypatch.chdir(ROOT)
     job = make_job(ROOT / "scenarios" / "demo.toml", read_target("reference", None))
 
-    def show(*seconds, terminal=True, width=80, **changes):
+    def show(*seconds, terminal=True, width=80, height=24, **changes):
         text = io.StringIO()
-        console = Console(file=text, width=width, force_terminal=terminal, color_system=None)
+        console = Console(
+            file=text, width=width, height=height, force_terminal=terminal, color_system=None
+        )
         live = LiveView(job, console)
         for second in seconds:
             live.show(word(second) | {"workers": [worker(**changes)]})
@@ -43,7 +45,8 @@ def test_eighty_columns_cut_nothing_and_the_time_that_is_left_comes_first(seen):
     assert lines[0] == "demo against reference: measuring"
     assert lines[1].startswith("left 597 s   sessions 12   turns 113   failed 3")
     assert lines[2].startswith("first audio p50 903 ms   p95 ")
-    assert lines[3].split() == ["first", "audio", "▅▅▅"]
+    assert lines[4].split() == ["903", "ms", "███"]
+    assert lines[-1].strip() == "first audio p50, the last 3 s"
 
 
 def test_the_commonest_cause_is_one_line_with_its_count(seen):
@@ -64,3 +67,14 @@ def test_the_phase_is_told_and_no_load_is_draining(seen):
     assert seen().startswith("demo against reference: starting")
     assert ": measuring" in seen(1)
     assert ": draining" in seen(601)
+
+
+@pytest.mark.parametrize(("width", "height", "rows"), [(80, 24, 8), (140, 40, 12), (60, 5, 1)])
+def test_the_chart_takes_a_third_of_the_height_and_no_more_than_the_width(
+    seen, width, height, rows
+):
+    lines = seen(*range(1, 200), width=width, height=height).splitlines()
+    chart = [line for line in lines if "█" in line]
+    assert len(chart) == rows
+    assert {len(line) for line in chart} == {width}
+    assert len(lines) <= height or height == 5

@@ -53,7 +53,7 @@ def test_a_script_of_ones_own_says_that_nobody_knows(lines, tmp_path, monkeypatc
     monkeypatch.syspath_prepend(str(tmp_path))
     said, code = lines(script="ours_of_outlook:once", sessions=2)
     assert code == 0
-    assert said[0] == "expected  nobody knows how many turns a script of your own has"
+    assert said[0] == "expected  unknown: only your own script knows how many turns it has"
 
 
 def test_off_loopback_it_is_said_beside_what_it_would_take_and_before_the_yes(

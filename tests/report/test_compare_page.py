@@ -100,7 +100,7 @@ def test_a_quantile_beyond_every_wait_is_not_called_no_data_and_the_answers_say_
     assert row["reason"] in body
     assert "no data" not in body
     shares = re.search(
-        r"([\d.]+) % of the baseline.*? and ([\d.]+) % of the candidate.*? waited in vain", body
+        r"([\d.]+) % of the baseline.*? and ([\d.]+) % of the candidate.*? never answered", body
     )
     assert float(shares[1]) == pytest.approx(1, abs=1)
     assert float(shares[2]) == pytest.approx(15, abs=3)

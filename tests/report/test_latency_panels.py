@@ -59,8 +59,7 @@ def test_a_chat_in_which_nobody_got_an_answer_says_so(runs):
     panel = WRITING(replace(run, turns=silent))
     number = len(run.counted)
     assert panel.answer.startswith(
-        f"Nobody got an answer in writing: {number} measured turns asked for one, and waited in "
-        "vain."
+        f"Nobody got an answer in writing: {number} measured turns asked for one."
     )
     assert not panel.figures
     assert WRITING(replace(run, turns=silent.assign(textual=False))) is None

@@ -1,4 +1,4 @@
-"""Quantiles of waits without an end, against the survival functions of scipy."""
+"""Quantiles of waits never answered, against the survival functions of scipy."""
 
 import numpy as np
 import pytest

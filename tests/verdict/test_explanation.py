@@ -76,7 +76,7 @@ def test_too_few_samples_say_how_many_a_quantile_needs():
 
 def test_samples_that_are_worth_fewer_count_for_fewer():
     sentence = told(GATE, row(300, 290, None, n=100, effective=40), sessions=10)
-    assert "of 100 samples that are worth 40 independent ones; a p95 needs 59" in sentence
+    assert "of 100 samples (40 effective); a p95 needs 59" in sentence
     # 19 more are wanted, and a session of this run is worth 4 of them.
     assert "it takes about 5 more sessions like these" in sentence
 
