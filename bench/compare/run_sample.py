@@ -27,7 +27,7 @@ from bench.compare.comparability import facts_of
 from bench.errors import RunFolderError
 from bench.plan.metrics import METRICS, PER_SESSION, PER_TURN
 from bench.plan.stages import STAGES
-from bench.runs.folder import RunFolder
+from bench.runs.folder import CONTRADICTIONS, RunFolder, contradiction
 from bench.runs.json_file import read_summary, read_verdict
 
 SHARES: Final = tuple(
@@ -112,10 +112,11 @@ def read_sample(folder: Path) -> RunSample:
         found = _sample(folder.resolve().name, facts, turns.reset_index(drop=True), sessions)
         rows = [row for row in summary["rows"] if not row["filter"]]
         return found._replace(rows=rows, figures=_figures(rows))
-    except KeyError as error:
+    except CONTRADICTIONS as error:
         raise RunFolderError(
-            f"{folder.name}: its tables lack {error}; analyse it again with 'bench report {folder}'"
-        ) from None
+            f"{folder.name}: its files contradict each other ({contradiction(error)}); analyse it "
+            f"again with 'bench report {folder}'"
+        ) from error
 
 
 def _sample(
