@@ -26,8 +26,8 @@ def test_words_of_any_language_and_blanks_of_any_width_stay():
     for text in (
         "naïve 1\u202f234",
         "日本語",
-        "می\u200cخواهم",
-        "עברית",
+        "क\u094d\u200dष",
+        "א\u05d1",
         "👩\u200d🚀",
         "a\nb",
         "[red]x[/]",
