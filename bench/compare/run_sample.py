@@ -119,6 +119,14 @@ def read_sample(folder: Path) -> RunSample:
         ) from error
 
 
+def _seats(index: pd.Series, sessions: NDArray[np.int64]) -> NDArray[np.intp]:
+    """The place of each turn's session. ValueError where one is not among the sessions."""
+    found = index.reindex(sessions)
+    if found.isna().any():
+        raise ValueError("a turn is of a session that the sessions table does not have")
+    return np.asarray(found, np.intp)
+
+
 def _sample(
     name: str, facts: dict[str, Any], turns: pd.DataFrame, sessions: pd.DataFrame
 ) -> RunSample:
@@ -138,7 +146,7 @@ def _sample(
         name=name,
         facts=facts,
         keys=tuple(zip(slot.tolist(), lap.tolist(), strict=True)),
-        session=np.asarray(index.reindex(turns["session"].to_numpy()), np.intp),
+        session=_seats(index, turns["session"].to_numpy()),
         said=tuple(
             zip(turns["turn"].tolist(), turns["utterance"].fillna("").tolist(), strict=True)
         ),

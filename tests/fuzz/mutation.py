@@ -4,6 +4,7 @@ Everything is drawn from the generator that is passed in: the same seed makes th
 """
 
 import json
+from copy import deepcopy
 from random import Random
 
 import pyarrow as pa
@@ -59,11 +60,11 @@ def document_of(seed: object, random: Random) -> object:
             case 0:
                 del holder[key]
             case 1 if isinstance(holder, dict):
-                holder[random.choice(("", "x", "format", "\x1b[2J"))] = holder[key]
+                holder[random.choice(("", "x", "format", "\x1b[2J"))] = deepcopy(holder[key])
             case 2 if isinstance(holder, list):
-                holder.append(holder[key])
+                holder.append(deepcopy(holder[key]))
             case _:
-                holder[key] = random.choice(VALUES)
+                holder[key] = deepcopy(random.choice(VALUES))
     return found
 
 

@@ -53,7 +53,7 @@ def test_a_summary_and_a_verdict_of_other_shapes_name_the_key(tmp_path):
 def test_a_run_that_lacks_what_a_verb_needs_names_it(tmp_path):
     folder = RunFolder(tmp_path)
     folder.run_json.write_text('{"format": 1, "name": "x"}')
-    with pytest.raises(RunFolderError, match="created: is not there; restore"):
+    with pytest.raises(RunFolderError, match="scenario: is not there; restore"):
         folder.read_whole()
 
 
