@@ -5,6 +5,7 @@ SCENARIOS ?= $(wildcard scenarios/*.toml)
 TOUR_SECONDS ?= 8s
 SOAK_MINUTES ?= 10
 SOAK_SESSIONS ?= 50
+FUZZ_MINUTES ?= 15
 # What was said is judged there, and not when: so a busy machine voids nothing.
 CALM := $(foreach bound,send_lateness client_lag hub_lag,--set 'health.$(bound)="1m"') \
   $(foreach bound,cpu steal run_wait neighbours throttled,--set health.$(bound)=100)
@@ -12,7 +13,7 @@ CALM := $(foreach bound,send_lateness client_lag hub_lag,--set 'health.$(bound)=
 # One process holds the live tests, which mostly wait; the others have a core each.
 TEST_PROCESSES ?= $(shell echo $$(($$(nproc) + 1)))
 
-.PHONY: setup dev demo capacity tour-all test test-slow lint types imports check bench soak clean
+.PHONY: setup dev demo capacity tour-all test test-slow lint types imports check bench soak fuzz clean
 .DELETE_ON_ERROR:
 
 setup: .venv/.installed
@@ -73,6 +74,10 @@ bench: dev
 # Ten minutes, unless told otherwise (an hour at most): is memory flat?
 soak: dev
 	$(BIN)/python -m tests.benchmarks.soak --minutes $(SOAK_MINUTES) --sessions $(SOAK_SESSIONS)
+
+# A million bad inputs, in a quarter of an hour at most; what fails is kept in tests/fuzz/seeds.
+fuzz: dev
+	$(BIN)/python -m tests.fuzz --minutes $(FUZZ_MINUTES)
 
 clean:
 	rm -rf .venv build dist *.egg-info

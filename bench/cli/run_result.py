@@ -56,10 +56,13 @@ def report_verb(options: ReportOptions) -> int:
 
 def judge_verb(options: JudgeOptions) -> int:
     """Judge the run as it was analysed."""
+    from bench.compare.baseline import read_baseline_figures  # noqa: PLC0415 - slow, too
     from bench.verdict.explanation import explained  # noqa: PLC0415 - pandas is slow to import
 
     folder = RunFolder.open(options.run_folder)
     folder.read_whole()
+    if options.baseline is not None:
+        read_baseline_figures(options.baseline)  # a wrong request, and no fault of this run
     with still_there(folder.path), writable(folder) as place:
         verdict = judge(place, options.gates, options.baseline, allow=options.allow)
         if options.explain:

@@ -27,7 +27,7 @@ from bench.compare.comparability import facts_of
 from bench.errors import RunFolderError
 from bench.plan.metrics import METRICS, PER_SESSION, PER_TURN
 from bench.plan.stages import STAGES
-from bench.runs.folder import RunFolder
+from bench.runs.folder import CONTRADICTIONS, RunFolder, contradiction
 from bench.runs.json_file import read_summary, read_verdict
 
 SHARES: Final = tuple(
@@ -112,10 +112,19 @@ def read_sample(folder: Path) -> RunSample:
         found = _sample(folder.resolve().name, facts, turns.reset_index(drop=True), sessions)
         rows = [row for row in summary["rows"] if not row["filter"]]
         return found._replace(rows=rows, figures=_figures(rows))
-    except KeyError as error:
+    except CONTRADICTIONS as error:
         raise RunFolderError(
-            f"{folder.name}: its tables lack {error}; analyse it again with 'bench report {folder}'"
-        ) from None
+            f"{folder.name}: its files contradict each other ({contradiction(error)}); analyse it "
+            f"again with 'bench report {folder}'"
+        ) from error
+
+
+def _seats(index: pd.Series, sessions: NDArray[np.int64]) -> NDArray[np.intp]:
+    """The place of each turn's session. ValueError where one is not among the sessions."""
+    found = index.reindex(sessions)
+    if found.isna().any():
+        raise ValueError("a turn is of a session that the sessions table does not have")
+    return np.asarray(found, np.intp)
 
 
 def _sample(
@@ -137,7 +146,7 @@ def _sample(
         name=name,
         facts=facts,
         keys=tuple(zip(slot.tolist(), lap.tolist(), strict=True)),
-        session=np.asarray(index.reindex(turns["session"].to_numpy()), np.intp),
+        session=_seats(index, turns["session"].to_numpy()),
         said=tuple(
             zip(turns["turn"].tolist(), turns["utterance"].fillna("").tolist(), strict=True)
         ),

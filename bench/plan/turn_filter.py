@@ -52,7 +52,7 @@ def pattern_of(text: str) -> Any:
     try:
         return re2.compile(text, _SILENT)
     except (re2.error, UnicodeError) as error:
-        why = error.args[0] if error.args else error
+        why = error.args[0] if isinstance(error, re2.error) else str(error)
         raise ValueError(why.decode() if isinstance(why, bytes) else why) from None
 
 

@@ -22,6 +22,7 @@ gates, baseline, reference
 import errno
 import os
 import platform
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -29,7 +30,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from shutil import copyfile
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -142,12 +143,23 @@ def replace_file(path: Path, text: str) -> None:
         raise
 
 
+CONTRADICTIONS: Final = (LookupError, ValueError, TypeError, ArithmeticError, AttributeError)
+"""What reckoning raises over tables and documents that are each well-formed, and do not agree."""
+
+
+def contradiction(error: BaseException) -> str:
+    """What happened and in which line of this program, in one short line."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    first = next(iter(str(error).splitlines()), "")[:160]
+    return f"{type(error).__name__}: {first}, {Path(place.filename).name}:{place.lineno}"
+
+
 @contextmanager
 def still_there(folder: Path) -> Iterator[None]:
     """Fill a folder, or read what was just written there.
 
     FolderLostError, naming folder and remedy, where it was taken away meanwhile, or its disk is
-    full. Errors that are of no file there are left as they are.
+    full, or where its files contradict each other. Other errors are left as they are.
     """
     try:
         yield
@@ -160,6 +172,11 @@ def still_there(folder: Path) -> Iterator[None]:
         why = f"{where}{os.strerror(error.errno)}"
     except RunFolderError as error:
         why = str(error).partition("; ")[0]  # its remedy is another
+    except CONTRADICTIONS as error:
+        raise FolderLostError(
+            f"{folder}: its files contradict each other ({contradiction(error)})",
+            "restore them, or run again",
+        ) from error
     else:
         return
     raise FolderLostError(

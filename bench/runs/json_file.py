@@ -116,10 +116,7 @@ class RunShape(Struct, frozen=True):
     neighbours: list[dict[str, Any]] | None = None
 
 
-NEEDED_TO_JUDGE = (
-    "name", "created", "bench_version", "metric_version", "host", "scenario", "corpus", "target",
-    "workers", "plan", "rows_written", "drained", "faults", "gates",
-)  # fmt: skip
+NEEDED_TO_JUDGE = ("name", "scenario", "target", "workers", "plan", "faults", "gates")
 """Keys of run.json without which a verb can do nothing with a run."""
 
 
@@ -244,11 +241,7 @@ def check_whole(path: Path, run: dict[str, Any]) -> dict[str, Any]:
     """`run`, where it says all that a verb relies on. RunFolderError names a missing key."""
     said = run.get("scenario") or {}
     lost = [key for key in NEEDED_TO_JUDGE if run.get(key) is None]
-    lost += [
-        f"scenario.{key}"
-        for key in ("name", "text", "document", "effective", "sha256")
-        if key not in said
-    ]
+    lost += [f"scenario.{key}" for key in ("name", "text", "document") if key not in said]
     if lost:
         raise RunFolderError(f"{path}: {lost[0]}: is not there; restore the file, or run again")
     return run

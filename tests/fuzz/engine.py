@@ -90,9 +90,9 @@ def work(names: list[str], seed: int, scale: float, seconds: float) -> list[Trie
     resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
     with tempfile.TemporaryDirectory(prefix="bench-fuzz-") as place:
         every = [one for one in targets(Path(place)) if not names or one.name in names]
-        whole = sum(one.share for one in every)
+        ends = time.monotonic() + seconds
         return [
             fuzz(one, seed=seed, most=max(1, round(one.share * scale)), keep=True,
-                 seconds=seconds * max(0.03, one.share / whole))
+                 seconds=min(seconds / 4, ends - time.monotonic()))
             for one in every
         ]  # fmt: skip

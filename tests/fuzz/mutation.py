@@ -4,7 +4,11 @@ Everything is drawn from the generator that is passed in: the same seed makes th
 """
 
 import json
+from copy import deepcopy
 from random import Random
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 NASTY = (
     b"\x00", b"\xff\xfe", b"\xef\xbb\xbf", b"\x1b[2J", "\u202e".encode(), b"\xed\xa0\x80",
@@ -16,9 +20,12 @@ NASTY = (
 )  # fmt: skip
 VALUES = (
     None, True, False, 0, -1, 1, 2**31, 2**53, -(2**63), 2**63 - 1, 1.5, 1e308, -1e308, "",
-    "x", "\x1b[2J", "\u202e", "[/]", "a" * 3_000, "1e999",
-    [], {}, [[]], [None], {"": None}, [0] * 50, "0", "\x00",
+    "x", "\x1b[2J", "\u202e", "[/]", "a" * 3_000, "1e999", [], {}, [[]], [None], {"": None},
+    [0] * 50, "0", "\x00",
 )  # fmt: skip
+
+COLUMNS = ("x", "\x1b[2J\u202e", 1.5, float("nan"), float("inf"), True, b"\xff", [1], {"a": 1})
+INTS = (0, -1, 2**31, 2**62, -(2**63), 2**63 - 1)
 
 
 def bytes_of(seed: bytes, random: Random) -> bytes:
@@ -53,12 +60,39 @@ def document_of(seed: object, random: Random) -> object:
             case 0:
                 del holder[key]
             case 1 if isinstance(holder, dict):
-                holder[random.choice(("", "x", "format", "\x1b[2J"))] = holder[key]
+                holder[random.choice(("", "x", "format", "\x1b[2J"))] = deepcopy(holder[key])
             case 2 if isinstance(holder, list):
-                holder.append(holder[key])
+                holder.append(deepcopy(holder[key]))
             case _:
-                holder[key] = random.choice(VALUES)
+                holder[key] = deepcopy(random.choice(VALUES))
     return found
+
+
+def table_of(seed: bytes, random: Random) -> bytes:
+    """A parquet table with a column gone, of another kind, or with other values; or fewer rows."""
+    table = pq.read_table(pa.BufferReader(seed))
+    for _ in range(random.choice((1, 1, 2, 3))):
+        at = random.randrange(table.num_columns)
+        name, rows = table.column_names[at], table.num_rows
+        other = random.choice(COLUMNS)
+        match random.randrange(6):
+            case 0:
+                table = table.remove_column(at)
+            case 1:
+                table = table.slice(0, random.choice((0, 1, rows // 2)))
+            case 2:
+                table = table.append_column(random.choice((name, "x", "\x1b[2J")), table.column(at))
+            case 3:
+                table = table.set_column(at, name, pa.nulls(rows, table.schema.field(at).type))
+            case 4 if pa.types.is_integer(table.schema.field(at).type):
+                table = table.set_column(
+                    at, name, pa.array([random.choice(INTS)] * rows, pa.int64())
+                )
+            case _:
+                table = table.set_column(at, name, pa.array([other] * rows))
+    out = pa.BufferOutputStream()
+    pq.write_table(table.replace_schema_metadata(), out)
+    return out.getvalue().to_pybytes()
 
 
 def _place(document: object, random: Random) -> tuple[object, object]:

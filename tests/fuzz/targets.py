@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from bench.analysis.calibration import error_of_run, read_calibration
+from bench.analysis.pipeline import analyse
 from bench.capacity.document import is_capacity, read_capacity
 from bench.compare.baseline import accept, read_baseline_figures, write_baseline
 from bench.compare.baseline import read_baseline as read_accepted
@@ -26,7 +27,7 @@ from bench.plan.scenario_reader import parse_scenario
 from bench.protocol.codec import decode_client, decode_server
 from bench.reference.profile import load_profile
 from bench.report.page import write_report
-from bench.runs.folder import RunFolder
+from bench.runs.folder import RunFolder, still_there
 from bench.runs.gauges import read_gauges
 from bench.runs.history import Wanted, add, read
 from bench.runs.history_record import record
@@ -34,7 +35,7 @@ from bench.runs.json_file import read_summary, read_verdict
 from bench.runs.log import read_log
 from bench.runs.seal import seal
 from bench.verdict.verdict import judge_run
-from tests.fuzz.mutation import bytes_of, document_of
+from tests.fuzz.mutation import bytes_of, document_of, table_of
 
 ROOT = Path(__file__).parents[2]
 SEEDS = Path(__file__).parent / "seeds"
@@ -72,7 +73,7 @@ def _texts(place: Path) -> list[Target]:
     corpus.mkdir()
     scenarios = [path.read_bytes() for path in sorted((ROOT / "scenarios").glob("*.toml"))]
     manifest = (ROOT / "audio_corpus/everyday/manifest.toml").read_bytes()
-    heads = [manifest[:2_000], b"\n".join(manifest.split(b"\n")[:40])]
+    heads = [b"[[utterance]]".join(manifest.split(b"[[utterance]]")[:3])]
 
     def read_file(path: Path, use: Callable[[Path], Any]) -> Callable[[bytes], Any]:
         def work(data: bytes) -> None:
@@ -151,7 +152,7 @@ def _run(folder: Path) -> Path:
     return folder
 
 
-def _run_folders(place: Path) -> list[Target]:
+def _run_folders(place: Path) -> list[Target]:  # noqa: C901 - a table of targets
     """Every file of a run folder, and the documents that are made of runs."""
     good, work = _run(place / "good"), place / "work"
     shutil.copytree(good, work)
@@ -179,6 +180,8 @@ def _run_folders(place: Path) -> list[Target]:
         plain = msgspec.json.decode(text) if path.suffix == ".json" else None
 
         def make(random: Random) -> bytes:
+            if path.suffix == ".parquet" and random.randrange(4):
+                return table_of(text, random)
             if plain is None or random.randrange(8) == 0:
                 return bytes_of(text, random)
             return msgspec.json.encode(document_of(plain, random))
@@ -190,6 +193,14 @@ def _run_folders(place: Path) -> list[Target]:
 
     def judge_it() -> None:
         told = folder.read_whole()
+        with still_there(work):
+            judge_by(told)
+
+    def analyse_it() -> None:
+        with still_there(work):
+            analyse(work)
+
+    def judge_by(told: dict[str, Any]) -> None:
         judge_run(work, [parse_gate(text) for text in told["gates"]], None)
         write_report(work)
 
@@ -210,7 +221,9 @@ def _run_folders(place: Path) -> list[Target]:
         *(of(f"{name}.parquet", work / f"{name}.parquet", 200, lambda: read_sample(work))
           for name in ("turns", "sessions")),
         *(of(f"{name} in a report", work / f"{name}.parquet", 30, judge_it)
-          for name in ("turns", "sessions", "events", "health")),
+          for name in ("turns", "sessions")),
+        *(of(f"{name} analysed", work / f"{name}.parquet", 30, analyse_it)
+          for name in ("events", "health")),
         of("gauges.parquet", _gauges(folder), 500, lambda: read_gauges(folder)),
         Target("seal", _target("log", kept("log"), len, 1).make, _sealed(place), 500, kept("log")),
     ]  # fmt: skip

@@ -4,10 +4,17 @@ from random import Random
 
 import pytest
 
+from bench.analysis.calibration import read_calibration
+from bench.capacity.document import read_capacity
+from bench.compare.baseline import read_baseline_figures
+from bench.compare.run_sample import read_sample
 from bench.errors import UsageError
+from bench.plan.gates import parse_gate
+from bench.runs.folder import RunFolder
+from bench.verdict.verdict import judge_run
 from tests.fuzz.engine import Target, attempt, fuzz
 from tests.fuzz.mutation import bytes_of, document_of
-from tests.fuzz.targets import targets
+from tests.fuzz.targets import SEEDS, targets
 
 INPUTS = {"decode": 2_000, "gate": 1_000, "run folder": 3}
 OTHERS = 40
@@ -17,7 +24,7 @@ SECONDS = 20.0
 def test_bad_inputs_raise_nothing_but_our_own_error_in_one_line(tmp_path):
     told = {}
     for target in targets(tmp_path):
-        slow = " in a report" in target.name
+        slow = target.name.endswith((" in a report", " analysed"))
         most = INPUTS.get(target.name, 2 if slow else OTHERS)
         found = fuzz(target, seed=1, most=most, seconds=SECONDS, keep=False)
         assert found.inputs
@@ -56,3 +63,18 @@ def test_an_error_of_several_lines_and_an_input_without_end_are_failures(monkeyp
 @pytest.mark.parametrize("make", [bytes_of, lambda _, random: document_of({"a": [1, {}]}, random)])
 def test_the_same_seed_makes_the_same_inputs(make):
     assert make(b"abc", Random(3)) == make(b"abc", Random(3))
+
+
+def test_what_bad_inputs_are_made_of_is_good(tmp_path):
+    # Else all would be refused for one and the same reason, and nothing be tried.
+    for target in targets(tmp_path):
+        for path in sorted((SEEDS / target.name).glob("good*")):
+            target.read(path.read_bytes())
+        if target.name in {"scenario", "manifest", "profile"}:
+            target.read(target.seeds[0])
+    work = RunFolder(tmp_path / "work")
+    judge_run(work.path, [parse_gate(text) for text in work.read_whole()["gates"]], None)
+    assert read_sample(work.path).rows
+    assert read_baseline_figures(tmp_path / "baseline.json").rows
+    assert read_calibration(tmp_path / "calibration.json")["results"]
+    assert read_capacity(tmp_path / "capacity.json").tiers

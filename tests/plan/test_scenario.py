@@ -1,5 +1,7 @@
 """A scenario is checked whole before anything starts, and refused in one line that helps."""
 
+import re
+
 import msgspec
 import pytest
 
@@ -237,3 +239,29 @@ def test_what_is_said_into_replies_decides_what_can_be_gated():
     )
     only = text + '[caller]\ninto = ["nonspeech"]\nmarker = true\n'
     assert yields_of(read(only)) == ("disturbance", "item", "retrieval", "speech")
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("turns = 10001", "turns"),
+        ("turns = -9223372036854775808", "turns"),
+        ("[load]\nsessions = 1000000000000", "load.sessions"),
+        ("[load]\nsessions = 1\nduration = '169h'", "load.duration"),
+        (f"[load]\nsessions = 1\nwarmup = '{'9' * 400}s'", "load.warmup"),
+        ("[load]\nsessions = 1\n[caller]\ngap = '99999h'", "caller.gap"),
+        ("[load]\narrivals = 'poisson'\nrate = '100001/s'", "load.rate"),
+        ("[load]\narrivals = 'poisson'\nrate = '0.0000001/h'", "load.rate"),
+        ("[load]\narrivals = 'poisson'\nrate = '9/s'\nduration = '100h'", "load.rate"),
+        ("[seeds]\narrivals = -1", "seeds.arrivals"),
+        ("[seeds]\nmixture = 4294967296", "seeds.mixture"),
+        ("[health]\ncpu = nan", "health.cpu"),
+        ("[[mixture]]\nscript = 'tour'\nweight = 1e300", "mixture"),
+        ("[gates]\nci = [" + "'count(errors) <= 0'," * 1001 + "]", "gates.ci"),
+        ("[sweep]\n" + "".join(f"k{n} = {[*range(10)]}\n" for n in range(30)), "sweep"),
+    ],
+)
+def test_every_number_and_list_has_bounds(text, key):
+    with pytest.raises(ScenarioError, match=re.escape(key)) as refused:
+        parse_scenario(text, "mine.toml")
+    assert len(str(refused.value)) < 500

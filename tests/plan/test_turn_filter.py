@@ -1,12 +1,14 @@
 """The filter of a gate, and what it refuses in words that help."""
 
+import time
+
 import pytest
 
 from bench.errors import GateError
 from bench.plan.gates import check_filters, parse_gate
 from bench.plan.scenario import known_of
 from bench.plan.scenario_reader import parse_scenario
-from bench.plan.turn_filter import Condition
+from bench.plan.turn_filter import Condition, parse_where
 
 GATE = "p95(first_audio_latency{%s}) < 800 ms"
 
@@ -155,3 +157,21 @@ def test_what_a_run_can_have_follows_from_its_scenario():
     assert barging["turn"] == range(1, 5)
     own = known_of(parse_scenario("script = 'mine:play'\n" + text, "x"))
     assert set(own) == {"script", "setting", "phase"}  # whatever else it does
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+$", "(a|a)*b", "(.*)*x", "^(([a-z])+.)+[A-Z]([a-z])+$"])
+def test_no_regular_expression_hangs(pattern):
+    (one,) = parse_where(f'utterance~"{pattern}"', "g")
+    began = time.process_time()
+    assert not one.holds("a" * 100_000 + "!")
+    assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize(
+    ("pattern", "why"),
+    [("x" * 201, "200 are the most"), ("(a{1000}){1000}", "repetition"), ("(?=a)", "perl operator"),
+     ("(a", "missing"), ("\ud800", "surrogates")],
+)  # fmt: skip
+def test_a_regular_expression_that_is_none_or_too_large_says_why(pattern, why):
+    with pytest.raises(GateError, match=why):
+        parse_where(f'utterance~"{pattern}"', "g")
