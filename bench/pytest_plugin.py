@@ -29,7 +29,6 @@ nothing but pytest before it is used.
 import json
 import re
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,8 +36,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from bench.errors import BenchError, RunFolderError, UsageError
+from bench.own_module import own_module
 
-PROGRAM = (sys.executable, "-m", "bench")
+PROGRAM = tuple(own_module("bench"))
 
 
 class UnfitRunError(BenchError):

@@ -22,6 +22,7 @@ from typing import Any, Final
 import msgspec
 
 from bench.errors import BenchError, UsageError
+from bench.own_module import own_module
 from bench.plan.scenario import gates_of
 from bench.runs.folder import RunFolder
 from bench.runs.job import Job
@@ -66,7 +67,7 @@ class AbortOnFail:
         self._broken = ""
         self._scratch = folder.logs / "interim"
         self._scratch.mkdir()
-        command = [sys.executable, "-m", "bench.cli.abort_on_fail", str(folder.path)]
+        command = [*own_module("bench.cli.abort_on_fail"), str(folder.path)]
         command += [str(self._scratch), str(window_ns)]
         with (folder.logs / "interim.txt").open("wb") as talk:
             self._process = subprocess.Popen(  # noqa: S603 - this module

@@ -15,7 +15,6 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -33,6 +32,7 @@ from bench.load.locust_process import (
     PROGRESS_VARIABLE,
     RUN_VARIABLE,
 )
+from bench.own_module import own_module
 from bench.runs.folder import RunFolder
 from bench.voice.audio import AudioFormat
 
@@ -92,7 +92,7 @@ class Reference:
         *,
         truth: bool = True,
     ) -> None:
-        command = [sys.executable, "-m", "bench.reference", "--port", "0", "--corpus", corpus]
+        command = [*own_module("bench.reference"), "--port", "0", "--corpus", corpus]
         command += ["--truth", str(folder.truth)] if truth else []
         command += ["--summary", str(folder.reference)]
         command += [f"--watch-parent={os.getpid()}"] + (["--profile", profile] if profile else [])
@@ -200,7 +200,7 @@ class LocustProcesses:
         self, name: str, asked: list[str], environment: dict[str, str], descriptors: tuple[int, ...]
     ) -> subprocess.Popen[bytes]:
         locustfile = Path(bench.__file__).parent / "load" / "locustfile.py"
-        command = [sys.executable, "-m", "bench.load.locust_process", "-f", str(locustfile), *asked]
+        command = [*own_module("bench.load.locust_process"), "-f", str(locustfile), *asked]
         # Until the master listens for it, the signal that asks for an end must not kill it.
         before = signal.signal(signal.SIGUSR1, signal.SIG_IGN)
         try:

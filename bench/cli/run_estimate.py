@@ -11,6 +11,7 @@ from statistics import mean
 from typing import Final
 
 from bench.cli.budget import session_minutes
+from bench.cli.network_lines import network_lines
 from bench.cli.verbs import RunOptions
 from bench.corpus.manifest import NONSPEECH, Entry
 from bench.plan.arrivals import arrivals
@@ -79,6 +80,7 @@ def target_lines(job: Job, options: RunOptions) -> Iterator[str]:
     price = options.price_per_minute
     cost = f"about {held * price:.2f}" if price is not None else "give --price-per-minute to see it"
     yield f"target    {job.target.name}"
+    yield from network_lines(job.target)
     yield f"sessions  {sessions}{upper}"
     yield f"minutes   {minutes:.1f} ({held:.1f} session-minutes at most)"
     yield f"packets   {packets:.0f} a second sent (chunks of {job.scenario.chunk_ms} ms)"

@@ -41,9 +41,12 @@ from locust.runners import MasterRunner, WorkerRunner
 
 from bench.errors import BenchError
 from bench.load.locust_process import PROCESS_VARIABLE, PROGRESS_VARIABLE, RUN_VARIABLE
+from bench.load.route import read_credentials
 from bench.load.worker import Worker
+from bench.own_module import own_module
 from bench.runs.folder import RunFolder, fault
-from bench.runs.job import Job, credential, describe, make_job, read_target, recall
+from bench.runs.job import Job, describe, make_job, recall
+from bench.runs.target import read_target
 from bench.voice.audio import NS_PER_S
 from bench.voice.guarded_script import last_line
 
@@ -230,13 +233,15 @@ class Coordinator:
             self._users,
         )
         host = getattr(user, "target", "") or self._environment.host or user.host or ""
-        target = read_target(host, user.dialect)
+        target = read_target(host, user.dialect, user.headers, user.ca)
         job = make_job(Path(user.scenario), target)
-        credential(target)
+        proxy = read_credentials(target).proxy
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
         shelf = Path(os.environ.get(SHELF_VARIABLE, "reports"))
         self._folder = RunFolder.create(shelf / f"{stamp}-{job.name}")
-        self._folder.write({**describe(job, workers), "plain_locust": True})
+        facts = describe(job, workers)
+        facts["target"]["proxy"] = proxy.label if proxy else ""
+        self._folder.write({**facts, "plain_locust": True})
         return self._folder
 
     def _give_up(self, found: dict[str, Any]) -> None:
@@ -345,7 +350,7 @@ class Coordinator:
         if self._owned or self._folder is None or not self._acknowledged:
             return
         subprocess.run(  # noqa: S603 - this program, on the folder that it made
-            [sys.executable, "-m", "bench", "report", str(self._folder.path)], check=False
+            [*own_module("bench"), "report", str(self._folder.path)], check=False
         )
 
     # ── messages ─────────────────────────────────────────────────────────────────────────────
