@@ -28,7 +28,6 @@ nothing but pytest before it is used.
 
 import re
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,8 +35,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from bench.errors import BenchError, UsageError
+from bench.own_module import own_module
 
-PROGRAM = (sys.executable, "-m", "bench")
+PROGRAM = tuple(own_module("bench"))
 
 
 class UnfitRunError(BenchError):

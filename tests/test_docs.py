@@ -16,7 +16,8 @@ from bench.plan.scenario import Caller, Health, Ingredient, Load, Reference, Sce
 from bench.plan.session_request import SESSION_SHORTHANDS
 from bench.protocol.dialects import DIALECTS, TARGETS
 from bench.runs.folder import RunFolder
-from bench.runs.job import make_job, read_target
+from bench.runs.job import make_job
+from bench.runs.target import read_target
 from bench.tracker.outcomes import OUTCOMES
 from bench.verdict.verdict import EXIT_CODES
 from bench.voice.directions import Direction

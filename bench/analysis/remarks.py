@@ -85,6 +85,15 @@ def _addresses(evidence: Evidence) -> Iterator[str]:
         yield f"the target has {len(addresses)} addresses, and sessions took them in turn: {told}"
 
 
+def _proxy(evidence: Evidence) -> Iterator[str]:
+    if proxy := (evidence.run.get("target") or {}).get("proxy"):
+        yield (
+            f"sessions went through the proxy {proxy}: it is in every latency and in every time of "
+            "connecting, and what is known of the connection (round trips, segments lost) is known "
+            "as far as to the proxy; go round it with NO_PROXY to see the target alone"
+        )
+
+
 def _gauges(evidence: Evidence) -> Iterator[str]:
     """What the metrics URL did not say: no figure of the run rests on it."""
     told = evidence.run.get("gauges") or {}
@@ -220,7 +229,8 @@ def _repaired(evidence: Evidence) -> Iterator[str]:
 
 
 _TOPICS: Final[tuple[Callable[[Evidence], Iterator[str]], ...]] = (
-    _noted, _excluded, _unstamped, _greetings, _addresses, _gauges, _reference, _ended_early,
+    _noted, _excluded, _unstamped, _greetings, _addresses, _proxy, _gauges, _reference,
+    _ended_early,
     _words, _blind_gates, _assumed, _repaired,
 )  # fmt: skip
 

@@ -29,12 +29,13 @@ from bench.compare.conclusion import Margin
 from bench.compare.sides import Side
 from bench.errors import UsageError
 from bench.load.preflight import need_target
+from bench.load.route import read_credentials
 from bench.plan.metrics import VERSION
 from bench.plan.scenario import gates_of
 from bench.reference.profile import load_profile
 from bench.report.text import count
 from bench.runs.folder import still_there
-from bench.runs.job import Job, credential
+from bench.runs.job import Job
 
 RETRIES: Final = 2
 
@@ -129,6 +130,8 @@ def _run_options(plan: AbOptions, side: str) -> RunOptions:
         workers=plan.workers,
         assignments=(*plan.assignments, *own),
         yes=plan.yes,
+        headers=plan.headers,
+        ca=plan.ca,
     )
 
 
@@ -146,7 +149,7 @@ def _check(plan: AbOptions) -> dict[str, Job]:
                     f"gate {gate.text!r} needs a baseline, and runs of ab have none: they are "
                     "compared with each other; leave gates out with --set 'gates={}'"
                 )
-        credential(job.target)
+        read_credentials(job.target)
         if job.scenario.reference.profile:
             load_profile(Path(job.scenario.reference.profile))
         need_yes(job, yes=plan.yes)

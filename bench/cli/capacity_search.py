@@ -61,11 +61,11 @@ from bench.cli.run_scenario import empty_folder, need_yes, new_folder
 from bench.cli.verbs import CapacityOptions
 from bench.data_file import read_json_file
 from bench.errors import FolderLostError
+from bench.load.route import read_credentials
 from bench.plan.forecast import samples_of
 from bench.plan.scenario import Step
 from bench.report.capacity_tables import print_capacity, write_tables
 from bench.runs.folder import still_there
-from bench.runs.job import credential
 from bench.voice.audio import NS_PER_S
 
 _MOST: Final = 1_000_000
@@ -105,7 +105,7 @@ def search_capacity(options: CapacityOptions, console: Console) -> tuple[Path, C
     for line in estimate_lines(settings, place):
         say(console, line)
     need_yes(settings.job, yes=options.yes)
-    credential(settings.job.target)
+    read_credentials(settings.job.target)
     with serving(settings.job, place) as served:
         search = CapacitySearch(
             settings, place, TrialRunner(settings, place, served, console), console

@@ -120,7 +120,7 @@ def settings_of(options: CapacityOptions) -> SearchSettings:
     """Everything checked. UsageError names what cannot be."""
     job = job_of(RunOptions(
         options.scenario, options.target, options.dialect, workers=options.workers,
-        assignments=options.assignments,
+        assignments=options.assignments, headers=options.headers, ca=options.ca,
     ))  # fmt: skip
     scenario, load = job.scenario, job.scenario.load
     tiers = read_tiers(options.slo, options.tiers, scenario.slo, str(options.scenario))

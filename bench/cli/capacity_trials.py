@@ -111,6 +111,8 @@ class TrialRunner:
             assignments=self._assignments(number, load, lengths, steps),
             out=path,
             yes=True,
+            headers=self._settings.options.headers,
+            ca=self._settings.options.ca,
         )
         folder, interrupted = run(options, self._console, watch=self._watch)
         with self._console.status("sealing and analysing"):

@@ -129,6 +129,17 @@ FollowRedirects = Annotated[
     bool,
     typer.Option("--follow-redirects", help="Follow the server to another URL of the same host."),
 ]
+Headers = Annotated[
+    tuple[str, ...],
+    typer.Option(
+        "--header",
+        help="'NAME=$VARIABLE': a header of every upgrade, its value from the environment (in "
+        "single quotes); repeatable.",
+    ),
+]
+TrustedAuthority = Annotated[
+    Path | None, typer.Option("--ca", help="Trust the certificates in this file (PEM), too.")
+]
 Web = Annotated[bool, typer.Option("--web", help="Locust's web page during the run.")]
 WebPort = Annotated[int, typer.Option(min=1, max=65535, help="Its port.")]
 Pin = Annotated[bool, typer.Option("--pin", help="A core of its own for every worker (Linux).")]

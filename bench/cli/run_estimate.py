@@ -11,6 +11,7 @@ from statistics import mean
 from typing import Final
 
 from bench.cli.budget import session_minutes
+from bench.cli.network_lines import network_lines
 from bench.cli.verbs import RunOptions
 from bench.corpus.manifest import NONSPEECH, Entry
 from bench.plan.arrivals import arrivals
@@ -20,7 +21,8 @@ from bench.probe.probe_cost import Cost, estimate
 from bench.probe.probe_scripts import scripts_for
 from bench.reference.voices import HUMS_MS, REPLY
 from bench.report.text import count
-from bench.runs.job import REFERENCE, Job, line_ids, tagged_ids
+from bench.runs.job import Job, line_ids, tagged_ids
+from bench.runs.target import REFERENCE
 from bench.voice.audio import NS_PER_MS, NS_PER_S
 
 _MOST_GATES: Final = 2
@@ -93,6 +95,7 @@ def target_lines(job: Job, options: RunOptions) -> Iterator[str]:
     price = options.price_per_minute
     cost = f"about {held * price:.2f}" if price is not None else "give --price-per-minute to see it"
     yield f"target    {job.target.name}"
+    yield from network_lines(job.target)
     yield f"sessions  {sessions}{upper}"
     yield f"minutes   {run_minutes(job):.1f} ({held:.1f} session-minutes at most)"
     yield f"packets   {packets:.0f} a second sent (chunks of {job.scenario.chunk_ms} ms)"

@@ -18,14 +18,17 @@ from bench.cli.scraper import Watch, check_metrics_url, watch_of
 from bench.cli.supervisor import EXIT_INTERRUPTED, AbandonedError, RunPlan, supervise
 from bench.cli.verbs import RunOptions
 from bench.errors import UsageError
+from bench.load.proxies import proxy_for
+from bench.load.route import read_credentials
 from bench.plan.arrivals import arrivals
 from bench.plan.metrics import VERSION
 from bench.plan.scenario import gates_of
 from bench.protocol.upgrade import make_offer
 from bench.reference.profile import load_profile
 from bench.runs.folder import RunFolder, still_there
-from bench.runs.job import Job, credential, describe, make_job, read_target
+from bench.runs.job import Job, describe, make_job
 from bench.runs.machine import need_epoll
+from bench.runs.target import read_target
 
 SPARE_FILES: Final = 128
 """Open files of a worker beside the sockets of its sessions."""
@@ -83,7 +86,7 @@ def _plan_of(options: RunOptions) -> RunPlan:
     """What is settled before anything is said. UsageError names what cannot be."""
     job = job_of(options)
     cores = share_out(options.workers) if options.pin else None
-    credential(job.target)  # a missing one stops here; the workers read it again
+    read_credentials(job.target)  # what is missing stops here; the workers read it again
     users = _users(job, options.workers)
     need_epoll()
     _need_files(-(-users // options.workers), closed=job.scenario.load.sessions is not None)
@@ -115,7 +118,9 @@ def job_of(options: RunOptions) -> Job:
     offer = make_offer(options.subprotocol, follow=options.follow_redirects)
     return make_job(
         options.scenario,
-        read_target(options.target, options.dialect)._replace(offer=offer),
+        read_target(options.target, options.dialect, options.headers, options.ca)._replace(
+            offer=offer
+        ),
         gates=options.gates,
         profile=options.profile,
         assignments=tuple(assignments),
@@ -178,6 +183,8 @@ def _facts(plan: RunPlan, options: RunOptions) -> dict[str, Any]:
     """The run.json of a run that begins now."""
     facts = describe(plan.job, plan.workers)
     facts["pinned"] = plan.cores is not None
+    proxy = proxy_for(plan.job.target)
+    facts["target"]["proxy"] = proxy.label if proxy else ""
     if plan.watch is not None:
         facts["gauges"] = plan.watch.facts()
     if options.baseline is not None:

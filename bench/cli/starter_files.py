@@ -10,7 +10,7 @@ from bench.cli.console import out, say
 from bench.cli.verbs import InitOptions
 from bench.compare.baseline import SHELF
 from bench.errors import UsageError
-from bench.runs.job import REFERENCE, Target, read_target
+from bench.runs.target import REFERENCE, Target, read_target
 from bench.shelves import SCENARIOS
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")

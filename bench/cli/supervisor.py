@@ -140,6 +140,8 @@ def _preflight_line(flight: Preflight) -> str:
     if flight.cause is not None:
         return f"preflight {flight.cause.text}"
     held = flight.settings
+    if not held:  # what came in the same breath as the settings ended the session
+        return "preflight was over as soon as its settings were in force"
     formats = " out, ".join(f"{held[way]['type']} {held[way]['rate']}" for way in _WAYS)
     odd = f"; {', '.join(flight.notes)}" if flight.notes else ""
     return f"preflight ready in {flight.stages['ready_ms']:.0f} ms: {formats} in{odd}"

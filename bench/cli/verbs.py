@@ -42,6 +42,8 @@ class RunOptions(NamedTuple):
     pin: opt.Pin = False
     subprotocol: opt.Subprotocol = ""
     follow_redirects: opt.FollowRedirects = False
+    headers: opt.Headers = ()
+    ca: opt.TrustedAuthority = None
     as_json: opt.Json = False
 
 
@@ -139,6 +141,8 @@ class ProbeOptions(NamedTuple):
     yes: Annotated[bool, typer.Option("--yes", help="Probe a target off loopback.")] = False
     subprotocol: opt.Subprotocol = ""
     follow_redirects: opt.FollowRedirects = False
+    headers: opt.Headers = ()
+    ca: opt.TrustedAuthority = None
     as_json: opt.Json = False
 
 
@@ -288,6 +292,8 @@ class AbOptions(NamedTuple):
         float | None, opt.amount("Session-minutes that all runs together may use.")
     ] = None
     max_cost: opt.MaxCost = None
+    headers: opt.Headers = ()
+    ca: opt.TrustedAuthority = None
     as_json: opt.Json = False
 
 
@@ -389,6 +395,8 @@ class CapacityOptions(NamedTuple):
         Path | None, typer.Option(help="The folder of a search that was stopped: go on with it.")
     ] = None
     yes: opt.Yes = False
+    headers: opt.Headers = ()
+    ca: opt.TrustedAuthority = None
     as_json: opt.Json = False
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from bench.errors import TargetError
+from bench.load.proxies import HttpProxy
 from bench.voice.audio import NS_PER_S
 
 
@@ -17,18 +18,22 @@ class Address(NamedTuple):
     sockaddr: tuple[object, ...]
     hostname: str
     secure: bool
+    proxy: HttpProxy | None = None
+    """Whose address that is, where the way leads through a proxy. `hostname` is the target's."""
 
     @property
     def label(self) -> str:
         """Number and port, as in a URL."""
         host, port = self.sockaddr[:2]
-        return f"[{host}]:{port}" if self.family == socket.AF_INET6 else f"{host}:{port}"
+        told = f"[{host}]:{port}" if self.family == socket.AF_INET6 else f"{host}:{port}"
+        return f"proxy {told}" if self.proxy else told
 
     def of(self, url: str) -> "Address":
         """The same host, for a URL that may have another scheme and port."""
         parts = urlsplit(url)
-        host, _, *rest = self.sockaddr
-        return self._replace(sockaddr=(host, _port(parts), *rest), secure=parts.scheme == "wss")
+        host, port, *rest = self.sockaddr
+        port = port if self.proxy else _port(parts)
+        return self._replace(sockaddr=(host, port, *rest), secure=parts.scheme == "wss")
 
 
 def resolve(url: str, seconds: float = 3.0) -> list[Address]:

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import msgspec
 
 from bench.corpus.decode import utterance
-from bench.load.addresses import resolve
 from bench.load.preflight import hold
+from bench.load.route import find_route
 from bench.load.session_plan import SessionPlanner
 from bench.runs.failure import session_cause
 from bench.runs.job import Job
@@ -39,11 +39,11 @@ class Canary:
 
     def look(self) -> Sighting:
         """Hold one session. TargetError where the target's name is unknown."""
-        address = resolve(self._job.target.url)[0]
+        route = find_route(self._job.target)
         plan = self._planner.plan(0, 0, self._laps)
         self._laps += 1
         conversation = plan.conversation(0, self._job.scenario, self._record)
-        _, tally = hold(self._job, address, conversation, "canary", plan.model)
+        _, tally = hold(route, route.addresses[0], conversation, "canary", plan.model)
         if tally.outcome == "finished" and tally.latencies:
             return Sighting(tuple(tally.latencies))
         cause = session_cause({(tally.outcome, tally.reason): 1}, 1)

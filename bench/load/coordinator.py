@@ -40,10 +40,13 @@ from locust.runners import MasterRunner, WorkerRunner
 
 from bench.errors import BenchError
 from bench.load import locust_process as locust
+from bench.load.route import read_credentials
 from bench.load.unpaced_users import unpaced_notes
 from bench.load.worker import Worker
+from bench.own_module import own_module
 from bench.runs.folder import RunFolder, fault
-from bench.runs.job import Job, credential, describe, make_job, read_target, recall
+from bench.runs.job import Job, describe, make_job, recall
+from bench.runs.target import read_target
 from bench.voice.audio import NS_PER_S
 from bench.voice.guarded_script import last_line
 
@@ -236,14 +239,16 @@ class Coordinator:
             self._users,
         )
         host = getattr(user, "target", "") or self._environment.host or user.host or ""
-        target = read_target(host, user.dialect)
+        target = read_target(host, user.dialect, user.headers, user.ca)
         job = make_job(Path(user.scenario), target)
-        credential(target)
+        proxy = read_credentials(target).proxy
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
         shelf = Path(os.environ.get(SHELF_VARIABLE, "reports"))
         self._folder = RunFolder.create(shelf / f"{stamp}-{job.name}")
         notes = unpaced_notes(self._environment.user_classes, self._users)
-        self._folder.write({**describe(job, workers), "plain_locust": True, "notes": notes})
+        facts = describe(job, workers)
+        facts["target"]["proxy"] = proxy.label if proxy else ""
+        self._folder.write({**facts, "plain_locust": True, "notes": notes})
         for note in notes:
             sys.stderr.write(f"bench: note: {note}\n")
         return self._folder
@@ -354,7 +359,7 @@ class Coordinator:
         if self._owned or self._folder is None or not self._acknowledged:
             return
         subprocess.run(  # noqa: S603 - this program, on the folder that it made
-            [sys.executable, "-m", "bench", "report", str(self._folder.path)], check=False
+            [*own_module("bench"), "report", str(self._folder.path)], check=False
         )
 
     # ── messages ─────────────────────────────────────────────────────────────────────────────

@@ -1,5 +1,8 @@
 """Why a connection was refused or closed, in the words of who did it, and what helps."""
 
+import re
+from html import unescape
+from typing import Final
 from urllib.parse import urlsplit
 
 from websockets.exceptions import InvalidStatus, NegotiationError
@@ -12,14 +15,30 @@ _OWN_CODES = 3000
 """From here on a close code is the service's own, and says what its words may not."""
 
 
+_MOST_READ: Final = 8192
+_MOST_SHOWN: Final = 200
+_UNSAID: Final = re.compile(
+    r"<!--.*?-->|<(style|script|head)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE
+)
+"""What a browser would not show of a page."""
+
+
+def http_words(status: str, body: bytes) -> str:
+    """A status, and what its body says to a person."""
+    said = body[:_MOST_READ].decode("utf-8", "replace").strip()
+    if said.startswith("<"):
+        said = unescape(_UNSAID.sub(" ", said))
+    words = " ".join(said.split())[:_MOST_SHOWN].strip()
+    return status + (f": {words}" if words else "")
+
+
 def refusal(error: Exception | None, url: str, offer: Offer) -> str:
     """Why the upgrade failed."""
     if isinstance(error, InvalidStatus):
         response = error.response
-        body = bytes(response.body or b"")[:200].decode("utf-8", "replace").strip()
         missing = response.status_code == _NOT_FOUND
         where = f" at {urlsplit(url).path or '/'}" if missing else ""
-        words = f"HTTP {response.status_code}{where}" + (f": {body}" if body else "")
+        words = http_words(f"HTTP {response.status_code}{where}", bytes(response.body or b""))
         return words + remedy(offer, " ".join((words, *response.headers)))
     if isinstance(error, NegotiationError):
         return f"the upgrade was answered with what was not offered: {error}"

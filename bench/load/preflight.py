@@ -8,7 +8,6 @@ may be the very thing that a run is to show.
 
 import os
 import select
-import ssl
 from collections.abc import Callable, Iterable, Sequence
 from time import monotonic_ns
 from typing import Any, Final, NamedTuple
@@ -17,18 +16,17 @@ import msgspec
 from msgspec import UNSET
 
 from bench.errors import TargetError
-from bench.load.addresses import Address, resolve
+from bench.load.addresses import Address
 from bench.load.envelope_buffer import EnvelopeBuffer
 from bench.load.health import Watch
+from bench.load.route import Route, find_route
 from bench.load.session import Session, Start
-from bench.load.wire import Wire
 from bench.plan.session_request import first_session
-from bench.protocol.dialects import session_url
 from bench.protocol.objects import AudioInput, SessionAudio, TurnDetection
 from bench.protocol.objects import Session as Wanted
 from bench.protocol.refusals import refusal_of
 from bench.runs.failure import Cause, session_cause
-from bench.runs.job import Job, credential
+from bench.runs.job import Job
 from bench.runs.rows import Row
 from bench.voice.audio import NS_PER_MS, NS_PER_S
 from bench.voice.conversation import Conversation
@@ -106,15 +104,16 @@ class Tally:
 def preflight(job: Job) -> Preflight:
     """Hold one session without a word. Takes as long as a session may take to become ready."""
     try:
-        addresses = resolve(job.target.url)
+        route = find_route(job.target)
     except TargetError as error:
         return Preflight("unreachable", str(error), final=True, stages={}, settings={}, notes=())
-    found = _held(job, addresses[0])
-    for address in addresses[1:]:
+    found = _held(job, route, route.addresses[0])
+    for address in route.addresses[1:]:
         if found.outcome != "unreachable":
             break
-        found = _held(job, address)
-    return found
+        found = _held(job, route, address)
+    told: Preflight = route.held.secrets.hide_all(found)
+    return told
 
 
 def need_target(job: Job) -> None:
@@ -124,30 +123,28 @@ def need_target(job: Job) -> None:
         raise TargetError(f"target {job.target.name}: {found.cause.text}")
 
 
-def _held(job: Job, address: Address) -> Preflight:
+def _held(job: Job, route: Route, address: Address) -> Preflight:
     target, scenario = job.target, job.scenario
     session = {**scenario.settings[0].session, **scenario.kinds[0].session}
     asked, model = first_session(session, target.dialect), str(session.get("model", ""))
     conversation = Conversation(iter((Pause(0),)), asked, _nothing_is_said, name="preflight")
-    rows, tally = hold(job, address, conversation, "preflight", model)
+    rows, tally = hold(route, address, conversation, "preflight", model)
     return _found(rows, tally, address, asked)
 
 
 def hold(
-    job: Job, address: Address, conversation: Conversation, name: str, model: str
+    route: Route, address: Address, conversation: Conversation, name: str, model: str
 ) -> tuple[Rows, Tally]:
     """Hold one session to its end, in this process; nothing of it is kept but what is returned.
 
     `name` says what it is for, `model` goes into the URL where the service wants it there.
     """
-    rows, tally, target = Rows(), Tally(), job.target
-    key = f"bench-{name}-{os.getpid()}-{monotonic_ns()}"
-    url = session_url(target.dialect, target.url, key=key, model=model)
-    context = ssl.create_default_context() if address.secure else None
-    wire = Wire(address, url, credential(target), context, target.offer)
+    rows, tally = Rows(), Tally()
+    wire = route.wire(address, f"bench-{name}-{os.getpid()}-{monotonic_ns()}", model)
     held = Session(
         Start(0, monotonic_ns(), 0, name, 0, 0), wire, conversation,
         rows, EnvelopeBuffer(rows), Watch(), tally, lambda: None,  # type: ignore[arg-type]
+        route.held.secrets,
     )  # fmt: skip
     _play(held)
     rows.flush()
@@ -199,7 +196,7 @@ def _found(rows: list[Row], tally: Tally, address: Address, asked: Wanted) -> Pr
             told = msgspec.json.decode(row.detail or "{}")
             notes.append(f"{told['quirk']}: {told['example']}")
     outcome, reason = tally.outcome, tally.reason
-    if outcome == "unreachable":
+    if outcome == "unreachable" and not reason.startswith("proxy "):
         reason = f"{address.label}: {reason}"
     known = refusal_of(reason)
     final = outcome == "unreachable" or (

@@ -23,13 +23,18 @@ from bench.protocol.repair import Oddity
 from bench.protocol.upgrade import shown
 from bench.runs.event_rows import audio_row, backchannel_row, in_row, note_row, out_row
 from bench.runs.log import Log
+from bench.runs.redaction import Secrets
 from bench.voice.audio import NS_PER_MS, NS_PER_S
 from bench.voice.conversation import Conversation
 from bench.voice.outbox import Note, Outgoing
 
 CONNECT_TIMEOUT_NS = 15 * NS_PER_S
 CLOSE_TIMEOUT_NS = NS_PER_S
-_NEXT = {"connected": "TLS handshake", "secured": "WebSocket upgrade"}
+_NEXT = {
+    "proxied": "answer from the proxy",
+    "connected": "TLS handshake",
+    "secured": "WebSocket upgrade",
+}
 """What a connection waits for next, by the stage that it has reached."""
 WRITE_TIMEOUT_NS = 30 * NS_PER_S
 """A socket that takes not one byte for so long has a peer that is gone."""
@@ -62,8 +67,9 @@ class Start(NamedTuple):
 class Session:
     """One session. `due_ns` is when it next wants to be woken; None: only by its socket.
 
-    `queued_ns` belongs to the loop: the deadline that it has in its heap for this session; so does
-    `left`: the wire that a redirect made it leave, until the loop has forgotten it.
+    `secrets` are taken out of why it ended, which is told to many. `queued_ns` belongs to the loop:
+    the deadline that it has in its heap for this session; so does `left`: the wire that a redirect
+    made it leave, until the loop has forgotten it.
     """
 
     def __init__(
@@ -76,6 +82,7 @@ class Session:
         watch: Watch,
         tally: Tally,
         on_over: Callable[[], None],
+        secrets: Secrets = Secrets(),  # noqa: B008 - an immutable value
     ) -> None:
         self.wire = wire
         self.left: Wire | None = None
@@ -90,6 +97,7 @@ class Session:
         self._watch = watch
         self._tally = tally
         self._on_over = on_over
+        self._secrets = secrets
         self._began_ns = 0
         self._upgraded = False
         self._awaited = "TCP connection"
@@ -385,6 +393,7 @@ class Session:
         outcome, reason = ended.outcome, ended.reason
         if self._conversation.outcome is not None:
             outcome, reason = self._conversation.outcome, self._conversation.reason
+        reason = self._secrets.hide(reason)
         if outcome not in {"finished", "drained"}:
             self._turn_over(f"session {outcome}")
         detail = {

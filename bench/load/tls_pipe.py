@@ -1,7 +1,6 @@
 """TLS without a socket: bytes of the network in and out, through two memory BIOs."""
 
 import ssl
-from functools import cache
 
 _READ_SIZE = 1 << 18
 
@@ -49,9 +48,3 @@ class TlsPipe:
             if not piece:
                 return b"".join(pieces), False
             pieces.append(piece)
-
-
-@cache
-def trusting() -> ssl.SSLContext:
-    """What a connection trusts that becomes one of TLS on its way."""
-    return ssl.create_default_context()

@@ -29,6 +29,8 @@ from bench.voice.backoff import backoff_ns
 class RealtimeUser(User):  # type: ignore[misc]  # Locust is untyped here
     """One slot. Subclasses may say `scenario` (a TOML file, or a name), `target` and `dialect`.
 
+    `headers` and `ca` are as the options of `bench run`: ("api-key=$AZURE_KEY",) and a file.
+
     They are read from the first such class that Locust was given: all slots of a run play one job.
     """
 
@@ -36,6 +38,8 @@ class RealtimeUser(User):  # type: ignore[misc]  # Locust is untyped here
     scenario: ClassVar[str] = "demo"
     target: ClassVar[str] = ""
     dialect: ClassVar[str | None] = None
+    headers: ClassVar[tuple[str, ...]] = ()
+    ca: ClassVar[str] = ""
 
     @task  # type: ignore[untyped-decorator]  # Locust is untyped here
     def converse(self) -> None:

@@ -5,9 +5,11 @@ Theory of operation
 A wire is a socket, optionally TLS through two memory BIOs, and the sans-I/O WebSocket client. It
 never waits: `ready` is called when the socket is, does all that can be done without blocking, and
 returns what happened. Connecting, TLS handshake, upgrade, reading and writing are states of one
-machine. Reading never depends on writing: a socket that will not take more bytes keeps them in
-`_backlog` and goes on being read (flaw F7); whoever writes is queued in order, the pongs and closes
-of the protocol included: frames never interleave. `bench.load.flood` bounds what is read and kept.
+machine; where a proxy is on the way, asking it for a tunnel belongs to connecting, and nothing is
+left of it afterwards. Reading never depends on writing: a socket that will not take more bytes
+keeps them in `_backlog` and goes on being read (flaw F7); whoever writes is queued in order, the
+pongs and closes of the protocol included, so frames never interleave. `bench.load.flood` bounds
+what is read and kept.
 
 Arrival is stamped before anything looks at the bytes: by the kernel when the segment came in
 (`SO_TIMESTAMPNS`, which is why the raw socket is read even under TLS), with the program's own stamp
@@ -43,7 +45,8 @@ from bench.load.fragments import Fragments
 from bench.load.kernel_stamps import ANCILLARY, kernel_stamp, request_stamps
 from bench.load.tcp_info import TcpInfo, read_tcp_info
 from bench.load.text_frame import text_frame
-from bench.load.tls_pipe import TlsPipe, trusting
+from bench.load.tls_pipe import TlsPipe
+from bench.load.tunnel import Tunnel
 from bench.load.wire_events import Ended, Reached, Redirected, Sent, Text, WireEvent
 from bench.protocol.upgrade import REDIRECTS, Offer, leads_to, not_followed, redirect_words
 from bench.voice.outbox import Outgoing
@@ -56,6 +59,7 @@ class Wire:
     """One connection. Its loop keeps `realtime_offset_ns` (realtime minus monotonic) current.
 
     `reads` counts reads that brought something, `stamped` those of them that the kernel stamped.
+    `context` is what TLS trusts, where the address is one of TLS or a redirect may lead to one.
     `compress` offers permessage-deflate for what is received; a load never does.
     """
 
@@ -100,7 +104,11 @@ class Wire:
         self._drained_ns = 0
         self._quiet_ns = 0
         self._address = address
-        self._tls = TlsPipe(context, address.hostname) if context else None
+        self._tunnel = Tunnel(address.proxy, url) if address.proxy else None
+        self._asking = False
+        self._tls = None
+        if address.secure:
+            self._tls = TlsPipe(context or ssl.create_default_context(), address.hostname)
         self._socket = socket.socket(address.family, socket.SOCK_STREAM)
         self._socket.setblocking(False)  # noqa: FBT003 - the socket module's own signature
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -121,9 +129,10 @@ class Wire:
     def onward(self, url: str) -> "Wire":
         """The connection to where a redirect leads: the same host, perhaps by another port."""
         address = self._address.of(url)
-        context = (self._context or trusting()) if address.secure else None
-        hops, compress = self._hops - 1, self._compress
-        return Wire(address, url, self._headers, context, self._offer, hops=hops, compress=compress)
+        return Wire(
+            address, url, self._headers, self._context, self._offer,
+            hops=self._hops - 1, compress=self._compress,
+        )  # fmt: skip
 
     def tcp_info(self) -> TcpInfo | None:
         """What the kernel knows of the connection; None where it does not tell."""
@@ -137,7 +146,9 @@ class Wire:
     @property
     def wants_write(self) -> bool:
         """Whether to be told when the socket can be written."""
-        return not self.ended and (self._stage == "connecting" or bool(self._backlog))
+        if self._stage == "connecting" and not self._asking:
+            return not self.ended
+        return bool(self._backlog) and not self.ended
 
     def ready(self, *, readable: bool, writable: bool, quiet_ns: int = 0) -> list[WireEvent]:
         """The socket is ready: do all that can be done now, return what happened, in order.
@@ -147,7 +158,9 @@ class Wire:
         self._quiet_ns = quiet_ns
         try:
             if self._stage == "connecting":
-                if writable or readable:
+                if self._asking and self._tunnel is not None:
+                    self._ask_through(self._tunnel)
+                elif writable or readable:
                     self._connected()
             else:
                 if readable:
@@ -188,7 +201,31 @@ class Wire:
         code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
             self._end("unreachable", os.strerror(code))
+        elif self._tunnel is not None:
+            self._asking = True
+            self._reach("proxied")
+            self._backlog.append((memoryview(self._tunnel.request), None))
+            self._write()
+        else:
+            self._begin()
+
+    def _ask_through(self, tunnel: Tunnel) -> None:
+        """Go on asking the proxy for a way to the target; nothing is encrypted yet."""
+        self._write()
+        try:
+            whole = tunnel.feed(self._socket.recv(_READ_SIZE))
+        except _WOULD_BLOCK:
             return
+        if tunnel.opened:
+            self._begin()
+            if (rest := tunnel.rest) and not self.ended:
+                now_ns = monotonic_ns()
+                self._received(rest, now_ns, now_ns, exact=False)
+        elif whole:
+            self._end("unreachable", "")
+
+    def _begin(self) -> None:
+        """The way to the target is open."""
         self._reach("connected")
         self._drained_ns = monotonic_ns()  # nothing can have come yet
         if self._tls is None:
@@ -383,6 +420,8 @@ class Wire:
             return
         self.ended = True
         self._backlog.clear()
+        if self._tunnel is not None and not self._tunnel.opened:
+            outcome, reason = "unreachable", self._tunnel.why(reason)
         self._happened.append(Ended(outcome, reason, close_code, monotonic_ns()))
 
     def shut(self) -> None:

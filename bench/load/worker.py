@@ -7,7 +7,6 @@ of rows are what it acknowledges. Nothing of a run lives anywhere else in the pr
 
 import gc
 import os
-import ssl
 import sys
 import time
 import traceback
@@ -23,19 +22,19 @@ from gevent.event import Event
 
 from bench.corpus.decode import utterance
 from bench.errors import FolderLostError
-from bench.load.addresses import Address, resolve
+from bench.load.addresses import Address
 from bench.load.envelope_buffer import EnvelopeBuffer
 from bench.load.flood import MIB, MOST_FOREIGN, MOST_FORMATS, FloodError
 from bench.load.health import Health
 from bench.load.kernel_stamps import Stamping
 from bench.load.loop import Loop
+from bench.load.route import find_route
 from bench.load.session import Session, Start
 from bench.load.session_plan import SessionPlanner
 from bench.load.wire import Wire
 from bench.plan.arrivals import arrivals, departures
-from bench.protocol.dialects import session_url
 from bench.runs.folder import RunFolder, fault, script_fault
-from bench.runs.job import Job, credential, input_formats
+from bench.runs.job import Job, input_formats
 from bench.runs.log import Log
 from bench.runs.machine import read_quota
 from bench.voice.audio import NS_PER_MS, NS_PER_S, PCM16_24K, AudioFormat
@@ -76,10 +75,9 @@ class Worker:
         self.faults: list[dict[str, Any]] = []
         self._on_turn = on_turn
         self._on_fault = on_fault
-        self._headers = credential(job.target)
         self._stamping = Stamping()
-        self._addresses = resolve(job.target.url)
-        self._context = ssl.create_default_context() if self._addresses[0].secure else None
+        self._route = find_route(job.target)
+        self._secrets = self._route.held.secrets
         self._utterances = self._load(PCM16_24K)
         self._foreign: set[AudioFormat] = set()
         self._foreign_bytes = 0
@@ -91,7 +89,7 @@ class Worker:
         self._schedule = arrivals(job.scenario.load, job.scenario.seeds.arrivals)
         self._departures = departures(job.scenario.load) if job.scenario.load.steps else []
         self._held: dict[int, Session] = {}
-        self._log = Log(folder.logs / f"worker-{index}.log")
+        self._log = Log(folder.logs / f"worker-{index}.log", self._secrets)
         self._envelopes = EnvelopeBuffer(self._log)
         self._health = Health(index, read_quota())
         self._loop = Loop(self._each_second, self.fail)
@@ -195,6 +193,7 @@ class Worker:
             self._health.watch,
             tally,
             partial(self._over, conversation, over),
+            self._secrets,
         )
         self._loop.add(session)
         self._held[slot] = session
@@ -227,6 +226,7 @@ class Worker:
         )
 
     def _note_fault(self, found: dict[str, Any], trace: str) -> None:
+        found, trace = self._secrets.hide_all(found), self._secrets.hide(trace)
         if found in self.faults or len(self.faults) >= MOST_FAULTS:
             return
         self.faults.append(found)
@@ -245,14 +245,13 @@ class Worker:
             gevent.sleep(wait / NS_PER_S)
 
     def _wire(self, number: int, model: str) -> Wire:
-        target = self._job.target
         key = f"bench-{os.getpid()}-{number}-{time.time_ns() // NS_PER_MS}"
-        url = session_url(target.dialect, target.url, key=key, model=model)
-        return Wire(self._address(number), url, self._headers, self._context, target.offer)
+        return self._route.wire(self._address(number), key, model)
 
     def _address(self, number: int) -> Address:
         """Sessions take the addresses of the target in turn, whichever worker holds them."""
-        return self._addresses[number % len(self._addresses)]
+        addresses = self._route.addresses
+        return addresses[number % len(addresses)]
 
     # ── utterances ───────────────────────────────────────────────────────────────────────────
 

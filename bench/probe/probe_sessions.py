@@ -13,8 +13,8 @@ never reaches its session (`Tap`).
 """
 
 import socket
-import ssl
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from time import monotonic_ns, time
@@ -24,10 +24,11 @@ from urllib.parse import urlsplit
 from bench.corpus.decode import utterance
 from bench.corpus.manifest import find_corpus, load_corpus
 from bench.errors import TargetError
-from bench.load.addresses import Address, resolve
+from bench.load.addresses import Address
 from bench.load.envelope_buffer import EnvelopeBuffer
 from bench.load.health import Watch
 from bench.load.preflight import Tally, step
+from bench.load.route import Route, find_route
 from bench.load.session import Session, Start
 from bench.load.wire import Wire
 from bench.load.wire_events import Text, WireEvent
@@ -36,9 +37,8 @@ from bench.probe.dialogue import REPLY_S, Dialogue
 from bench.probe.probe_cost import probe_sentence
 from bench.probe.probe_scripts import CHUNK_NS, PROBE_SCRIPTS
 from bench.probe.probed_session import Connection, ProbedSession
-from bench.protocol.dialects import session_url
 from bench.protocol.refusals import refusal_of
-from bench.runs.job import Target
+from bench.runs.target import Target
 from bench.voice.audio import PCM16_24K, AudioFormat, ms
 from bench.voice.caller_config import CallerConfig
 from bench.voice.conversation import Conversation
@@ -87,12 +87,11 @@ class ProbeCaller(NamedTuple):
     """
 
     target: Target
-    headers: list[tuple[str, str]]
     utterance: Utterance
     record: Callable[[Utterance, AudioFormat], Recording]
 
 
-def probe_caller(target: Target, headers: list[tuple[str, str]], corpus: Path | str) -> ProbeCaller:
+def probe_caller(target: Target, corpus: Path | str) -> ProbeCaller:
     """Who calls `target`. CorpusError where the corpus has nothing to say."""
     found = load_corpus(find_corpus(str(corpus)))
     entry = probe_sentence(found)
@@ -102,7 +101,7 @@ def probe_caller(target: Target, headers: list[tuple[str, str]], corpus: Path | 
         return record(utterance(found, entry, fmt), CHUNK_NS)
 
     said = utterance(found, entry, PCM16_24K)
-    return ProbeCaller(target, headers, said, lambda _said, fmt: in_format(fmt))
+    return ProbeCaller(target, said, lambda _said, fmt: in_format(fmt))
 
 
 class _LiveSession:
@@ -112,20 +111,23 @@ class _LiveSession:
     """
 
     def __init__(
-        self, name: str, caller: ProbeCaller, address: Address, dns_ns: int, *, compress: bool
+        self,
+        name: str,
+        caller: ProbeCaller,
+        route: Route,
+        address: Address,
+        dns_ns: int | None,
+        *,
+        compress: bool,
     ) -> None:
         self.name = name
         self.tally = Tally()
         self.dialogue = Dialogue(name, caller.target.dialect, caller.utterance)
         self._connection = Connection(dns_ns, caller.target.offer, compress)
-        target, rows = caller.target, self.dialogue.rows
-        context = None
-        if address.secure:
-            context = ssl.create_default_context()
-            context.set_alpn_protocols(["http/1.1"])
-        key = f"probe-{int(time() * 1000)}-{name}"
-        url = session_url(target.dialect, target.url, key=key)
-        wire = Wire(address, url, caller.headers, context, target.offer, compress=compress)
+        rows = self.dialogue.rows
+        if route.held.context is not None:
+            route.held.context.set_alpn_protocols(["http/1.1"])
+        wire = route.wire(address, f"probe-{int(time() * 1000)}-{name}", compress=compress)
         conversation = Conversation(
             self.dialogue.play(PROBE_SCRIPTS[name].play),
             self.dialogue.opening,
@@ -137,6 +139,7 @@ class _LiveSession:
             Start(0, monotonic_ns(), 0, name, 0, 0),
             Tap(wire, self.dialogue.received),  # type: ignore[arg-type]
             conversation, rows, EnvelopeBuffer(rows), Watch(), self.tally, lambda: None,  # type: ignore[arg-type]
+            route.held.secrets,
         )  # fmt: skip
         self.session.begin()
 
@@ -188,7 +191,8 @@ def hold_sessions(caller: ProbeCaller, names: Sequence[str], limit_s: float) -> 
     TargetError where the target is not reached.
     """
     until_ns = monotonic_ns() + ms(1000 * limit_s)
-    first, address = _first(names[0], caller, until_ns)
+    route, dns_ns = _looked_up(caller.target)
+    first, address = _first(names[0], caller, route, dns_ns, until_ns)
     found: dict[str, ProbedSession] = {}
 
     def hold(live: list[_LiveSession], waiting: list[str]) -> None:
@@ -196,7 +200,7 @@ def hold_sessions(caller: ProbeCaller, names: Sequence[str], limit_s: float) -> 
         while (live or waiting) and monotonic_ns() < until_ns:
             connecting = any(not held.reached("bench.upgraded") for held in live)
             if waiting and len(live) < _MOST and not connecting:
-                live.append(_LiveSession(waiting.pop(0), caller, address, 0, compress=False))
+                live.append(_LiveSession(waiting.pop(0), caller, route, address, 0, compress=False))
             found.update((held.name, held.end()) for held in live if held.session.over)
             live = [held for held in live if not held.session.over]
             step([held.session for held in live], _LONGEST_NS)
@@ -211,25 +215,41 @@ def hold_sessions(caller: ProbeCaller, names: Sequence[str], limit_s: float) -> 
     return [found.get(name) or ProbedSession(name, trouble=why) for name in names]
 
 
-def _first(name: str, caller: ProbeCaller, until_ns: int) -> tuple[_LiveSession, Address]:
-    """The first session, once it talks or is over, and the address that it reached."""
-    url = caller.target.url
-    where = urlsplit(url)
-    port = where.port or (443 if where.scheme == "wss" else 80)
-    addresses, reason, asked_ns = list[Address](), "", monotonic_ns()
+def _looked_up(target: Target) -> tuple[Route, int | None]:
+    """The way to a target, and how long its name took (None: the proxy looks it up).
+
+    TargetError where there is none.
+    """
+    host, asked_ns = urlsplit(target.url).hostname or "", monotonic_ns()
+    with suppress(OSError, UnicodeError):  # who cannot be found is told of below
+        socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    took_ns = monotonic_ns() - asked_ns
     try:
-        socket.getaddrinfo(where.hostname or "", port, type=socket.SOCK_STREAM)
-        dns_ns = monotonic_ns() - asked_ns
-        addresses = resolve(url)
-    except (OSError, UnicodeError, TargetError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-    for address in addresses:
-        held = _LiveSession(name, caller, address, dns_ns, compress=True)
+        route = find_route(target)
+    except TargetError as error:
+        raise _out_of_reach(target, str(error)) from None
+    return route, took_ns if route.held.proxy is None else None
+
+
+def _first(
+    name: str, caller: ProbeCaller, route: Route, dns_ns: int | None, until_ns: int
+) -> tuple[_LiveSession, Address]:
+    """The first session, once it talks or is over, and the address that it reached."""
+    reason = ""
+    for address in route.addresses:
+        held = _LiveSession(name, caller, route, address, dns_ns, compress=True)
         while not (held.session.over or held.session.talking) and monotonic_ns() < until_ns:
             step([held.session], _LONGEST_NS)
         if held.reached("bench.secured"):
             return held, address
         held.end()
         reason = held.tally.reason
-    host = f"target {where.hostname} port {port}"
-    raise TargetError(f"{host} cannot be reached: {reason}; is it up, and the URL right?")
+    raise _out_of_reach(caller.target, reason)
+
+
+def _out_of_reach(target: Target, reason: str) -> TargetError:
+    where = urlsplit(target.url)
+    port = where.port or (443 if where.scheme == "wss" else 80)
+    known = refusal_of(reason) if reason.startswith("proxy ") else None
+    remedy = known.remedy if known else "is it up, and the URL right?"
+    return TargetError(f"target {where.hostname} port {port} cannot be reached: {reason}; {remedy}")

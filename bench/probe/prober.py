@@ -5,7 +5,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 
+import msgspec
+
 from bench.errors import UsageError
+from bench.load.route import read_credentials
 from bench.probe.checks import all_rows
 from bench.probe.message_checks import message_states
 from bench.probe.probe_cost import LIMIT_S, Spent, estimate
@@ -13,7 +16,7 @@ from bench.probe.probe_report import Probe
 from bench.probe.probe_scripts import scripts_for
 from bench.probe.probe_sessions import hold_sessions, probe_caller
 from bench.probe.probed_session import ProbedSession
-from bench.runs.job import Target
+from bench.runs.target import Target
 from bench.tracker.responses import AUDIO
 from bench.voice.audio import NS_PER_S
 from bench.voice.microphone import APPEND
@@ -21,7 +24,6 @@ from bench.voice.microphone import APPEND
 
 def run_probe(
     target: Target,
-    headers: list[tuple[str, str]],
     *,
     corpus: Path | str = "everyday",
     limit_s: float = LIMIT_S,
@@ -36,11 +38,11 @@ def run_probe(
     if not target.url:
         raise UsageError(f"target {target.name!r} has no URL: start the reference server first")
     names = scripts_for(target.dialect) if only is None else tuple(only)
-    caller = probe_caller(target, headers, corpus)
+    caller = probe_caller(target, corpus)
     when, begun = datetime.now(UTC), monotonic()
     sessions = hold_sessions(caller, names, limit_s)
     seconds = round(monotonic() - begun, 1)
-    return Probe(
+    found = Probe(
         target=target.name,
         dialect=target.dialect.name,
         when=when.isoformat(timespec="seconds").replace("+00:00", "Z"),
@@ -51,6 +53,8 @@ def run_probe(
         messages=message_states(sessions),
         troubles=tuple(f"{one.name}: {one.trouble}" for one in sessions if one.trouble),
     )
+    hidden = read_credentials(target).secrets.hide_all(msgspec.to_builtins(found))
+    return msgspec.convert(hidden, Probe)
 
 
 def _spent(sessions: Sequence[ProbedSession]) -> Spent:

@@ -96,16 +96,19 @@ def dialect_of(host: str) -> Dialect:
 
 
 def session_url(dialect: Dialect, base: str, *, key: str, model: str = "") -> str:
-    """The URL of one session: `base` with what the dialect adds; what `base` already says stays."""
+    """The URL of one session: `base` with what the dialect adds; what `base` already says stays.
+
+    To the letter: a query may be signed.
+    """
     parts = urlsplit(base)
-    query = dict(parse_qsl(parts.query, keep_blank_values=True))
-    if dialect.keyed:
-        query.setdefault("key", key)
+    more = {"key": key} if dialect.keyed else {}
     if dialect.model_in_url:
-        query.setdefault("model", model or dialect.default_model)
-    for name, value in dialect.query:
-        query.setdefault(name, value)
-    return urlunsplit(parts._replace(query=urlencode(query, quote_via=quote), fragment=""))
+        more["model"] = model or dialect.default_model
+    more |= dict(dialect.query)
+    for name, _ in parse_qsl(parts.query, keep_blank_values=True):
+        more.pop(name, None)
+    query = "&".join(filter(None, (parts.query, urlencode(more, quote_via=quote))))
+    return urlunsplit(parts._replace(query=query, fragment=""))
 
 
 def authorization(dialect: Dialect, credential: str) -> tuple[str, str]:

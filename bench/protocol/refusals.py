@@ -41,6 +41,27 @@ CALLERS_WAIT: Final = (
 """What to do about a target that turns nobody away and lets not everybody in."""
 
 _TABLE: Final = (
+    _refusal(
+        r"^proxy \S+: HTTP 407",
+        "the proxy wants a name and a password: put them into its URL in the environment, as in "
+        "HTTPS_PROXY=http://user:password@host:port, percent-encoded, or name the target's host in "
+        "NO_PROXY",
+    ),
+    _refusal(
+        r"^proxy \S+: HTTP 4",
+        "the proxy does not let callers through to the target: have its host and port allowed "
+        "there, or name the host in NO_PROXY",
+    ),
+    _refusal(
+        r"^proxy \S+: HTTP 5",
+        "the proxy does not reach the target: check host and port of the URL, and that the target "
+        "is up; or name the host in NO_PROXY",
+    ),
+    _refusal(
+        r"^proxy \S+: ",
+        "check the proxy's URL in the environment (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY), and that "
+        "it is up; or name the target's host in NO_PROXY",
+    ),
     _refusal(r"^HTTP 30\d to ", ""),
     _refusal(
         OVERLOAD.pattern
@@ -57,8 +78,8 @@ _TABLE: Final = (
     _refusal(r"it may want a subprotocol: ", ""),
     _refusal(
         r"certificate|CERTIFICATE_VERIFY|self.signed|hostname mismatch|unknown ca",
-        "the target's certificate is not trusted: name its CA in SSL_CERT_FILE, and the host in "
-        "the URL as the certificate has it",
+        "the target's certificate is not trusted: name its CA with --ca FILE or in SSL_CERT_FILE, "
+        "and the host in the URL as the certificate has it",
     ),
     _refusal(
         r"\bTLS\b|\bSSL\b|WRONG_VERSION_NUMBER",
@@ -83,7 +104,10 @@ _TABLE: Final = (
         r"HTTP (?:400|405|406|410|415|426)",
         "the target does not take a WebSocket of this kind there: check URL, query and --dialect",
     ),
-    _refusal(r"HTTP 407", "a proxy on the way wants a credential of its own: go round it"),
+    _refusal(
+        r"HTTP 407",
+        "a proxy on the way wants a credential of its own: name it in HTTPS_PROXY, or go round it",
+    ),
     _refusal(
         r"connection closed while reading HTTP status line",
         "what takes connections there ends them unanswered: look at its log, and check host and "

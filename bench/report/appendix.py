@@ -143,7 +143,8 @@ def _asked_facts(run: Run) -> Iterator[list[str]]:
     yield [
         "target", f"{target.get('name', 'unnamed')}, {target.get('dialect', 'unknown')} dialect"
     ]  # fmt: skip
-    yield ["address", str(target.get("url") or "not recorded")]
+    by = f" through the proxy {target['proxy']}" if target.get("proxy") else ""
+    yield ["address", str(target.get("url") or "not recorded") + by]
     for name, seed in (run.scenario.get("seeds") or {}).items():
         yield [f"seed of {name}", _plain(seed)]
 

@@ -16,6 +16,8 @@ from contextlib import suppress
 from time import sleep
 from typing import Final
 
+from bench.own_module import own_module
+
 _LOOK_S: Final = 0.5
 _PR_SET_PDEATHSIG: Final = 1
 _ORPHANED: Final = 3
@@ -23,7 +25,7 @@ _ORPHANED: Final = 3
 
 def command(module: str, *arguments: str) -> list[str]:
     """The command of a child of this process. Start it from a thread that lives as long as it."""
-    return [sys.executable, "-m", __name__, str(os.getpid()), module, *arguments]
+    return [*own_module(__name__), str(os.getpid()), module, *arguments]
 
 
 def follow(parent: int) -> None:

@@ -4,7 +4,8 @@
 
 format, metric_version, bench_version, name, created
 scenario  {name, text, sha256, effective}     corpus  {name, sha256}
-target    {name, url, dialect}                secrets never get here
+target    {name, url, dialect, subprotocol, hops, headers ["name=$VARIABLE", …], ca, loopback,
+          proxy}                              secrets never get here
 host, versions, workers, clock_pairs [[monotonic_ns, realtime_ns], …]
 plan      {sessions, scheduled, start_ns, measured_from_ns, measured_to_ns, end_ns}
 rows_written {worker: n}, rows_sealed, drained [worker, …], digests {worker: sha256 of its log}

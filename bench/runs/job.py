@@ -8,10 +8,10 @@ import hashlib
 import importlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 import msgspec
 
@@ -30,35 +30,16 @@ from bench.plan.gates import check_filters
 from bench.plan.scenario import Scenario, gates_of, is_stock, known_of
 from bench.plan.scenario_reader import check_scenario, override, read_document
 from bench.plan.session_request import session_object
-from bench.protocol.dialects import DIALECTS, TARGETS, Dialect, authorization, dialect_of
-from bench.protocol.upgrade import KNOWN_PARAMETERS, Offer
+from bench.protocol.dialects import DIALECTS
+from bench.protocol.upgrade import Offer
 from bench.runs.folder import RunFolder, provenance
+from bench.runs.target import Header, Target
 from bench.shelves import find_scenario
 from bench.voice.audio import PCM16_24K, AudioFormat
 from bench.voice.directions import Part, Script
 from bench.voice.effective import format_of
 from bench.voice.guarded_script import RAISED, last_line, raised_in
 from bench.voice.scripts import SCRIPTS
-
-REFERENCE = "reference"
-
-
-class Target(NamedTuple):
-    """The system under test. `url` is "" for the reference server until it has a port.
-
-    `offer` is what its upgrades are offered.
-    """
-
-    name: str
-    url: str
-    dialect: Dialect
-    offer: Offer = Offer()
-
-    @property
-    def loopback(self) -> bool:
-        """Whether no packet leaves this machine."""
-        host = urlsplit(self.url).hostname or ""
-        return not self.url or host in {"localhost", "::1"} or host.startswith("127.")
 
 
 class Job(NamedTuple):
@@ -70,55 +51,6 @@ class Job(NamedTuple):
     scenario: Scenario
     corpus: Corpus
     target: Target
-
-
-def read_target(word: str, dialect: str | None) -> Target:
-    """The target that a command line names: reference, one of `TARGETS`, or a ws:// or wss:// URL.
-
-    The dialect is the one that is named, else that of the service. UsageError for anything else,
-    and for a dialect that does not exist.
-    """
-    if dialect is not None and dialect not in DIALECTS:
-        raise UsageError(f"--dialect {dialect!r}: {nearest(dialect, DIALECTS)}")
-    if word == REFERENCE:
-        return Target(word, "", DIALECTS[dialect or "inworld"])
-    if word in TARGETS:
-        url, its_own = TARGETS[word]
-        return Target(word, url, DIALECTS[dialect or its_own.name])
-    try:
-        parts = urlsplit(word)
-        valid = parts.scheme in {"ws", "wss"} and parts.hostname and (parts.port or 1) > 0
-    except ValueError:
-        valid = False
-    if not valid:
-        raise UsageError(
-            f"--target {word!r}: give reference, {', '.join(TARGETS)}, or a URL as in "
-            "ws://127.0.0.1:8765/v1/realtime"
-        )
-    if parts.username or parts.password:
-        raise UsageError("--target: a URL must hold no credential; use the environment variable")
-    if strange := {name for name, _ in parse_qsl(parts.query)} - KNOWN_PARAMETERS:
-        raise UsageError(
-            f"--target: the query may hold key, protocol and model, not {', '.join(strange)}: what "
-            "a run was made against is written down, and credentials belong in the environment"
-        )
-    its_own = dialect_of(parts.hostname or "")
-    name = urlunsplit(parts._replace(query="", fragment=""))
-    return Target(name, word, DIALECTS[dialect or its_own.name])
-
-
-def credential(target: Target) -> list[tuple[str, str]]:
-    """The headers that authorize a session, from the environment. Loopback needs none.
-
-    UsageError where the dialect's variable is not set or is no header.
-    """
-    variable = target.dialect.credential_env
-    value = os.environ.get(variable, "")
-    if not value and target.loopback:
-        return []
-    if not value:
-        raise UsageError(f"target {target.name!r} needs a credential: set {variable}")
-    return [authorization(target.dialect, value)]
 
 
 def make_job(
@@ -185,16 +117,34 @@ def find_script(name: str) -> Callable[[Part], Script]:
     if name in SCRIPTS:
         return SCRIPTS[name].play
     module, _, function = name.partition(":")
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
     try:
-        play: Callable[[Part], Script] = getattr(importlib.import_module(module), function)
+        with _seen_from_here():
+            play: Callable[[Part], Script] = getattr(importlib.import_module(module), function)
     except RAISED as error:
         why = last_line(error)
         raise UsageError(f"script {name!r}{raised_in(error)}: cannot be imported: {why}") from None
     if not callable(play):
         raise UsageError(f"script {name!r}: is no function but {type(play).__name__}")
     return play
+
+
+@contextmanager
+def _seen_from_here() -> Iterator[None]:
+    """Import what the current directory has, before all else; from then on, after all else.
+
+    What a script imports as it plays is found there, too, and no module of this program or of
+    its libraries ever is.
+    """
+    here = str(Path.cwd())
+    known = here in sys.path
+    if not known:
+        sys.path.insert(0, here)
+    try:
+        yield
+    finally:
+        if not known:
+            sys.path.remove(here)
+            sys.path.append(here)
 
 
 def line_ids(scenario: Scenario, corpus: Corpus) -> list[str]:
@@ -277,6 +227,9 @@ def describe(job: Job, workers: int) -> dict[str, Any]:
             "url": target.url,
             "dialect": target.dialect.name,
             **target.offer._asdict(),
+            "headers": [header.text for header in target.headers],
+            "ca": target.ca,
+            "loopback": target.loopback,
         },
         "workers": workers,
         "plan": {
@@ -306,7 +259,11 @@ def recall(folder: RunFolder) -> Job:
         scenario = msgspec.structs.replace(scenario, gates={scenario.gate_profile: run["gates"]})
         corpus = load_corpus(find_corpus(run["corpus"]["folder"]))
         offer = Offer(target.get("subprotocol", ""), target.get("hops", 0))
-        where = Target(target["name"], target["url"], DIALECTS[target["dialect"]], offer)
+        where = Target(
+            target["name"], target["url"], DIALECTS[target["dialect"]], offer,
+            tuple(Header(*text.partition("=")[::2]) for text in target.get("headers", ())),
+            target.get("ca", ""), target.get("loopback"),
+        )  # fmt: skip
     except (KeyError, TypeError) as error:
         raise RunFolderError(f"{folder.run_json}: does not describe a job: {error!r}") from None
     return Job(name, said["text"], said["document"], scenario, corpus, where)

@@ -13,7 +13,9 @@ acknowledged.
 A write that fails ends the log: it may have left a torn record, behind which nothing would ever be
 read. That is told once, as an error, and what is appended from then on is only counted.
 
-Nothing is rounded, reordered or left out. Columns, types and order are the business of `seal`.
+Nothing is rounded, reordered or left out, but for credentials that the target has said back: those
+are taken out before a record leaves the process. They are looked for in a whole buffer at once,
+which costs a row next to nothing. Columns, types and order are the business of `seal`.
 """
 
 import hashlib
@@ -25,6 +27,7 @@ from typing import Annotated, Any, NamedTuple, get_type_hints
 import msgspec
 
 from bench.errors import FolderLostError, RunFolderError
+from bench.runs.redaction import Secrets
 from bench.runs.rows import Row
 
 MOST_PENDING = 256
@@ -74,10 +77,12 @@ class HealthRow(NamedTuple):
 class Log:
     """An open log. `rows` counts every row appended or promised.
 
-    `before_flush` is called before a flush: whoever reserves places fills them then.
+    `before_flush` is called before a flush: whoever reserves places fills them then. `secrets` are
+    never written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, secrets: Secrets = Secrets()) -> None:  # noqa: B008 - immutable
+        self._secrets = secrets
         self.rows = 0
         self.before_flush: Callable[[], None] | None = None
         self._encode = msgspec.msgpack.Encoder().encode
@@ -123,6 +128,8 @@ class Log:
         if not self._pending:
             return
         data = b"".join(self._pending)
+        if self._secrets and self._secrets.may_be_in(data):
+            data = b"".join(map(self._redacted, self._pending))
         self._pending.clear()
         if self._broken:
             return
@@ -132,6 +139,13 @@ class Log:
                 data = data[os.write(self._file, data) :]
         except OSError as error:
             raise self._lost(error) from None
+
+    def _redacted(self, record: bytes) -> bytes:
+        """A record without what may not be written."""
+        if not self._secrets.may_be_in(record):
+            return record
+        text = self._encode(self._secrets.hide_all(_decode(record[4:])))
+        return len(text).to_bytes(4, "little") + text
 
     def _lost(self, error: OSError) -> FolderLostError:
         self._broken = True
@@ -203,6 +217,9 @@ def _stored(kind: type[NamedTuple]) -> Callable[[memoryview], Any]:
 
 _row: Callable[[memoryview], Row] = _stored(Row)
 _health: Callable[[memoryview], HealthRow] = _stored(HealthRow)
+
+
+_decode = msgspec.msgpack.Decoder(list).decode
 
 
 def _record(data: memoryview) -> Row | HealthRow | None:

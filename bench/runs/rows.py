@@ -9,7 +9,8 @@ note                  what it says (`detail` is JSON)
 bench.start           the session starts; due_ns is its schedule; detail: worker, slot, script,
                       turns (planned), setting (of the sweep, or ""), marker (words that only this
                       session says, or ""), address (number and port of the target)
-bench.connected       TCP established        bench.secured   TLS established
+bench.proxied         TCP established to the proxy that is on the way, where there is one
+bench.connected       TCP established (by a proxy: its tunnel)   bench.secured   TLS established
 bench.redirected      the server is elsewhere, and the next two come again; detail: status, url
 bench.upgraded        WebSocket established
 bench.microphone      the microphone opens: at_ns is media position 0; detail: input and output

@@ -14,7 +14,8 @@ from bench.corpus.manifest import load_corpus, manifest_text
 from bench.plan.metrics import VERSION
 from bench.protocol.upgrade import MOST_HOPS, Offer
 from bench.runs.folder import RunFolder
-from bench.runs.job import describe, make_job, read_target, recall
+from bench.runs.job import describe, make_job, recall
+from bench.runs.target import read_target
 
 ROOT = Path(__file__).parents[2]
 

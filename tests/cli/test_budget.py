@@ -13,7 +13,8 @@ from bench.cli.interrupts import Interrupts
 from bench.cli.supervisor import RunPlan, watch
 from bench.errors import UsageError
 from bench.runs.folder import RunFolder, provenance
-from bench.runs.job import make_job, read_target
+from bench.runs.job import make_job
+from bench.runs.target import read_target
 
 ROOT = Path(__file__).parents[2]
 S = 1_000_000_000

@@ -6,7 +6,8 @@ import pytest
 from rich.console import Console
 
 from bench.cli.live_view import LiveView
-from bench.runs.job import make_job, read_target
+from bench.runs.job import make_job
+from bench.runs.target import read_target
 from tests.cli.test_budget import ROOT, word
 
 

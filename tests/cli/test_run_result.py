@@ -13,7 +13,8 @@ from rich.console import Console
 from bench.analysis.pipeline import analyse
 from bench.cli.run_result import print_result
 from bench.runs.folder import RunFolder
-from bench.runs.job import describe, make_job, read_target
+from bench.runs.job import describe, make_job
+from bench.runs.target import read_target
 from tests.analysis.story import conversation, write_run
 from tests.report.synthetic import make_run
 

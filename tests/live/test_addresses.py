@@ -2,14 +2,15 @@
 
 import socket
 from contextlib import ExitStack
-from types import SimpleNamespace
 
 import pytest
 
 from bench.load.addresses import resolve
+from bench.load.route import Credentials, Route
 from bench.load.worker import Worker
 from bench.protocol.dialects import DIALECTS
-from bench.runs.job import Target
+from bench.runs.redaction import Secrets
+from bench.runs.target import Target
 
 pytestmark = pytest.mark.live
 
@@ -52,8 +53,10 @@ def test_sessions_take_the_addresses_in_turn_whichever_worker_holds_them(named, 
     told = []
     for index in range(workers):
         worker = Worker.__new__(Worker)
-        worker._addresses, worker._headers, worker._context = resolve(url), [], None
-        worker._job = SimpleNamespace(target=Target("many", url, DIALECTS["openai"]))
+        worker._route = Route(
+            Target("many", url, DIALECTS["openai"]), resolve(url),
+            Credentials(url, [], None, None, Secrets()),
+        )  # fmt: skip
         for started in range(12 // workers):
             wire = worker._wire(started * workers + index, "")
             told.append(wire._address.label)

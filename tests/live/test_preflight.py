@@ -19,9 +19,11 @@ import pytest
 import trustme
 from websockets.utils import accept_key
 
+from bench.cli.supervisor import _preflight_line
 from bench.errors import TargetError
 from bench.load.preflight import need_target, preflight
-from bench.runs.job import make_job, read_target
+from bench.runs.job import make_job
+from bench.runs.target import read_target
 from bench.voice import session_setup
 from bench.voice.audio import NS_PER_MS
 
@@ -380,6 +382,12 @@ def test_an_agent_that_speaks_before_the_settings_are_in_force_is_no_fault(door,
     greeting = text({**sound, "delta": "AAAA" * 40})
     found = preflight(job(door(upgraded(CREATED, greeting, Heard(), UPDATED)).port))
     assert found.outcome == "finished"
+
+
+def test_what_ends_the_session_in_the_same_breath_as_its_settings_is_no_traceback(door, job):
+    found = preflight(job(door(upgraded(CREATED, Heard(), UPDATED + text(b"nothing"))).port))
+    assert found.settings == {}
+    assert _preflight_line(found).startswith("preflight ")
 
 
 @pytest.mark.parametrize("case", ["404", "bad key, at once"])

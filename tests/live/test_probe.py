@@ -28,7 +28,7 @@ from bench.reference.admission import INWORLD_PATH, OPENAI_PATH
 from bench.reference.profile import Profile, Quirks
 from bench.reference.server_process import ReferenceServer, prepare
 from bench.reference.truth_log import TruthLog
-from bench.runs.job import Target
+from bench.runs.target import Target
 from bench.voice.audio import NS_PER_S
 
 pytestmark = pytest.mark.live
@@ -94,7 +94,7 @@ async def probed(voices, behaviour, only=None, dialect="inworld", limit_s=LIMIT_
 
 
 async def probe(target, **how):
-    return await asyncio.to_thread(run_probe, target, [], corpus=CORPUS, **how)
+    return await asyncio.to_thread(run_probe, target, corpus=CORPUS, **how)
 
 
 AT_ONCE = 12
@@ -278,7 +278,8 @@ def test_a_target_that_is_not_there_is_one_error(scheme):
         asyncio.run(probe(target))
 
 
-def test_a_name_that_leads_nowhere_is_one_error():
+def test_a_name_that_leads_nowhere_is_one_error(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-never-sent")
     target = Target("x", "ws://nowhere.invalid/v1/realtime", DIALECTS["openai"])
     with pytest.raises(TargetError, match=r"nowhere\.invalid port 80 cannot be reached"):
         asyncio.run(probe(target))

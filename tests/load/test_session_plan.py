@@ -8,7 +8,8 @@ from msgspec import UNSET
 
 from bench.corpus.decode import utterance
 from bench.load.session_plan import SessionPlanner
-from bench.runs.job import make_job, read_target
+from bench.runs.job import make_job
+from bench.runs.target import read_target
 from bench.voice.audio import PCM16_24K
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,8 @@ from bench.corpus.decode import load_utterances
 from bench.load.session_plan import SessionPlanner
 from bench.plan.session_request import changed_sessions, first_session, session_object
 from bench.protocol.dialects import DIALECTS, INWORLD, OPENAI
-from bench.runs.job import make_job, read_target
+from bench.runs.job import make_job
+from bench.runs.target import read_target
 from bench.voice.audio import PCM16_24K
 
 STOCK = sorted(path.stem for path in Path("scenarios").glob("*.toml"))

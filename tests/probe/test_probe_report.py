@@ -13,7 +13,7 @@ from bench.probe.probe_report import Probe, keep
 from bench.probe.probe_scripts import PROBE_SCRIPTS, scripts_for
 from bench.probe.prober import run_probe
 from bench.protocol.dialects import DIALECTS
-from bench.runs.job import read_target
+from bench.runs.target import read_target
 
 COST = Cost(sessions=5, audio_s=25.0, messages=300, responses=9, limit_s=55.0)
 SPENT = Spent(sessions=5, audio_s=15.0, messages=200, responses=6, received=250, reply_s=9.0)
@@ -89,7 +89,7 @@ def test_a_corpus_that_is_not_there_is_named():
 
 def test_a_target_without_a_url_is_refused_with_the_remedy():
     with pytest.raises(UsageError, match="start the reference server"):
-        run_probe(read_target("reference", None), [])
+        run_probe(read_target("reference", None))
 
 
 def corpus(*texts):

@@ -11,7 +11,7 @@ from bench.protocol.dialects import (
     authorization,
     session_url,
 )
-from bench.runs.job import read_target
+from bench.runs.target import read_target
 
 
 def test_inworld_wants_a_key_and_the_realtime_protocol():

@@ -6,7 +6,8 @@ import pytest
 from bench.errors import RunFolderError
 from bench.runs.folder import RunFolder
 from bench.runs.history_record import record
-from bench.runs.job import describe, make_job, read_target
+from bench.runs.job import describe, make_job
+from bench.runs.target import read_target
 
 ROOT = Path(__file__).parents[2]
 ROWS = [
