@@ -370,7 +370,7 @@ def test_an_unknown_option_and_an_unknown_verb_are_one_line(bench):
         (("nonsense",), 2, "give reference, inworld, inworld-eu, inworld-in, openai, or a URL"),
         (("inworld",), 2, "INWORLD_RUNTIME_BASE64_CREDENTIAL"),
         (("ws://127.0.0.1:9/v1", "--profile", "x.toml"), 2, "--profile is for the reference"),
-        (("reference", "--profile", "nowhere.toml"), 2, "nowhere.toml: cannot read this profile"),
+        (("reference", "--profile", "nowhere.toml"), 2, "nowhere.toml: no such file; give"),
         (("reference", "--corpus", "nowhere"), 2, "nowhere"),
         (("ws://127.0.0.1:9/v1/realtime", "--dialect", "openai"), 3, "127.0.0.1"),
         (("reference", "--dialect", "french"), 2, "valid are: inworld, openai"),
