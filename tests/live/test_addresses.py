@@ -5,8 +5,9 @@ from contextlib import ExitStack
 
 import pytest
 
+from bench.errors import TargetError
 from bench.load.addresses import resolve
-from bench.load.route import Credentials, Route
+from bench.load.route import Credentials, Route, find_route
 from bench.load.worker import Worker
 from bench.protocol.dialects import DIALECTS
 from bench.runs.redaction import Secrets
@@ -44,6 +45,14 @@ def test_every_address_that_answers_is_one_and_the_others_are_left_out(named):
 def test_where_none_answers_all_stand_and_the_sessions_say_so(named):
     port = named("127.0.0.4", "127.0.0.5", alive=("127.0.0.1",))
     assert labels(port) == [f"127.0.0.4:{port}", f"127.0.0.5:{port}"]
+
+
+def test_a_name_that_was_on_this_machine_and_has_moved_gets_nothing(monkeypatch):
+    moved = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("203.0.113.5", 80))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: moved)
+    target = Target("x", "ws://moving.example/v1", DIALECTS["openai"], local=True)
+    with pytest.raises(TargetError, match=r"now leads to 203\.0\.113\.5:80; nothing is sent"):
+        find_route(target)
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3])

@@ -14,8 +14,14 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Response
 from websockets.sync.server import serve
 
+from bench.load.preflight import hold, preflight
+from bench.load.route import find_route
+from bench.protocol.objects import Session
+from bench.runs.job import make_job
 from bench.runs.redaction import MASK
-from bench.runs.target import USER_AGENT
+from bench.runs.target import USER_AGENT, read_target
+from bench.voice.conversation import Conversation
+from bench.voice.directions import Pause
 from tests.live.process import bench, document
 
 pytestmark = pytest.mark.live
@@ -177,6 +183,39 @@ def test_nor_what_a_probe_finds(name, tmp_path):
     assert leaks(kept(tmp_path / "probe.json"), out, err) == []
     assert {request.headers["User-Agent"] for request in target.requests} == {USER_AGENT}
     assert {request.headers["api-key"] for request in target.requests} == {KEY}
+
+
+@pytest.fixture
+def job(scenario, monkeypatch):
+    """A job against one that echoes, in this process."""
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    path, header = scenario(), ("api-key=$AZURE_KEY",)
+    return lambda one: make_job(path, read_target(one.url(), "openai", header))
+
+
+def test_nor_what_a_session_tells_of_its_end_while_the_run_goes_on(job):
+    with echoing(closing) as target:
+        route = find_route(job(target).target)
+        talk = Conversation(iter((Pause(0),)), Session(type="realtime"), None, name="x")
+        _, tally = hold(route, route.addresses[0], talk, "x", "")
+    assert tally.reason == f"bad: {MASK} (close code 4001)"
+
+
+def test_nor_what_the_session_before_the_load_found_odd(job):
+    def odd(connection):
+        connection.send(json.dumps({"type": "session.created", "session": SESSION}))
+        connection.recv(5)
+        heard = {**FORMAT, "turn_detection": {"type": KEY}}
+        other = {**SESSION, "audio": {"input": heard, "output": FORMAT}}
+        connection.send(json.dumps({"type": "session.updated", "session": other}))
+        for _ in connection:
+            pass
+
+    with echoing(odd) as target:
+        found = preflight(job(target))
+    assert any(note.startswith(f"turn detection is {MASK}") for note in found.notes), found
+    assert leaks(json.dumps(found.told())) == []
 
 
 @pytest.mark.parametrize("verb", ["run", "probe", "capacity", "ab"])
