@@ -1,6 +1,7 @@
 """A proxy between the caller and the target: a dozen lines that know a name nobody else knows."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -46,11 +47,12 @@ def servers(tmp_path_factory, corpus):
     running, ports = [], {}
     program = (
         "import sys, bench.reference.__main__ as server; "
+        f"from bench.runs.child_process import follow; follow({os.getpid()}); "
         f"server.NAMES += ({HOST!r},); sys.exit(server.main())"
     )
     for scheme, more in begun.items():
         process = subprocess.Popen(
-            [sys.executable, "-c", program, "--watch-parent", "--corpus", corpus, *more],
+            [sys.executable, "-c", program, "--corpus", corpus, *more],
             stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         running.append(process)
