@@ -9,7 +9,6 @@ from bench.data_file import (
     MOST_DEPTH,
     DataError,
     MissingError,
-    csv_of,
     json_of,
     read_bytes,
     read_toml,
@@ -87,12 +86,3 @@ def test_a_file_larger_than_its_kind_can_be_is_not_read(tmp_path):
         file.truncate(1 << 40)  # all of it a hole
     with pytest.raises(DataError, match="is larger than"):
         read_bytes(path, LIMIT)
-
-
-def test_a_table_of_text_may_lack_cells_and_have_too_many():
-    head, first, second = csv_of("file,text\na.wav\nb.wav,hello,and more\n")
-    assert head == {"file": "", "text": ""}
-    assert first == {"file": "a.wav", "text": ""}
-    assert second == {"file": "b.wav", "text": "hello"}
-    with pytest.raises(DataError, match="no CSV"):
-        csv_of("file,text\n" + "x" * 200_000)

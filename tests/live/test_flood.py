@@ -9,7 +9,8 @@ import pytest
 from bench.load.flood import MOST_FORMATS, FloodError
 from bench.load.worker import Worker
 from bench.runs.folder import RunFolder
-from bench.runs.job import describe, make_job, read_target, recall
+from bench.runs.job import describe, make_job, recall
+from bench.runs.target import read_target
 from bench.voice.audio import AudioFormat
 from tests.live.floods import KINDS
 from tests.live.process import ROOT
