@@ -78,8 +78,8 @@ def test_the_job_is_one_for_github_and_gives_the_action_what_it_takes(init, tmp_
 
 
 def test_the_commands_are_words_of_a_shell(init):
-    _, out, _ = init("init", "--target", "wss://h.example/v1?model=a&key=b", "--dialect", "openai")
-    command = "bench run calls --target 'wss://h.example/v1?model=a&key=b' --dialect openai --yes"
+    _, out, _ = init("init", "--target", "wss://h.example/v1?model=a&v=b", "--dialect", "openai")
+    command = "bench run calls --target 'wss://h.example/v1?model=a&v=b' --dialect openai --yes"
     assert f"{command} " in out
 
 

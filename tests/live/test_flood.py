@@ -21,7 +21,9 @@ pytestmark = pytest.mark.live
 MOST_MIB = 400
 
 
+@pytest.mark.slow
 def test_whatever_a_server_sends_its_session_ends_and_its_worker_stays_small(tmp_path):
+    """Guards the memory of a worker against eleven kinds of flood."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.live.floods", tmp_path],
         cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,

@@ -27,7 +27,9 @@ def mounted(place, *options):
         subprocess.run(["umount", "--lazy", place], check=True)
 
 
+@pytest.mark.slow
 def test_a_run_whose_disk_is_full_ends_at_once_in_one_line_and_exit_3(scenario, tmp_path):
+    """Guards the end of a run whose disk is full, on a file system of 64 KiB."""
     with mounted(tmp_path / "small", "-t", "tmpfs", "-o", "size=64k", "tmpfs") as disk:
         folder, began = disk / "run", time.monotonic()
         code, out, err = run_bench("run", scenario(duration="90s"), "--out", folder)
@@ -80,7 +82,9 @@ def test_a_read_only_folder_is_sealed_reported_and_judged_as_any_other(killed, t
     assert (kept / "verdict.json").read_bytes() == (open_ / "verdict.json").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_while_the_run_is_sealed_is_exit_3(killed, tmp_path):
+    """Guards the seal on a disk that is full, on a file system of 1 MiB."""
     with mounted(tmp_path / "small", "-t", "tmpfs", "-o", "size=1m", "tmpfs") as disk:
         folder = disk / "run"
         shutil.copytree(killed, folder)

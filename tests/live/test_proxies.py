@@ -69,7 +69,7 @@ def url(scheme, port=8443):
 
 @pytest.mark.parametrize(
     ("scheme", "variable"),
-    [("ws", "HTTP_PROXY"), ("ws", "https_proxy"), ("wss", "HTTPS_PROXY"), ("wss", "all_proxy")],
+    [("ws", "https_proxy"), ("wss", "HTTPS_PROXY")],
 )
 def test_a_run_goes_through_a_proxy_to_a_name_that_only_the_proxy_knows(
     scheme, variable, servers, scenario, tmp_path

@@ -87,8 +87,8 @@ def test_an_embedded_server_that_is_killed_ends_the_run_and_is_named(scenario, t
 
 
 def gone(started):
-    """Whether none of them is left three seconds later."""
-    return not psutil.wait_procs(started, timeout=3)[1]
+    """Whether none of them is left soon: in three seconds where nothing else runs."""
+    return not psutil.wait_procs(started, timeout=10)[1]
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT])

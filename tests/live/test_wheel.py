@@ -69,7 +69,9 @@ def test_scenarios_and_speech_are_in_the_wheel_once_and_in_the_archive(built):
     assert shelf | files("bench/**/*.*") | {"pyproject.toml", "README.md", "LICENSE"} <= kept
 
 
+@pytest.mark.slow
 def test_a_scenario_runs_by_its_name_in_an_empty_folder_whoever_reads_of_it(unpacked, tmp_path):
+    """Guards `bench run demo` from a wheel, in an empty folder, into a pipe that is closed."""
     here = {"cwd": tmp_path, "env": {**os.environ, "PYTHONPATH": str(unpacked)}}
     out, err = alone("list", "scenarios", **here).communicate(timeout=60)
     places = [Path(line.split("\t")[3]) for line in out.splitlines()[1:]]
