@@ -96,7 +96,10 @@ def test_whoever_ends_a_run_in_its_start_leaves_nothing_running_and_what_there_i
     how, scenario, tmp_path
 ):
     folder = tmp_path / "run"
+    # Whoever starts the tests with nohup has SIGHUP ignored, and so would all that they start.
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     process = start("run", scenario(duration="60s"), "--out", folder)
+    signal.signal(signal.SIGHUP, before)
     started = until(lambda: (folder / "run.json").exists() and children(process))
     process.send_signal(how)
     assert gone(started)
