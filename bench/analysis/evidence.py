@@ -48,10 +48,7 @@ class Evidence(NamedTuple):
     @property
     def start_ns(self) -> int:
         """The zero of `from_s` and `to_s`: the start of the run."""
-        start = self.run["plan"].get("start_ns")
-        if start is not None:
-            return int(start)
-        return int(self.stamps.at_ns.min()) if len(self.stamps.at_ns) else 0
+        return self.stamps.start_ns(self.run["plan"])
 
     def measured_health(self) -> pd.DataFrame:
         """The seconds of health in the measured phase."""

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.evidence import Check, Evidence, check
-from bench.analysis.sessions import span
+from bench.analysis.sessions import span, workers_of
 from bench.analysis.tables import Flags, Floats, Ints, changes, integers
 from bench.stats.quantile import sorted_quantile
 
@@ -184,9 +184,7 @@ def _worst(evidence: Evidence, rows: Flags, at: Ints) -> tuple[Ints, Ints, Float
     """
     begin, stop = span(evidence.run["plan"])
     within = rows & (at >= begin) & (at < stop)
-    number = evidence.sessions["session"].to_numpy(np.int64)
-    whose = np.append(integers(evidence.sessions["worker"], -1), -1)
-    worker = whose[np.searchsorted(number, evidence.stamps.session[within])]
+    worker = workers_of(evidence.sessions, evidence.stamps.session[within])
     second = (at[within] - evidence.start_ns) // _SECOND_NS
     late = evidence.stamps.late_ns[within] / 1e6
     order = np.lexsort((late, second, worker))

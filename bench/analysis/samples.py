@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.measure import about, in_vain_until
-from bench.analysis.sessions import IMPATIENT, IN_ORDER, WHOLE, span
+from bench.analysis.sessions import IMPATIENT, IN_ORDER, WHOLE, span, workers_of
 from bench.analysis.stamps import Stamps
 from bench.analysis.tables import Flags, Floats, Ints, integers
 from bench.analysis.turn_columns import TurnColumns
@@ -197,15 +197,13 @@ def generator_samples(
     """The generator's own figures in the measured phase, metric after metric: they may be many."""
     begin, stop = span(plan)
     within = (stamps.at_ns >= begin) & (stamps.at_ns < stop)
-    number = sessions["session"].to_numpy(np.int64)
-    whose = np.append(integers(sessions["worker"], -1), -1)
     seconds = integers(health["at_ns"], NEVER)
     known = health["hub_lag_ns"].notna().to_numpy() & (seconds >= begin) & (seconds < stop)
     lag = integers(health["hub_lag_ns"], 0)[known] / 1e6
 
     def of(rows: Flags) -> GeneratorSample:
         mine = stamps.session[rows]
-        worker = whose[np.searchsorted(number, mine)]
+        worker = workers_of(sessions, mine)
         late, width = (ns[rows] / 1e6 for ns in (stamps.late_ns, stamps.width_ns))
         return GeneratorSample(late, mine, worker, width)
 

@@ -162,6 +162,17 @@ def _waits_in_vain(sessions: pd.DataFrame) -> tuple[NDArray[np.object_], Flags]:
     return awaited, ~ready & (gave_up | (ended & (wait > longest)))
 
 
+def workers_of(sessions: pd.DataFrame, session: Ints) -> Ints:
+    """The worker of each of these session numbers; -1: none is known.
+
+    `sessions` is the table with `session` as a column, in order.
+    """
+    number = sessions["session"].to_numpy(np.int64)
+    whose = np.append(integers(sessions["worker"], -1), -1)
+    found: Ints = whose[np.searchsorted(number, session)]
+    return found
+
+
 def session_words(session: pd.DataFrame) -> pd.Series:
     """What became of each session; of one that the run ended while it waited, for what it did."""
     reason, outcome = texts(session["reason"]), texts(session["outcome"])

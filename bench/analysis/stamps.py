@@ -8,7 +8,7 @@ only of what says more (`told`). So a run of twenty million rows fits into a lap
 """
 
 from pathlib import Path
-from typing import Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -65,6 +65,12 @@ class Stamps(NamedTuple):
         """Those of a part of the run, whose first row is number `first` of all."""
         for mine, theirs in zip(self, part, strict=True):
             mine[first : first + len(theirs)] = theirs
+
+    def start_ns(self, plan: dict[str, Any]) -> int:
+        """The zero of a run's seconds: its start by the plan, else its first row; 0 without any."""
+        if plan.get("start_ns") is not None:
+            return int(plan["start_ns"])
+        return int(self.at_ns.min()) if len(self.at_ns) else 0
 
     @property
     def chunks(self) -> Flags:

@@ -34,7 +34,7 @@ from bench.analysis.server_quirks import quirks
 from bench.analysis.sessions import connecting, span
 from bench.analysis.settings_mismatch import count_unhonoured, unhonoured
 from bench.analysis.stamps import Stamps
-from bench.analysis.tables import Floats, Ints
+from bench.analysis.tables import Floats
 from bench.analysis.timestamp_error import Bars, causes, error_of, request_widths, widths
 from bench.analysis.told import Told
 from bench.analysis.turn_columns import TurnColumns
@@ -42,11 +42,11 @@ from bench.analysis.word_errors import tally, worst
 from bench.plan.declaration import Metric
 from bench.plan.gates import QUANTILES
 from bench.plan.metrics import METRICS, PER_SESSION, PER_TURN, VERSION
+from bench.runs.json_file import FORMAT
 from bench.stats.interval import CONFIDENCE, Estimate
 from bench.stats.quantile import RESAMPLES, estimates, woodruff
 from bench.tracker.outcomes import OUTCOMES
 
-FORMAT: Final = 1
 FILTERED_RESAMPLES: Final = 400
 """Of rows for one setting or script: a third of the cost, and 95 % from ten on either side."""
 
@@ -92,8 +92,8 @@ def summarise(run: dict[str, Any], health: pd.DataFrame, measured: Measured) -> 
     events, stamps = told.events, told.stamps
     at = events["at_ns"].to_numpy()
     rare = events[(at >= begin) & (at < stop) & is_counted(events)]
-    first_ns, last_ns = _first_and_last(stamps.at_ns)
-    zero_ns = first_ns if plan.get("start_ns") is None else int(plan["start_ns"])
+    zero_ns = stamps.start_ns(plan)
+    last_ns = int(stamps.at_ns.max()) if len(stamps.at_ns) else None
     by_number = sessions.set_index("session")
     leaked = leaks(events, by_number, told.said, zero_ns)
     asked = told.mismatches
@@ -143,11 +143,6 @@ def summarise(run: dict[str, Any], health: pd.DataFrame, measured: Measured) -> 
         "checks": {"identity_breaches": breached, "identity_checked": checked},
         "about": _ABOUT,
     }
-
-
-def _first_and_last(at_ns: Ints) -> tuple[int, int | None]:
-    """When the first and the last event were; 0 and None where there are none."""
-    return (int(at_ns.min()), int(at_ns.max())) if len(at_ns) else (0, None)
 
 
 def _per_turn(

@@ -59,7 +59,7 @@ _LATER = {
     "output_index": "Int64", "content_index": "Int64", "previous_id": "string", "call_id": "string",
 }  # fmt: skip
 """Columns that the first runs did not have: nothing is known there."""
-_WORDS = ["direction", "type", "item_id", "response_id"]
+WORDS: Final = ["direction", "type", "item_id", "response_id"]
 _TEXTS = (
     "script", "setting", "role", "utterance", "text", "outcome", "reason", "item_id",
     "response_id", "transcript", "reply", "interrupted_while", "slowed_by", "unit", "marker",
@@ -98,10 +98,16 @@ PART: Final = 500_000
 """Rows of events that are analysed at once, or a few more: a session is never parted."""
 
 
-def read_events(path: Path, columns: Sequence[str] = EVENTS) -> pd.DataFrame:
-    """Events ordered by session and instant, with `row` 0…n-1. RunFolderError where unreadable."""
-    known = _known(path, columns)
-    return _ordered(read_table(path, known), columns)
+def read_events(
+    path: Path, columns: Sequence[str] = EVENTS, some: list[tuple[str, str, Any]] | None = None
+) -> pd.DataFrame:
+    """Events ordered by session and instant, with `row` 0…n-1; `some` as in `read_table`.
+
+    RunFolderError where the file is unreadable.
+    """
+    there = _names(path) if set(columns) & _LATER.keys() else []
+    known = [name for name in columns if name not in _LATER or name in there]
+    return _ordered(read_table(path, known, some), columns)
 
 
 class EventParts:
@@ -113,41 +119,42 @@ class EventParts:
 
     def __init__(self, path: Path, columns: Sequence[str] = EVENTS) -> None:
         self._path, self._columns = path, columns
-        session = np.sort(read_table(path, ["session"])["session"].to_numpy(np.int64))
+        # Nearly all runs are small: they are read once.
+        self._whole = read_events(path, columns) if _count(path) <= PART else None
+        read = read_table(path, ["session"]) if self._whole is None else self._whole
+        session = np.sort(read["session"].to_numpy(np.int64))
         self.rows, self.sessions = len(session), np.unique(session)
         self._firsts: Ints = np.unique(session[::PART])
-        # Nearly all runs are small: they are read once.
-        self._whole = read_events(path, columns) if len(session) <= PART else None
 
     def __iter__(self) -> Iterator[pd.DataFrame]:
         if self._whole is not None:
             yield self._whole
             return
         for first, end in pairwise([*self._firsts.tolist(), int(self.sessions[-1]) + 1]):
-            yield self._rows([("session", ">=", first), ("session", "<", end)])
+            some = [("session", ">=", first), ("session", "<", end)]
+            yield read_events(self._path, self._columns, some)
 
     def of_types(self, types: Collection[str]) -> pd.DataFrame:
         """The rows of some types of message alone, of all sessions; or all there are."""
         if self._whole is not None:
             return self._whole
-        return self._rows([("type", "in", list(types))])
-
-    def _rows(self, some: list[tuple[str, str, Any]]) -> pd.DataFrame:
-        return _ordered(
-            read_table(self._path, _known(self._path, self._columns), some), self._columns
-        )
+        return read_events(self._path, self._columns, [("type", "in", list(types))])
 
 
-def _known(path: Path, columns: Sequence[str]) -> list[str]:
-    """The columns that are to be read of a file of events."""
-    return [name for name in columns if name not in _LATER or name in _names(path)]
+def _count(path: Path) -> int:
+    """The rows of a parquet file; none where it cannot be read, which reading it will say."""
+    try:
+        check_table(path, {})
+        return int(pq.read_metadata(path).num_rows)
+    except (DataError, OSError):
+        return 0
 
 
 def _ordered(events: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     """Events as they were read, typed and in order, with `row`."""
     for name in set(columns) - set(events.columns):
         events[name] = pd.Series(pd.NA, events.index, dtype=_LATER[name])
-    for name in events.columns.intersection(_WORDS):
+    for name in events.columns.intersection(WORDS):
         if not isinstance(events[name].dtype, pd.CategoricalDtype):
             events[name] = events[name].astype("category")
     for name in events.columns.intersection(["session", "at_ns", "at_err_ns", "nbytes"]):

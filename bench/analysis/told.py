@@ -21,14 +21,12 @@ from bench.analysis.greetings import Greetings
 from bench.analysis.rule_violations import Breach, BrokenRules
 from bench.analysis.settings_mismatch import Mismatch, mismatches
 from bench.analysis.stamps import Stamps
-from bench.analysis.tables import integers
+from bench.analysis.tables import WORDS, integers
 from bench.analysis.timestamp_error import bounded_by_order
 from bench.analysis.trackers import telling, tracked
 from bench.analysis.turns import Attempt, session_ends, turns_table, whole, with_next_turns
 from bench.tracker.requests import ACKNOWLEDGED
 from bench.tracker.tracker import Tracker
-
-_WORDS: Final = ("direction", "type", "item_id", "response_id")
 
 
 class Told(NamedTuple):
@@ -165,7 +163,7 @@ def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
     """
     if len(parts) == 1:
         return parts.pop().reset_index(drop=True)
-    words = {name: union_categoricals([part[name] for part in parts]) for name in _WORDS}
-    events = pd.concat([part.drop(columns=list(_WORDS)) for part in parts], ignore_index=True)
+    words = {name: union_categoricals([part[name] for part in parts]) for name in WORDS}
+    events = pd.concat([part.drop(columns=WORDS) for part in parts], ignore_index=True)
     parts.clear()
     return events.assign(**words)

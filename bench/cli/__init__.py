@@ -193,21 +193,26 @@ def _code() -> int:
         _refuse(error)
         return error.exit_code
     except OSError as error:
-        if error.errno in _NO_PLACE and error.filename is not None:
-            _refuse(f"{error.filename}: cannot be used ({error.strerror}); give another path")
-            sys.exit(2)
-        if error.errno not in _FULL:
-            return _fail(error)
-        _refuse(
-            f"{error.filename or 'a file'}: cannot be written ({error.strerror}); make room there, "
-            "and do it again"
-        )
-        return 3
+        return _refuse_file(error)
     except (typer.Abort, KeyboardInterrupt):
         return 130
     except Exception as error:  # noqa: BLE001 - the last resort: what nobody foresaw
         return _fail(error)
     return code if isinstance(code, int) else 0
+
+
+def _refuse_file(error: OSError) -> int:
+    """Say which file the system does not give us, where that is no fault of ours."""
+    if error.errno in _NO_PLACE and error.filename is not None:
+        _refuse(f"{error.filename}: cannot be used ({error.strerror}); give another path")
+        return 2
+    if error.errno not in _FULL:
+        return _fail(error)
+    _refuse(
+        f"{error.filename or 'a file'}: cannot be written ({error.strerror}); make room there, "
+        "and do it again"
+    )
+    return 3
 
 
 def _fail(error: Exception) -> int:

@@ -6,10 +6,10 @@ worker that other sessions share. All that is checked is numbers that are at han
 
 from typing import Final
 
+from bench.data_file import MIB
 from bench.errors import ProtocolError
 from bench.voice.audio import NS_PER_S
 
-MIB: Final = 1 << 20
 MAX_MESSAGE: Final = 16 * MIB
 """Bytes of the largest message: a retrieved item carries its audio, of 15 MiB (OpenAI's SDK)."""
 READS_AT_ONCE: Final = 4

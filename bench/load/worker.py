@@ -21,10 +21,11 @@ import gevent
 from gevent.event import Event
 
 from bench.corpus.decode import utterance
+from bench.data_file import MIB
 from bench.errors import FolderLostError
 from bench.load.addresses import Address
 from bench.load.envelope_buffer import EnvelopeBuffer
-from bench.load.flood import MIB, MOST_FOREIGN, MOST_FORMATS, FloodError
+from bench.load.flood import MOST_FOREIGN, MOST_FORMATS, FloodError
 from bench.load.health import Health
 from bench.load.kernel_stamps import Stamping
 from bench.load.loop import Loop

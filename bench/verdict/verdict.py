@@ -17,7 +17,6 @@ from bench.analysis.measure import attempts, good_turns, turn_spans
 from bench.analysis.pipeline import write_json
 from bench.analysis.sessions import IN_ORDER
 from bench.analysis.stamps import read_stamps
-from bench.analysis.summary import FORMAT
 from bench.analysis.tables import (
     plain_strings,
     read_health,
@@ -32,7 +31,7 @@ from bench.plan.gates import Gate
 from bench.plan.metrics import VERSION
 from bench.runs.failure import Cause, session_cause, turn_cause
 from bench.runs.folder import RunFolder
-from bench.runs.json_file import read_summary
+from bench.runs.json_file import FORMAT, read_summary
 from bench.stats.proportion import proportion
 from bench.tracker.outcomes import FAILED
 from bench.verdict.filtered_figures import filtered_rows, of_turns
