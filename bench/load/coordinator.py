@@ -170,7 +170,9 @@ class Coordinator:
         self.finish()
 
     def _quit(self) -> None:
-        self._runner.quit()
+        # Locust's main quits the runner itself, and waits for that, once its greenlet is over.
+        self._runner.stop(**({"send_stop_to_client": False} if self._distributed else {}))
+        self._runner.greenlet.kill()
         if self._environment.web_ui is not None:
             self._environment.web_ui.stop()  # Locust lives as long as its page does
 

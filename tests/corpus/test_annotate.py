@@ -1,7 +1,10 @@
+import os
+
 import numpy as np
+import psutil
 import pytest
 
-from bench.corpus.annotate import annotate
+from bench.corpus.annotate import VAD_RATE, annotate, vad_spans
 from bench.corpus.decode import read_samples
 from bench.corpus.manifest import Corpus
 
@@ -105,3 +108,12 @@ def test_steady_noise_moves_the_marks_by_less_than_a_fifth_of_a_second(everyday,
         noisy = annotate((samples + rng.normal(0, level, len(samples))).astype(np.int16), rate)
         assert abs(noisy.onset_ms - plain.onset_ms) <= 200
         assert abs(noisy.offset_ms - plain.offset_ms) <= 200
+
+
+def test_the_voice_activity_detector_has_one_thread(monkeypatch):
+    """Two that wait for each other take twenty times as long."""
+    monkeypatch.setenv("OMP_THREAD_LIMIT", "7")
+    before = psutil.Process().num_threads()
+    found = vad_spans([np.zeros(VAD_RATE, np.float32)])
+    assert (found, psutil.Process().num_threads()) == ([], before)
+    assert os.environ["OMP_THREAD_LIMIT"] == "7"

@@ -1,6 +1,5 @@
 """A proxy between the caller and the target: a dozen lines that know a name nobody else knows."""
 
-import json
 import os
 import socket
 import subprocess
@@ -10,12 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from bench.cli.network_lines import network_lines
 from bench.load.preflight import preflight
+from bench.probe.prober import run_probe
 from bench.runs.job import make_job
 from bench.runs.loopback import leads_here
 from bench.runs.target import USER_AGENT, read_target
 from tests.live.connect_proxy import answer, proxy
-from tests.live.process import bench, document
+from tests.live.process import bench as run_bench
+from tests.live.process import document
 
 pytestmark = pytest.mark.live
 
@@ -67,23 +69,18 @@ def url(scheme, port=8443):
     return f"{scheme}://{HOST}:{port}{PATH}"
 
 
-@pytest.mark.parametrize(
-    ("scheme", "variable"),
-    [("ws", "https_proxy"), ("wss", "HTTPS_PROXY")],
-)
 def test_a_run_goes_through_a_proxy_to_a_name_that_only_the_proxy_knows(
-    scheme, variable, servers, scenario, tmp_path
+    servers, scenario, tmp_path
 ):
     ports, ca = servers
     gates = ["share(answered) > 5 %"]
-    with proxy({f"{HOST}:8443": ports[scheme]}) as way:
+    with proxy({f"{HOST}:8443": ports["wss"]}) as way:
         given = way.url.replace("//", "//jo%40corp:pass%3Aword-123@")
-        code, out, err = bench(
+        code, out, err = run_bench(
             "run", scenario(sessions=2, duration="6s", gates=gates),
-            "--target", url(scheme), "--dialect", "openai", "--yes", "--out", tmp_path / "run",
-            "--workers", "2", "--header", "X-Team=$TEAM",
-            *(["--ca", ca] if scheme == "wss" else []),
-            env={variable: given, "TEAM": "team-secret-value"},
+            "--target", url("wss"), "--dialect", "openai", "--yes", "--out", tmp_path / "run",
+            "--workers", "2", "--header", "X-Team=$TEAM", "--ca", ca,
+            env={"HTTPS_PROXY": given, "TEAM": "team-secret-value"},
         )  # fmt: skip
     assert code == 0, out + err
     heads = set(way.asked)
@@ -98,8 +95,8 @@ def test_a_run_goes_through_a_proxy_to_a_name_that_only_the_proxy_knows(
     run = document(tmp_path / "run", "run.json")
     assert run["target"]["proxy"] == way.url
     assert run["target"]["headers"] == ["X-Team=$TEAM"]
-    assert f"proxy     {way.url} ({variable}) is on the way" in err
-    assert ("warning   ws:// shows the credential" in err) == (scheme == "ws")
+    assert f"proxy     {way.url} (HTTPS_PROXY) is on the way" in err
+    assert "warning   ws:// shows the credential" not in err
     remarks = document(tmp_path / "run", "verdict.json")["remarks"]
     assert any(f"through the proxy {way.url}" in remark for remark in remarks)
     written = b"".join(
@@ -144,7 +141,7 @@ def test_what_a_proxy_refuses_is_one_cause_in_its_words_with_a_remedy(
 def test_a_refusing_proxy_ends_a_run_and_a_probe_with_exit_code_3(verb, scenario, tmp_path):
     words = {"run": [scenario(), "--target"], "probe": []}[verb]
     with proxy(says=REFUSING["407"][0]) as way:
-        code, out, err = bench(
+        code, out, err = run_bench(
             verb, *words, url("wss"), "--dialect", "openai", "--yes", "--out", tmp_path / "it",
             env={"HTTPS_PROXY": way.url},
         )  # fmt: skip
@@ -153,15 +150,25 @@ def test_a_refusing_proxy_ends_a_run_and_a_probe_with_exit_code_3(verb, scenario
     assert "HTTPS_PROXY=http://user:password@host:port" in out + err
 
 
-def test_a_probe_goes_through_a_proxy_too(servers):
+@pytest.mark.parametrize(("scheme", "tls"), [("ws", "not seen"), ("wss", "seen")])
+def test_a_probe_goes_through_a_proxy_too(scheme, tls, servers, monkeypatch):
     ports, ca = servers
-    with proxy({f"{HOST}:8443": ports["wss"]}) as way:
-        code, out, err = bench("probe", url("wss"), "--dialect", "openai", "--yes", "--json",
-                               "--ca", ca, env={"https_proxy": way.url})  # fmt: skip
-    assert code == 0, err
-    rows = {row["name"]: row for row in json.loads(out)["rows"] if row["group"] == "connection"}
-    assert rows["TLS"]["state"] == "seen"
-    assert rows["DNS"]["state"] == "not seen"
+    with proxy({f"{HOST}:8443": ports[scheme]}) as way:
+        monkeypatch.setenv("https_proxy", way.url)
+        target = read_target(url(scheme), "openai", ca=str(ca) if scheme == "wss" else "")
+        rows = run_probe(target, only=("call",), limit_s=5.0).group("connection")
+    assert (rows["TLS"].state, rows["DNS"].state) == (tls, "not seen")
+    assert way.asked
+
+
+@pytest.mark.parametrize("scheme", ["ws", "wss"])
+def test_whoever_sends_a_credential_in_the_open_is_warned(scheme, monkeypatch):
+    monkeypatch.setenv("https_proxy", "http://proxy.invalid:3128")
+    told = list(network_lines(read_target(url(scheme), "openai")))
+    assert told[0] == "proxy     http://proxy.invalid:3128 (https_proxy) is on the way"
+    assert ["shows the credential to everybody" in line for line in told[1:]] == [True] * (
+        scheme == "ws"
+    )
 
 
 def test_nobody_listens_where_the_proxy_should_be(scenario, monkeypatch):
@@ -212,12 +219,10 @@ def test_the_current_folder_is_not_on_the_import_path_of_any_child(scenario, tmp
     )
     (tmp_path / "helper_of_ours.py").write_text("import os\nHERE = os.getcwd()\n")
     program = Path(sys.executable).parent / "bench"
-    for script in ("turn_taking", "ours:play"):
-        path = scenario(script=script, duration="5s", gates=["share(answered) > 5 %"])
-        done = subprocess.run(
-            [program, "run", path, "--out", tmp_path / script.partition(":")[0],
-             "--abort-on-fail"],
-            cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert list(tmp_path.rglob("*.ran")) == []
+    path = scenario(script="ours:play", duration="5s", gates=["share(answered) > 5 %"])
+    done = subprocess.run(
+        [program, "run", path, "--out", tmp_path / "run", "--abort-on-fail"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert list(tmp_path.rglob("*.ran")) == []

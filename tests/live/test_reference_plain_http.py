@@ -14,8 +14,9 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from tests.live.process import bench as run_bench
-from tests.live.process import document
+from bench.load.preflight import preflight
+from bench.runs.job import make_job
+from bench.runs.target import read_target
 from tests.small import write_scenario
 
 pytestmark = pytest.mark.live
@@ -197,13 +198,11 @@ def test_a_certificate_that_cannot_be_written_is_one_line_and_exit_2(tmp_path):
     assert str(path) in ended.stderr
 
 
-def test_a_run_against_tls_trusts_what_ssl_cert_file_names(tmp_path):
-    certificate, folder = tmp_path / "trust.pem", tmp_path / "run"
-    scenario = write_scenario(tmp_path / "small.toml", CORPUS, sessions=1, duration="2s")
+def test_a_caller_trusts_what_ssl_cert_file_names_and_without_it_says_so(tmp_path, monkeypatch):
+    certificate = tmp_path / "trust.pem"
+    scenario = write_scenario(tmp_path / "small.toml", CORPUS)
     with served("--tls-cert", certificate) as (_, base):
-        url = f"{base}/api/v1/realtime/session"
-        run_bench("run", scenario, "--target", url, "--out", folder,
-                  env={"SSL_CERT_FILE": str(certificate)})  # fmt: skip
-    run = document(folder, "run.json")
-    assert run["faults"] == []
-    assert run["rows_sealed"] > 20
+        job = make_job(scenario, read_target(f"{base}/api/v1/realtime/session", None))
+        assert "certificate" in preflight(job).cause.text
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        assert preflight(job).outcome == "finished"
