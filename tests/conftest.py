@@ -2,8 +2,9 @@
 
 `make test` runs the suite in several processes (pytest-xdist). All files with tests marked `live`
 (sockets, processes, signals) go to one of them and run there one after another, for two loads at
-once would measure each other. Every other file is played by whoever is free, whole, so that what
-its tests share is made once; the longest first.
+once would measure each other; those that ask a server a few questions, and load nobody, go to
+another. Every other file is played by whoever is free, whole, so that what its tests share is made
+once; the longest first.
 """
 
 import gc
@@ -38,9 +39,19 @@ FIRST = ("virtual", "browser")
 """Folders whose files take longest: begun right after the live ones, not waited for at the end."""
 
 
+ASKING = ("test_reference_", "test_probe")
+"""How files of live tests begin that only ask a server of their own."""
+
+
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: [is_live(item.path), *(name in item.path.parts for name in FIRST)],
-               reverse=True)  # fmt: skip
+    items.sort(
+        key=lambda item: [
+            is_live(item.path) and not item.path.name.startswith(ASKING),
+            is_live(item.path),
+            *(name in item.path.parts for name in FIRST),
+        ],
+        reverse=True,
+    )
 
 
 def pytest_runtest_setup(item):
@@ -75,7 +86,9 @@ def pytest_xdist_make_scheduler(config, log):
     class FileByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid):
             file = nodeid.partition("::")[0]
-            return "live" if is_live(config.rootpath / file) else file
+            if not is_live(config.rootpath / file):
+                return file
+            return "asking" if Path(file).name.startswith(ASKING) else "live"
 
     config.option.loadscopereorder = False  # the order is that of the collection
     return FileByFile(config, log)

@@ -291,7 +291,7 @@ def test_every_key_of_the_shipped_profile_is_listed(name):
 def test_every_slow_test_says_what_it_guards():
     listed = set(re.findall(r"^- (.+)$", section(DOCS["development"], "Slow tests"), re.MULTILINE))
     guarded = set()
-    for path in (ROOT / "tests" / "live").glob("test_*.py"):
+    for path in (ROOT / "tests").rglob("test_*.py"):
         tree = ast.parse(path.read_text())
         whole = any("pytest.mark.slow" in ast.unparse(one) for one in tree.body
                     if isinstance(one, ast.Assign))  # fmt: skip

@@ -18,8 +18,9 @@ def answer(tmp_path_factory):
     return write_capacity_page(several(), folder)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
+@pytest.mark.parametrize(
+    ("viewport", "scheme"), [(DESK, "dark"), (PHONE, "light")], ids=["desk", "phone"]
+)
 def test_every_figure_is_drawn_in_silence_and_nothing_is_wider_than_the_window(
     visited, answer, viewport, scheme
 ):

@@ -73,6 +73,7 @@ def test_an_hour_is_cut_up_in_bounded_memory(added, speech, handling):
 
 @pytest.mark.slow
 def test_an_hour_in_two_channels_at_48_khz_is_cut_up_in_bounded_memory(added, speech):
+    """Guards the memory of `corpus add` against the largest recordings that people have."""
     hour(added.folder / "call", speech, 48_000, 2, format="FLAC")
     told = added(split=True, trim=True)
     assert (len(told["added"]), told["refused"]) == (6, [])

@@ -17,7 +17,7 @@ from tests.fuzz.mutation import bytes_of, document_of
 from tests.fuzz.targets import SEEDS, targets
 
 INPUTS = {"decode": 2_000, "gate": 1_000, "run folder": 3}
-OTHERS = 40
+OTHERS = 25
 SECONDS = 20.0
 
 

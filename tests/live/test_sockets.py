@@ -32,14 +32,14 @@ def test_what_leaks_from_session_to_session_is_found_and_told_whose_it_is(tmp_pa
     assert "leak      session" in printed
 
 
-def test_g711_is_understood_and_heard_and_a_probe_tells_unsupported_from_zero(tmp_path):
+def test_g711_is_understood_and_heard_and_a_probe_tells_unsupported_from_zero(scenario, tmp_path):
     folder = tmp_path / "run"
     spoken = {
         "session.input_format": '"g711_ulaw"', "session.output_format": '"g711_alaw"',
     }  # fmt: skip
     code, printed, err = run_bench(
-        "run", "scenarios/demo.toml", "--gates", "smoke", "--sessions", 3, "--duration", "6s",
-        "--probe", *settings(**spoken), "--out", folder,
+        "run", scenario(sessions=3, duration="3s", gates=["share(answered) > 20 %"]), "--probe",
+        *settings(**spoken), "--out", folder,
     )  # fmt: skip
     assert code == 0, printed + err
     summary = document(folder, "summary.json")
@@ -61,7 +61,7 @@ def test_a_b_finds_the_slower_side_and_the_stage_that_carries_it(scenario, tmp_p
     base = tmp_path / "base.toml"
     base.write_text("[response]\nfirst_delta_ms = 350\n")
     code, out, err = run_bench(
-        "ab", scenario(sessions=24, duration="5s"), "--pairs", 1, "--out", tmp_path / "ab",
+        "ab", scenario(sessions=24, duration="3s"), "--pairs", 1, "--out", tmp_path / "ab",
         "--set-a", f"reference.profile='{slower}'", "--set-b", f"reference.profile='{base}'",
     )  # fmt: skip
     assert code == 1, out + err

@@ -48,7 +48,7 @@ def test_a_run_is_the_same_every_time_and_on_any_number_of_workers(scenario, tmp
     """Instants and utterances depend on seeds and slots, and not on which worker holds a slot."""
     told = []
     for name, workers in (("once", 1), ("again", 1), ("split", 2)):
-        folder = virtual_run(scenario(), tmp_path / name, workers=workers).folder
+        folder = virtual_run(scenario(), tmp_path / name, drawn=False, workers=workers).folder
         turns = pd.read_parquet(folder.turns)
         told.append(turns.sort_values(["speech_onset_ns", "session"], ignore_index=True))
     once, again, split = told
@@ -59,7 +59,7 @@ def test_a_run_is_the_same_every_time_and_on_any_number_of_workers(scenario, tmp
 
 
 def test_a_session_is_one_by_its_number_whatever_the_number_of_workers(scenario, tmp_path):
-    folder = virtual_run(scenario(), tmp_path / "run", workers=2).folder
+    folder = virtual_run(scenario(), tmp_path / "run", drawn=False, workers=2).folder
     sessions = pd.read_parquet(folder.sessions)
     assert sessions.session.is_unique
     assert (sessions.session % 2 == sessions.worker).all()
