@@ -153,7 +153,7 @@ def _known(path: Path, opened: _Open, longest_s: float) -> Recording:
             peak = max(peak, float(magnitude.max(initial=0.0)))
             clipped += int(np.count_nonzero(magnitude >= _FULL_SCALE))
             total += block.sum(axis=0, dtype=np.float64)
-            products += block.T @ block
+            products += np.einsum("ij,ik->jk", block, block)
         remarks = list(stream.remarks)
     if not frames:
         raise Refused("is empty")

@@ -49,7 +49,8 @@ def taped(recording: Recording, take: Take, folder: Path) -> Iterator[Tape]:
     rate = min(recording.rate, HIGHEST_RATE)
     with SpooledTemporaryFile(max_size=_IN_MEMORY, dir=str(folder)) as file:
         frames = 0
-        waves = (block @ weights for block in recording.blocks())
+        # Not `@`: for float32 OpenBLAS now and then tells of an invalid value where there is none.
+        waves = (np.einsum("ij,j->i", block, weights) for block in recording.blocks())
         for wave in resampled(waves, recording.rate, rate):
             file.write(to_int16(wave).tobytes())
             frames += len(wave)
