@@ -10,9 +10,8 @@ FUZZ_MINUTES ?= 15
 CALM := $(foreach bound,send_lateness client_lag hub_lag,--set 'health.$(bound)="1m"') \
   $(foreach bound,cpu steal run_wait neighbours throttled,--set health.$(bound)=100)
 
-# One process holds the live tests, which mostly wait; the others, which let it go first, have a core
-# each.
-TEST_PROCESSES ?= $(shell echo $$(($$(nproc) + 1)))
+# Two processes begin with the live tests, which mostly wait; the others let them go first.
+TEST_PROCESSES ?= $(shell echo $$(($$(nproc) + 2)))
 
 .PHONY: setup dev demo capacity tour-all test test-slow lint types imports check bench soak fuzz clean
 .DELETE_ON_ERROR:
