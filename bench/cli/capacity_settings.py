@@ -155,7 +155,7 @@ def settings_of(options: CapacityOptions) -> SearchSettings:
     check_metrics_url(options.metrics_url, options.gauges)
     if options.metrics_url is None:
         return settings
-    return settings._replace(watch=watch_of(options.metrics_url, options.gauges))
+    return settings._replace(watch=watch_of(options.metrics_url, options.gauges, options.ca))
 
 
 def _check_yield(job: Job, tiers: Sequence[Tier]) -> None:

@@ -65,7 +65,7 @@ def run(
     if plan.web_port is not None:
         need_port("127.0.0.1", plan.web_port, "--web-port")
     if watch is None and options.metrics_url is not None:
-        watch = watch_of(options.metrics_url, options.gauges)
+        watch = watch_of(options.metrics_url, options.gauges, options.ca)
     plan = plan._replace(watch=watch)
     folder = RunFolder.create(place)
     if job.target.loopback:  # nothing refuses it any more: a refusal is one line

@@ -19,6 +19,7 @@ from array import array
 from collections import Counter
 from collections.abc import Sequence
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from pathlib import Path
 from threading import Event, Thread
 from time import monotonic, monotonic_ns
 from types import TracebackType
@@ -27,6 +28,7 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit, urlunsplit
 
 from bench import __version__
 from bench.errors import UsageError
+from bench.load.trust import trusting
 from bench.runs.folder import RunFolder
 from bench.runs.gauges import Gauges, Readings, Series, write_gauges
 from bench.runs.prometheus_text import (
@@ -72,10 +74,11 @@ class ScrapeError(Exception):
 
 
 class Watch(NamedTuple):
-    """Where a run's gauges come from, and which they are."""
+    """Where a run's gauges come from, and which they are; what is trusted of an https one."""
 
     url: str
     choice: Choice
+    secure: ssl.SSLContext | None = None
 
     def facts(self) -> dict[str, Any]:
         """What `run.json` says of it before the run; the query stays out."""
@@ -111,24 +114,32 @@ def check_metrics_url(url: str | None, gauges: Sequence[str]) -> None:
         )
 
 
-def watch_of(url: str, gauges: Sequence[str]) -> Watch:
-    """Scrape once and choose. UsageError where that yields nothing, or lacks what was asked for."""
+def watch_of(url: str, gauges: Sequence[str], ca: Path | str | None = None) -> Watch:
+    """Scrape once and choose. UsageError where that yields nothing, or lacks what was asked for.
+
+    An https endpoint is trusted as the target is (`bench.load.trust`); `ca` is the same file.
+    """
+    secure = trusting(str(ca or "")) if urlsplit(url).scheme == "https" else None
     try:
-        samples = read_exposition(scrape(url, PATIENCE_S))
+        samples = read_exposition(scrape(url, PATIENCE_S, secure))
     except ValueError as error:
         why = f"answers with no Prometheus text ({error})"
     except ScrapeError as error:
         why = str(error)
     else:
-        return Watch(url, choice_of(gauges, samples) if gauges else default_choice(samples))
+        choice = choice_of(gauges, samples) if gauges else default_choice(samples)
+        return Watch(url, choice, secure)
     raise UsageError(
         f"--metrics-url {_shown(urlsplit(url))}: {why}; give the URL that Prometheus would scrape"
     )
 
 
-def scrape(url: str, within_s: float) -> str:
-    """The text at a URL, within that many seconds whatever it does. ScrapeError says why not."""
-    call = _Call(url, within_s)
+def scrape(url: str, within_s: float, secure: ssl.SSLContext | None = None) -> str:
+    """The text at a URL, within that many seconds whatever it does. ScrapeError says why not.
+
+    Without `secure` an https one is trusted as the system does.
+    """
+    call = _Call(url, within_s, secure)
     call.start()
     call.join(within_s)
     return call.answer()
@@ -179,7 +190,7 @@ class Scraper:
     def _scrape(self) -> None:
         self._scrapes += 1
         try:
-            text = scrape(self._watch.url, PATIENCE_S)
+            text = scrape(self._watch.url, PATIENCE_S, self._watch.secure)
             at_ns = monotonic_ns()
             samples = sampled(text, self._watch.choice)
         except ScrapeError as error:
@@ -203,9 +214,9 @@ class Scraper:
 class _Call(Thread):
     """One GET in a thread of its own. Call `answer` once the time is over."""
 
-    def __init__(self, url: str, within_s: float) -> None:
+    def __init__(self, url: str, within_s: float, secure: ssl.SSLContext | None) -> None:
         super().__init__(name="scrape", daemon=True)
-        self._parts = urlsplit(url)
+        self._parts, self._secure = urlsplit(url), secure
         self._within_s = within_s
         self._deadline = monotonic() + within_s
         self._socket: socket.socket | None = None
@@ -230,8 +241,7 @@ class _Call(Thread):
         line: HTTPConnection
         try:
             if self._parts.scheme == "https":
-                secure = ssl.create_default_context()
-                line = HTTPSConnection(host, port, timeout=self._within_s, context=secure)
+                line = HTTPSConnection(host, port, timeout=self._within_s, context=self._secure)
             else:
                 line = HTTPConnection(host, port, timeout=self._within_s)
             with contextlib.closing(line):

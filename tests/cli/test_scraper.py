@@ -2,11 +2,14 @@
 
 import contextlib
 import socket
+import ssl
 import threading
 import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import pairwise
 
 import pytest
+import trustme
 
 from bench.cli import scraper
 from bench.cli.scraper import ScrapeError, Scraper, check_metrics_url, scrape, watch_of
@@ -142,6 +145,43 @@ def test_nobody_there_and_a_server_without_tls_are_told_apart(serve):
         scrape(f"http://127.0.0.1:{port}/metrics", 2)
     with pytest.raises(ScrapeError, match=r"^has no TLS that can be trusted"):
         scrape(serve(said(answer(GOOD)), "https"), 2)
+
+
+class Metrics(BaseHTTPRequestHandler):
+    """Answers every request with `GOOD`."""
+
+    def do_GET(self):
+        self.wfile.write(answer(GOOD))
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def private(tmp_path):
+    """(an https URL whose certificate is of a CA of its own, the CA's file)"""
+    authority, file = trustme.CA(), tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(file))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with HTTPServer(("127.0.0.1", 0), Metrics) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"https://127.0.0.1:{server.server_port}/metrics", file
+        server.shutdown()
+        thread.join(5)
+
+
+def test_an_https_endpoint_is_trusted_by_the_file_that_ca_names(private, tmp_path, monkeypatch):
+    url, file = private
+    with pytest.raises(UsageError, match="has no TLS that can be trusted"):
+        watch_of(url, ["c_total"])
+    assert watch_of(url, ["c_total"], file).choice.counters == {"c_total"}
+    with pytest.raises(UsageError, match=r"--ca .*none.pem: cannot be read"):
+        watch_of(url, ["c_total"], tmp_path / "none.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    assert scrape(url, 2, watch_of(url, ["c_total"]).secure) == GOOD
 
 
 def test_a_name_that_takes_for_ever_to_be_looked_up_is_bounded_too(monkeypatch):
