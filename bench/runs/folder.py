@@ -77,13 +77,17 @@ class RunFolder:
 
     @classmethod
     def create(cls, path: Path) -> "RunFolder":
-        """Make the folder. RunFolderError where it cannot be, or where a run is in it already."""
+        """Make the folder. RunFolderError where it cannot be, or where a run is in it already.
+
+        Of two that begin at once, it is that one's which makes logs/.
+        """
         folder = cls(path)
         _need_text(path)
         if folder.run_json.exists():
             raise RunFolderError(f"{path}: holds a run already; choose another --out")
         try:
-            folder.logs.mkdir(parents=True, exist_ok=True)
+            path.mkdir(parents=True, exist_ok=True)
+            folder._claim()
             probe = folder.logs / ".probe"
             probe.touch()
             probe.unlink()
@@ -92,6 +96,15 @@ class RunFolder:
                 f"{path}: cannot be written ({error.strerror}); mend that, or choose another --out"
             ) from None
         return folder
+
+    def _claim(self) -> None:
+        try:
+            self.logs.mkdir()
+        except FileExistsError:
+            raise RunFolderError(
+                f"{self.logs}: is there already, perhaps of a run that began at this instant; "
+                "choose another --out"
+            ) from None
 
     @classmethod
     def open(cls, path: Path) -> "RunFolder":

@@ -204,6 +204,9 @@ def test_a_folder_that_holds_a_run_is_not_written_over(tmp_path):
     folder_with(tmp_path / "r", {})
     with pytest.raises(RunFolderError, match="holds a run already"):
         RunFolder.create(tmp_path / "r")
+    RunFolder.create(tmp_path / "twin")
+    with pytest.raises(RunFolderError, match=r"twin/logs: is there already, .*another --out$"):
+        RunFolder.create(tmp_path / "twin")  # which has no run.json yet
 
 
 def test_a_folder_that_cannot_be_written_says_so(tmp_path):
