@@ -66,14 +66,14 @@ class Outcome(NamedTuple):
     code: int
 
 
-def virtual_run(scenario, out, *, drawn=True, up_ns=0, down_ns=0, slots=None, **options):
+def virtual_run(scenario, out, *, drawn=True, up_ns=0, down_ns=0, slots=None, seed=None, **options):
     """Run a scenario file into the folder `out`; `options` are fields of `RunOptions`.
 
     `assignments` is a mapping from key to TOML text. `drawn`: with report and digest.
     """
     assignments = options.pop("assignments", {})
     options["assignments"] = tuple(f"{key}={value}" for key, value in dict(assignments).items())
-    with virtual_time(up_ns=up_ns, down_ns=down_ns, slots=slots):
+    with virtual_time(up_ns=up_ns, down_ns=down_ns, slots=slots, seed=seed):
         folder, _ = run(RunOptions(scenario, out=out, **options), Console(file=io.StringIO()))
         verdict = settle(folder) if drawn else judge(folder)
     return Outcome(folder, verdict, EXIT_CODES[verdict["verdict"]])
