@@ -116,10 +116,20 @@ def bench(monkeypatch, capsys):
 
 
 @pytest.fixture
-def virtual():
-    """Runs against the embedded server are played in virtual time."""
+def virtual(request, monkeypatch):
+    """Runs against the embedded server are played in virtual time.
+
+    Their pages, which take longer than all else, are drawn where a test asks for `pages`, too.
+    """
+    if "pages" not in request.fixturenames:
+        monkeypatch.setattr("bench.report.page.write_report", lambda *_: None)
     with virtual_time():
         yield
+
+
+@pytest.fixture
+def pages():
+    """Pages of runs in virtual time are wanted."""
 
 
 @pytest.fixture(scope="session")

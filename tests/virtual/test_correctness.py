@@ -39,6 +39,7 @@ def told(bench, tmp_path):
     return run
 
 
+@pytest.mark.usefixtures("pages")
 @pytest.mark.parametrize(
     ("failure", "rules"),
     [
@@ -93,6 +94,7 @@ def test_a_marker_tells_a_leak_of_text_by_its_words(told):
     assert markers or any(leak["words"] for leak in summary["leaks"])
 
 
+@pytest.mark.usefixtures("pages")
 def test_a_target_that_changed_the_format_is_obeyed_and_named(told):
     code, printed, summary, folder = told(
         "demo", "--sessions", "3", "--duration", "10s", "--gate", "count(unhonoured) == 0",

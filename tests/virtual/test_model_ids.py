@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-pytestmark = pytest.mark.usefixtures("virtual")
+pytestmark = pytest.mark.usefixtures("virtual", "pages")
 
 MODELS = ("inworld/models/my-model", "openai/gpt-4.1/2026")
 

@@ -28,6 +28,7 @@ def told(bench, tmp_path):
     return run
 
 
+@pytest.mark.usefixtures("pages")
 def test_a_share_of_turns_is_overloaded_and_their_callers_wait_before_the_next_line(told):
     code, printed, folder = told("overloaded = 0.3")
     turns = pd.read_parquet(folder / "turns.parquet")
