@@ -11,7 +11,7 @@ CALM := $(foreach bound,send_lateness client_lag hub_lag,--set 'health.$(bound)=
   $(foreach bound,cpu steal run_wait neighbours throttled,--set health.$(bound)=100)
 
 # Two processes begin with the live tests, which mostly wait; the others let them go first.
-TEST_PROCESSES ?= $(shell echo $$(($$(nproc) + 2)))
+TEST_PROCESSES ?= $(shell echo $$(($$(nproc) + 1)))
 
 .PHONY: setup dev demo capacity tour-all test test-slow lint types imports check bench soak fuzz clean
 .DELETE_ON_ERROR:
