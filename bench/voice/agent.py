@@ -21,7 +21,6 @@ What it refuses to know: what was heard of it (`bench.voice.player`), and what t
 """
 
 from collections.abc import Callable
-from itertools import chain
 from typing import Any
 
 from bench.protocol import server
@@ -70,6 +69,7 @@ class Agent:
         self._silenced: set[str] = set()
         self._offset_ns = 0
         self._calls: dict[str, dict[str, Call]] = {}
+        self._id_bytes = 0
 
     # ── what the caller does ─────────────────────────────────────────────────────────────────
 
@@ -104,7 +104,8 @@ class Agent:
 
     def silence(self) -> None:
         """Stragglers of what is being said are not to be heard any more."""
-        self._silenced |= self.open | set(self.replies)
+        for one in (*self.open, *self.replies):
+            self._remember(self._silenced, one)
 
     def give_up(self) -> None:
         """Whatever is still owed, nobody waits for it: it must not spoil the turns that follow."""
@@ -114,15 +115,17 @@ class Agent:
 
     @property
     def footprint(self) -> int:
-        """Bytes, about, of what is remembered of its server: ids, and the calls of tools."""
-        ids = chain(
-            self.open, self.replies, self._begun, self._items, self._items.values(), self._hearing,
-            self._taken, self._finished, self._silenced,
-        )  # fmt: skip
+        """Bytes, about and at most, of what is remembered of its server: ids, and calls of tools.
+
+        It is asked every second: ids are counted as they come, and never again.
+        """
         calls = (call for calls in self._calls.values() for call in calls.values())
-        return sum(_ID_BYTES + len(one) for one in ids) + sum(
-            _ID_BYTES + sum(map(len, call)) for call in calls
-        )
+        return self._id_bytes + sum(_ID_BYTES + sum(map(len, call)) for call in calls)
+
+    def _remember(self, place: set[str], one: str) -> None:
+        if one not in place:
+            place.add(one)
+            self._id_bytes += _ID_BYTES + len(one)
 
     # ── what is known ────────────────────────────────────────────────────────────────────────
 
@@ -172,7 +175,7 @@ class Agent:
         late = at_ns > self._offset_ns + HEARS_NS
         over = self.answers_all and self.replies[-1] in self._finished
         if not late and not over and message.item_id not in self._taken:
-            self._hearing.add(message.item_id)
+            self._remember(self._hearing, message.item_id)
 
     def _on_turn_taken(
         self,
@@ -182,7 +185,7 @@ class Agent:
         """It has heard enough: now it owes an answer. What comes after that owes nothing more."""
         self.touched(at_ns)
         if message.item_id:
-            self._taken.add(message.item_id)
+            self._remember(self._taken, message.item_id)
         if message.item_id in self._hearing:
             self._hearing.discard(message.item_id)
             self._owed = self.answers
@@ -195,7 +198,8 @@ class Agent:
         """A message names a response: the first that does begins it."""
         if response_id in self._begun:
             return
-        self._begun.add(response_id)
+        self._remember(self._begun, response_id)
+        self._id_bytes += 2 * (_ID_BYTES + len(response_id))  # open, and among the replies
         self._latest = response_id
         self._began_ns = at_ns
         self._owed = False
@@ -212,7 +216,7 @@ class Agent:
         self.open.discard(response.id)
         if response.id not in self.replies:
             return
-        self._finished.add(response.id)
+        self._remember(self._finished, response.id)
         self.touched(at_ns)
         if response.status in UNFINISHED and is_overload(response.reason):
             self.turned_away_ns = at_ns
@@ -241,8 +245,10 @@ class Agent:
         self, message: server.ResponseOutputItemAdded | server.ResponseOutputItemDone, at_ns: int
     ) -> None:
         self._on_output(message, at_ns)
-        if isinstance(message.item.id, str):
-            self._items[message.response_id] = message.item.id
+        item_id = message.item.id
+        if isinstance(item_id, str) and self._items.get(message.response_id) != item_id:
+            self._items[message.response_id] = item_id
+            self._id_bytes += 2 * _ID_BYTES + len(message.response_id) + len(item_id)
         self._called(message.response_id, message.item, message.output_index)
 
     def _on_arguments(self, message: server.ResponseFunctionCallArgumentsDone, at_ns: int) -> None:
