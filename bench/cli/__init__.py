@@ -16,7 +16,7 @@ import typer
 from typer.core import TyperCommand
 
 from bench import __version__
-from bench.cli import verbs
+from bench.cli import corpus_verbs, verbs
 from bench.cli.console import out, say, talk
 from bench.cli.streams import unbreakable
 from bench.errors import BenchError
@@ -73,11 +73,12 @@ VERBS: Final = (
          "ws://127.0.0.1:8765/v1/realtime --dialect openai"),
     Verb("serve", verbs.ServeOptions, "processes:serve_verb",
          "--port 8765 --truth truth.jsonl"),
-    Verb("corpus check", verbs.CorpusCheckOptions, "inventory:corpus_check_verb", "everyday"),
-    Verb("corpus list", verbs.CorpusListOptions, "inventory:corpus_list_verb", "everyday"),
-    Verb("corpus add", verbs.CorpusAddOptions, "corpus_upkeep:add_verb",
+    Verb("corpus check", corpus_verbs.CorpusCheckOptions, "inventory:corpus_check_verb",
+         "everyday"),
+    Verb("corpus list", corpus_verbs.CorpusListOptions, "inventory:corpus_list_verb", "everyday"),
+    Verb("corpus add", corpus_verbs.CorpusAddOptions, "corpus_upkeep:add_verb",
          "~/recordings --name support-calls"),
-    Verb("corpus remove", verbs.CorpusRemoveOptions, "corpus_upkeep:remove_verb",
+    Verb("corpus remove", corpus_verbs.CorpusRemoveOptions, "corpus_upkeep:remove_verb",
          "support-calls call-017 call-018"),
     Verb("list messages", verbs.ListMessagesOptions, "inventory:messages_verb", "--json"),
     Verb("list metrics", verbs.ListMetricsOptions, "inventory:metrics_verb", ""),

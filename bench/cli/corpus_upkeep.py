@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from bench.cli.console import out, print_json, say, talk
-from bench.cli.verbs import CorpusAddOptions, CorpusRemoveOptions
+from bench.cli.corpus_verbs import CorpusAddOptions, CorpusRemoveOptions
 from bench.corpus.manifest import find_corpus
 from bench.errors import UsageError
 

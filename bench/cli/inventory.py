@@ -9,9 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.cli.console import out, print_json, say, talk
+from bench.cli.corpus_verbs import CorpusCheckOptions, CorpusListOptions
 from bench.cli.verbs import (
-    CorpusCheckOptions,
-    CorpusListOptions,
     ListMessagesOptions,
     ListMetricsOptions,
     ListScenariosOptions,

@@ -1,6 +1,7 @@
 """What each verb takes: a class of options, whose docstring is the verb's help.
 
-An instance is what the command line said, unread. The table of verbs is in `bench.cli`.
+Those of `bench corpus` are in `bench.cli.corpus_verbs`. An instance is what the command line said,
+unread. The table of verbs is in `bench.cli`.
 """
 
 from pathlib import Path
@@ -161,54 +162,6 @@ class ServeOptions(NamedTuple):
     tls_cert: Annotated[
         Path | None, typer.Option(help="Serve wss://; write the certificate to trust here.")
     ] = None
-
-
-class CorpusCheckOptions(NamedTuple):
-    """Verify hashes and annotations; exit 2 where something is amiss."""
-
-    name: Annotated[str, typer.Argument(help="A corpus, by name or folder.")] = "everyday"
-    as_json: opt.Json = False
-
-
-class CorpusListOptions(NamedTuple):
-    """Show the corpora, or the utterances of one."""
-
-    name: Annotated[str | None, typer.Argument(help="A corpus; none: all of them.")] = None
-    as_json: opt.Json = False
-
-
-class CorpusAddOptions(NamedTuple):
-    """Turn recordings into a corpus, and say of each what was done, assumed or refused.
-
-    Exit 2 where nothing could be added.
-    """
-
-    folder: Annotated[Path, typer.Argument(help="A folder of recordings, with transcripts if any.")]
-    name: Annotated[str | None, typer.Option(help="The corpus; default: the folder's name.")] = None
-    licence: Annotated[str, typer.Option(help="Whose they are.")] = "private"
-    to: Annotated[Path, typer.Option(help="The shelf to put it on.")] = Path("audio_corpus")
-    channel: Annotated[
-        str, typer.Option(help="Of several: left, right, mix, or split (one speaker each).")
-    ] = ""
-    trim: Annotated[
-        bool, typer.Option("--trim", help="Cut silence off, up to 0.2 s from the speech.")
-    ] = False
-    split: Annotated[
-        bool, typer.Option("--split", help="Cut calls into utterances where 0.7 s are silent.")
-    ] = False
-    language: Annotated[str, typer.Option(help="What is spoken, as in de or pt-BR.")] = ""
-    encoding: Annotated[str, typer.Option(help="Of transcripts, where it is not certain.")] = ""
-    as_json: opt.Json = False
-
-
-class CorpusRemoveOptions(NamedTuple):
-    """Remove utterances from a corpus, or a whole corpus with --yes."""
-
-    name: Annotated[str, typer.Argument(help="A corpus, by name or folder.")]
-    ids: Annotated[
-        tuple[str, ...], typer.Argument(help="Utterances to remove; none: the whole corpus.")
-    ] = ()
-    yes: Annotated[bool, typer.Option("--yes", help="Remove the whole corpus.")] = False
 
 
 class ListMessagesOptions(NamedTuple):

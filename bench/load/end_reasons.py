@@ -1,14 +1,25 @@
 """Why a connection was refused or closed, in the words of who did it, and what helps."""
 
 import re
+import ssl
 from html import unescape
+from time import monotonic_ns
 from typing import Final
 from urllib.parse import urlsplit
 
 from websockets.exceptions import InvalidStatus, NegotiationError
 from websockets.frames import Close
 
-from bench.protocol.upgrade import Offer, remedy
+from bench.load.flood import FloodError
+from bench.load.wire_events import Redirected
+from bench.protocol.upgrade import (
+    REDIRECTS,
+    Offer,
+    leads_to,
+    not_followed,
+    redirect_words,
+    remedy,
+)
 
 _NOT_FOUND = 404
 _OWN_CODES = 3000
@@ -43,6 +54,31 @@ def refusal(error: Exception | None, url: str, offer: Offer) -> str:
     if isinstance(error, NegotiationError):
         return f"the upgrade was answered with what was not offered: {error}"
     return f"{error}: {error.__cause__}" if error else ""
+
+
+def failure(error: FloodError | OSError, stage: str) -> tuple[str, str]:
+    """How a connection ended on which that was raised, at that stage, and why."""
+    if isinstance(error, FloodError):
+        return error.kind, str(error)
+    if isinstance(error, ssl.SSLError):
+        return "unreachable" if stage == "securing" else "broken", f"TLS: {error}"
+    why = error.strerror or str(error)
+    return "unreachable" if stage == "connecting" else "broken", why
+
+
+def answer_to_refusal(
+    error: Exception | None, url: str, offer: Offer, hops: int
+) -> Redirected | str:
+    """Where a refused upgrade is to be tried instead, within so many hops; else why it failed."""
+    if isinstance(error, InvalidStatus):
+        response = error.response
+        status, location = response.status_code, response.headers.get("Location")
+        if status in REDIRECTS and location:
+            to = leads_to(url, location)
+            if why := not_followed(url, to, hops=hops, asked=offer.hops > 0):
+                return redirect_words(status, to, why)
+            return Redirected(status, to, monotonic_ns())
+    return refusal(error, url, offer)
 
 
 def close_reason(close: Close, unheard: Offer | None) -> str:

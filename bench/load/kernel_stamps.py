@@ -1,4 +1,13 @@
-"""When the kernel received what a socket reads (`SO_TIMESTAMPNS`)."""
+"""When the kernel received what a socket reads (`SO_TIMESTAMPNS`).
+
+Theory of operation
+-------------------
+The kernel stamps a segment when it comes in; that is why the raw socket is read even under TLS. The
+program's own stamp, on the line after the read, stands beside it. Segments that wait unread are
+handed over together with the stamp of the last, so of several messages in one read only the last is
+known to have arrived then, and only if it ends the read. Where the kernel does not stamp, the
+program's own stamp stands for every message.
+"""
 
 import contextlib
 import socket

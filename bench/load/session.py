@@ -8,12 +8,13 @@ row, exactly once.
 
 from collections.abc import Callable
 from time import monotonic_ns
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
 from bench.errors import ProtocolError
 from bench.load.envelope_buffer import EnvelopeBuffer
 from bench.load.flood import FloodError, check_memory, check_values
 from bench.load.health import Watch
+from bench.load.live_turns import LiveTurns, Tally
 from bench.load.tcp_info import TcpInfo
 from bench.load.wire import Wire
 from bench.load.wire_events import Ended, Reached, Redirected, Sent, Text, WireEvent
@@ -24,7 +25,7 @@ from bench.protocol.upgrade import shown
 from bench.runs.event_rows import audio_row, backchannel_row, in_row, note_row, out_row
 from bench.runs.log import Log
 from bench.runs.redaction import Secrets
-from bench.voice.audio import NS_PER_MS, NS_PER_S
+from bench.voice.audio import NS_PER_S
 from bench.voice.conversation import Conversation
 from bench.voice.outbox import Note, Outgoing
 
@@ -38,16 +39,6 @@ _NEXT = {
 """What a connection waits for next, by the stage that it has reached."""
 WRITE_TIMEOUT_NS = 30 * NS_PER_S
 """A socket that takes not one byte for so long has a peer that is gone."""
-
-
-class Tally(Protocol):
-    """What a session tells about itself while it runs: for the live view, never for a figure."""
-
-    def turn(self, latency_ms: float | None, nbytes: int, failure: str | None) -> None:
-        """A turn is over: latency to first audio (None: no answer)."""
-
-    def ended(self, outcome: str, reason: str) -> None:
-        """The session is over."""
 
 
 class Start(NamedTuple):
@@ -108,9 +99,7 @@ class Session:
         self._odd: list[Oddity] = []
         self._quirks: dict[str, int] = {}
         self._tcp_info = TcpInfo()
-        self._turn_offset_ns: int | None = None
-        self._turn_answer_ns: int | None = None
-        self._turn_bytes = 0
+        self._turns = LiveTurns(tally)
 
     @property
     def talking(self) -> bool:
@@ -310,9 +299,7 @@ class Session:
 
     def _answered(self, at_ns: int, nbytes: int) -> None:
         """Audio or text of an answer: for the live view."""
-        if self._turn_answer_ns is None and nbytes:
-            self._turn_answer_ns = at_ns
-        self._turn_bytes += nbytes
+        self._turns.audio(at_ns, nbytes)
 
     # ── what is said ─────────────────────────────────────────────────────────────────────────
 
@@ -329,32 +316,7 @@ class Session:
 
     def _note(self, note: Note) -> None:
         self._log.append(note_row(self._number, note))
-        if note.type == "bench.say":
-            self._said(note.detail or {}, note.due_ns or note.at_ns)
-        elif note.type == "bench.write":
-            self._turn_over(None)
-            self._turn_offset_ns, self._turn_answer_ns, self._turn_bytes = note.at_ns, None, 0
-        elif note.type in {"bench.heard_out", "bench.gave_up"}:
-            self._turn_over("no answer" if note.type == "bench.gave_up" else None)
-
-    def _said(self, detail: dict[str, Any], start_ns: int) -> None:
-        if detail["offset_ms"] is None or detail["role"] == "backchannel":
-            return
-        if detail["role"] == "interruption":
-            self._turn_over(None)
-        self._turn_offset_ns = start_ns + round(detail["offset_ms"] * NS_PER_MS)
-        self._turn_answer_ns = None
-        self._turn_bytes = 0
-
-    def _turn_over(self, failure: str | None) -> None:
-        offset, answer = self._turn_offset_ns, self._turn_answer_ns
-        if offset is None:
-            return
-        self._turn_offset_ns = None
-        latency = None if answer is None else (answer - offset) / NS_PER_MS
-        if failure is None and latency is None:
-            failure = "no answer"
-        self._tally.turn(latency, self._turn_bytes, failure)
+        self._turns.note(note)
 
     # ── when to be woken, and the end ────────────────────────────────────────────────────────
 
@@ -395,7 +357,7 @@ class Session:
             outcome, reason = self._conversation.outcome, self._conversation.reason
         reason = self._secrets.hide(reason)
         if outcome not in {"finished", "drained"}:
-            self._turn_over(f"session {outcome}")
+            self._turns.over(f"session {outcome}")
         detail = {
             "outcome": outcome,
             "reason": reason,

@@ -7,29 +7,24 @@ never waits: `ready` is called when the socket is, does all that can be done wit
 returns what happened. Connecting, TLS handshake, upgrade, reading and writing are states of one
 machine; where a proxy is on the way, asking it for a tunnel belongs to connecting, and nothing is
 left of it afterwards. Reading never depends on writing: a socket that will not take more bytes
-keeps them in `_backlog` and goes on being read (flaw F7); whoever writes is queued in order, the
+keeps them in a `SendQueue` and goes on being read (flaw F7); whoever writes is queued in order, the
 pongs and closes of the protocol included, so frames never interleave. `bench.load.flood` bounds
 what is read and kept.
 
-Arrival is stamped before anything looks at the bytes: by the kernel when the segment came in
-(`SO_TIMESTAMPNS`, which is why the raw socket is read even under TLS), with the program's own stamp
-on the line after the read beside it. Segments that wait unread in the kernel are handed over
-together with the stamp of the last, so of several messages in one read only the last is known to
-have arrived then, and only if it ends the read; the others arrived some time since the socket was
-last known to be empty, and that span is their `at_err_ns`. Empty it was when it connected, when a
-read took all there was, and when the loop last asked and was not told of it (`quiet_ns`). Where the
-kernel does not stamp, the program's own stamp stands for every message, with the same span.
+Arrival is stamped before anything looks at the bytes (`bench.load.kernel_stamps`). Of what arrived
+since the socket was last known to be empty, that span is the `at_err_ns`. Empty it was when it
+connected, when a read took all there was, and when the loop last asked and was not told of it
+(`quiet_ns`).
 """
 
 import errno
 import os
 import socket
 import ssl
-from collections import deque
 from time import monotonic_ns
 
 from websockets.client import ClientProtocol
-from websockets.exceptions import InvalidStatus, PayloadTooBig
+from websockets.exceptions import PayloadTooBig
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.frames import Frame
 from websockets.http11 import Response
@@ -39,20 +34,20 @@ from websockets.uri import parse_uri
 
 from bench.load.addresses import Address
 from bench.load.agreement import Agreed
-from bench.load.end_reasons import close_reason, refusal
+from bench.load.end_reasons import answer_to_refusal, close_reason, failure
 from bench.load.flood import MAX_MESSAGE, READS_AT_ONCE, FloodError, Intake
 from bench.load.fragments import Fragments
 from bench.load.kernel_stamps import ANCILLARY, kernel_stamp, request_stamps
+from bench.load.send_queue import WOULD_BLOCK, SendQueue
 from bench.load.tcp_info import TcpInfo, read_tcp_info
 from bench.load.text_frame import text_frame
 from bench.load.tls_pipe import TlsPipe
 from bench.load.tunnel import Tunnel
-from bench.load.wire_events import Ended, Reached, Redirected, Sent, Text, WireEvent
-from bench.protocol.upgrade import REDIRECTS, Offer, leads_to, not_followed, redirect_words
+from bench.load.wire_events import Ended, Reached, Text, WireEvent
+from bench.protocol.upgrade import Offer
 from bench.voice.outbox import Outgoing
 
 _READ_SIZE = 1 << 18
-_WOULD_BLOCK = (BlockingIOError, InterruptedError)
 
 
 class Wire:
@@ -75,41 +70,34 @@ class Wire:
         compress: bool = False,
     ) -> None:
         self.realtime_offset_ns = 0
-        self.ended = False
-        self.bytes_sent = 0
-        self.reads = 0
-        self.stamped = 0
+        self.ended = self._spoken_to = False
+        self.reads = self.stamped = 0
         self._intake = Intake()
         self._happened: list[WireEvent] = []
         self._offer = offer
-        offered = [Subprotocol(offer.subprotocol)] if offer.subprotocol else None
         self._compress = compress
-        deflate = ClientPerMessageDeflateFactory(client_max_window_bits=True) if compress else None
+        deflate = [ClientPerMessageDeflateFactory(client_max_window_bits=True)]
         self._protocol = ClientProtocol(
             parse_uri(url),
-            extensions=[deflate] if deflate else None,
-            subprotocols=offered,
+            extensions=deflate if compress else None,
+            subprotocols=[Subprotocol(offer.subprotocol)] if offer.subprotocol else None,
             max_size=MAX_MESSAGE,
         )
         self._response: Response | None = None
         self._url = url
         self._hops = offer.hops if hops is None else hops
         self._context = context
-        self._spoken_to = False
         self._headers = headers
         self._stage = "connecting"
         self._fragments = Fragments()
-        self._pushed = 0
-        self._backlog: deque[tuple[memoryview, Outgoing | None]] = deque()
-        self._drained_ns = 0
-        self._quiet_ns = 0
+        self._drained_ns = self._quiet_ns = 0
         self._address = address
         self._tunnel = Tunnel(address.proxy, url) if address.proxy else None
-        self._asking = False
         self._tls = None
         if address.secure:
             self._tls = TlsPipe(context or ssl.create_default_context(), address.hostname)
         self._socket = socket.socket(address.family, socket.SOCK_STREAM)
+        self._queue = SendQueue(self._socket)
         self._socket.setblocking(False)  # noqa: FBT003 - the socket module's own signature
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         request_stamps(self._socket)  # else the program's own stands, taken before parsing
@@ -136,7 +124,8 @@ class Wire:
 
     def tcp_info(self) -> TcpInfo | None:
         """What the kernel knows of the connection; None where it does not tell."""
-        return None if self.ended or self._stage == "connecting" else read_tcp_info(self._socket)
+        known = self._stage not in {"connecting", "asking"} and not self.ended
+        return read_tcp_info(self._socket) if known else None
 
     @property
     def agreed(self) -> Agreed:
@@ -146,9 +135,14 @@ class Wire:
     @property
     def wants_write(self) -> bool:
         """Whether to be told when the socket can be written."""
-        if self._stage == "connecting" and not self._asking:
+        if self._stage == "connecting":
             return not self.ended
-        return bool(self._backlog) and not self.ended
+        return bool(self._queue) and not self.ended
+
+    @property
+    def bytes_sent(self) -> int:
+        """How many the socket took."""
+        return self._queue.sent
 
     def ready(self, *, readable: bool, writable: bool, quiet_ns: int = 0) -> list[WireEvent]:
         """The socket is ready: do all that can be done now, return what happened, in order.
@@ -158,22 +152,17 @@ class Wire:
         self._quiet_ns = quiet_ns
         try:
             if self._stage == "connecting":
-                if self._asking and self._tunnel is not None:
-                    self._ask_through(self._tunnel)
-                elif writable or readable:
+                if writable or readable:
                     self._connected()
+            elif self._stage == "asking" and self._tunnel is not None:
+                self._ask_through(self._tunnel)
             else:
                 if readable:
                     self._read()
                 if writable and not self.ended:
                     self._write()
-        except FloodError as error:
-            self._end(error.kind, str(error))
-        except ssl.SSLError as error:
-            self._end("unreachable" if self._stage == "securing" else "broken", f"TLS: {error}")
-        except OSError as error:
-            text = error.strerror or str(error)
-            self._end("unreachable" if self._stage == "connecting" else "broken", text)
+        except (FloodError, OSError) as error:
+            self._end(*failure(error, self._stage))
         return self._take()
 
     def send(self, message: Outgoing) -> list[WireEvent]:
@@ -202,9 +191,9 @@ class Wire:
         if code:
             self._end("unreachable", os.strerror(code))
         elif self._tunnel is not None:
-            self._asking = True
+            self._stage = "asking"
             self._reach("proxied")
-            self._backlog.append((memoryview(self._tunnel.request), None))
+            self._queue.push(self._tunnel.request, None)
             self._write()
         else:
             self._begin()
@@ -214,7 +203,7 @@ class Wire:
         self._write()
         try:
             whole = tunnel.feed(self._socket.recv(_READ_SIZE))
-        except _WOULD_BLOCK:
+        except WOULD_BLOCK:
             return
         if tunnel.opened:
             self._begin()
@@ -263,7 +252,7 @@ class Wire:
             asked_ns = monotonic_ns()
             try:
                 data, ancillary, _flags, _from = self._socket.recvmsg(_READ_SIZE, ANCILLARY)
-            except _WOULD_BLOCK:
+            except WOULD_BLOCK:
                 self._drained_ns = asked_ns
                 return
             read_ns = monotonic_ns()
@@ -325,7 +314,7 @@ class Wire:
     def hold(self) -> None:
         """Count what is not whole or not sent; FloodError where that is too much."""
         unread = len(self._protocol.reader.buffer) + self._fragments.nbytes
-        self._intake.hold(unread, self._pushed - self.bytes_sent)
+        self._intake.hold(unread, self._queue.pushed - self._queue.sent)
 
     def _look_for_the_end(self) -> None:
         if self._protocol.handshake_exc is not None:
@@ -356,51 +345,28 @@ class Wire:
         if self._tls is not None and self._stage != "securing":
             piece = self._tls.encrypt(piece)
         if piece:
-            self._pushed += len(piece)
-            waiting = bool(self._backlog)
-            self._backlog.append((memoryview(piece), message))
+            waiting = bool(self._queue)
+            self._queue.push(piece, message)
             if not waiting:
                 self._write()
 
     def _write(self) -> None:
-        while self._backlog and not self.ended:
-            piece, message = self._backlog[0]
-            before_ns = monotonic_ns()
-            try:
-                sent = self._socket.send(piece)
-            except _WOULD_BLOCK:
-                return
-            except OSError as error:  # the peer is gone; a send may be the first to notice
-                self._end("broken", error.strerror or str(error))
-                return
-            self.bytes_sent += sent
-            if sent < len(piece):
-                self._backlog[0] = (piece[sent:], message)
-                continue
-            self._backlog.popleft()
-            if message is not None:
-                self._happened.append(Sent(message, before_ns, monotonic_ns()))
+        try:
+            self._queue.write(self._happened)
+        except OSError as error:  # a send may be the first to notice
+            self._end(*failure(error, self._stage))
 
     # ── ending ───────────────────────────────────────────────────────────────────────────────
 
     def _refused(self) -> None:
         error = self._protocol.handshake_exc
-        if isinstance(error, InvalidStatus):
-            response = error.response
-            status, location = response.status_code, response.headers.get("Location")
-            if status in REDIRECTS and location:
-                self._redirected(status, leads_to(self._url, location))
-                return
-        self._end("refused", refusal(error, self._url, self._offer))
-
-    def _redirected(self, status: int, url: str) -> None:
-        asked = self._offer.hops > 0
-        if why := not_followed(self._url, url, hops=self._hops, asked=asked):
-            self._end("refused", redirect_words(status, url, why))
+        answer = answer_to_refusal(error, self._url, self._offer, self._hops)
+        if isinstance(answer, str):
+            self._end("refused", answer)
         elif not self.ended:
             self.ended = True
-            self._backlog.clear()
-            self._happened.append(Redirected(status, url, monotonic_ns()))
+            self._queue.clear()
+            self._happened.append(answer)
 
     def _gone(self, otherwise: str) -> None:
         if self.ended:
@@ -419,7 +385,7 @@ class Wire:
         if self.ended:
             return
         self.ended = True
-        self._backlog.clear()
+        self._queue.clear()
         if self._tunnel is not None and not self._tunnel.opened:
             outcome, reason = "unreachable", self._tunnel.why(reason)
         self._happened.append(Ended(outcome, reason, close_code, monotonic_ns()))
