@@ -3,8 +3,10 @@
 Theory of operation
 -------------------
 A gate on a quantile or a share of turns gives a share of turns that met its limit, by segments of
-time as long as a session; turns that waited in vain count as Kaplan and Meier have it. Any other
-gate gives its margin, as a share of its limit, with the standard error of its interval.
+time as long as a session; turns that waited in vain count as Kaplan and Meier have it. So do those
+that still waited when the run ended: they are in no figure of the run, but a target that keeps all
+waiting to its end holds nothing. Any other gate gives its margin, as a share of its limit, with the
+standard error of its interval.
 
 Beside the gates of a tier there is one that nobody writes: the load itself must be *held*. A
 capacity is sessions held, and a target that lets 20 of 24 callers in holds 20, however fast it
@@ -17,16 +19,19 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from bench.analysis.measure import good_turns
+from bench.analysis.measure import good_turns, objectives
 from bench.analysis.samples import share_flags, turn_waits
 from bench.analysis.tables import Flags, Floats, Ints
 from bench.analysis.turn_columns import TurnColumns
 from bench.capacity.document import ProbeGate, ProbeTier
+from bench.plan.declaration import Metric
 from bench.plan.gates import QUANTILES, Gate
+from bench.plan.instants import INSTANTS
 from bench.plan.metrics import METRICS
 from bench.plan.tiers import Tier
 from bench.stats.crossing import Level, Share
 from bench.stats.interval import Z
+from bench.tracker.outcomes import FAILED
 
 HELD: Final = "sessions held >= 99 %"
 """The gate that is part of every tier of a closed load."""
@@ -48,7 +53,7 @@ def evidence_of(
 ) -> Evidence:
     """What the gates of a tier say at this load.
 
-    turns:   those that were attempted, with the `segment` of time that each began in
+    turns:   those that were measured, with the `segment` of time that each began in
     verdict: of the run by the tier's gates
     held:    % of the load's sessions that were held, None where it holds none
     """
@@ -76,8 +81,9 @@ def _met(gate: Gate, turns: pd.DataFrame, gates: Sequence[Gate]) -> tuple[Floats
     metric = METRICS[gate.metric]
     if gate.where or gate.limit is None or metric.of != "turn":
         return None
+    cut = (turns["outcome"] == "cut").to_numpy(bool)
     if gate.statistic in QUANTILES:
-        values, waits = turn_waits(metric, TurnColumns(turns))
+        values, waits = _waits(metric, turns)
         upper = gate.operator in {"<", "<="}
         below = _below(values, waits, gate.limit, strict=gate.operator in {"<", ">="})
         return (below if upper else 1 - below), ~np.isnan(values)
@@ -85,10 +91,31 @@ def _met(gate: Gate, turns: pd.DataFrame, gates: Sequence[Gate]) -> tuple[Floats
         return None
     wanted = gate.operator in {">", ">="}
     if gate.metric == "good_turns":
-        yes, known = good_turns(turns, gates).to_numpy(bool), np.ones(len(turns), bool)
+        yes, known = good_turns(turns, gates).to_numpy(bool), ~cut | _too_late(turns, gates)
     else:
         yes, known = share_flags(metric, TurnColumns(turns))
+        known = known & ~cut
     return (yes if wanted else ~yes).astype(np.float64), known
+
+
+def _waits(metric: Metric, turns: pd.DataFrame) -> tuple[Floats, Flags]:
+    """`turn_waits`, in which a turn that the run cut waited until then, if it did."""
+    cut = turns["outcome"] == "cut"
+    values, waits = turn_waits(
+        metric, TurnColumns(turns.assign(outcome=turns["outcome"].mask(cut, FAILED[0])))
+    )
+    if not (metric.end and INSTANTS[metric.end].awaited):
+        values = np.where(cut, np.nan, values)  # what it had until then is not the whole
+    return values, waits & ~np.isnan(values)
+
+
+def _too_late(turns: pd.DataFrame, gates: Sequence[Gate]) -> Flags:
+    """Which turns, whatever had become of them, miss an objective already."""
+    missed = np.zeros(len(turns), bool)
+    for gate in objectives(gates):
+        values, _ = _waits(METRICS[gate.metric], turns)
+        missed |= values > float(gate.limit or 0)
+    return missed
 
 
 def promised(gate: Gate) -> float:

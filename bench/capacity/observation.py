@@ -115,10 +115,11 @@ def observe(
     sessions, turns = read_table(folder.sessions, None), read_table(folder.turns, None)
     plan = folder.read()["plan"]
     begin, end = window or span(plan)
-    attempted = attempts(turns)
-    began = turn_spans(attempted)[0]
+    told = turns[turns["measured"].astype(bool)]
+    began = turn_spans(told)[0]
     inside = (began >= begin) & (began < end)
-    attempted, began = attempted[inside], began[inside]
+    told, began = told[inside], began[inside]
+    attempted = attempts(told)
     rows = by_statistic(json.loads(folder.summary.read_text("utf-8")))
     if window:
         rows |= _narrowed(attempted)
@@ -126,9 +127,7 @@ def observe(
     edges = np.linspace(begin, end, max(1, round((end - begin) / 1e9 / segment_s)) + 1)
     segment = np.clip(np.searchsorted(edges, began, "right") - 1, 0, len(edges) - 2)
     evidence = {
-        tier.name: evidence_of(
-            tier, load, attempted, segment, len(edges) - 1, verdicts[tier.name], held
-        )
+        tier.name: evidence_of(tier, load, told, segment, len(edges) - 1, verdicts[tier.name], held)
         for tier in tiers
     }
     goods = good_turns(attempted, [gate for tier in tiers[:1] for gate in tier.gates])

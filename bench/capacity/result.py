@@ -193,7 +193,8 @@ def _said(
             f"{amount(order[1])}; other load on the target, or a state that it keeps, would "
             "explain that, and the interval does not know of it"
         )
-    if held > 0 and lost < inf and lost <= _STEEP * held and (fall := _fall(tried, tier, lost)):
+    near = max(_STEEP * held, held + 2 * scope.step)
+    if held > 0 and lost < inf and lost <= near and (fall := _fall(tried, tier, lost)):
         said.append(f"a cliff: {amount(held)} hold, and at {amount(lost)} {fall}")
     if found.capacity >= scope.step and not found.confirmed:
         said.append(f"not confirmed: {_unconfirmed(tier, trials, found)}")

@@ -14,6 +14,8 @@ from rich.console import Console
 
 from bench.capacity.document import read_capacity, write_capacity
 from bench.cli import capacity_trials as driver
+from bench.plan.gates import parse_gate
+from bench.plan.tiers import Tier
 from bench.report.capacity_page import write_capacity_page
 from bench.report.capacity_tables import print_capacity, write_tables
 from bench.stats.crossing import Share
@@ -81,6 +83,27 @@ def test_a_pace_that_all_share_has_its_capacity_in_the_interval(tmp_path, scenar
     assert tier.low <= 19 <= tier.high
     assert tier.high - tier.low <= 5
     assert tier.binding == slo
+
+
+def test_callers_who_still_wait_when_a_run_ends_count_as_what_they_have_waited(tmp_path, scenario):
+    """Else a server that answers nobody in time would be one of which nothing is known."""
+    run = virtual_run(
+        scenario(QUEUE), tmp_path / "run", drawn=False, sessions=60, duration="10s", gates=(SLO,),
+        assignments={"load.drain": "'1s'", "load.warmup": "'0s'"},
+    ).folder  # fmt: skip
+    turns = pd.read_parquet(run.turns)
+    cut = int((turns["outcome"][turns["measured"]] == "cut").sum())
+    assert cut > 30
+    for text in (SLO, "share(good_turns) >= 95 %"):
+        tier = Tier("slo", (parse_gate(text), parse_gate(SLO)))
+        found = driver.observe(run.path, [tier], 60.0, 10.0).evidence["slo"][text]
+        assert found.share < 0.2
+        assert found.weight > 0.7 * cut
+    unrelated = Tier("slo", (parse_gate("share(answered) >= 95 %"),))
+    found = driver.observe(run.path, [unrelated], 60.0, 10.0).evidence["slo"][
+        unrelated.gates[0].text
+    ]
+    assert found.weight == (turns["outcome"][turns["measured"]] != "cut").sum()
 
 
 def test_its_answer_is_told_in_tables_and_on_a_page(refused):
