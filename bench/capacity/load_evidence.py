@@ -104,8 +104,10 @@ def _waits(metric: Metric, turns: pd.DataFrame) -> tuple[Floats, Flags]:
     values, waits = turn_waits(
         metric, TurnColumns(turns.assign(outcome=turns["outcome"].mask(cut, FAILED[0])))
     )
-    if not (metric.end and INSTANTS[metric.end].awaited):
-        values = np.where(cut, np.nan, values)  # what it had until then is not the whole
+    # Who had not begun to wait says nothing; nor does what is no wait, for it was not whole.
+    says = waits & (values > 0) & np.isfinite(values) | ~waits
+    says &= bool(metric.end and INSTANTS[metric.end].awaited)
+    values = np.where(cut & ~says, np.nan, values)
     return values, waits & ~np.isnan(values)
 
 
