@@ -37,8 +37,6 @@ from bench.voice.backoff import backoff_ns
 from bench.voice.microphone import record
 from tests.world import Call, World
 
-"""Pause of a slot whose session failed, as in `bench.load.users`."""
-
 
 @contextmanager
 def virtual_time(*, up_ns=0, down_ns=0, slots=None, seed=None):

@@ -8,7 +8,7 @@ acknowledgement). A caller who was turned away waits for ever. A server that ans
 ten fast and the tenth never has no fast p95 (flaw F12).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -40,10 +40,13 @@ _VAD_SHARES: Final = {"missed", "split_turn"}
 # ── turns ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def turn_waits(metric: Metric, turns: TurnColumns) -> tuple[Floats, Flags]:
-    """By attempted turn: its sample of a per-turn metric, and whether that is a wait without end.
+def turn_waits(
+    metric: Metric, turns: TurnColumns, waiting: Sequence[str] = FAILED
+) -> tuple[Floats, Flags]:
+    """By turn: its sample of a per-turn metric, and whether that is a wait without end.
 
-    NaN: the turn has none; infinite: it waits for ever.
+    NaN: the turn has none; infinite: it waits for ever. `waiting` are the outcomes of turns that
+    may have waited for what never came.
     """
     values = turns.figures(metric.name)
     has = ~np.isnan(values)
@@ -53,7 +56,7 @@ def turn_waits(metric: Metric, turns: TurnColumns) -> tuple[Floats, Flags]:
         if metric.end == "agent_silent":
             lost = turns.has("yielded")
         else:
-            lost = turns.among("outcome", *FAILED) & about(metric, turns)
+            lost = turns.among("outcome", *waiting) & about(metric, turns)
         waits = lost & ~has & (begin != NEVER) & (until != NEVER)
         if not metric.needs:
             never = lost & ~has & (begin == NEVER)

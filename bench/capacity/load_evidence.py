@@ -57,10 +57,10 @@ def evidence_of(
     verdict: of the run by the tier's gates
     held:    % of the load's sessions that were held, None where it holds none
     """
-    rulings = {one["gate"]: one for one in verdict["gates"]}
+    rulings, columns = {one["gate"]: one for one in verdict["gates"]}, TurnColumns(turns)
     found: Evidence = {}
     for gate in tier.gates:
-        met = _met(gate, turns, tier.gates)
+        met = _met(gate, columns, tier.gates)
         if met is None:
             found[gate.text] = _level(gate, rulings[gate.text], load)
             continue
@@ -73,7 +73,7 @@ def evidence_of(
     return found
 
 
-def _met(gate: Gate, turns: pd.DataFrame, gates: Sequence[Gate]) -> tuple[Floats, Flags] | None:
+def _met(gate: Gate, turns: TurnColumns, gates: Sequence[Gate]) -> tuple[Floats, Flags] | None:
     """By turn: how far it met the limit (0 to 1), and which turns the gate is about.
 
     None: it is no gate on a share of turns.
@@ -81,7 +81,6 @@ def _met(gate: Gate, turns: pd.DataFrame, gates: Sequence[Gate]) -> tuple[Floats
     metric = METRICS[gate.metric]
     if gate.where or gate.limit is None or metric.of != "turn":
         return None
-    cut = (turns["outcome"] == "cut").to_numpy(bool)
     if gate.statistic in QUANTILES:
         values, waits = _waits(metric, turns)
         upper = gate.operator in {"<", "<="}
@@ -89,29 +88,28 @@ def _met(gate: Gate, turns: pd.DataFrame, gates: Sequence[Gate]) -> tuple[Floats
         return (below if upper else 1 - below), ~np.isnan(values)
     if metric.over != "turns":
         return None
-    wanted = gate.operator in {">", ">="}
+    wanted, whole = gate.operator in {">", ">="}, ~turns.among("outcome", "cut")
     if gate.metric == "good_turns":
-        yes, known = good_turns(turns, gates).to_numpy(bool), ~cut | _too_late(turns, gates)
+        yes = good_turns(turns.table, gates).to_numpy(bool)
+        known = whole | _too_late(turns, gates)
     else:
-        yes, known = share_flags(metric, TurnColumns(turns))
-        known = known & ~cut
+        yes, known = share_flags(metric, turns)
+        known = known & whole
     return (yes if wanted else ~yes).astype(np.float64), known
 
 
-def _waits(metric: Metric, turns: pd.DataFrame) -> tuple[Floats, Flags]:
+def _waits(metric: Metric, turns: TurnColumns) -> tuple[Floats, Flags]:
     """`turn_waits`, in which a turn that the run cut waited until then, if it did."""
-    cut = turns["outcome"] == "cut"
-    values, waits = turn_waits(
-        metric, TurnColumns(turns.assign(outcome=turns["outcome"].mask(cut, FAILED[0])))
-    )
-    # Who had not begun to wait says nothing; nor does what is no wait, for it was not whole.
-    says = waits & (values > 0) & np.isfinite(values) | ~waits
-    says &= bool(metric.end and INSTANTS[metric.end].awaited)
-    values = np.where(cut & ~says, np.nan, values)
+    values, waits = turn_waits(metric, turns, (*FAILED, "cut"))
+    if metric.end and INSTANTS[metric.end].awaited:
+        silent = waits & ~((values > 0) & np.isfinite(values))  # it had not begun to wait
+    else:
+        silent = np.ones(len(turns), bool)  # what it had until then is not the whole
+    values = np.where(turns.among("outcome", "cut") & silent, np.nan, values)
     return values, waits & ~np.isnan(values)
 
 
-def _too_late(turns: pd.DataFrame, gates: Sequence[Gate]) -> Flags:
+def _too_late(turns: TurnColumns, gates: Sequence[Gate]) -> Flags:
     """Which turns, whatever had become of them, miss an objective already."""
     missed = np.zeros(len(turns), bool)
     for gate in objectives(gates):

@@ -107,7 +107,10 @@ class Coordinator:
 
     def _quit(self) -> None:
         # Locust's main quits the runner itself, and waits for that, once its greenlet is over.
-        self._runner.stop(**({"send_stop_to_client": False} if self._distributed else {}))
+        if self._distributed:
+            self._runner.stop(send_stop_to_client=False)
+        else:
+            self._runner.stop()
         self._runner.greenlet.kill()
         if self._environment.web_ui is not None:
             self._environment.web_ui.stop()  # Locust lives as long as its page does

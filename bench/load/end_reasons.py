@@ -1,4 +1,7 @@
-"""Why a connection was refused or closed, in the words of who did it, and what helps."""
+"""Why a connection was refused or closed, in the words of who did it, and what helps.
+
+Also where else a refusal leads.
+"""
 
 import re
 import ssl

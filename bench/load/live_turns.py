@@ -37,8 +37,8 @@ class LiveTurns:
         elif note.type in {"bench.heard_out", "bench.gave_up"}:
             self.over("no answer" if note.type == "bench.gave_up" else None)
 
-    def audio(self, at_ns: int, nbytes: int) -> None:
-        """Audio of the agent came."""
+    def answer(self, at_ns: int, nbytes: int) -> None:
+        """Audio or text of an answer came."""
         if self._answer_ns is None and nbytes:
             self._answer_ns = at_ns
         self._nbytes += nbytes

@@ -277,7 +277,7 @@ class Session:
                 detail = {"type": type_of(message), "fields": fields}
                 self._note(Note("bench.unknown_fields", text.at_ns, detail=detail))
         if isinstance(message, server.ResponseOutputTextDelta):
-            self._answered(text.at_ns, len(message.delta))
+            self._turns.answer(text.at_ns, len(message.delta))
 
     def _bear(self, at_ns: int) -> None:
         """What was odd of a message is counted, a thing at most once; the first is written down."""
@@ -295,11 +295,7 @@ class Session:
         length_ns = output.duration_ns(len(audio))
         row = audio_row(self._number, message, length_ns, text.at_ns, text.at_err_ns, text.read_ns)
         self._envelopes.append(row, audio, output)
-        self._answered(text.at_ns, len(audio))
-
-    def _answered(self, at_ns: int, nbytes: int) -> None:
-        """Audio or text of an answer: for the live view."""
-        self._turns.audio(at_ns, nbytes)
+        self._turns.answer(text.at_ns, len(audio))
 
     # ── what is said ─────────────────────────────────────────────────────────────────────────
 

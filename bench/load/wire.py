@@ -11,10 +11,10 @@ keeps them in a `SendQueue` and goes on being read (flaw F7); whoever writes is 
 pongs and closes of the protocol included, so frames never interleave. `bench.load.flood` bounds
 what is read and kept.
 
-Arrival is stamped before anything looks at the bytes (`bench.load.kernel_stamps`). Of what arrived
-since the socket was last known to be empty, that span is the `at_err_ns`. Empty it was when it
-connected, when a read took all there was, and when the loop last asked and was not told of it
-(`quiet_ns`).
+Arrival is stamped before anything looks at the bytes (`bench.load.kernel_stamps`). What may have
+arrived before its stamp did so since the socket was last known to be empty; that span is its
+`at_err_ns`. Empty it was when it connected, when a read took all there was, and when the loop last
+asked and was not told of it (`quiet_ns`).
 """
 
 import errno
@@ -48,6 +48,7 @@ from bench.protocol.upgrade import Offer
 from bench.voice.outbox import Outgoing
 
 _READ_SIZE = 1 << 18
+_DEFLATE = ClientPerMessageDeflateFactory(client_max_window_bits=True)
 
 
 class Wire:
@@ -70,16 +71,15 @@ class Wire:
         compress: bool = False,
     ) -> None:
         self.realtime_offset_ns = 0
-        self.ended = self._spoken_to = False
+        self.ended = False
         self.reads = self.stamped = 0
         self._intake = Intake()
         self._happened: list[WireEvent] = []
         self._offer = offer
         self._compress = compress
-        deflate = [ClientPerMessageDeflateFactory(client_max_window_bits=True)]
         self._protocol = ClientProtocol(
             parse_uri(url),
-            extensions=deflate if compress else None,
+            extensions=[_DEFLATE] if compress else None,
             subprotocols=[Subprotocol(offer.subprotocol)] if offer.subprotocol else None,
             max_size=MAX_MESSAGE,
         )
@@ -87,6 +87,7 @@ class Wire:
         self._url = url
         self._hops = offer.hops if hops is None else hops
         self._context = context
+        self._spoken_to = False
         self._headers = headers
         self._stage = "connecting"
         self._fragments = Fragments()

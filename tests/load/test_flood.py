@@ -85,6 +85,9 @@ def test_all_that_a_caller_remembers_of_its_server_counts():
             agent.receive(message(f"{number:0>2000}"), 0)
         assert agent.footprint > 100 * 2000
         check_memory(agent.footprint)
+        before = agent.footprint
+        agent.receive(message(f"{99:0>2000}"), 0)  # what is said again is remembered once
+        assert agent.footprint == before
     with pytest.raises(FloodError, match="ids and tool calls"):
         check_memory(MOST_REMEMBERED + 1)
 
