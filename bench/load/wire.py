@@ -360,8 +360,7 @@ class Wire:
     # ── ending ───────────────────────────────────────────────────────────────────────────────
 
     def _refused(self) -> None:
-        error = self._protocol.handshake_exc
-        answer = answer_to_refusal(error, self._url, self._offer, self._hops)
+        answer = answer_to_refusal(self._protocol.handshake_exc, self._url, self._offer, self._hops)
         if isinstance(answer, str):
             self._end("refused", answer)
         elif not self.ended:
