@@ -51,9 +51,11 @@ tour-all: setup
 test: dev
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
 
-# Packet captures, hogs, a lossy network, minutes of load, long simulations: see "slow" in tests/live.
+# Packet captures, hogs, a lossy network, minutes of load, long simulations: see "slow" in the tests.
+# Then every property with all of its examples.
 test-slow: dev
 	$(BIN)/python -m pytest -m slow -rP
+	BENCH_THOROUGH=1 $(BIN)/python -m pytest -m "hypothesis and not slow"
 
 lint: dev
 	$(BIN)/ruff check .

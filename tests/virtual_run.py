@@ -102,7 +102,7 @@ class Load:
         self._laps = {}
         self._failures = {}
         self._schedule = arrivals(job.scenario.load, job.scenario.seeds.arrivals)
-        self._planner = SessionPlanner(job, _utterances(corpus, PCM16_24K), folder.path.name)
+        self._planner = SessionPlanner(job, utterances(corpus, PCM16_24K), folder.path.name)
         self._end_ns = job.scenario.load.warmup + job.scenario.load.duration
         self._faults = []
         steps = job.scenario.load.steps
@@ -181,7 +181,7 @@ class Load:
             self.world.time.later(at_ns, self._start, slot, at_ns)
 
     def _record(self, said, fmt):
-        said = _utterances(self._job.corpus.folder, fmt).get(said.id, said)
+        said = utterances(self._job.corpus.folder, fmt).get(said.id, said)
         return _recording(said, self._job.scenario.chunk_ms * NS_PER_MS)
 
     def _held(self, worker, at_ns):
@@ -200,7 +200,8 @@ class Load:
 
 
 @cache
-def _utterances(corpus, fmt):
+def utterances(corpus, fmt):
+    """The speech of a corpus folder by id, in a format; read once."""
     found = load_corpus(corpus)
     return {one.id: one for one in load_utterances(found, found.entries, fmt)}
 
@@ -212,4 +213,4 @@ def _recording(utterance, chunk_ns):
 
 @cache
 def _voices(corpus):
-    return Voices(lambda fmt: tuple(_utterances(corpus, fmt).values()))
+    return Voices(lambda fmt: tuple(utterances(corpus, fmt).values()))

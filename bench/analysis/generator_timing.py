@@ -20,6 +20,7 @@ from bench.analysis.evidence import Check, Evidence, check
 from bench.analysis.sessions import span, workers_of
 from bench.analysis.tables import Flags, Floats, Ints, changes, integers
 from bench.stats.quantile import sorted_quantile
+from bench.tracker.event import NEVER
 
 _SECOND_NS: Final = 1_000_000_000
 _FREE: Final = (
@@ -153,9 +154,11 @@ def _beside(evidence: Evidence) -> Seconds:
     seen, (worker, second, _) = _neighbours(evidence), _health(evidence, "at_ns")
     if "worker_cores" not in evidence.run:
         worker, second = worker[:0], second[:0]
-    taken = seen.groupby(["worker", "second"])["share"].sum()
-    grid = pd.MultiIndex.from_arrays([worker, second], names=["worker", "second"])
-    share = 100 * np.minimum(taken.reindex(grid).fillna(0.0).to_numpy(np.float64), 1.0)
+    share = np.zeros(len(worker))
+    if len(seen):
+        taken = seen.groupby(["worker", "second"])["share"].sum()
+        grid = pd.MultiIndex.from_arrays([worker, second], names=["worker", "second"])
+        share = 100 * np.minimum(taken.reindex(grid).fillna(0.0).to_numpy(np.float64), 1.0)
     what = "other processes used the cores that a worker may run on"
     found = Seconds(evidence.bounds.neighbours, "%", what, worker, second, share, _ALONE)
     return found._replace(who=_named(seen, found))
@@ -197,13 +200,18 @@ def _worst(evidence: Evidence, rows: Flags, at: Ints) -> tuple[Ints, Ints, Float
 
 def _health(evidence: Evidence, column: str) -> tuple[Ints, Ints, Floats]:
     """(worker, second, value) of a health column over the measured phase, unknown ones left out."""
-    rows = evidence.measured_health()
-    if column not in rows:
-        rows = rows[:0].assign(**{column: 0.0})
-    known = rows[rows[column].notna()]
+    health, (begin, stop) = evidence.health, span(evidence.run["plan"])
+    at = integers(health["at_ns"], NEVER)
+    known = (at >= begin) & (at < stop)
+    seen = np.zeros(len(at))
+    if column in health:
+        known &= health[column].notna().to_numpy(bool)
+        seen = health[column].to_numpy(np.float64, na_value=np.nan)
+    else:
+        known[:] = False
     # A row is written at the end of the second that it is about.
-    second = (integers(known["at_ns"], 0) - 1 - evidence.start_ns) // _SECOND_NS
-    return integers(known["worker"], -1), second, known[column].to_numpy(np.float64)
+    second = (at[known] - 1 - evidence.start_ns) // _SECOND_NS
+    return integers(health["worker"], -1)[known], second, seen[known]
 
 
 def _neighbours(evidence: Evidence) -> pd.DataFrame:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from bench.analysis.evidence import Evidence
 from bench.analysis.measure import asked_early
+from bench.analysis.tables import texts
 
 _SHOWN: Final = 60
 """Characters of a text in a remark."""
@@ -198,7 +199,7 @@ def _assumed(evidence: Evidence) -> Iterator[str]:
     """What was assumed in figures or is missing in them."""
     sessions = evidence.sessions
     for way in ("input", "output"):
-        mine = sessions[sessions["assumed"].str.contains(way)]
+        mine = sessions[[way in told for told in texts(sessions["assumed"])]]
         if len(mine):
             form = mine[f"{way}_format"].iloc[0]
             yield (

@@ -44,7 +44,16 @@ COLUMNS: Final = (
     "session", "worker", "turn", *_TEXTS, *_FLAGS, "yielded", "spurious",
     *(f"{name}_ns" for name in TURN_INSTANTS), *_LENGTHS, *_POSITIONS, *_NUMBERS,
 )  # fmt: skip
-
+_TYPES: Final[dict[str, Any]] = {
+    **dict.fromkeys(COLUMNS, "Int64"),
+    **dict.fromkeys(("session", "turn", "spurious"), "int64"),
+    **dict.fromkeys(_TEXTS, "str"),
+    **dict.fromkeys(_FLAGS, "bool"),
+    **dict.fromkeys(_NUMBERS, "float64"),
+    "yielded": "boolean",
+}
+_WITH_GAPS: Final[dict[str, tuple[Any, Any]]] = {"int64": ("Int64", 0), "bool": ("boolean", False)}
+"""Types that have no room for what is not known: those that have, and what stands for it."""
 
 Attempt = tuple[int, Turn]
 """An attempted turn as its tracker tells it, with its session's number."""
@@ -81,7 +90,7 @@ def _column(name: str, values: list[Any]) -> Any:
         return pd.array(values, "boolean")
     if name in _TEXTS:
         return pd.Series([np.nan if one is None else one for one in values], dtype="str").array
-    return np.fromiter(values, object, len(values))
+    return np.fromiter(values, bool, len(values))
 
 
 def whole(values: Sequence[int | None]) -> pd.arrays.IntegerArray:
@@ -109,22 +118,21 @@ def with_next_turns(
 def _tidy(turns: pd.DataFrame, plan: dict[str, Any]) -> pd.DataFrame:
     begin, stop = span(plan)
     as_of = integers(turns["as_of_ns"], NEVER)
-    turns["measured"] = (as_of >= begin) & (as_of < stop)
-    turns = turns.reindex(columns=list(COLUMNS))
-    for name in _TEXTS:
-        turns[name] = turns[name].astype("str")
-    for name in _FILLED:
-        turns[name] = turns[name].fillna("")
-    for name in _FLAGS:
-        turns[name] = turns[name].astype("boolean").fillna(value=False).astype(bool)
-    for name in COLUMNS:
-        if name.endswith(("_ns", "_ms")) or name == "worker":
-            turns[name] = turns[name].astype("Int64")
-    turns["yielded"] = turns["yielded"].astype("boolean")
-    turns["spurious"] = turns["spurious"].fillna(0).astype("int64")
-    for name in _NUMBERS:
-        turns[name] = turns[name].astype("float64")
-    return turns
+    turns = turns.assign(measured=(as_of >= begin) & (as_of < stop))
+    unsaid = pd.Series(np.nan, turns.index)
+    columns = {name: _typed(name, turns.get(name, unsaid)) for name in COLUMNS}
+    return pd.DataFrame(columns, turns.index, copy=False)
+
+
+def _typed(name: str, column: pd.Series) -> pd.Series:
+    """A column of the table in its type, which that of attempted turns has already."""
+    kind = _TYPES[name]
+    if column.dtype != kind:
+        if kind in _WITH_GAPS:
+            gaps, unknown = _WITH_GAPS[kind]
+            column = column.astype(gaps).fillna(unknown)
+        column = column.astype(kind)
+    return column.fillna("") if name in _FILLED else column
 
 
 def next_turns(sessions: pd.DataFrame, turns: pd.DataFrame) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """The tracker's player is the caller's player, and the headline is the sum of its parts."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.analysis.envelopes import audible_windows
@@ -9,6 +9,7 @@ from bench.tracker.event import AudioDelta
 from bench.tracker.playout import AUDIBLE, Playback
 from bench.voice.player import Player
 from tests.analysis.story import LOUD, SOFT, Answer, Story, analysed
+from tests.examples import examples
 
 MS = 1_000_000
 ARRIVALS = st.lists(
@@ -22,7 +23,7 @@ ARRIVALS = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(ARRIVALS, st.integers(0, 200))
 def test_a_session_plays_exactly_as_the_callers_player_would(arrivals, jitter):
     live, player, at = Player(jitter * MS), Playback(jitter * MS), 7_000_000_000_000

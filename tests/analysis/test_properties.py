@@ -16,9 +16,10 @@ import bench.verdict
 from bench.analysis.pipeline import analyse
 from bench.tracker.outcomes import OUTCOMES
 from tests.analysis.story import MANUAL, ORIGIN_NS, Answer, Story, conversation, write_run
+from tests.examples import count
 
 ONCE = settings(
-    max_examples=6,
+    max_examples=count(12),
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     phases=[Phase.explicit, Phase.generate],
 )
@@ -93,7 +94,7 @@ def test_permuting_rows_changes_no_metric(tmp_path_factory, random):
     assert found == rows
 
 
-@settings(ONCE, max_examples=10)
+@settings(ONCE, max_examples=count(18))
 @given(st.randoms(use_true_random=False), st.floats(0.02, 0.6))
 def test_whatever_is_missing_from_a_log_every_attempt_has_one_outcome(
     tmp_path_factory, random, gone

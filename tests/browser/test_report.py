@@ -41,7 +41,7 @@ def test_it_loads_from_disk_with_no_console_error_and_no_outside_request(visit, 
 
 @pytest.mark.parametrize(("name", "fewest"), [("whole", 15), ("rich", 22), ("written", 10)])
 def test_every_figure_has_marks_once_it_is_unfolded(visit, name, fewest):
-    page = visit(name, fresh=True)
+    page = visit(name)
     page.evaluate("document.querySelectorAll('details').forEach(it => { it.open = true })")
     page.wait_for_timeout(1500)
     marks = page.evaluate(
@@ -177,9 +177,11 @@ def test_labels_of_quantiles_are_whole_on_a_phone(visit):
     assert max(ends) <= edge
 
 
-@pytest.mark.parametrize("name", ["whole", "rich", "written"])
-def test_names_in_legends_are_whole_on_a_phone(visit, name):
-    page = visit(name, viewport=PHONE)
+@pytest.mark.parametrize(
+    ("name", "scheme"), [("whole", "light"), ("rich", "light"), ("written", "dark")]
+)
+def test_names_in_legends_are_whole_on_a_phone(visit, scheme, name):
+    page = visit(name, viewport=PHONE, scheme=scheme)
     edges = page.evaluate(
         """() => [...document.querySelectorAll('.figure .legendtext')].map(text => [
             text.textContent, text.getBoundingClientRect().right,
@@ -187,13 +189,6 @@ def test_names_in_legends_are_whole_on_a_phone(visit, name):
     )
     assert len(edges) >= 3
     assert [text for text, right, edge in edges if right > edge + 0.5] == []
-
-
-def test_figures_follow_the_window(visit):
-    page = visit(fresh=True)
-    page.set_viewport_size(PHONE)
-    page.wait_for_timeout(600)
-    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -218,15 +213,6 @@ def test_dark_paper_is_dark_and_figures_follow(visit):
     assert all(contrast(ink, paper) >= 4.5 for ink in inks)
 
 
-def test_a_change_of_the_systems_scheme_redraws_the_figures(visit):
-    page = visit(scheme="light", fresh=True)
-    page.emulate_media(color_scheme="dark")
-    page.wait_for_timeout(1500)
-    ((_, paper),) = colours(page, "body")
-    ink = page.evaluate("() => getComputedStyle(document.querySelector('.legendtext')).fill")
-    assert contrast(ink, paper) >= 4.5
-
-
 def test_without_scripts_verdict_gates_and_tables_are_there(visit):
     page = visit(drawn=False, scripts=False)
     for selector in (
@@ -240,12 +226,23 @@ def test_without_scripts_verdict_gates_and_tables_are_there(visit):
     assert page.locator("table.gates tbody tr").count() == 4
 
 
-def test_paper_is_light_and_cuts_no_figure(visit):
-    page = visit(scheme="dark", fresh=True)
+def ink_on_paper(page):
+    """(contrast of the names in legends, how light the page is)."""
+    ((_, paper),) = colours(page, "body")
+    ink = page.evaluate("() => getComputedStyle(document.querySelector('.legendtext')).fill")
+    return contrast(ink, paper), luminance(paper)
+
+
+def test_figures_follow_the_systems_scheme_and_the_window_and_paper_is_light_and_cuts_none(visit):
+    page = visit(scheme="light", fresh=True)
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_timeout(1500)
+    ink, paper = ink_on_paper(page)
+    assert ink >= 4.5
+    assert paper < 0.05
     page.emulate_media(media="print", color_scheme="dark")
     page.wait_for_timeout(1500)
-    ((_, paper),) = colours(page, "body")
-    assert luminance(paper) > 0.9
+    assert ink_on_paper(page)[1] > 0.9
     widths = page.evaluate(
         "[...document.querySelectorAll('.main-svg')].map(svg => svg.getBoundingClientRect().width)"
     )
@@ -253,8 +250,10 @@ def test_paper_is_light_and_cuts_no_figure(visit):
     assert page.pdf(format="A4").startswith(b"%PDF")
     page.emulate_media(media="screen", color_scheme="dark")
     page.wait_for_timeout(1500)
-    ((_, paper),) = colours(page, "body")
-    assert luminance(paper) < 0.05
+    assert ink_on_paper(page)[1] < 0.05
+    page.set_viewport_size(PHONE)
+    page.wait_for_timeout(600)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     assert page.said == []
 
 

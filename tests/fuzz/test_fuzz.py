@@ -16,8 +16,8 @@ from tests.fuzz.engine import Target, attempt, fuzz
 from tests.fuzz.mutation import bytes_of, document_of
 from tests.fuzz.targets import SEEDS, targets
 
-INPUTS = {"decode": 2_000, "gate": 1_000, "run folder": 3}
-OTHERS = 25
+INPUTS = {"decode": 1_000, "gate": 500, "run folder": 2}
+OTHERS = 12
 SECONDS = 20.0
 
 

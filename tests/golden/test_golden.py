@@ -47,7 +47,7 @@ def stored():
 @pytest.mark.parametrize("name", CASES)
 def test_every_value_is_what_it_was(name, tmp_path, stored, monkeypatch):
     """A few sessions are read at once, as of a long run."""
-    monkeypatch.setattr("bench.analysis.tables.PART", 100)
+    monkeypatch.setattr("bench.analysis.tables.PART", 400)
     found = differences(stored[name], analysed(GOLDEN / name, tmp_path / name))
     assert not found, report(name, found)
 

@@ -10,8 +10,9 @@ from tests.small import write_scenario
 
 
 @pytest.fixture(autouse=True)
-def stamped(stamping):
-    """Every test here has the kernel's stamps."""
+def stamped(stamping, request):
+    """Every test here has the kernel's stamps, and no page that it does not ask for."""
+    request.getfixturevalue("pageless")
     return stamping
 
 

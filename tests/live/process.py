@@ -38,14 +38,6 @@ def start(*arguments, env=None, **options):
     )
 
 
-def bench(*arguments, **options):
-    """`bench …` to its end; returns (exit code, stdout, stderr)."""
-    process = start(*arguments, **options)
-    out, err = process.communicate(timeout=180)
-    assert "Traceback" not in err, err
-    return process.returncode, out, err
-
-
 def document(folder, name):
     return json.loads((folder / name).read_text())
 

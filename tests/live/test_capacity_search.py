@@ -5,12 +5,12 @@ import signal
 import psutil
 import pytest
 
-from tests.live.process import bench, children, document, start, until
+from tests.live.process import children, document, start, until
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
 
-def test_a_search_that_is_killed_loses_the_run_under_way_and_no_other(scenario, tmp_path):
+def test_a_search_that_is_killed_loses_the_run_under_way_and_no_other(bench, scenario, tmp_path):
     """Guards the runs of a capacity search that is killed."""
     place = tmp_path / "search"
     path = scenario(sessions=1, turns=1)

@@ -21,7 +21,7 @@ import pytest
 from bench.cli.calibrate import TRUTHS
 from bench.runs import child_process
 from tests.live.capture import EN10MB, LINUX_SLL, LINUX_SLL2, RAW, Segment, server_texts, stream
-from tests.live.process import ROOT, bench
+from tests.live.process import ROOT
 
 CLOCK_NS = 20_000
 """How well two clocks can be read side by side on a machine that others use too."""
@@ -175,7 +175,7 @@ def served(request, tmp_path):
 @pytest.mark.live
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="tcpdump is of POSIX")
-def test_a_packet_capture_confirms_the_truth_log_and_the_harness(served, scenario, tmp_path):
+def test_a_packet_capture_confirms_the_truth_log_and_the_harness(bench, served, scenario, tmp_path):
     """Guards every stamp: the server's own account and ours, against the kernel's packets."""
     url, port, path, server = served
     tcpdump = Tcpdump(port, tmp_path)

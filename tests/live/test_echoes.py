@@ -24,7 +24,6 @@ from bench.runs.redaction import MASK
 from bench.runs.target import USER_AGENT, read_target
 from bench.voice.conversation import Conversation
 from bench.voice.directions import Pause
-from tests.live.process import bench as run_bench
 from tests.live.process import document
 
 pytestmark = pytest.mark.live
@@ -145,9 +144,9 @@ def leaks(*texts):
 
 
 @pytest.mark.parametrize("play", [chatter, closing])
-def test_nothing_that_a_run_keeps_or_says_has_the_credential(play, scenario, tmp_path):
+def test_nothing_that_a_run_keeps_or_says_has_the_credential(bench, play, scenario, tmp_path):
     with echoing(play) as target:
-        code, out, err = run_bench(
+        code, out, err = bench(
             "run", scenario(sessions=2, duration="2s"), "--target", target.url(), "--dialect",
             "openai", "--header", "api-key=$AZURE_KEY", "--out", tmp_path / "run", env=ENVIRONMENT,
         )  # fmt: skip
@@ -216,7 +215,7 @@ def test_nor_what_the_session_before_the_load_found_odd(job):
 
 
 @pytest.mark.parametrize("verb", ["run", "probe", "capacity", "ab"])
-def test_nor_a_refusal(verb, scenario, tmp_path):
+def test_nor_a_refusal(bench, verb, scenario, tmp_path):
     with echoing(closing, refusal()) as target:
         words = {
             "run": (scenario(), "--target", target.url()),
@@ -225,7 +224,7 @@ def test_nor_a_refusal(verb, scenario, tmp_path):
                          "p95(first_audio_latency) < 1 s", "--start", "30"),
             "ab": (scenario(), "--a", target.url(), "--b", target.url(), "--pairs", "2"),
         }[verb]  # fmt: skip
-        code, out, err = run_bench(
+        code, out, err = bench(
             verb, *words, "--dialect", "openai", "--out", tmp_path / "it",
             "--header", "api-key=$AZURE_KEY", env=ENVIRONMENT,
         )  # fmt: skip

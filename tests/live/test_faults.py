@@ -16,7 +16,6 @@ import pandas as pd
 import pytest
 
 from bench.runs.log import read_log
-from tests.live.process import bench as run_bench
 from tests.live.process import document, under_way, until
 
 pytestmark = pytest.mark.live
@@ -63,13 +62,15 @@ KINDS = {
 
 
 @pytest.mark.parametrize("place", KINDS)
-def test_whoever_fails_in_a_way_that_nobody_foresaw_is_named_at_once(place, scenario, tmp_path):
+def test_whoever_fails_in_a_way_that_nobody_foresaw_is_named_at_once(
+    bench, place, scenario, tmp_path
+):
     body, told = KINDS[place]
     site = tmp_path / "site"
     site.mkdir()
     (site / "sitecustomize.py").write_text("import os, sys\n" + dedent(body))
     folder, began = tmp_path / "run", time.monotonic()
-    code, out, err = run_bench(
+    code, out, err = bench(
         "run", scenario(duration="90s"), "--workers", 2, "--out", folder,
         env={"PYTHONPATH": str(site)},
     )  # fmt: skip
@@ -88,7 +89,9 @@ def test_whoever_fails_in_a_way_that_nobody_foresaw_is_named_at_once(place, scen
     assert document(folder, "verdict.json")["verdict"] == "invalid"
 
 
-def test_a_worker_whose_disk_is_full_ends_the_run_and_what_it_wrote_is_read(scenario, tmp_path):
+def test_a_worker_whose_disk_is_full_ends_the_run_and_what_it_wrote_is_read(
+    bench, scenario, tmp_path
+):
     """Its files may grow no more: to a program that is a full disk, for one process alone."""
     site = tmp_path / "site"
     site.mkdir()
@@ -100,7 +103,7 @@ def test_a_worker_whose_disk_is_full_ends_the_run_and_what_it_wrote_is_read(scen
     """)
     )
     folder, began = tmp_path / "run", time.monotonic()
-    code, out, err = run_bench(
+    code, out, err = bench(
         "run", scenario(duration="90s"), "--workers", 2, "--out", folder,
         env={"PYTHONPATH": str(site)},
     )  # fmt: skip
@@ -115,8 +118,9 @@ def test_a_worker_whose_disk_is_full_ends_the_run_and_what_it_wrote_is_read(scen
 
 
 def test_a_script_that_is_at_fault_in_a_later_session_ends_the_run_of_all_workers(
-    scenario, tmp_path
+    bench, scenario, tmp_path, monkeypatch
 ):
+    monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "ours_at_fault.py").write_text(
         "from bench.voice.scripts import HearOut, Say\nbegun = []\ndef once(part):\n"
         "    begun.append(1)\n    yield Say(part.lines[0])\n    yield HearOut()\n"
@@ -124,7 +128,7 @@ def test_a_script_that_is_at_fault_in_a_later_session_ends_the_run_of_all_worker
     )  # fmt: skip
     folder = tmp_path / "run"
     path = scenario(script="ours_at_fault:once", duration="90s")
-    code, out, err = run_bench(
+    code, out, err = bench(
         "run", path, "--workers", 2, "--out", folder, env={"PYTHONPATH": str(tmp_path)}
     )
     told = f"({tmp_path}/ours_at_fault.py, line 8): raised ValueError: not that"

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.live.process import bench as run_bench
 from tests.live.process import start, until
 
 pytestmark = pytest.mark.live
@@ -28,11 +27,11 @@ def mounted(place, *options):
 
 
 @pytest.mark.slow
-def test_a_run_whose_disk_is_full_ends_at_once_in_one_line_and_exit_3(scenario, tmp_path):
+def test_a_run_whose_disk_is_full_ends_at_once_in_one_line_and_exit_3(bench, scenario, tmp_path):
     """Guards the end of a run whose disk is full, on a file system of 64 KiB."""
     with mounted(tmp_path / "small", "-t", "tmpfs", "-o", "size=64k", "tmpfs") as disk:
         folder, began = disk / "run", time.monotonic()
-        code, out, err = run_bench("run", scenario(duration="90s"), "--out", folder)
+        code, out, err = bench("run", scenario(duration="90s"), "--out", folder)
         assert (code, out) == (3, ""), err
         assert time.monotonic() - began < 60
         (line,) = [line for line in err.splitlines() if line.startswith("bench:")]
@@ -55,16 +54,16 @@ def killed(corpus, tmp_path_factory):
     return folder
 
 
-def test_a_read_only_folder_is_sealed_reported_and_judged_as_any_other(killed, tmp_path):
+def test_a_read_only_folder_is_sealed_reported_and_judged_as_any_other(bench, killed, tmp_path):
     kept, open_ = tmp_path / "kept", tmp_path / "open"
     shutil.copytree(killed, kept)
     shutil.copytree(killed, open_)
-    code, there, _ = run_bench("report", open_, "--json")
+    code, there, _ = bench("report", open_, "--json")
     with mounted(tmp_path / "shown", "--bind", kept) as folder:
         subprocess.run(["mount", "-o", "remount,bind,ro", folder], check=True)
         with pytest.raises(OSError, match="Read-only"):
             (folder / "x").touch()
-        told, out, err = run_bench("report", folder, "--json")
+        told, out, err = bench("report", folder, "--json")
         assert "is read-only; the result is printed and not kept" in err
         told_of, expected = json.loads(out), json.loads(there)
         assert told == code == 3
@@ -76,14 +75,14 @@ def test_a_read_only_folder_is_sealed_reported_and_judged_as_any_other(killed, t
     shutil.copytree(open_, kept)
     with mounted(tmp_path / "again", "--bind", kept) as folder:
         subprocess.run(["mount", "-o", "remount,bind,ro", folder], check=True)
-        told, out, _ = run_bench("judge", folder, "--gate", "count(turns) > 1000", "--json")
+        told, out, _ = bench("judge", folder, "--gate", "count(turns) > 1000", "--json")
         assert told == 3
         assert json.loads(out)["gates"][-1]["gate"] == "count(turns) > 1000"
     assert (kept / "verdict.json").read_bytes() == (open_ / "verdict.json").read_bytes()
 
 
 @pytest.mark.slow
-def test_a_disk_that_is_full_while_the_run_is_sealed_is_exit_3(killed, tmp_path):
+def test_a_disk_that_is_full_while_the_run_is_sealed_is_exit_3(bench, killed, tmp_path):
     """Guards the seal on a disk that is full, on a file system of 1 MiB."""
     with mounted(tmp_path / "small", "-t", "tmpfs", "-o", "size=1m", "tmpfs") as disk:
         folder = disk / "run"
@@ -92,7 +91,7 @@ def test_a_disk_that_is_full_while_the_run_is_sealed_is_exit_3(killed, tmp_path)
             (disk / "filler").unlink(missing_ok=True)
             room = shutil.disk_usage(disk).free
             (disk / "filler").write_bytes(b"x" * (room - left))
-            code, out, err = run_bench("report", folder)
+            code, out, err = bench("report", folder)
             assert (code, out) == (3, "")
             (line,) = err.splitlines()
             assert "No space left on device" in line

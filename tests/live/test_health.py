@@ -20,7 +20,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.live.process import BENCH, ROOT, bench, settings, start
+from tests.live.process import BENCH, ROOT, settings, start
 
 pytestmark = [
     pytest.mark.live,
@@ -103,7 +103,7 @@ def test_a_hog_beside_the_generator_voids_the_run_and_is_named(scenario, tmp_pat
     assert "hog" in (folder / "report.html").read_text()
 
 
-def test_a_hog_beside_the_server_alone_is_a_slow_server_and_a_valid_run(scenario, tmp_path):
+def test_a_hog_beside_the_server_alone_is_a_slow_server_and_a_valid_run(bench, scenario, tmp_path):
     """Guards validity the other way: a slow server is a result and voids nothing."""
     path = scenario(sessions=6, duration="6s", gates=["count(turns) > 0"])
     told = {}

@@ -16,7 +16,6 @@ from bench.runs.job import make_job
 from bench.runs.loopback import leads_here
 from bench.runs.target import USER_AGENT, read_target
 from tests.live.connect_proxy import answer, proxy
-from tests.live.process import bench as run_bench
 from tests.live.process import document
 
 pytestmark = pytest.mark.live
@@ -70,13 +69,13 @@ def url(scheme, port=8443):
 
 
 def test_a_run_goes_through_a_proxy_to_a_name_that_only_the_proxy_knows(
-    servers, scenario, tmp_path
+    bench, servers, scenario, tmp_path
 ):
     ports, ca = servers
     gates = ["share(answered) > 5 %"]
     with proxy({f"{HOST}:8443": ports["wss"]}) as way:
         given = way.url.replace("//", "//jo%40corp:pass%3Aword-123@")
-        code, out, err = run_bench(
+        code, out, err = bench(
             "run", scenario(sessions=2, duration="6s", gates=gates),
             "--target", url("wss"), "--dialect", "openai", "--yes", "--out", tmp_path / "run",
             "--workers", "2", "--header", "X-Team=$TEAM", "--ca", ca,
@@ -138,12 +137,12 @@ def test_what_a_proxy_refuses_is_one_cause_in_its_words_with_a_remedy(
 
 
 @pytest.mark.parametrize("verb", ["run", "probe"])
-def test_a_refusing_proxy_ends_a_run_and_a_probe_with_exit_code_3(verb, scenario, tmp_path):
+def test_a_refusing_proxy_ends_a_run_and_a_probe_with_exit_code_3(bench, verb, scenario, tmp_path):
     words = {"run": [scenario(), "--target"], "probe": []}[verb]
     with proxy(says=REFUSING["407"][0]) as way:
-        code, out, err = run_bench(
+        code, out, err = bench(
             verb, *words, url("wss"), "--dialect", "openai", "--yes", "--out", tmp_path / "it",
-            env={"HTTPS_PROXY": way.url},
+            env={"HTTPS_PROXY": way.url, "OPENAI_API_KEY": KEY},
         )  # fmt: skip
     assert code == 3, out + err
     assert f"proxy {way.url}: HTTP 407 Proxy Authentication Required: Who are you?" in out + err

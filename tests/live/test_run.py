@@ -11,7 +11,6 @@ import pytest
 
 from bench.pytest_plugin import assert_gate
 from bench.runs.folder import RunFolder, fault
-from tests.live.process import bench as run_bench
 from tests.live.process import document, start, until
 from tests.small import write_scenario
 
@@ -90,6 +89,7 @@ def test_judge_works_from_the_folder_alone(bench, moved):
     assert (code, told["verdict"], told["folder"]) == (0, "pass", str(moved.path))
 
 
+@pytest.mark.usefixtures("pages")
 def test_report_works_from_the_folder_alone(bench, moved):
     moved.report.unlink()
     code, out, _ = bench("report", moved.path)
@@ -206,12 +206,12 @@ def test_under_open_load_every_session_starts_at_its_scheduled_instant(ours):
     assert sessions.arrival_lateness.median() < 500
 
 
-def test_a_run_whose_gate_fails_all_along_is_ended_early_with_that_verdict(scenario, tmp_path):
+def test_a_run_whose_gate_fails_all_along_is_ended_early_with_that_verdict(
+    bench, scenario, tmp_path
+):
     folder, gate = tmp_path / "run", "p50(first_audio_latency) < 10 ms"
     path = scenario(duration="60s", sessions=8, gates=[gate, "share(answered) > 10 %"])
-    code, out, err = run_bench(
-        "run", path, "--abort-on-fail", "--abort-window", "2s", "--out", folder
-    )
+    code, out, err = bench("run", path, "--abort-on-fail", "--abort-window", "2s", "--out", folder)
     assert code == 1, out + err
     run, verdict = document(folder, "run.json"), document(folder, "verdict.json")
     assert run["plan"]["measured_to_ns"] - run["plan"]["measured_from_ns"] < 59e9
@@ -228,11 +228,11 @@ def test_a_run_whose_gate_fails_all_along_is_ended_early_with_that_verdict(scena
     assert not (set(run["faults"]) | {one["rule"] for one in verdict["validity"] if not one["ok"]})
 
 
-def test_an_unreachable_target_exits_3_and_says_what_was_tried(scenario, tmp_path):
+def test_an_unreachable_target_exits_3_and_says_what_was_tried(bench, scenario, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     began = time.monotonic()
-    code, out, err = run_bench(
+    code, out, err = bench(
         "run", scenario(), "--target", f"ws://127.0.0.1:{port}/v1/realtime", "--out", tmp_path / "r"
     )
     assert code == 3

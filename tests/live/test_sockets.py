@@ -6,7 +6,6 @@ import json
 import pytest
 
 from bench.analysis.calibration import fingerprint, read_calibration
-from tests.live.process import bench as run_bench
 from tests.live.process import document, settings
 from tests.small import drawn
 
@@ -18,10 +17,10 @@ BIAS_MS = 1.0
 """Of a machine that others use too; an otherwise idle one is held to 0.3 (`make bench`)."""
 
 
-def test_what_leaks_from_session_to_session_is_found_and_told_whose_it_is(tmp_path):
+def test_what_leaks_from_session_to_session_is_found_and_told_whose_it_is(bench, tmp_path):
     folder, profile = tmp_path / "run", tmp_path / "leaking.toml"
     profile.write_text("[failures]\nleak = 0.5\n")
-    code, printed, err = run_bench(
+    code, printed, err = bench(
         "run", "scenarios/text_chat.toml", "--gates", "smoke", "--sessions", 6, "--duration", "3s",
         *settings(**{"reference.profile": f"'{profile}'"}), "--out", folder,
     )  # fmt: skip
@@ -32,12 +31,15 @@ def test_what_leaks_from_session_to_session_is_found_and_told_whose_it_is(tmp_pa
     assert "leak      session" in printed
 
 
-def test_g711_is_understood_and_heard_and_a_probe_tells_unsupported_from_zero(scenario, tmp_path):
+@pytest.mark.usefixtures("pages")
+def test_g711_is_understood_and_heard_and_a_probe_tells_unsupported_from_zero(
+    bench, scenario, tmp_path
+):
     folder = tmp_path / "run"
     spoken = {
         "session.input_format": '"g711_ulaw"', "session.output_format": '"g711_alaw"',
     }  # fmt: skip
-    code, printed, err = run_bench(
+    code, printed, err = bench(
         "run", scenario(sessions=3, duration="3s", gates=["share(answered) > 20 %"]), "--probe",
         *settings(**spoken), "--out", folder,
     )  # fmt: skip
@@ -55,12 +57,12 @@ def test_g711_is_understood_and_heard_and_a_probe_tells_unsupported_from_zero(sc
     assert "unsupported" in (folder / "report.html").read_text()
 
 
-def test_a_b_finds_the_slower_side_and_the_stage_that_carries_it(scenario, tmp_path):
+def test_a_b_finds_the_slower_side_and_the_stage_that_carries_it(bench, scenario, tmp_path):
     slower = tmp_path / "slower.toml"
     slower.write_text(f"[response]\nfirst_delta_ms = {350 + SLOWER_MS}\n")
     base = tmp_path / "base.toml"
     base.write_text("[response]\nfirst_delta_ms = 350\n")
-    code, out, err = run_bench(
+    code, out, err = bench(
         "ab", scenario(sessions=24, duration="3s"), "--pairs", 1, "--out", tmp_path / "ab",
         "--set-a", f"reference.profile='{slower}'", "--set-b", f"reference.profile='{base}'",
     )  # fmt: skip
@@ -74,10 +76,10 @@ def test_a_b_finds_the_slower_side_and_the_stage_that_carries_it(scenario, tmp_p
     assert (tmp_path / "ab" / "comparison.html").stat().st_size > 100_000
 
 
-def test_a_calibration_tells_the_error_of_stamps_and_figures(scenario, tmp_path):
+def test_a_calibration_tells_the_error_of_stamps_and_figures(bench, scenario, tmp_path):
     """Of interruptions, too. What is asked here is order; speed is asked by `make bench`."""
     path = tmp_path / "calibration.json"
-    code, out, err = run_bench(
+    code, out, err = bench(
         "calibrate", scenario(script="barge_in"), "--sessions", "2", "--duration", "5s", "--json",
         "--keep", "--out", path, cwd=tmp_path,
     )  # fmt: skip

@@ -6,13 +6,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bench.corpus.decode import load_utterances
 from bench.load.session_plan import SessionPlanner
 from bench.plan.session_request import changed_sessions, first_session, session_object
 from bench.protocol.dialects import DIALECTS, INWORLD, OPENAI
 from bench.runs.job import make_job
 from bench.runs.target import read_target
 from bench.voice.audio import PCM16_24K
+from tests.virtual_run import utterances
 
 STOCK = sorted(path.stem for path in Path("scenarios").glob("*.toml"))
 VAD = {"type": "server_vad", "silence_duration_ms": 500}
@@ -31,7 +31,7 @@ def detection_of(sent):
 @pytest.mark.parametrize(("name", "dialect"), list(product(STOCK, DIALECTS)))
 def test_no_shipped_scenario_leaves_to_the_service_what_it_means(name, dialect):
     job = make_job(Path(f"scenarios/{name}.toml"), read_target("reference", dialect))
-    spoken = {one.id: one for one in load_utterances(job.corpus, job.corpus.entries, PCM16_24K)}
+    spoken = utterances(job.corpus.folder, PCM16_24K)
     for role in SessionPlanner(job, spoken, "run").every():
         whole = {**role.setting.session, **role.kind.session}
         first = wire(role.asked)

@@ -5,7 +5,7 @@ from collections import Counter
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.protocol import client as ask
@@ -14,6 +14,7 @@ from bench.protocol.codec import decode_client, decode_server, type_of
 from bench.reference.profile import Quirks, ToolsProfile
 from bench.reference.schedule import Raw
 from bench.reference.server_state import ServerState
+from tests.examples import examples
 from tests.reference.stage import LINES, ROUND, Caller, failing, quiet
 
 # What a client knows by then: the last item, and the last call, that it was told of.
@@ -262,7 +263,7 @@ def do(caller, deed):
     deeds=st.lists(DEED, max_size=14),
     dialect=st.sampled_from(["inworld", "openai"]),
 )
-@settings(max_examples=150)
+@examples(150)
 def test_any_sequence_is_answered_and_every_response_ends_exactly_once(
     profile, start, deeds, dialect
 ):
@@ -320,7 +321,7 @@ WRONG = failing(
 
 
 @given(start=START, deeds=st.lists(DEED, max_size=14))
-@settings(max_examples=80)
+@examples(80)
 def test_a_server_in_trouble_never_raises_and_time_never_runs_backwards(start, deeds):
     state = ServerState(WRONG)
     state.leaks.write(99, "somebody else")

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.plan.gates import QUANTILES, needed
 from bench.stats.proportion import proportion
 from bench.stats.quantile import Sample, estimates, woodruff
+from tests.examples import examples
 
 
 def sample(values, cluster=None, censored=()):
@@ -17,7 +18,7 @@ def sample(values, cluster=None, censored=()):
     return Sample(values, waits, np.arange(len(values)) if cluster is None else np.array(cluster))
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(st.lists(st.floats(-1e4, 1e6), min_size=1, max_size=50))
 def test_a_quantile_is_numpys_default(values):
     found = estimates(sample(values, [0] * len(values)), QUANTILES)

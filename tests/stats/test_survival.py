@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
 from bench.stats.survival import in_order, quantiles_of, survival
+from tests.examples import examples
 
 WAITS = st.lists(st.tuples(st.integers(1, 40), st.booleans()), min_size=1, max_size=60)
 
@@ -21,7 +22,7 @@ def once(values):
     return np.ones((len(values), 1), np.int32)
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(WAITS)
 def test_the_share_that_waits_on_is_scipys(waits):
     values, censored = ordered(waits)
@@ -33,7 +34,7 @@ def test_the_share_that_waits_on_is_scipys(waits):
     np.testing.assert_allclose(mine[last], oracle.probabilities, rtol=1e-12, atol=1e-15)
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(WAITS, st.integers(0, 2**32))
 def test_a_weight_is_as_many_samples(waits, seed):
     values, censored = ordered(waits)
@@ -44,7 +45,7 @@ def test_a_weight_is_as_many_samples(waits, seed):
     np.testing.assert_allclose(mine, survival(once(many), ends)[last, 0], rtol=1e-12, atol=1e-15)
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(WAITS)
 def test_a_quantile_lies_where_scipys_curve_passes_its_place(waits):
     values, censored = ordered(waits)

@@ -4,12 +4,13 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.tracker.event import Event
 from bench.tracker.protocol_checker import DELTAS, TYPES, ProtocolChecker
 from bench.tracker.protocol_rules import RULES
+from tests.examples import examples
 
 MS = 1_000_000
 PCM = {"audio": {"output": {"format": {"type": "audio/pcm", "rate": 24000}}}}
@@ -791,7 +792,7 @@ facts = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(st.lists(facts, max_size=30), st.booleans(), numbers)
 def test_any_rows_leave_the_checker_total(told, whole, at_ns):
     found = violations(*told, whole=whole, at_ns=at_ns)
@@ -988,7 +989,7 @@ class Legal:
         return head, body
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(st.data(), st.booleans())
 def test_no_legal_session_breaks_a_rule(data, whole):
     told: list[Any] = Legal(data.draw).session()

@@ -125,24 +125,12 @@ def ended(tmp_path_factory):
     return path, folder / "search", virtual_search(path, folder / "search", account_sessions=4)
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        shutil.rmtree,
-        lambda run: (run / "run.json").write_text('{"format": 1'),
-        lambda run: (run / "run.json").write_text('{"format": 1}'),
-        lambda run: (run / "turns.parquet").write_bytes(b""),
-        lambda run: (run / "summary.json").write_text("[]"),
-    ],
-)
-def test_a_search_that_is_resumed_makes_a_lost_run_again_and_keeps_the_others(
-    tmp_path, ended, damage
-):
+def test_a_search_that_is_resumed_makes_a_lost_run_again_and_keeps_the_others(tmp_path, ended):
     path, before, whole = ended
     place = shutil.copytree(before, tmp_path / "search")
     lost = whole.probes[-1]
     assert lost.purpose == "hold"
-    damage(place / lost.run)
+    shutil.rmtree(place / lost.run)
     found = virtual_search(path, None, resume=place, account_sessions=4)
     assert found.probes[:-1] == whole.probes[:-1]
     assert [(one.purpose, one.load) for one in found.probes] == [
@@ -155,13 +143,25 @@ def test_a_search_that_is_resumed_makes_a_lost_run_again_and_keeps_the_others(
     assert found.spent.session_minutes == pytest.approx(spent, rel=0.05)
 
 
-def test_a_lost_run_in_the_middle_leaves_its_number_free(tmp_path, ended):
+@pytest.mark.parametrize(
+    "damage",
+    [
+        shutil.rmtree,
+        lambda run: (run / "run.json").write_text('{"format": 1'),
+        lambda run: (run / "run.json").write_text('{"format": 1}'),
+        lambda run: (run / "turns.parquet").write_bytes(b""),
+        lambda run: (run / "summary.json").write_text("[]"),
+    ],
+)
+def test_a_lost_run_in_the_middle_leaves_its_number_free(tmp_path, ended, damage):
     path, before, whole = ended
     place = shutil.copytree(before, tmp_path / "search")
-    shutil.rmtree(place / whole.probes[0].run)
+    lost = whole.probes[0]
+    damage(place / lost.run)
     found = virtual_search(path, None, resume=place, account_sessions=4)
     assert read_capacity(place) == found
     assert found.tiers[0].confirmed
+    assert any(line.startswith(f"run {lost.number} is lost") for line in found.remarks)
 
 
 def test_a_resume_of_something_else_is_refused(tmp_path, ended):

@@ -16,6 +16,8 @@ from tests.virtual_run import virtual_run
 
 ROOT = Path(__file__).parents[2]
 SCENARIOS = sorted((ROOT / "scenarios").glob("*.toml"))
+DRAWN = {"hesitation", "mixed", "reconfigure", "text_chat", "tool_call"}
+"""Whose pages have panels that those of others have not."""
 
 
 def foreseen(path):
@@ -29,7 +31,9 @@ def foreseen(path):
 def test_a_scenario_passes_by_its_own_gates_and_loses_nothing(path, tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     smoke = tuple(tomllib.loads(path.read_text())["gates"]["smoke"])
-    folder, verdict, code = virtual_run(path, tmp_path / "run", gates=smoke)
+    folder, verdict, code = virtual_run(
+        path, tmp_path / "run", gates=smoke, drawn=path.stem in DRAWN
+    )
     assert (code, verdict["verdict"]) == (0, "pass"), verdict["reasons"]
     run = folder.read()
     assert run["rows_sealed"] == sum(run["rows_written"].values()) > 0
@@ -41,7 +45,7 @@ def test_a_scenario_passes_by_its_own_gates_and_loses_nothing(path, tmp_path, mo
     expected, attempted = foreseen(path), summary["outcomes"]
     assert expected.turns == pytest.approx(sum(attempted.values()) - attempted["cut"], rel=0.2)
     assert expected.sessions == pytest.approx(len(sessions), rel=0.3)
-    assert folder.report.stat().st_size > 100_000
+    assert path.stem not in DRAWN or folder.report.stat().st_size > 100_000
 
 
 def test_a_run_is_the_same_every_time_and_on_any_number_of_workers(scenario, tmp_path):

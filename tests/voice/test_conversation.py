@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.protocol import client, server, server_extras
@@ -21,6 +21,7 @@ from bench.voice.script_player import OVERLOADED_MOST_NS
 from bench.voice.scripts import SCRIPTS, barge_in, tool_call, turn_taking
 from bench.voice.session_setup import UNANSWERED_NS
 from bench.voice.utterance import Utterance
+from tests.examples import examples
 
 
 def utterance(name="u", length=ms(400), onset=ms(100), offset=ms(300), fmt=PCM16_24K):
@@ -562,7 +563,7 @@ ANY_MESSAGE = st.sampled_from(
 )
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(
     st.sampled_from(sorted(SCRIPTS)),
     st.lists(st.tuples(ANY_MESSAGE, st.integers(0, ms(800))), max_size=60),
