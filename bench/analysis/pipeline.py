@@ -55,7 +55,7 @@ def analyse(folder: Path) -> None:
     gauges = read_gauges(place)
     figures = [] if gauges is None else gauge_figures(gauges, run["plan"])
     summary["gauges"] = [one._asdict() for one in figures]
-    summary["remarks"] = remarks(evidence._replace(sessions=measured, summary=summary))
+    summary["remarks"] = remarks(evidence._replace(sessions=measured, summary=summary), turns)
     summary["rows"] += remark_rows(len(summary["remarks"]), len(measured))
 
     write_table(measured, place.sessions)

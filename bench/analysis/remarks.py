@@ -8,11 +8,15 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
 from bench.analysis.evidence import Evidence
 from bench.analysis.measure import asked_early
+from bench.analysis.samples import turn_waits
 from bench.analysis.tables import texts
+from bench.analysis.turn_columns import TurnColumns
+from bench.plan.metrics import METRICS, WAITS
 
 _SHOWN: Final = 60
 """Characters of a text in a remark."""
@@ -35,9 +39,34 @@ _REPAIRED: Final = {
 """Quirks that touch figures, and what was done about each; the others are borne and touch none."""
 
 
-def remarks(evidence: Evidence) -> list[str]:
-    """All of them; the sessions of `evidence` are the measured table."""
-    return [sentence for topic in _TOPICS for sentence in topic(evidence)]
+def remarks(evidence: Evidence, turns: pd.DataFrame) -> list[str]:
+    """All of them; `turns` and the sessions of `evidence` are the measured tables."""
+    said = [sentence for topic in _TOPICS for sentence in topic(evidence)]
+    return [*said, *_still_waiting(turns, evidence.run)]
+
+
+def _still_waiting(turns: pd.DataFrame, run: dict[str, Any]) -> Iterator[str]:
+    """Callers whom the run's end cut off after a longer wait than half of those answered had.
+
+    Such turns are in no figure, and the slow answers are among them.
+    """
+    counted = TurnColumns(turns[turns["measured"].astype(bool)])
+    for name in WAITS:
+        waited, cut = turn_waits(METRICS[name], counted, waiting=("cut",))
+        answered = waited[~cut & np.isfinite(waited)]
+        if not len(answered):
+            continue
+        usual = float(np.median(answered))
+        slow = waited[cut & np.isfinite(waited) & (waited > usual)]
+        if len(slow):
+            load = ((run.get("scenario") or {}).get("effective") or {}).get("load") or {}
+            yield (
+                f"{_turns(len(slow))} still waited for an answer when the run ended, for up to "
+                f"{slow.max():.0f} ms, where half of the answers had taken {usual:.0f} ms "
+                f"({METRICS[name].label}): they are in no figure, so the slowest answers are "
+                f"missing; raise load.drain (it is {load.get('drain', 0) / 1e9:g} s)"
+            )
+        return
 
 
 def _excluded(evidence: Evidence) -> Iterator[str]:

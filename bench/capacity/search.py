@@ -206,7 +206,7 @@ def unlike_order(tried: Tried, tier: str) -> tuple[float, float] | None:
     for one in tried.tiers[tier]:
         known = [found for found in one.found if found is not None]
         shares = [found for found in known if isinstance(found, Share)]
-        effect = design_effect(shares, between=False) if shares else 1.0
+        effect = design_effect(shares, between=False)[0] if shares else 1.0
         sure = [(found.load, _sign(found, one.promised, effect)) for found in known]
         lost = [load for load, sign in sure if sign < 0]
         held = [load for load, sign in sure if sign > 0]

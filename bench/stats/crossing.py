@@ -14,8 +14,9 @@ the curve in between, so that gap is a part of the interval; the point within it
 *Interval*: 95 %, from redrawn margins. Turns of one try are far from independent, even those of
 different sessions, for all wait in one queue; so they are counted by *segments* of time as long as
 a session, and what segments (and tries at like loads) differ by beyond the binomial is the design
-effect. A share is redrawn from the beta distribution on the effective number of turns. That the
-interval holds the truth 95 times in a hundred is simulated in the tests.
+effect. A share is redrawn from the beta distribution on the effective number of turns, the design
+effect itself from what so few segments leave open of it. That the interval holds the truth 95 times
+in a hundred is simulated in the tests.
 """
 
 from collections.abc import Callable, Sequence
@@ -170,15 +171,20 @@ def _margins(found: Sequence[Share | Level], promised: float) -> _Margins:
     shares = [one for one in found if isinstance(one, Share)]
     weight = np.array([one.weight for one in shares])
     share = np.array([one.share for one in shares])
-    effect = design_effect(shares)
-    met = (share * weight + _HALF) / effect
-    missed = ((1 - share) * weight + _HALF) / effect
-    return _Margins(share - promised, weight, lambda rng: rng.beta(met, missed) - promised, effect)
+    effect, degrees = design_effect(shares)
+    met, missed = share * weight + _HALF, (1 - share) * weight + _HALF
+
+    def redraw(rng: np.random.Generator) -> Floats:
+        drawn = max(1.0, effect * degrees / rng.chisquare(degrees))
+        return np.asarray(rng.beta(met / drawn, missed / drawn) - promised)
+
+    return _Margins(share - promised, weight, redraw, effect)
 
 
-def design_effect(found: Sequence[Share], *, between: bool = True) -> float:
+def design_effect(found: Sequence[Share], *, between: bool = True) -> tuple[float, float]:
     """How many times the binomial's variance a share has, from segments and from like loads.
 
+    And in how many degrees of freedom that was measured.
     Without `between` from segments alone: then a load that falls out of the order makes none.
     """
     degrees, effect = _PRIOR
@@ -190,7 +196,7 @@ def design_effect(found: Sequence[Share], *, between: bool = True) -> float:
             squares += float(left @ left) / float(one.of.mean()) / (share * (1 - share))
             degrees += len(one.of) - 1
     if not between:
-        return max(1.0, squares / degrees)
+        return max(1.0, squares / degrees), degrees
     load = np.array([one.load for one in found])
     weight = np.array([one.weight for one in found])
     share_of = np.array([one.share for one in found])
@@ -201,4 +207,4 @@ def design_effect(found: Sequence[Share], *, between: bool = True) -> float:
         off = (share_of - fit)[clear] ** 2 * weight[clear] / (fit * (1 - fit))[clear]
         squares += float(off.sum())
         degrees += max(0, int(clear.sum()) - 2)
-    return max(1.0, squares / degrees)
+    return max(1.0, squares / degrees), degrees

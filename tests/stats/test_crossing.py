@@ -58,8 +58,8 @@ def test_segments_that_differ_make_the_effect():
     apart = [
         Share(load, np.array([100.0, 60.0, 100.0, 100.0]), np.full(4, 100.0)) for load in (10, 12)
     ]
-    assert design_effect(same) < 2
-    assert design_effect(apart) > 5
+    assert design_effect(same)[0] < 2
+    assert design_effect(apart)[0] > 5
 
 
 def simulated(rng, truth, spread):

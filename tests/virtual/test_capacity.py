@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import shutil
 from html import unescape
 from unittest import mock
@@ -18,6 +19,7 @@ from bench.plan.gates import parse_gate
 from bench.plan.tiers import Tier
 from bench.report.capacity_page import write_capacity_page
 from bench.report.capacity_tables import print_capacity, write_tables
+from bench.runs.json_file import read_verdict
 from bench.stats.crossing import Share
 from tests.virtual_capacity import (
     ADMISSION,
@@ -88,6 +90,14 @@ def test_callers_who_still_wait_when_a_run_ends_count_as_what_they_have_waited(t
     tier = Tier("slo", (parse_gate(SLO),))
     found = driver.observe(run.path, [tier], 60.0, 10.0).evidence["slo"][SLO]
     assert found.weight == waited.sum()
+    (said,) = [one for one in read_verdict(run.verdict)["remarks"] if "still waited" in one]
+    number, longest, usual = re.fullmatch(
+        r"(\d+) turns still waited for an answer when the run ended, for up to (\d+) ms, where "
+        r"half of the answers had taken (\d+) ms \(voice to voice\): they are in no figure, so the "
+        r"slowest answers are missing; raise load\.drain \(it is 0 s\)", said,
+    ).groups()  # fmt: skip
+    assert 0 < int(number) <= cut
+    assert int(longest) > int(usual)
     for text in (SLO, "share(good_turns) >= 95 %"):
         tier = Tier("slo", (parse_gate(text), parse_gate(SLO)))
         found = driver.observe(run.path, [tier], 60.0, 10.0).evidence["slo"][text]
