@@ -202,13 +202,9 @@ def _health(evidence: Evidence, column: str) -> tuple[Ints, Ints, Floats]:
     """(worker, second, value) of a health column over the measured phase, unknown ones left out."""
     health, (begin, stop) = evidence.health, span(evidence.run["plan"])
     at = integers(health["at_ns"], NEVER)
-    known = (at >= begin) & (at < stop)
-    seen = np.zeros(len(at))
-    if column in health:
-        known &= health[column].notna().to_numpy(bool)
-        seen = health[column].to_numpy(np.float64, na_value=np.nan)
-    else:
-        known[:] = False
+    values = health[column] if column in health else pd.Series(np.nan, health.index)
+    known = (at >= begin) & (at < stop) & values.notna().to_numpy(bool)
+    seen = values.to_numpy(np.float64, na_value=np.nan)
     # A row is written at the end of the second that it is about.
     second = (at[known] - 1 - evidence.start_ns) // _SECOND_NS
     return integers(health["worker"], -1)[known], second, seen[known]

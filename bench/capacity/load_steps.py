@@ -12,8 +12,8 @@ by the target are *victims*. A queue that the overload left drains while the cap
 hardly a turn is good even at the end of that, the overload has outlived its cause: it is a
 *collapse*. If three quarters of the capacity do not end it either, a second run goes straight to
 the overload and then from there down in steps, and the step at which turns are good again tells the
-load at which the target recovers, to within half a step. A step is two sessions long, for those of
-a target that has collapsed take longer and are held to their end.
+load at which the target recovers, to within half a step. A step is three sessions long, for those
+of a target that has collapsed take longer and are held to their end.
 """
 
 from collections.abc import Sequence
@@ -133,7 +133,7 @@ def fall_steps(capacity: int, session_s: float) -> list[Step]:
     while at >= max(1.0, _LEAST * capacity):
         counts.append(round(at))
         at *= _FALL
-    longer = _whole_ms(2 * session_s)
+    longer = _whole_ms(3 * session_s)
     return [
         Step(ceil(BEYOND * capacity), _whole_ms(1.5 * session_s)),
         *(Step(count, longer) for count in dict.fromkeys(counts)),
