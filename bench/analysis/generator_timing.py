@@ -204,10 +204,9 @@ def _health(evidence: Evidence, column: str) -> tuple[Ints, Ints, Floats]:
     at = integers(health["at_ns"], NEVER)
     values = health[column] if column in health else pd.Series(np.nan, health.index)
     known = (at >= begin) & (at < stop) & values.notna().to_numpy(bool)
-    seen = values.to_numpy(np.float64, na_value=np.nan)
     # A row is written at the end of the second that it is about.
     second = (at[known] - 1 - evidence.start_ns) // _SECOND_NS
-    return integers(health["worker"], -1)[known], second, seen[known]
+    return integers(health["worker"], -1)[known], second, values[known].to_numpy(np.float64)
 
 
 def _neighbours(evidence: Evidence) -> pd.DataFrame:
