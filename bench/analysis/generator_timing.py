@@ -202,7 +202,8 @@ def _health(evidence: Evidence, column: str) -> tuple[Ints, Ints, Floats]:
     """(worker, second, value) of a health column over the measured phase, unknown ones left out."""
     health, (begin, stop) = evidence.health, span(evidence.run["plan"])
     at = integers(health["at_ns"], NEVER)
-    values = health[column] if column in health else pd.Series(np.nan, health.index)
+    unknown = pd.Series(np.nan, health.index)
+    values: pd.Series = health.get(column, unknown)
     known = (at >= begin) & (at < stop) & values.notna().to_numpy(bool)
     # A row is written at the end of the second that it is about.
     second = (at[known] - 1 - evidence.start_ns) // _SECOND_NS
