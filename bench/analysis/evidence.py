@@ -7,7 +7,7 @@ import pandas as pd
 
 from bench.analysis.sessions import span
 from bench.analysis.stamps import Stamps
-from bench.analysis.tables import integers
+from bench.analysis.tables import Flags, integers
 from bench.plan.duration import Duration
 from bench.plan.scenario import Health
 from bench.tracker.event import NEVER
@@ -50,11 +50,15 @@ class Evidence(NamedTuple):
         """The zero of `from_s` and `to_s`: the start of the run."""
         return self.stamps.start_ns(self.run["plan"])
 
-    def measured_health(self) -> pd.DataFrame:
-        """The seconds of health in the measured phase."""
+    def measured_seconds(self) -> Flags:
+        """Which seconds of health lie in the measured phase."""
         begin, stop = span(self.run["plan"])
         at = integers(self.health["at_ns"], NEVER)
-        return self.health[(at >= begin) & (at < stop)]
+        return (at >= begin) & (at < stop)
+
+    def measured_health(self) -> pd.DataFrame:
+        """Those seconds."""
+        return self.health[self.measured_seconds()]
 
 
 def check(

@@ -20,7 +20,6 @@ from bench.analysis.evidence import Check, Evidence, check
 from bench.analysis.sessions import span, workers_of
 from bench.analysis.tables import Flags, Floats, Ints, changes, integers
 from bench.stats.quantile import sorted_quantile
-from bench.tracker.event import NEVER
 
 _SECOND_NS: Final = 1_000_000_000
 _FREE: Final = (
@@ -200,13 +199,11 @@ def _worst(evidence: Evidence, rows: Flags, at: Ints) -> tuple[Ints, Ints, Float
 
 def _health(evidence: Evidence, column: str) -> tuple[Ints, Ints, Floats]:
     """(worker, second, value) of a health column over the measured phase, unknown ones left out."""
-    health, (begin, stop) = evidence.health, span(evidence.run["plan"])
-    at = integers(health["at_ns"], NEVER)
-    unknown = pd.Series(np.nan, health.index)
-    values: pd.Series = health.get(column, unknown)
-    known = (at >= begin) & (at < stop) & values.notna().to_numpy(bool)
+    health = evidence.health
+    values: pd.Series = health.get(column, pd.Series(np.nan, health.index))
+    known = evidence.measured_seconds() & values.notna().to_numpy(bool)
     # A row is written at the end of the second that it is about.
-    second = (at[known] - 1 - evidence.start_ns) // _SECOND_NS
+    second = (integers(health["at_ns"], 0)[known] - 1 - evidence.start_ns) // _SECOND_NS
     return integers(health["worker"], -1)[known], second, values[known].to_numpy(np.float64)
 
 
