@@ -1,6 +1,7 @@
 # The three commands of the README, and what a developer needs beside them.
 PYTHON ?= python3
 BIN := .venv/bin
+INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 SCENARIOS ?= $(wildcard scenarios/*.toml)
 TOUR_SECONDS ?= 8s
 SOAK_MINUTES ?= 10
@@ -10,6 +11,9 @@ FUZZ_MINUTES ?= 15
 CALM := $(foreach bound,send_lateness client_lag hub_lag,--set 'health.$(bound)="1m"') \
   $(foreach bound,cpu steal run_wait neighbours throttled,--set health.$(bound)=100)
 
+# Compiled once: every run starts several processes, and each would compile all modules again.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Two processes begin with the live tests, which mostly wait; the others let them go first.
 TEST_PROCESSES ?= $(shell echo $$(($$(nproc) + 1)))
 
@@ -18,18 +22,21 @@ TEST_PROCESSES ?= $(shell echo $$(($$(nproc) + 1)))
 
 setup: .venv/.installed
 
-.venv/.installed: pyproject.toml constraints.txt
+dev: .venv/.installed-dev
+
+.venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "bench: Python 3.11 or newer is needed; say which with make PYTHON=python3.11 ..." >&2; exit 2; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+
+.venv/.installed: pyproject.toml constraints.txt | .venv/bin/python
+	$(INSTALL) .
 	@touch $@
 
-dev: .venv/.installed-dev
-
-.venv/.installed-dev: .venv/.installed
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
-	@touch $@
+# What it needs is what `setup` installs, and more.
+.venv/.installed-dev: pyproject.toml constraints.txt | .venv/bin/python
+	$(INSTALL) '.[dev]'
+	@touch .venv/.installed $@
 
 demo: setup
 	$(BIN)/bench run demo
