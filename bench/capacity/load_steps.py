@@ -26,6 +26,7 @@ import numpy as np
 from bench.analysis.measure import attempts, good_turns, turn_spans
 from bench.analysis.tables import plain_strings, read_table
 from bench.capacity.document import BeyondLimit, BoundedFigure, Recovery
+from bench.capacity.observation import second_halves
 from bench.capacity.result import Trial
 from bench.plan.duration import Duration
 from bench.plan.scenario import Step
@@ -150,10 +151,9 @@ def read_overload(path: Path, steps: Sequence[Step], trial: Trial, tier: Tier) -
     turns = attempts(read_table(folder.turns, None))
     good = good_turns(turns, tier.gates).to_numpy(bool)
     begin = turn_spans(turns)[0]
-    at = int(folder.read()["plan"]["measured_from_ns"])
     phases = []
-    for step in steps:
-        middle, end = at + step.length // 2, at + step.length
+    for step, (middle, end) in zip(steps, second_halves(folder.read(), steps), strict=True):
+        at = end - step.length
         mine = (begin >= middle) & (begin < end)
         bad = begin[(begin >= at) & (begin < end) & ~good]
         phases.append(
@@ -164,7 +164,6 @@ def read_overload(path: Path, steps: Sequence[Step], trial: Trial, tier: Tier) -
                 float((bad.max() - at) / 1e9) if len(bad) else 0.0,
             )
         )
-        at = end
     seen, surge = trial.observation, steps[0].sessions < max(step.sessions for step in steps)
     top = phases[1] if surge else phases[0]
     recovery = _recovery(phases, surge=surge)

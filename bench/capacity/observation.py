@@ -84,12 +84,35 @@ class Observation(NamedTuple):
 
 def observe_steps(path: Path, tiers: Sequence[Tier], steps: Sequence[Step]) -> list[Observation]:
     """Read the analysed run of a load with steps: the second half of each, by itself."""
-    at, found = int(RunFolder.open(path).read()["plan"]["measured_from_ns"]), []
-    for step in steps:
-        window = (at + step.length // 2, at + step.length)
-        at += step.length
-        found.append(observe(path, tiers, step.sessions, step.length / 2e9, window))
-    return found
+    windows = second_halves(RunFolder.open(path).read(), steps)
+    return [
+        observe(path, tiers, step.sessions, step.length / 2e9, window)
+        for step, window in zip(steps, windows, strict=True)
+    ]
+
+
+def observe_overload(path: Path, tiers: Sequence[Tier], segment_s: float) -> Observation:
+    """Read the analysed run that went beyond the limit: its figures are those of the overload.
+
+    What the run took, whom the target turned away and whom it ended are of the whole of it.
+    """
+    run = RunFolder.open(path).read()
+    steps = [Step(**step) for step in run["scenario"]["effective"]["load"]["steps"]]
+    top = max(steps, key=lambda step: step.sessions)
+    whole = observe(path, tiers, top.sessions, segment_s)
+    window = second_halves(run, steps)[steps.index(top)]
+    return observe(path, tiers, top.sessions, segment_s, window)._replace(
+        session_minutes=whole.session_minutes, refused=whole.refused, victims=whole.victims
+    )
+
+
+def second_halves(run: dict[str, Any], steps: Sequence[Step]) -> list[tuple[int, int]]:
+    """[from, to) in ns of the second half of each step: its first half fills up."""
+    ends = np.cumsum([step.length for step in steps]) + int(run["plan"]["measured_from_ns"])
+    return [
+        (int(end) - step.length + step.length // 2, int(end))
+        for step, end in zip(steps, ends, strict=True)
+    ]
 
 
 @plain_strings
@@ -102,7 +125,8 @@ def observe(
 ) -> Observation:
     """Read the analysed run in `path`. `segment_s`: about how long a session takes.
 
-    `window`: [from, to) in ns; only turns that began then count, and sessions held then.
+    `window`: [from, to) in ns; only turns and sessions that began then count, sessions held then,
+    and those that were ended then.
     """
     folder = RunFolder.open(path)
     verdicts = {
@@ -132,12 +156,15 @@ def observe(
     }
     goods = good_turns(attempted, [gate for tier in tiers[:1] for gate in tier.gates])
     good = proportion(goods.to_numpy(bool), attempted["session"].to_numpy())
-    counted = sessions[sessions["measured"].astype(bool)]
-    away = counted["outcome"].isin(_TURNED_AWAY) | counted["in_vain"].astype(bool)
     started, ended = _life(sessions)
+    then = (started >= begin) & (started < end) if window else np.ones(len(sessions), bool)
+    counted = sessions[sessions["measured"].astype(bool) & then]
+    away = counted["outcome"].isin(_TURNED_AWAY) | counted["in_vain"].astype(bool)
     whole = sessions["outcome"].isin(("finished",)).to_numpy(bool)
     measured_s = (end - begin) / 1e9
     lost = sessions["outcome"].isin(BY_TARGET).to_numpy(bool)
+    if window:
+        lost = lost & (ended >= begin) & (ended < end)
     fine = sessions["session"].isin(attempted["session"][goods.to_numpy(bool)]).to_numpy(bool)
     starved = attempted["underrun_time"].dropna()
     return Observation(

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from rich.console import Console
 
 from bench.capacity.document import Gauge, SearchSpending
-from bench.capacity.observation import observe
+from bench.capacity.observation import observe, observe_overload
 from bench.capacity.result import Trial
 from bench.capacity.search import Purpose
 from bench.cli.capacity_settings import SearchSettings
@@ -155,7 +155,11 @@ class TrialRunner:
 
     def read(self, number: int, purpose: Kind, load: float, path: Path) -> Trial:
         """What the run in `path` says, and what it took."""
-        seen = observe(path, self._settings.tiers, load, self._settings.session_s)
+        tiers, session_s = self._settings.tiers, self._settings.session_s
+        if purpose == "beyond":
+            seen = observe_overload(path, tiers, session_s)
+        else:
+            seen = observe(path, tiers, load, session_s)
         plan = RunFolder.open(path).read()["plan"]
         begin, end = plan.get("start_ns"), plan.get("end_ns")
         seconds = (end - begin) / NS_PER_S if begin is not None and end is not None else 0.0

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from bench.corpus.annotate import Annotation, annotate
-from bench.corpus.decode import read_samples
+from bench.corpus.decode import MOST_RECORDING, read_samples
 from bench.corpus.manifest import NONSPEECH, Corpus, Entry, load_corpus
+from bench.data_file import DataError, read_bytes
 from bench.errors import CorpusError
 
 AUDIO_SUFFIXES: Final = frozenset({".wav", ".flac", ".ogg", ".mp3"})
@@ -42,10 +43,10 @@ def check(folder: Path) -> list[Problem]:
     corpus = load_corpus(folder)
     listed = {entry.file for entry in corpus.entries}
     strays = {
-        hashlib.sha256(path.read_bytes()).hexdigest(): path.relative_to(folder).as_posix()
+        _sha256(path) or file: file
         for path in sorted(folder.rglob("*"))
         if path.suffix.lower() in AUDIO_SUFFIXES
-        and path.relative_to(folder).as_posix() not in listed
+        and (file := path.relative_to(folder).as_posix()) not in listed
     }
     problems: list[Problem] = []
     for entry in corpus.entries:
@@ -61,13 +62,21 @@ def check(folder: Path) -> list[Problem]:
     return problems + [Problem(file, "file", text) for file in strays.values()]
 
 
+def _sha256(path: Path) -> str:
+    """The hash of a file; none of what is no recording at all (a pipe, a folder, far too large)."""
+    try:
+        return hashlib.sha256(read_bytes(path, MOST_RECORDING)).hexdigest()
+    except DataError:
+        return ""
+
+
 def _recording_problems(corpus: Corpus, entry: Entry) -> Iterable[Problem]:
     """What is wrong with one recording that is there."""
     path = corpus.folder / entry.file
     try:
-        raw = path.read_bytes()
+        raw = read_bytes(path, MOST_RECORDING)
         samples, rate = read_samples(raw, path)
-    except (CorpusError, OSError) as error:
+    except (CorpusError, DataError) as error:
         return [Problem(entry.file, "file", str(error).removeprefix(f"{path}: "))]
     if hashlib.sha256(raw).hexdigest() != entry.sha256:
         text = "is not the recording that was annotated; restore it, or add it anew"

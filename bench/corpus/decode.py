@@ -14,6 +14,7 @@ import hashlib
 import io
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import soundfile
@@ -22,9 +23,15 @@ from numpy.typing import NDArray
 
 from bench.corpus.manifest import Corpus, Entry
 from bench.corpus.sample_codec import Samples, encode
+from bench.data_file import MIB, DataError, read_bytes
 from bench.errors import CorpusError
 from bench.voice.audio import AudioFormat, ms
 from bench.voice.utterance import Utterance
+
+MOST_RECORDING: Final = 256 * MIB
+"""The largest file of a corpus."""
+_MOST_SAMPLES: Final = 600 * 2 * 48_000
+"""Of one recording, all channels together: ten minutes of stereo. As numbers they take 230 MB."""
 
 
 def load_utterances(
@@ -57,10 +64,10 @@ def verified(corpus: Corpus, entry: Entry) -> bytes:
     """The bytes of a recording, if they are those that the manifest speaks of."""
     path = corpus.folder / entry.file
     try:
-        raw = path.read_bytes()
-    except OSError as error:
+        raw = read_bytes(path, MOST_RECORDING)
+    except DataError as error:
         raise CorpusError(
-            f"{path}: utterance {entry.id!r}: {error.strerror}; restore the file, "
+            f"{path}: utterance {entry.id!r}: {error}; restore the file, "
             f"`bench corpus check {corpus.folder}` says what else is amiss"
         ) from None
     if hashlib.sha256(raw).hexdigest() == entry.sha256:
@@ -75,11 +82,17 @@ def verified(corpus: Corpus, entry: Entry) -> bytes:
 def read_samples(raw: bytes, path: Path) -> tuple[Samples, int]:
     """Mono int16 samples and rate of an audio file's bytes; `path` is for the error alone.
 
-    Reads WAV, FLAC, OGG and MP3. Raises `CorpusError` if the bytes are no audio or end too soon.
+    Reads WAV, FLAC, OGG and MP3. Raises `CorpusError` if the bytes are no audio, end too soon, or
+    promise more than `_MOST_SAMPLES`: room for what they promise is made before it is read.
     """
     try:
         with soundfile.SoundFile(io.BytesIO(raw)) as file:
             rate, promised = int(file.samplerate), int(file.frames)
+            if (size := promised * file.channels) > _MOST_SAMPLES:
+                raise CorpusError(
+                    f"{path}: is too long: {size} samples, the most are {_MOST_SAMPLES} (ten "
+                    "minutes of stereo at 48 kHz); cut it up with `bench corpus add --split`"
+                )
             data = file.read(dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         kind = "is cut short or damaged" if raw.startswith(_MAGIC) else "is not audio"

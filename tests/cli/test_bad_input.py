@@ -330,9 +330,9 @@ def rename(path):
 
 
 DAMAGE = {
-    "missing": (Path.unlink, "No such file"),
+    "missing": (Path.unlink, "no such file"),
     "truncated": (lambda path: path.write_bytes(path.read_bytes()[:2000]), "cut short"),
-    "renamed": (rename, "No such file"),
+    "renamed": (rename, "no such file"),
     "no audio": (lambda path: path.write_text("hello"), "is not audio"),
     "another recording": (lambda path: shutil.copy(first(path.parent, "long"), path), "sha256"),
 }

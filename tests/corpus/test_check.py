@@ -1,3 +1,4 @@
+import os
 import re
 
 import pytest
@@ -43,6 +44,12 @@ def test_a_recording_that_is_not_listed_is_a_problem(small):
     problem = only(small)
     assert problem.file == "stray.wav"
     assert "not listed" in problem.text
+
+
+def test_a_stray_that_is_no_recording_at_all_is_named_and_not_waited_for(small):
+    os.mkfifo(small / "stray.wav")
+    (small / "folder.mp3").mkdir()
+    assert sorted(problem.file for problem in check(small)) == ["folder.mp3", "stray.wav"]
 
 
 def test_another_recording_under_the_name_is_a_problem_of_the_hash(small):

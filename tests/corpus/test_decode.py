@@ -101,7 +101,7 @@ def refused(folder) -> str:
 def test_a_missing_recording_is_named_with_the_remedy(small):
     (small / "short-yes.flac").unlink()
     message = refused(small)
-    assert "No such file" in message
+    assert "no such file" in message
     assert "bench corpus check" in message
 
 
@@ -128,6 +128,20 @@ def test_a_truncated_recording_is_said_to_be_cut_short(small, kept):
 def test_a_file_that_is_no_audio_is_said_to_be_none(small, junk):
     (small / "short-yes.flac").write_bytes(junk)
     assert "is not audio" in refused(small)
+
+
+def test_a_recording_that_promises_more_than_ten_minutes_is_refused_before_it_is_decoded(small):
+    path = small / "short-yes.flac"
+    soundfile.write(path, np.zeros((1_201 * 24_000, 2), np.int16), 24_000)
+    assert path.stat().st_size < 1_000_000
+    assert "is too long: 57648000 samples, the most are 57600000" in refused(small)
+
+
+def test_a_recording_that_is_a_device_is_never_read(small):
+    path = small / "short-yes.flac"
+    path.unlink()
+    path.symlink_to("/dev/zero")
+    assert "is no regular file" in refused(small)
 
 
 def test_a_changed_byte_is_noticed(small):

@@ -57,6 +57,11 @@ def test_the_queue_of_a_server_has_its_capacity_in_the_interval(tmp_path, scenar
     assert (tier.binding, tier.stage) == (SLO, "generation_delay")
     assert found.complete
     assert found.beyond.behaviour in {"degrades", "collapses"}
+    row = found.probes[-1]
+    assert row.purpose == "beyond"
+    assert row.load == found.beyond.load > tier.high
+    for told in ("value", "n"):  # of the overload, and not of the fall back from it
+        assert getattr(row.figures.good_turns, told) == getattr(found.beyond.good_turns, told)
     assert found.workload.turns_per_session == 1
     assert 0.2 < found.workload.talk_ratio.agent < 0.8
     assert read_capacity(tmp_path / "search") == found
