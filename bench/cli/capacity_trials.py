@@ -28,6 +28,7 @@ from bench.cli.verbs import RunOptions
 from bench.errors import BenchError, TargetError
 from bench.load.canary import Canary, Sighting
 from bench.plan.scenario import Step
+from bench.reference.profile import load_profile
 from bench.runs.folder import RunFolder
 from bench.runs.gauges import gauge_means
 from bench.runs.job import Job
@@ -58,14 +59,25 @@ class InterruptedSearchError(BenchError):
 
 @contextmanager
 def serving(job: Job, place: Path) -> Iterator[Served]:
-    """The target of the runs: the embedded server is started here, and serves all of them."""
+    """The target of the runs: the embedded server is started here, and serves all of them.
+
+    Where the search is taken up again its draws have another seed: runs that met the same draws
+    would not be independent samples.
+    """
     if job.target.url:
         yield Served(job.target.url)
         return
     number = 1
     while (place / f"server-{number}").exists():
         number += 1
-    server = start_reference(job, RunFolder.create(place / f"server-{number}"), truth=False)
+    named = job.scenario.reference.profile
+    profile = load_profile(Path(named) if named else None)
+    server = start_reference(
+        job,
+        RunFolder.create(place / f"server-{number}"),
+        truth=False,
+        seed=profile.seed + number - 1,
+    )
     try:
         yield Served(server.url, watch_of(f"http://{urlsplit(server.url).netloc}/metrics", ()))
     finally:

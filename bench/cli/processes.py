@@ -81,7 +81,8 @@ def confined(cores: Cores | None) -> Iterator[None]:
 class Reference:
     """The embedded reference server in its own process. `url` is where it listens.
 
-    With `truth` every event that it sends is in the truth log of `folder`.
+    With `truth` every event that it sends is in the truth log of `folder`. `seed`, where it is
+    given, takes the place of the profile's.
     """
 
     def __init__(
@@ -92,11 +93,13 @@ class Reference:
         formats: Iterable[AudioFormat],
         *,
         truth: bool = True,
+        seed: int | None = None,
     ) -> None:
         command = child_process.command("bench.reference", "--port", "0", "--corpus", corpus)
         command += ["--truth", str(folder.truth)] if truth else []
         command += ["--summary", str(folder.reference)]
         command += ["--profile", profile] if profile else []
+        command += [] if seed is None else ["--seed", str(seed)]
         for fmt in sorted(formats):
             command += ["--format", f"{fmt.type}:{fmt.rate}"]
         self._folder = folder

@@ -116,11 +116,13 @@ def _supervise(plan: RunPlan, folder: RunFolder, console: Console, interrupts: I
                 folder.update(reference=reference.stop())
 
 
-def start_reference(job: Job, folder: RunFolder, *, truth: bool = True) -> Reference:
-    """The embedded server for a job, whose logs are in `folder`."""
+def start_reference(
+    job: Job, folder: RunFolder, *, truth: bool = True, seed: int | None = None
+) -> Reference:
+    """The embedded server for a job, whose logs are in `folder`; `seed` as in `Reference`."""
     formats = input_formats(job.scenario) | reply_formats(job.scenario)
     profile = job.scenario.reference.profile
-    return Reference(folder, str(job.corpus.folder), profile, formats, truth=truth)
+    return Reference(folder, str(job.corpus.folder), profile, formats, truth=truth, seed=seed)
 
 
 def _preflight(job: Job, folder: RunFolder, console: Console) -> bool:

@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from msgspec.structs import replace
+
 from bench.errors import BenchError, UsageError
 from bench.reference.profile import PCM_RATES, load_profile
 from bench.reference.server_process import ListenAddress, serve
@@ -31,8 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(argv)
     try:
         with _tls(asked) as context:
+            profile = load_profile(asked.profile)
             summary = serve(
-                load_profile(asked.profile),
+                profile if asked.seed is None else replace(profile, seed=asked.seed),
                 asked.corpus,
                 ListenAddress(asked.host, asked.port, context),
                 truth=asked.truth,
@@ -109,6 +112,7 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         help="make this format ready: audio/pcm:RATE, audio/pcmu or audio/pcma (repeatable)",
     )
+    parser.add_argument("--seed", type=int, help="of its draws, in place of the profile's")
     parser.add_argument("--tls", action="store_true", help="wss://, by a certificate made here")
     parser.add_argument(
         "--tls-cert", type=Path, help="write what clients must trust here (a temporary file)"

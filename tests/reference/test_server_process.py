@@ -1,10 +1,12 @@
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from bench.corpus.decode import load_utterances
 from bench.corpus.manifest import load_corpus
 from bench.corpus.sample_codec import decode
+from bench.reference import __main__ as program
 from bench.reference.profile import Profile
 from bench.reference.recogniser import Recogniser
 from bench.reference.server_process import prepare
@@ -18,6 +20,19 @@ def test_the_formats_asked_for_are_ready_beside_the_rates_of_the_profile():
     voices = prepare(Profile(), str(CORPUS), [PCMU])
     for made in (voices._replies, voices._recognisers):
         assert set(made) == {PCM16_24K, PCMU}
+
+
+def test_a_seed_that_is_asked_for_takes_the_place_of_the_profiles(tmp_path):
+    path = tmp_path / "server.toml"
+    path.write_text("seed = 5\n[response]\ndelta_ms = 40\n")
+    served = []
+    for more in ([], ["--seed", "7"]):
+        with mock.patch.object(program, "serve") as serve:
+            serve.return_value.line = ""
+            assert program.main(["--profile", str(path), *more]) == 0
+        (profile, *_), _ = serve.call_args
+        served.append((profile.seed, profile.response.delta_ms))
+    assert served == [(5, 40), (7, 40)]
 
 
 @pytest.mark.parametrize("fmt", [PCM16_24K, PCMU])

@@ -12,6 +12,9 @@ import pytest
 from rich.console import Console
 
 from bench.capacity.document import read_capacity, write_capacity
+from bench.cli.capacity_trials import serving
+from bench.cli.run_scenario import job_of
+from bench.cli.verbs import RunOptions
 from bench.errors import BenchError, FolderLostError, UsageError
 from tests.virtual_capacity import COLLAPSE, ENDLESS, QUEUE, virtual_search, write_search
 from tests.virtual_run import judge
@@ -43,6 +46,22 @@ def test_a_search_that_was_killed_goes_on_and_loses_the_run_under_way(tmp_path, 
     ]
     assert found.tiers == whole.tiers
     assert found.complete
+
+
+def test_a_search_that_is_taken_up_again_meets_other_draws_of_the_embedded_server(
+    tmp_path, scenario
+):
+    """Runs that meet the same draws are no independent samples: an interval cannot know of it."""
+    job = job_of(RunOptions(scenario(QUEUE)))
+    with (
+        mock.patch("bench.cli.capacity_trials.start_reference") as started,
+        mock.patch("bench.cli.capacity_trials.watch_of"),
+    ):
+        started.return_value.url = "ws://127.0.0.1:1/v1/realtime"
+        for _ in range(3):
+            with serving(job, tmp_path / "search"):
+                pass
+    assert [call.kwargs["seed"] for call in started.call_args_list] == [1, 2, 3]
 
 
 def taken_away(path):
