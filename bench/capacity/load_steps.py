@@ -28,14 +28,13 @@ from bench.analysis.tables import plain_strings, read_table
 from bench.capacity.document import BeyondLimit, BoundedFigure, Recovery
 from bench.capacity.observation import second_halves
 from bench.capacity.result import Trial
+from bench.capacity.search import GROWTH
 from bench.plan.duration import Duration
 from bench.plan.scenario import Step
 from bench.plan.tiers import Tier
 from bench.runs.folder import RunFolder
 from bench.voice.audio import NS_PER_MS
 
-GROWTH: Final = 1.25
-"""Each step is so many times the one before."""
 REACH: Final = 8.0
 """A ramp ends at so many times its first step, or where a limit ends it."""
 _STEP_SESSIONS: Final = 2.0

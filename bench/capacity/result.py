@@ -1,7 +1,7 @@
 """From the tries of a search to its document: rows, answers by tier, cost, scalability."""
 
 from collections.abc import Mapping, Sequence
-from math import inf, isfinite, sqrt
+from math import ceil, floor, inf, isfinite, sqrt
 from statistics import mean, stdev
 from typing import Final, Literal, NamedTuple
 
@@ -20,6 +20,7 @@ from bench.capacity.load_evidence import HELD, promised
 from bench.capacity.loads import amount
 from bench.capacity.observation import STAGES, Observation
 from bench.capacity.search import (
+    GROWTH,
     Answer,
     Objective,
     Purpose,
@@ -152,6 +153,10 @@ def _capacity(tier: Tier, trials: Sequence[Trial], terms: Terms) -> TierCapacity
         said.insert(0, f"at least {amount(found.capacity)}: {why} kept the search from more")
     low = found.capacity if endless else found.low
     high = None if endless or not isfinite(found.high) else found.high
+    if not endless and any(one.purpose == "ramp" for one in trials):
+        # What the steps before have left is in each step, and no step knows how much.
+        low = scope.step * floor(low / GROWTH / scope.step)
+        high = None if high is None else scope.step * ceil(GROWTH * high / scope.step)
     return TierCapacity(
         tier=tier.name,
         gates=[gate.text for gate in tier.gates],

@@ -37,6 +37,8 @@ NEAR: Final = 0.25
 NARROW: Final = 0.03
 """An interval that is no wider than this share of its answer needs no more tries."""
 HOLDS: Final = 2
+GROWTH: Final = 1.25
+"""Each step of a ramp is so many times the one before."""
 _STEP: Final = (0.03, 0.12)
 """How far from the crossing a try may be, as shares of it."""
 

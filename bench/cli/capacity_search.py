@@ -41,7 +41,7 @@ from bench.capacity.result import (
     tried_of,
     workload_of,
 )
-from bench.capacity.search import Range, Tried, Try, answer, next_try
+from bench.capacity.search import GROWTH, Range, Tried, Try, answer, next_try
 from bench.cli.capacity_settings import (
     LONGEST_HOLD,
     SearchSettings,
@@ -271,8 +271,9 @@ class CapacitySearch:
             )
         self._remarks.append(
             f"a quick look: the second half of each step counts ({settings.session_s:.0f} s, one "
-            "session), and what the steps before it left is in it; a search without --ramp makes a "
-            "run of its own for every load, and is more exact"
+            "session), and what the steps before it left is in it, so the interval reaches a step "
+            f"({100 * (GROWTH - 1):.0f} %) further either way; a search without --ramp makes a run "
+            "of its own for every load, and is more exact"
         )
 
     def _await_recovery(self) -> bool:

@@ -264,10 +264,12 @@ def test_a_ramp_is_one_run_with_a_coarser_answer(tmp_path, scenario):
     tier = found.tiers[0]
     assert len({one.run for one in found.probes}) == 1
     assert all(one.purpose == "ramp" for one in found.probes)
+    assert tier.low <= tier.capacity / 1.2  # a step further than its points tell
+    assert tier.capacity * 1.2 <= tier.high
     assert tier.low <= 10 <= tier.high
     assert not tier.confirmed
     assert tier.said[-1].endswith("no run held this load for long; search without --ramp")
-    assert any("quick look" in line for line in found.remarks)
+    assert any("the interval reaches a step (25 %) further" in line for line in found.remarks)
 
 
 @pytest.mark.slow
