@@ -6,6 +6,8 @@ dozen wait (or the log is flushed) one call serves them all. Order and content o
 each had been worked out at once.
 """
 
+from functools import cache
+
 from bench.corpus.energy import WINDOW_MS, envelope
 from bench.corpus.sample_codec import decode
 from bench.runs.log import Log
@@ -59,6 +61,7 @@ def _with(row: Row, levels: bytes) -> tuple[object, ...]:
     return (*row[:_ENVELOPE], levels, *row[_ENVELOPE + 1 :])
 
 
+@cache
 def _window_bytes(fmt: AudioFormat) -> int:
     return fmt.rate * WINDOW_MS // 1000 * fmt.bytes_per_sample
 

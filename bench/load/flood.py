@@ -44,12 +44,12 @@ class Intake:
     `FloodError` where that is more than any server has to say.
     """
 
-    __slots__ = ("_bytes", "_frames", "_held", "_since_ns")
+    __slots__ = ("_bytes", "_frames", "_since_ns", "held")
     everyone = 0
-    """Bytes that all connections of this process hold."""
+    """Bytes that all connections of this process hold; `held` are those of this one."""
 
     def __init__(self) -> None:
-        self._bytes = self._frames = self._held = self._since_ns = 0
+        self._bytes = self._frames = self._since_ns = self.held = 0
 
     def read(self, at_ns: int, nbytes: int, frames: int) -> None:
         """So much was read then, and it made so many frames."""
@@ -65,10 +65,8 @@ class Intake:
     def hold(self, unread: int, unsent: int) -> None:
         """It holds so many bytes: of a message that is not whole yet, and of what waits."""
         held = unread + unsent
-        if held == self._held:
-            return  # nothing, nearly always
-        Intake.everyone += held - self._held
-        self._held = held
+        Intake.everyone += held - self.held
+        self.held = held
         if unsent > MOST_UNSENT:
             raise FloodError(f"{unsent // MIB} MiB wait for a server that does not read")
         if Intake.everyone > MOST_HELD and held > OWN_SHARE:
@@ -79,8 +77,8 @@ class Intake:
 
     def close(self) -> None:
         """It holds nothing any more."""
-        Intake.everyone -= self._held
-        self._held = 0
+        Intake.everyone -= self.held
+        self.held = 0
 
 
 class FloodError(ProtocolError):

@@ -14,28 +14,27 @@ WOULD_BLOCK = (BlockingIOError, InterruptedError)
 class SendQueue:
     """Pieces in order, each with the message that is sent once it is, if any.
 
-    `pushed` and `sent` count bytes.
+    `pieces` wait, each with its message; `pushed` and `sent` count bytes.
     """
 
-    __slots__ = ("_pieces", "_socket", "pushed", "sent")
+    __slots__ = ("_socket", "pieces", "pushed", "sent")
 
     def __init__(self, to: socket.socket) -> None:
         self._socket = to
-        self._pieces: deque[tuple[memoryview, Outgoing | None]] = deque()
+        self.pieces: deque[tuple[memoryview, Outgoing | None]] = deque()
         self.pushed = self.sent = 0
 
-    def __bool__(self) -> bool:
-        return bool(self._pieces)
-
-    def push(self, piece: bytes, message: Outgoing | None) -> None:
-        """Queue a piece."""
+    def push(self, piece: bytes, message: Outgoing | None, happened: list[WireEvent]) -> None:
+        """Queue a piece, and send it at once unless others wait; as `write` does."""
         self.pushed += len(piece)
-        self._pieces.append((memoryview(piece), message))
+        self.pieces.append((memoryview(piece), message))
+        if len(self.pieces) == 1:
+            self.write(happened)
 
     def write(self, happened: list[WireEvent]) -> None:
         """Send what the socket will take, and tell what was sent. OSError: the peer is gone."""
-        while self._pieces:
-            piece, message = self._pieces[0]
+        while self.pieces:
+            piece, message = self.pieces[0]
             before_ns = monotonic_ns()
             try:
                 sent = self._socket.send(piece)
@@ -43,12 +42,12 @@ class SendQueue:
                 return
             self.sent += sent
             if sent < len(piece):
-                self._pieces[0] = (piece[sent:], message)
+                self.pieces[0] = (piece[sent:], message)
                 continue
-            self._pieces.popleft()
+            self.pieces.popleft()
             if message is not None:
                 happened.append(Sent(message, before_ns, monotonic_ns()))
 
     def clear(self) -> None:
         """Nothing more is to be sent."""
-        self._pieces.clear()
+        self.pieces.clear()

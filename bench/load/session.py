@@ -166,20 +166,17 @@ class Session:
     def woken(self, now_ns: int) -> None:
         """`due_ns` has come."""
         try:
-            self._woken(now_ns)
+            if not self._upgraded:
+                if now_ns >= self._began_ns + CONNECT_TIMEOUT_NS:
+                    self._give_up_connecting()
+            elif self._closing_since is not None:
+                if now_ns >= self._closing_since + CLOSE_TIMEOUT_NS:
+                    self._happened(self.wire.abandon("", ""))
+            else:
+                self._watch_writes(now_ns)
+            self._settle()
         except FloodError as error:
             self._flooded(error)
-
-    def _woken(self, now_ns: int) -> None:
-        if not self._upgraded:
-            if now_ns >= self._began_ns + CONNECT_TIMEOUT_NS:
-                self._give_up_connecting()
-        elif self._closing_since is not None:
-            if now_ns >= self._closing_since + CLOSE_TIMEOUT_NS:
-                self._happened(self.wire.abandon("", ""))
-        else:
-            self._watch_writes(now_ns)
-        self._settle()
 
     def wind_down(self) -> None:
         """Finish what is under way, begin nothing new."""

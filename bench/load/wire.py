@@ -138,7 +138,7 @@ class Wire:
         """Whether to be told when the socket can be written."""
         if self._stage == "connecting":
             return not self.ended
-        return bool(self._queue) and not self.ended
+        return bool(self._queue.pieces) and not self.ended
 
     @property
     def bytes_sent(self) -> int:
@@ -194,8 +194,7 @@ class Wire:
         elif self._tunnel is not None:
             self._stage = "asking"
             self._reach("proxied")
-            self._queue.push(self._tunnel.request, None)
-            self._write()
+            self._queue.push(self._tunnel.request, None, self._happened)
         else:
             self._begin()
 
@@ -288,7 +287,8 @@ class Wire:
             self._protocol.receive_eof()
         frames = self._protocol.events_received()
         self._intake.read(read_ns, len(data), len(frames))  # before a pong is made for every ping
-        self._pump(None)
+        if self._protocol.writes:
+            self._pump(None)
         # The stamp is that of the last byte read: of the last message only if nothing follows it.
         whole = exact and not (self._protocol.reader.buffer or (self._tls and self._tls.waiting))
         last = len(frames) - 1 if whole else -1
@@ -301,9 +301,10 @@ class Wire:
                 self._frame(event, at_ns, err_ns, read_ns)
             elif isinstance(event, Response):
                 self._answered(event, at_ns)
-        if not self.ended:
-            self._look_for_the_end()
-        self.hold()
+        self._look_for_the_end()
+        held = self._protocol.reader.buffer or self._fragments.nbytes or self._queue.pieces
+        if held or self._intake.held:
+            self.hold()
 
     def _answered(self, response: Response, at_ns: int) -> None:
         self._response = response
@@ -318,6 +319,8 @@ class Wire:
         self._intake.hold(unread, self._queue.pushed - self._queue.sent)
 
     def _look_for_the_end(self) -> None:
+        if self.ended:
+            return
         if self._protocol.handshake_exc is not None:
             self._refused()
         elif (error := self._protocol.parser_exc) is not None:
@@ -346,15 +349,15 @@ class Wire:
         if self._tls is not None and self._stage != "securing":
             piece = self._tls.encrypt(piece)
         if piece:
-            waiting = bool(self._queue)
-            self._queue.push(piece, message)
-            if not waiting:
-                self._write()
+            try:
+                self._queue.push(piece, message, self._happened)
+            except OSError as error:  # a send may be the first to notice
+                self._end(*failure(error, self._stage))
 
     def _write(self) -> None:
         try:
             self._queue.write(self._happened)
-        except OSError as error:  # a send may be the first to notice
+        except OSError as error:
             self._end(*failure(error, self._stage))
 
     # ── ending ───────────────────────────────────────────────────────────────────────────────

@@ -231,7 +231,8 @@ class Agent:
         return last and self.answers_all and response.status != "cancelled"
 
     def _on_audio(self, message: server.ResponseOutputAudioDelta, at_ns: int) -> None:
-        self._begins(message.response_id, at_ns)
+        if message.response_id not in self._begun:
+            self._begins(message.response_id, at_ns)
         if self.audible(message):
             self.touched(at_ns)
             self.fed = message.response_id

@@ -28,13 +28,9 @@ class AudioFormat(NamedTuple):
     def bytes_per_sample(self) -> int:
         return _BYTES_PER_SAMPLE[self.type]
 
-    @property
-    def bytes_per_second(self) -> int:
-        return self.rate * _BYTES_PER_SAMPLE[self.type]
-
     def duration_ns(self, nbytes: int) -> int:
         """Nanoseconds that `nbytes` play for, rounded down."""
-        return nbytes * NS_PER_S // self.bytes_per_second
+        return nbytes * NS_PER_S // (self.rate * _BYTES_PER_SAMPLE[self.type])
 
     def nbytes(self, duration_ns: int) -> int:
         """Bytes of the whole samples that fit into `duration_ns`."""

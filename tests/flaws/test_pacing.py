@@ -126,7 +126,7 @@ def test_every_recording_is_said_whole_and_once_and_followed_by_silence():
         for start, line in zip(starts, lines, strict=True):
             wanted[start : start + len(line.audio)] = line.audio
         pairs = itertools.zip_longest(stream, wanted)
-        wrong = sum(a != b for a, b in pairs) / lines[0].format.bytes_per_second
+        wrong = sum(a != b for a, b in pairs) / lines[0].format.nbytes(1_000_000_000)
         # Compared as a number: of two streams pytest would write out every byte that differs.
         assert wrong == 0, f"{wrong:.1f} s of what was said is not the recording"
 
