@@ -265,9 +265,9 @@ def _fall(tried: Tried, tier: Tier, lost: float) -> str:
             if found is None or found.load != lost:
                 continue
             if isinstance(found, Share) and found.share - one.promised <= -_CLIFF:
-                return f"{100 * found.share:.0f} % of turns meet {one.gate}"
+                return f"only {100 * found.share:.0f} % of turns meet {one.gate}"
             if one.gate == HELD and not isinstance(found, Share) and found.margin < -0.005:
-                return f"{99 + 100 * found.margin:.0f} % of sessions are held"
+                return f"only {99 + 100 * found.margin:.0f} % of sessions are held"
     return ""
 
 
