@@ -65,6 +65,8 @@ class Intake:
     def hold(self, unread: int, unsent: int) -> None:
         """It holds so many bytes: of a message that is not whole yet, and of what waits."""
         held = unread + unsent
+        if held == self.held:
+            return  # who has grown is ended for what all hold, and not who has not
         Intake.everyone += held - self.held
         self.held = held
         if unsent > MOST_UNSENT:

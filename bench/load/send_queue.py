@@ -24,12 +24,10 @@ class SendQueue:
         self.pieces: deque[tuple[memoryview, Outgoing | None]] = deque()
         self.pushed = self.sent = 0
 
-    def push(self, piece: bytes, message: Outgoing | None, happened: list[WireEvent]) -> None:
-        """Queue a piece, and send it at once unless others wait; as `write` does."""
+    def push(self, piece: bytes, message: Outgoing | None) -> None:
+        """Queue a piece."""
         self.pushed += len(piece)
         self.pieces.append((memoryview(piece), message))
-        if len(self.pieces) == 1:
-            self.write(happened)
 
     def write(self, happened: list[WireEvent]) -> None:
         """Send what the socket will take, and tell what was sent. OSError: the peer is gone."""

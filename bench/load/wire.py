@@ -194,7 +194,8 @@ class Wire:
         elif self._tunnel is not None:
             self._stage = "asking"
             self._reach("proxied")
-            self._queue.push(self._tunnel.request, None, self._happened)
+            self._queue.push(self._tunnel.request, None)
+            self._write()
         else:
             self._begin()
 
@@ -349,15 +350,14 @@ class Wire:
         if self._tls is not None and self._stage != "securing":
             piece = self._tls.encrypt(piece)
         if piece:
-            try:
-                self._queue.push(piece, message, self._happened)
-            except OSError as error:  # a send may be the first to notice
-                self._end(*failure(error, self._stage))
+            self._queue.push(piece, message)
+            if len(self._queue.pieces) == 1:
+                self._write()
 
     def _write(self) -> None:
         try:
             self._queue.write(self._happened)
-        except OSError as error:
+        except OSError as error:  # a send may be the first to notice
             self._end(*failure(error, self._stage))
 
     # ── ending ───────────────────────────────────────────────────────────────────────────────

@@ -40,6 +40,18 @@ def test_a_server_that_does_not_read_is_waited_for_with_so_much_and_no_more():
     intake.close()
 
 
+def test_who_has_not_grown_is_not_ended_for_what_others_hold():
+    small, large = Intake(), Intake()
+    try:
+        small.hold(2 * MIB, 0)
+        with pytest.raises(FloodError):
+            large.hold(MOST_HELD, 0)
+        small.hold(2 * MIB, 0)
+    finally:
+        small.close()
+        large.close()
+
+
 def test_what_all_connections_hold_is_bounded_and_small_ones_never_pay_for_it():
     many = [Intake() for _ in range(MOST_HELD // MAX_MESSAGE)]
     small, last = Intake(), Intake()
