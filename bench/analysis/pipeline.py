@@ -13,7 +13,7 @@ from bench.analysis.evidence import Evidence
 from bench.analysis.excluded_turns import excluded_turns
 from bench.analysis.measure import identity_breaches, measure_sessions, measure_turns
 from bench.analysis.remarks import remarks
-from bench.analysis.sessions import TOLD_BY, sessions_table
+from bench.analysis.sessions import TOLD_BY, sessions_table, span
 from bench.analysis.slow_turn_cause import slow_turn_causes
 from bench.analysis.summary import Measured, remark_rows, summarise
 from bench.analysis.tables import EventParts, plain_strings, read_health
@@ -53,7 +53,7 @@ def analyse(folder: Path) -> None:
     found = Measured(told._replace(turns=turns), measured, breaches, exclusion)
     summary = summarise(run, health, found)
     gauges = read_gauges(place)
-    figures = [] if gauges is None else gauge_figures(gauges, run["plan"])
+    figures = [] if gauges is None else gauge_figures(gauges, span(run["plan"]))
     summary["gauges"] = [one._asdict() for one in figures]
     summary["remarks"] = remarks(evidence._replace(sessions=measured, summary=summary), turns)
     summary["rows"] += remark_rows(len(summary["remarks"]), len(measured))

@@ -155,10 +155,11 @@ class ProbeTier(Struct, frozen=True, kw_only=True):
 
 
 class Gauge(Struct, frozen=True, kw_only=True):
-    """A gauge of the server during a probe."""
+    """A gauge of the server during a probe; `unit` as `bench.runs.gauges.unit_of` says."""
 
     mean: float | None
     max: float | None
+    unit: str = ""
 
 
 class GeneratorFacts(Struct, frozen=True, kw_only=True):

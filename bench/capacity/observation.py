@@ -28,6 +28,7 @@ from bench.analysis.turn_columns import TurnColumns
 from bench.analysis.validity import BY_TARGET
 from bench.capacity.document import (
     BoundedFigure,
+    Gauge,
     GeneratorFacts,
     ProbeFigures,
     ProbeTier,
@@ -39,6 +40,7 @@ from bench.plan.metrics import METRICS
 from bench.plan.scenario import Step
 from bench.plan.tiers import Tier
 from bench.runs.folder import RunFolder
+from bench.runs.gauges import gauge_means
 from bench.stats.interval import Estimate
 from bench.stats.proportion import proportion
 from bench.stats.quantile import estimates
@@ -61,6 +63,7 @@ class Observation(NamedTuple):
     lengths:  seconds of each whole session
     talk:     shares of a session's time in which the caller speaks, and the agent
     victims:  sessions that had a good turn and were then ended by the target
+    gauges:   what the server said of itself, by name
     """
 
     load: float
@@ -80,6 +83,7 @@ class Observation(NamedTuple):
     talk: tuple[float, float] | None
     refused: int
     victims: int
+    gauges: dict[str, Gauge]
 
 
 def observe_steps(path: Path, tiers: Sequence[Tier], steps: Sequence[Step]) -> list[Observation]:
@@ -210,6 +214,7 @@ def observe(
         talk=_talk(turns, sessions, whole),
         refused=int(away.sum()),
         victims=int((lost & fine).sum()),
+        gauges={name: Gauge(**one) for name, one in gauge_means(path, (begin, end)).items()},
     )
 
 

@@ -7,7 +7,6 @@ from typing import Final, Literal, NamedTuple
 
 from bench.capacity.document import (
     Bounds,
-    Gauge,
     LoadProbe,
     ScalabilityFacts,
     SessionCost,
@@ -52,7 +51,6 @@ class Trial(NamedTuple):
     run: str
     seconds: float
     observation: Observation
-    gauges: Mapping[str, Gauge]
 
     @property
     def counts(self) -> bool:
@@ -108,7 +106,7 @@ def row_of(trial: Trial) -> LoadProbe:
         good_turns_per_s=seen.good_per_s,
         figures=seen.figures,
         tiers=seen.tiers,
-        gauges=dict(trial.gauges),
+        gauges=seen.gauges,
         generator=seen.generator,
     )
 

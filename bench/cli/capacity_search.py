@@ -261,7 +261,7 @@ class CapacitySearch:
             return
         seen = observe_steps(path, settings.tiers, steps)
         self._trials = [
-            Trial(number, "ramp", whole.run, step.length / NS_PER_S, one, {})
+            Trial(number, "ramp", whole.run, step.length / NS_PER_S, one)
             for number, (step, one) in enumerate(zip(steps, seen, strict=True), 1)
         ]
         flat = saturation([(one.load, one.good_per_s or 0.0) for one in seen])

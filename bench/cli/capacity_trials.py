@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from rich.console import Console
 
-from bench.capacity.document import Gauge, SearchSpending
+from bench.capacity.document import SearchSpending
 from bench.capacity.observation import observe, observe_overload
 from bench.capacity.result import Trial
 from bench.capacity.search import Purpose
@@ -30,7 +30,6 @@ from bench.load.canary import Canary, Sighting
 from bench.plan.scenario import Step
 from bench.reference.profile import load_profile
 from bench.runs.folder import RunFolder
-from bench.runs.gauges import gauge_means
 from bench.runs.job import Job
 from bench.voice.audio import NS_PER_MS, NS_PER_S
 
@@ -175,9 +174,8 @@ class TrialRunner:
         plan = RunFolder.open(path).read()["plan"]
         begin, end = plan.get("start_ns"), plan.get("end_ns")
         seconds = (end - begin) / NS_PER_S if begin is not None and end is not None else 0.0
-        gauges = {name: Gauge(**one) for name, one in gauge_means(path).items()}
         self.account(seconds, seen.session_minutes)
-        return Trial(number, purpose, path.name, seconds, seen, gauges)
+        return Trial(number, purpose, path.name, seconds, seen)
 
     def account(self, seconds: float, session_minutes: float) -> None:
         """Add to what the search has taken."""

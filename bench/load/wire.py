@@ -152,9 +152,8 @@ class Wire:
         """
         self._quiet_ns = quiet_ns
         try:
-            if self._stage == "connecting":
-                if writable or readable:
-                    self._connected()
+            if self._stage == "connecting" and (writable or readable):
+                self._connected()
             elif self._stage == "asking" and self._tunnel is not None:
                 self._ask_through(self._tunnel)
             else:
@@ -294,8 +293,7 @@ class Wire:
         whole = exact and not (self._protocol.reader.buffer or (self._tls and self._tls.waiting))
         last = len(frames) - 1 if whole else -1
         # Whoever says that nothing was there when the kernel says that something was is mistaken.
-        since = self._quiet_ns if self._quiet_ns <= at_ns else 0
-        since = max(since, self._drained_ns)
+        since = max(self._drained_ns, self._quiet_ns if self._quiet_ns <= at_ns else 0)
         for index, event in enumerate(frames):
             if isinstance(event, Frame):
                 err_ns = 0 if index == last else max(0, at_ns - since)
@@ -374,11 +372,10 @@ class Wire:
     def _gone(self, otherwise: str) -> None:
         if self.ended:
             return
+        close = self._protocol.close_rcvd
         if self._protocol.handshake_exc is not None:
             self._refused()
-            return
-        close = self._protocol.close_rcvd
-        if close is None:
+        elif close is None:
             self._end("broken", otherwise)
         else:
             why = close_reason(close, None if self._spoken_to else self._offer)

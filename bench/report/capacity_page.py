@@ -4,7 +4,7 @@ It is drawn from `capacity.json` alone and computes no figure. Each point of a f
 of the table leads to the report of its run, which lies beside the page.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,7 +40,7 @@ from bench.report.marks import Upright, uprights
 from bench.report.page import filled, put
 from bench.report.panels import Panel, Table
 from bench.report.run_data import gate_of
-from bench.report.text import capital, clip, count, listing, moment, quantity, seconds
+from bench.report.text import capital, clip, count, listing, moment, quantity, scale, seconds
 from bench.report.theme import colour
 from bench.stats.scalability import law
 
@@ -303,7 +303,7 @@ def _gauges(result: CapacityResult) -> list[Panel]:
     names = list(dict.fromkeys(name for probe in result.probes for name in probe.gauges))
     if not names:
         return []
-    series = [Series(name, "", "thinking", _gauge_of(name), sparse=True) for name in names]
+    series = [_gauge_series(name, result.probes) for name in names]
     answer = (
         f"{capital(count(len(names), 'gauge'))} of the server against {load_words(result.load)}: "
         "the mean of a run, and a whisker up to its highest. One that stays far from full while "
@@ -313,12 +313,18 @@ def _gauges(result: CapacityResult) -> list[Panel]:
     return [Panel("gauges", "What did the server say of itself?", answer, figures)]
 
 
-def _gauge_of(name: str) -> Callable[[LoadProbe], Value]:
+def _gauge_series(name: str, probes: Sequence[LoadProbe]) -> Series:
+    """A gauge along the load, in the unit that suits its largest value."""
+    known = [probe.gauges[name] for probe in probes if name in probe.gauges]
+    size, unit = scale(known[0].unit, max(abs(one.max or 0.0) for one in known))
+
     def of(probe: LoadProbe) -> Value:
         gauge = probe.gauges.get(name)
-        return Value(None) if gauge is None else Value(gauge.mean, gauge.mean, gauge.max)
+        if gauge is None or gauge.mean is None or gauge.max is None:
+            return Value(None)
+        return Value(gauge.mean / size, gauge.mean / size, gauge.max / size)
 
-    return of
+    return Series(name, unit, "thinking", of, sparse=True)
 
 
 def _runs(result: CapacityResult) -> Panel:
@@ -348,4 +354,5 @@ def _runs_table(result: CapacityResult) -> Table:
         frozenset(at for at, name in enumerate(names, 1) if not name.startswith(words)),
         [tones.get(worst_of(probe, result), "") for probe, _ in rows],
         [report_of(probe) for probe, _ in rows],
+        cards=True,
     )

@@ -6,7 +6,8 @@ dash, and ∞ where a quantile was not reached: too many turns timed out.
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -37,8 +38,10 @@ from bench.report.text import (
     missing,
     plain,
     quantity,
+    scaled,
 )
 from bench.runs.folder import replace_file
+from bench.runs.prometheus_text import kind_of
 
 CSV: Final = "capacity.csv"
 MARKDOWN: Final = "capacity.md"
@@ -186,10 +189,7 @@ def probe_rows(result: CapacityResult) -> list[tuple[LoadProbe, dict[str, str]]]
             "generation\np95, ms": _value(figures.generation_p95),
             "underrun\n%": _value(figures.underrun),
             "refused\n%": _value(figures.refused),
-            "server gauges": ", ".join(
-                f"{name} {one.mean:.3g}" for name, one in probe.gauges.items()
-                if one.mean is not None
-            ) or NOTHING,
+            "server gauges": _gauges(probe.gauges),
             "generator": quantity(probe.generator.cpu, "%") if probe.generator.cpu is not None
             else NOTHING,
             **{name: verdict_of(probe, tier) for tier, name in verdicts.items()},
@@ -204,6 +204,18 @@ def verdict_of(probe: LoadProbe, tier: str) -> str:
     if probe.purpose == "beyond":
         return "beyond"
     return probe.tiers[tier].verdict if tier in probe.tiers else NOTHING
+
+
+def _gauges(gauges: Mapping[str, Gauge]) -> str:
+    """The mean of each gauge, by what it tells where no other tells the same."""
+    kinds = Counter(map(kind_of, gauges))
+    shown = []
+    for name, one in gauges.items():
+        kind = kind_of(name)
+        if one.mean is not None:
+            word = kind if kind and kinds[kind] == 1 else name
+            shown.append(f"{word} {scaled(one.mean, one.unit)}")
+    return ", ".join(shown) or NOTHING
 
 
 def _value(figure: BoundedFigure) -> str:

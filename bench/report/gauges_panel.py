@@ -11,7 +11,7 @@ from bench.plan.metrics import WAITS
 from bench.report.marks import safe, thin
 from bench.report.panels import Chart, Drawn, Question, Table, table_of
 from bench.report.run_data import Run, gate_of
-from bench.report.text import clip, count, listing, plain, quantity, share
+from bench.report.text import clip, count, listing, plain, quantity, scale, scaled, share
 from bench.report.theme import colour, stacked
 from bench.report.time_panels import RUN_SECONDS, sessions_line, sessions_open, shade_unmeasured
 from bench.runs.gauges import Gauges, Series, called, rates, unit_of
@@ -35,7 +35,6 @@ _ROLES: Final = {
     "memory": "thinking", "gpu memory": "thinking", "slots": "commit",
 }  # fmt: skip
 _DASHES: Final = ("solid", "dot", "dash", "dashdot")
-_SIZES: Final = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
 
 GaugeRow = Mapping[str, Any]
 """An entry of `gauges` in summary.json: see `bench.runs.gauges.GaugeFigure`."""
@@ -110,18 +109,7 @@ def _said(row: GaugeRow) -> str:
 
 
 def _shown(row: GaugeRow, key: str) -> str:
-    """A figure for a reader."""
-    size, name = _scale(str(row["unit"]), abs(float(row[key])))
-    return quantity(float(row[key]) / size, name)
-
-
-def _scale(unit: str, largest: float) -> tuple[float, str]:
-    """By what values are divided for a reader, and their unit then: shares in %, bytes as suits."""
-    if unit == "1":
-        return 0.01, "%"
-    if unit == "B":
-        return next(((size, name) for name, size in _SIZES if largest >= size), (1.0, "B"))
-    return 1.0, unit
+    return scaled(float(row[key]), str(row["unit"]))
 
 
 def _table(run: Run) -> Table | None:
@@ -173,7 +161,7 @@ def _figure(run: Run) -> Drawn:
     for row, name in enumerate(names, 1):
         mine = {series: table for series, table in drawn.items() if series.name == name}
         largest = max(float(table["value"].abs().max()) for table in mine.values() if len(table))
-        size, unit = _scale(unit_of(name, counter=name in gauges.counters), largest)
+        size, unit = scale(unit_of(name, counter=name in gauges.counters), largest)
         for number, (series, table) in enumerate(mine.items()):
             shown, note = thin(table.assign(value=table["value"] / size))
             label = called(series, [one.name for one in drawn])

@@ -36,7 +36,7 @@ class Table(NamedTuple):
 
     `tones` mark rows (limit, culprit, quiet), `links` is where their first cells lead: a place of
     the page by its id, or with a slash a file beside it. Both fit `rows` or are empty. `folded`:
-    it is shown on request.
+    it is shown on request. `cards`: on a phone each row is a card.
     """
 
     caption: str
@@ -47,6 +47,7 @@ class Table(NamedTuple):
     links: Sequence[str] = ()
     note: str = ""
     folded: bool = False
+    cards: bool = False
 
 
 class Closeup(NamedTuple):

@@ -32,6 +32,7 @@ _SUFFIX: Final = {
     "ratio": "",
     "1": "",
 }
+_BYTES: Final = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
 
 
 def missing(value: float | None) -> bool:
@@ -66,6 +67,21 @@ def quantity(value: float | None, unit: str) -> str:
     if missing(value):
         return NO_DATA
     return plain(value, unit) + _SUFFIX.get(unit, f"{THIN}{unit}" if unit else "")
+
+
+def scale(unit: str, largest: float) -> tuple[float, str]:
+    """By what values are divided for a reader, and their unit then: shares in %, bytes as suits."""
+    if unit == "1":
+        return 0.01, "%"
+    if unit == "B":
+        return next(((size, name) for name, size in _BYTES if largest >= size), (1.0, "B"))
+    return 1.0, unit
+
+
+def scaled(value: float, unit: str) -> str:
+    """A figure of a server's gauge with the unit that suits it: `81.8 MB`, `42 %`."""
+    size, name = scale(unit, abs(value))
+    return quantity(value / size, name)
 
 
 def interval(low: float | None, high: float | None, unit: str = "") -> str:

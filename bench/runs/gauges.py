@@ -46,6 +46,10 @@ _UNITS: Final = (
 """Units of gauges by name. 1 is a share of one."""
 
 
+Span = tuple[int | None, int | None]
+"""From (with it) and to (without it), monotonic ns; None is an open end."""
+
+
 class Series(NamedTuple):
     """What is sampled. `labels` is `a="b",c="d"` in the order of names; empty where there are none.
 
@@ -64,7 +68,7 @@ class Readings(NamedTuple):
 
 
 class GaugeFigure(NamedTuple):
-    """A series over the measured phase. `gauge` is what it is called: see `called`.
+    """A series over a span of time. `gauge` is what it is called: see `called`.
 
     `unit` is "" where the name does not say one; `n` counts samples, of a counter rates.
     """
@@ -120,25 +124,30 @@ def read_gauges(folder: RunFolder) -> Gauges | None:
     return Gauges({one: Readings(*columns) for one, columns in found.items()}, frozenset(counters))
 
 
-def gauge_means(folder: Path) -> dict[str, dict[str, float]]:
-    """The gauges of a run: `{name: {"mean": x, "max": y}}`; empty where it watched none.
+def gauge_means(folder: Path, span: Span | None = None) -> dict[str, dict[str, Any]]:
+    """The gauges of a run: `{name: {"mean": x, "max": y, "unit": u}}`; empty where it watched none.
 
     By the name of the metric, or by name and labels where it has several series. In the endpoint's
-    own units; of a counter a second. RunFolderError where the folder is unreadable.
+    own units; of a counter a second. Over the measured phase, or over `span`: from and to in
+    monotonic ns. RunFolderError where the folder is unreadable.
     """
     place = RunFolder.open(folder)
     gauges = read_gauges(place)
-    found = [] if gauges is None else gauge_figures(gauges, place.read().get("plan") or {})
-    return {one.gauge: {"mean": one.mean, "max": one.max} for one in found}
+    if gauges is None:
+        return {}
+    plan = place.read().get("plan") or {}
+    measured = plan.get("measured_from_ns"), plan.get("measured_to_ns")
+    found = gauge_figures(gauges, span or measured)
+    return {one.gauge: {"mean": one.mean, "max": one.max, "unit": one.unit} for one in found}
 
 
-def gauge_figures(gauges: Gauges, plan: Mapping[str, Any]) -> list[GaugeFigure]:
-    """The figures of every series over the measured phase of `plan`, in the file's order."""
+def gauge_figures(gauges: Gauges, span: Span) -> list[GaugeFigure]:
+    """The figures of every series over `span`, in the file's order; an end of None is open."""
     names = [series.name for series in gauges.series]
     found = []
     for series, readings in gauges.series.items():
         counter = series.name in gauges.counters
-        kept = _measured(readings, plan)
+        kept = _within(readings, span)
         values = (rates(kept) if counter else kept).levels
         if not values:
             continue
@@ -201,9 +210,9 @@ def _pace(readings: Readings) -> float:
     return math.fsum(step.grown for step in steps) * NS_PER_S / spent
 
 
-def _measured(readings: Readings, plan: Mapping[str, Any]) -> Readings:
-    """The finite samples of the measured phase; it is open where the plan does not say."""
-    begin, stop = plan.get("measured_from_ns"), plan.get("measured_to_ns")
+def _within(readings: Readings, span: Span) -> Readings:
+    """The finite samples of a span."""
+    begin, stop = span
     kept = [
         (at, value)
         for at, value in zip(*readings, strict=True)

@@ -27,6 +27,8 @@ def test_every_figure_is_drawn_in_silence_and_nothing_is_wider_than_the_window(
     page = visited(answer, viewport, scheme)
     assert page.said == []
     assert page.evaluate("document.documentElement.scrollWidth") == viewport["width"]
+    table = page.locator("#runs .scroll").evaluate("at => [at.scrollWidth, at.clientWidth]")
+    assert table[0] <= table[1]  # the verdict of a run stands at the end of its row
     drawn = page.locator(".figure .main-svg").count()
     assert drawn >= page.locator(".figure").count() > 0
 

@@ -65,7 +65,7 @@ def probe(number=1, load=24.0, **changes):
             held=figure(99.8, "%"),
         ),
         "tiers": {"gold": ProbeTier(verdict="pass", margin=0.2, gates=[gate])},
-        "gauges": {"process_cpu_seconds_total": Gauge(mean=0.4, max=0.9)},
+        "gauges": {"process_cpu_seconds_total": Gauge(mean=0.4, max=0.9, unit="cores")},
         "generator": GeneratorFacts(cpu=31.0, send_lateness_p99=1.4),
     }
     return LoadProbe(**{**facts, **changes})

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.analysis.samples import turn_sample
+from bench.analysis.sessions import span
 from bench.analysis.turn_columns import TurnColumns
 from bench.plan.gates import QUANTILES
 from bench.plan.instants import INSTANTS
@@ -511,7 +512,7 @@ def make_run(
         (folder / "probe.json").write_text(json.dumps(riches.PROBE), "utf-8")
         documents["run"]["gauges"] = riches.SCRAPED
         write_gauges(RunFolder(folder), gauges := riches.gauges(START, 42))
-        found = gauge_figures(gauges, documents["run"]["plan"])
+        found = gauge_figures(gauges, span(documents["run"]["plan"]))
         summary["gauges"] = [one._asdict() for one in found]
     for name, document in documents.items():
         (folder / f"{name}.json").write_text(json.dumps(document), "utf-8")

@@ -10,9 +10,15 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from bench.capacity.document import BoundedFigure, Bounds
+from bench.capacity.document import BoundedFigure, Bounds, Gauge
 from bench.report.capacity_page import context, render, write_capacity_page
-from bench.report.capacity_tables import csv_text, markdown_text, print_capacity, write_tables
+from bench.report.capacity_tables import (
+    csv_text,
+    markdown_text,
+    print_capacity,
+    probe_rows,
+    write_tables,
+)
 from tests.capacity.found import capacity_result, figure, probe, tier
 from tests.report.rendering import cells, rendered
 from tests.report.test_page import Elements, text_of
@@ -126,7 +132,7 @@ def test_a_wide_terminal_has_every_column():
     text = shown(several(), 200)
     for name in ("server gauges", "generator", "underrun", "refused", "endpointing", "silver"):
         assert name in text
-    assert "process_cpu_seconds_total 0.4" in text
+    assert "cpu 0.40\u202fcores" in text
 
 
 def test_the_run_beyond_the_limit_has_no_verdict_on_its_load():
@@ -267,6 +273,24 @@ def test_the_timeline_has_every_run_one_after_another_by_verdict():
     assert edges[0][0] == 0
     assert all(a[1] == pytest.approx(b[0]) for a, b in itertools.pairwise(edges))
     assert edges[-1][1] == pytest.approx(5 * 260 / 60)
+
+
+def test_gauges_are_told_by_what_they_tell_and_in_units_that_suit():
+    gauges = {
+        "process_resident_memory_bytes": Gauge(mean=81_811_456.0, max=83e6, unit="B"),
+        "vllm:kv_cache_usage_perc": Gauge(mean=0.42, max=0.9, unit="1"),
+        'x_queue{model="a"}': Gauge(mean=2.25, max=4.0),
+        'x_queue{model="b"}': Gauge(mean=0.0, max=0.0),
+        "unheard_of": Gauge(mean=None, max=None),
+    }
+    result = capacity_result(probes=[probe(1, gauges=gauges)])
+    ((_, row),) = probe_rows(result)
+    assert row["server gauges"] == (
+        'memory 81.8\u202fMB, gpu memory 42\u202f%, x_queue{model="a"} 2.25, x_queue{model="b"} 0'
+    )
+    memory, cache, *_ = figures(result)["gauges"]
+    assert (memory.data[0].y[0], cache.data[0].y[0]) == (pytest.approx(81.811456), 42.0)
+    assert (memory.layout.yaxis.title.text, cache.layout.yaxis.title.text) == ("MB", "%")
 
 
 def test_gauges_have_a_figure_each_and_none_has_no_panel():

@@ -22,7 +22,7 @@ from bench.runs.gauges import (
 
 S = 1_000_000_000
 CPU, QUEUE = Series("process_cpu_seconds_total"), Series("queue")
-PLAN = {"measured_from_ns": 10 * S, "measured_to_ns": 14 * S}
+PHASE = (10 * S, 14 * S)
 
 
 def gauges(*, counters=(), **lines):
@@ -35,13 +35,15 @@ def gauges(*, counters=(), **lines):
 
 
 def figures(found):
-    return {one.gauge: (one.mean, one.max, one.n) for one in gauge_figures(found, PLAN)}
+    return {one.gauge: (one.mean, one.max, one.n) for one in gauge_figures(found, PHASE)}
 
 
 @pytest.fixture
 def folder(tmp_path):
     place = RunFolder.create(tmp_path / "run")
-    place.write({**provenance("x"), "plan": PLAN})
+    place.write(
+        {**provenance("x"), "plan": {"measured_from_ns": PHASE[0], "measured_to_ns": PHASE[1]}}
+    )
     return place
 
 
@@ -90,7 +92,7 @@ def test_a_counter_is_a_rate_a_second_and_its_max_the_fastest_step():
 
 def test_a_lost_scrape_weighs_as_the_seconds_it_took():
     readings = Readings([10 * S, 11 * S, 13 * S + S // 2], [0.0, 1.0, 11.0])
-    (one,) = gauge_figures(Gauges({CPU: readings}, frozenset({CPU.name})), PLAN)
+    (one,) = gauge_figures(Gauges({CPU: readings}, frozenset({CPU.name})), PHASE)
     assert (one.mean, one.max, one.unit) == (pytest.approx(11 / 3.5), 4.0, "cores")
 
 
@@ -118,14 +120,17 @@ def test_series_of_one_name_are_told_apart_by_their_labels():
 def test_others_read_the_means_of_a_folder_by_name(folder):
     write_gauges(folder, gauges(counters=["c"], c=[0, 1, 2, 5], queue=[9, 1, 2]))
     assert gauge_means(folder.path) == {
-        "c": {"mean": 2.0, "max": 3.0}, "queue": {"mean": 1.5, "max": 2},
+        "c": {"mean": 2.0, "max": 3.0, "unit": "/s"}, "queue": {"mean": 1.5, "max": 2, "unit": ""},
+    }  # fmt: skip
+    assert gauge_means(folder.path, (9 * S, 11 * S))["queue"] == {
+        "mean": 5.0, "max": 9, "unit": "",
     }  # fmt: skip
 
 
 def test_a_run_whose_phase_is_not_known_counts_every_sample(folder):
     folder.update(plan={"measured_from_ns": None, "measured_to_ns": None})
     write_gauges(folder, gauges(queue=[9, 1, 2]))
-    assert gauge_means(folder.path) == {"queue": {"mean": 4.0, "max": 9}}
+    assert gauge_means(folder.path) == {"queue": {"mean": 4.0, "max": 9, "unit": ""}}
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,14 @@ import pytest
 from rich.console import Console
 
 from bench.capacity.document import read_capacity, write_capacity
+from bench.capacity.observation import observe_overload, observe_steps
 from bench.cli import capacity_trials as driver
 from bench.plan.gates import parse_gate
+from bench.plan.scenario import Step
 from bench.plan.tiers import Tier
 from bench.report.capacity_page import write_capacity_page
 from bench.report.capacity_tables import print_capacity, write_tables
+from bench.runs.gauges import Gauges, Readings, Series, write_gauges
 from bench.runs.json_file import read_verdict
 from bench.stats.crossing import Share
 from tests.virtual_capacity import (
@@ -32,6 +35,8 @@ from tests.virtual_capacity import (
     write_search,
 )
 from tests.virtual_run import virtual_run
+
+S = 1_000_000_000
 
 
 @pytest.fixture
@@ -270,6 +275,24 @@ def test_a_ramp_is_one_run_with_a_coarser_answer(tmp_path, scenario):
     assert not tier.confirmed
     assert tier.said[-1].endswith("no run held this load for long; search without --ramp")
     assert any("the interval reaches a step (25 %) further" in line for line in found.remarks)
+
+
+def test_what_a_step_says_of_the_server_is_of_its_own_second_half(tmp_path, scenario):
+    """A gauge that grows by one a second tells when it was read."""
+    steps = [Step(sessions=2, length=8 * S), Step(sessions=4, length=8 * S)]
+    words = ", ".join(f"{{ sessions = {one.sessions}, length = '8s' }}" for one in steps)
+    run = virtual_run(
+        scenario(QUEUE), tmp_path / "run", drawn=False, duration="16s", gates=(SLO,),
+        assignments={"load": f"{{ sessions = 4, steps = [{words}] }}"},
+    ).folder  # fmt: skip
+    begin = run.read()["plan"]["measured_from_ns"]
+    second = Readings([begin + n * S for n in range(-3, 20)], list(range(-3, 20)))
+    write_gauges(run, Gauges({Series("queue"): second}, frozenset()))
+    tiers = [Tier("slo", (parse_gate(SLO),))]
+    read = [one.gauges["queue"] for one in observe_steps(run.path, tiers, steps)]
+    assert [(one.mean, one.max) for one in read] == [(5.5, 7), (13.5, 15)]
+    beyond = observe_overload(run.path, tiers, 5.0)
+    assert (beyond.load, beyond.gauges["queue"].mean) == (4, 13.5)
 
 
 @pytest.mark.slow
