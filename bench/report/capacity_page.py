@@ -249,7 +249,7 @@ def _throughput(result: CapacityResult) -> Panel:
     told, fit = peak_line(result), result.scalability
     xs = [in_flight(one) for one in result.probes if is_counted(one) and one.good_turns_per_s]
     notes = ["Where the line bends is a description of it, and no capacity."]
-    if fit is not None:
+    if fit is not None and fit.rate.high is not None:  # else a line would look like knowledge
         notes.append(
             f"Fitted to {count(fit.loads, 'load')}: {_coefficients(fit)}; the interval of each "
             "is in brackets."

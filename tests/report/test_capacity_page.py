@@ -257,8 +257,10 @@ def test_the_fitted_law_is_drawn_as_far_as_was_measured_and_the_peak_only_said()
         result.scalability, peak=None, refusal="the sweep ended before the peak"
     )
     assert "the sweep ended before the peak" in shown(capacity_result(scalability=refused))
-    (bare,) = figures(capacity_result(scalability=None))["throughput"]
-    assert not [trace for trace in bare.data if trace.name == "fitted law"]
+    open_to_all = msgspec.structs.replace(refused, rate=Bounds(value=0.3, low=0.1, high=None))
+    for unknown in (None, open_to_all):  # a line would look like knowledge
+        (bare,) = figures(capacity_result(scalability=unknown))["throughput"]
+        assert not [trace for trace in bare.data if trace.name == "fitted law"]
 
 
 def test_the_timeline_has_every_run_one_after_another_by_verdict():
