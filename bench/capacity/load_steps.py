@@ -4,7 +4,9 @@ Theory of operation
 -------------------
 *A ramp* is a quick look: one run whose load rises in steps. Each step is two sessions long, and the
 second half of it counts. What the steps before have left (a queue, a cache, heat) is in it, and it
-has few turns: so its answer is coarser than a search's.
+has few turns: so its answer is coarser than a search's. Where an objective fails in two windows of
+a step's length, one after the other, the target is over-saturated, and the ramp ends: what comes
+after would be paid for and say nothing. The steps that it reached by then count.
 
 *Beyond the limit* one run holds the capacity for a session's length, then half as many callers
 again, then the capacity again and three quarters of it. Sessions that were fine and are then ended
@@ -16,7 +18,7 @@ load at which the target recovers, to within half a step. A step is three sessio
 of a target that has collapsed take longer and are held to their end.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import ceil, sqrt
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, Self
@@ -26,7 +28,7 @@ import numpy as np
 from bench.analysis.measure import attempts, good_turns, turn_spans
 from bench.analysis.tables import plain_strings, read_table
 from bench.capacity.document import BeyondLimit, BoundedFigure, Recovery
-from bench.capacity.observation import second_halves
+from bench.capacity.observation import Observation, second_halves
 from bench.capacity.result import Trial
 from bench.capacity.search import GROWTH
 from bench.plan.duration import Duration
@@ -78,6 +80,27 @@ def saturation(points: Sequence[tuple[float, float]]) -> float | None:
     peak = points[best][1]
     flat = [load for load, rate in points[: best + 1] if rate >= (1 - _MORE) * peak]
     return flat[0] if flat and flat[0] < points[-1][0] else None
+
+
+def ramp_remarks(
+    steps: Sequence[Step], seen: Sequence[Observation], session_s: float
+) -> Iterator[str]:
+    """What must be known of a ramp beside its answer; `seen` are the steps that were reached."""
+    if len(seen) < len(steps):
+        yield (
+            f"over-saturated: an objective failed for twice {2 * session_s:.0f} s on end, so the "
+            f"ramp ended with {len(seen)} of its {len(steps)} steps, before it reached "
+            f"{steps[len(seen)].sessions} sessions"
+        )
+    flat = saturation([(one.load, one.good_per_s or 0.0) for one in seen])
+    if flat is not None:
+        yield f"saturated from {flat:g} sessions on: more of them had no more good turns a second"
+    yield (
+        f"a quick look: the second half of each step counts ({session_s:.0f} s, one session), and "
+        "what the steps before it left is in it, so the interval reaches a step "
+        f"({100 * (GROWTH - 1):.0f} %) further either way; a search without --ramp makes a run of "
+        "its own for every load, and is more exact"
+    )
 
 
 # ── beyond the limit ──────────────────────────────────────────────────────────────────────────────

@@ -87,11 +87,15 @@ class Observation(NamedTuple):
 
 
 def observe_steps(path: Path, tiers: Sequence[Tier], steps: Sequence[Step]) -> list[Observation]:
-    """Read the analysed run of a load with steps: the second half of each, by itself."""
-    windows = second_halves(RunFolder.open(path).read(), steps)
+    """Read the analysed run of a load with steps: the second half of each, by itself.
+
+    A step that the run did not reach, or not to its end, is left out, and so are those after it.
+    """
+    run = RunFolder.open(path).read()
     return [
         observe(path, tiers, step.sessions, step.length / 2e9, window)
-        for step, window in zip(steps, windows, strict=True)
+        for step, window in zip(steps, second_halves(run, steps), strict=True)
+        if window[1] <= int(run["plan"]["measured_to_ns"])
     ]
 
 

@@ -25,9 +25,9 @@ from bench.capacity.load_steps import (
     BEYOND,
     OverloadResult,
     fall_steps,
+    ramp_remarks,
     ramp_steps,
     read_overload,
-    saturation,
     surge_steps,
 )
 from bench.capacity.observation import observe_steps
@@ -41,7 +41,7 @@ from bench.capacity.result import (
     tried_of,
     workload_of,
 )
-from bench.capacity.search import GROWTH, Range, Tried, Try, answer, next_try
+from bench.capacity.search import Range, Tried, Try, answer, next_try
 from bench.cli.capacity_settings import (
     LONGEST_HOLD,
     SearchSettings,
@@ -262,19 +262,9 @@ class CapacitySearch:
         seen = observe_steps(path, settings.tiers, steps)
         self._trials = [
             Trial(number, "ramp", whole.run, step.length / NS_PER_S, one)
-            for number, (step, one) in enumerate(zip(steps, seen, strict=True), 1)
+            for number, (step, one) in enumerate(zip(steps, seen, strict=False), 1)
         ]
-        flat = saturation([(one.load, one.good_per_s or 0.0) for one in seen])
-        if flat is not None:
-            self._remarks.append(
-                f"saturated from {flat:g} sessions on: more of them had no more good turns a second"
-            )
-        self._remarks.append(
-            f"a quick look: the second half of each step counts ({settings.session_s:.0f} s, one "
-            "session), and what the steps before it left is in it, so the interval reaches a step "
-            f"({100 * (GROWTH - 1):.0f} %) further either way; a search without --ramp makes a run "
-            "of its own for every load, and is more exact"
-        )
+        self._remarks += ramp_remarks(steps, seen, settings.session_s)
 
     def _await_recovery(self) -> bool:
         """Wait until the target is as fast as before the search; remark where it never was."""

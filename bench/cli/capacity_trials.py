@@ -31,6 +31,7 @@ from bench.plan.scenario import Step
 from bench.reference.profile import load_profile
 from bench.runs.folder import RunFolder
 from bench.runs.job import Job
+from bench.verdict.early_stop import may_end
 from bench.voice.audio import NS_PER_MS, NS_PER_S
 
 CANARIES: Final = 2
@@ -124,6 +125,8 @@ class TrialRunner:
             yes=True,
             headers=self._settings.options.headers,
             ca=self._settings.options.ca,
+            abort_on_fail=bool(window_s := self._window(purpose, steps)),
+            abort_window=window_s,
         )
         folder, interrupted = run(options, self._console, watch=self._watch)
         with self._console.status("sealing and analysing"):
@@ -133,6 +136,17 @@ class TrialRunner:
                 f"interrupted; the same with --resume {self._place} goes on"
             )
         return self.read(number, purpose, load, path)
+
+    def _window(self, purpose: Kind, steps: Sequence[Step]) -> float | None:
+        """Seconds of the windows in which a ramp's objectives are judged while it goes on.
+
+        None where they are not: of several tiers one fails while another is still looked for.
+        """
+        tiers = self._settings.tiers
+        if purpose != "ramp" or len(tiers) > 1 or not any(map(may_end, tiers[0].gates)):
+            return None
+        window_s = steps[0].length / NS_PER_S
+        return window_s if window_s >= 1 and len(steps) > 1 else None
 
     def _assignments(
         self, number: int, load: float, lengths: dict[str, float], steps: Sequence[Step]

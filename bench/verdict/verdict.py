@@ -87,7 +87,7 @@ def weigh_run(
     """The verdict that `judge_run` would write; the folder is left as it is.
 
     `within`: by gate [from_ns, to_ns): where it is about figures of turns, only those that began
-    then count.
+    then count. What the whole run was ended for fails no gate then.
     """
     place = RunFolder.open(folder)
     run, summary = place.read(), _summary(place)
@@ -101,7 +101,7 @@ def weigh_run(
 
     few = [bool(gate.where) or (gate in within and of_turns(gate)) for gate in gates]
     narrow = _narrow(place, summary, within) if any(few) else lambda _: rows
-    ran, ended_by = _ran(run, summary), run.get("ended_by") or {}
+    ran, ended_by = _ran(run, summary), (run.get("ended_by") or {}) if not within else {}
     results = [
         _as_ended(
             rule_gate(gate, narrow(gate) if some else rows, accepted.rows, accepted.missing, ran),

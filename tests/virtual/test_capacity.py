@@ -293,6 +293,10 @@ def test_what_a_step_says_of_the_server_is_of_its_own_second_half(tmp_path, scen
     assert [(one.mean, one.max) for one in read] == [(5.5, 7), (13.5, 15)]
     beyond = observe_overload(run.path, tiers, 5.0)
     assert (beyond.load, beyond.gauges["queue"].mean) == (4, 13.5)
+    ended = {"rule": "abort_on_fail", "gate": SLO, "text": "it failed in a later step"}
+    run.update(plan=run.read()["plan"] | {"measured_to_ns": begin + 15 * S}, ended_by=ended)
+    (first,) = observe_steps(run.path, tiers, steps)  # the other is not whole
+    assert (first.load, first.tiers["slo"].verdict) == (2, "open")
 
 
 @pytest.mark.slow
