@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bench import shelves
-from bench.cli.run_scenario import job_of
+from bench.cli.run_job import job_of
 from bench.cli.verbs import RunOptions
 from bench.corpus.manifest import find_corpus
 from bench.errors import ScenarioError

@@ -24,7 +24,6 @@ from bench.corpus.decode import load_utterances
 from bench.corpus.manifest import load_corpus
 from bench.load.session import Start
 from bench.load.session_plan import SessionPlanner
-from bench.plan.arrivals import arrivals, departures
 from bench.plan.gates import parse_gate
 from bench.protocol.dialects import session_url
 from bench.reference.admission import INWORLD_PATH
@@ -101,21 +100,18 @@ class Load:
         self._handshake_ns = [-NS_PER_S] * workers
         self._laps = {}
         self._failures = {}
-        self._schedule = arrivals(job.scenario.load, job.scenario.seeds.arrivals)
         self._planner = SessionPlanner(job, utterances(corpus, PCM16_24K), folder.path.name)
-        self._end_ns = job.scenario.load.warmup + job.scenario.load.duration
+        self._end_ns = job.scenario.load.whole
         self._faults = []
-        steps = job.scenario.load.steps
-        self._departures = departures(job.scenario.load) if steps else []
         self._held_by_slot = {}
 
     def play(self):
         """Play the schedule and the drain; write what workers and server write."""
         world, load = self.world, self._job.scenario.load
-        for slot, at_ns in enumerate(self._schedule):
-            world.time.later(at_ns, self._start, slot, at_ns)
-        for slot, at_ns in enumerate(self._departures):
-            world.time.later(at_ns, self._depart, slot)
+        for slot, (start_ns, leave_ns) in enumerate(self._job.slots):
+            world.time.later(start_ns, self._start, slot, start_ns)
+            if leave_ns is not None:
+                world.time.later(leave_ns, self._depart, slot)
         world.run(self._end_ns)
         if not self._faults:
             world.time.later(self._end_ns, self._drain)
@@ -125,7 +121,8 @@ class Load:
                 call.session.cut("the drain was over")
         plan = {
             **self._folder.read()["plan"], "start_ns": 0, "measured_from_ns": int(load.warmup),
-            "measured_to_ns": min(self._end_ns, world.now_ns), "end_ns": world.now_ns,
+            "measured_to_ns": min(load.warmup + load.duration, world.now_ns),
+            "end_ns": world.now_ns,
         }  # fmt: skip
         told = world.write_logs(self._folder, self._workers, world.now_ns, self._held)
         self._folder.update(plan=plan, faults=self._faults, **told)
@@ -135,13 +132,14 @@ class Load:
             call.wind_down()
 
     def _depart(self, slot):
-        """The steps of the load have no place for this slot any more."""
+        """A slot leaves."""
         call = self._held_by_slot.get(slot)
         if call in self.world.open:
             call.wind_down()
 
     def _gone(self, slot):
-        return bool(self._departures) and self.world.now_ns >= self._departures[slot]
+        leave_ns = self._job.slots[slot].leave_ns
+        return leave_ns is not None and self.world.now_ns >= leave_ns
 
     def _start(self, slot, scheduled_ns):
         """The next session of a slot; handshakes of a worker keep their distance."""
@@ -189,11 +187,9 @@ class Load:
         mine = [call for call in self.world.calls if call.start.worker == worker and call.ended_ns]
         held = sum(call.ready_ns is not None and call.ready_ns <= at_ns < call.ended_ns
                    for call in mine)  # fmt: skip
-        slots = range(worker, len(self._schedule), self._workers)
         due = sum(
-            self._schedule[slot] <= at_ns
-            and not (self._departures and self._departures[slot] <= at_ns)
-            for slot in slots
+            slot.start_ns <= at_ns and not (slot.leave_ns is not None and slot.leave_ns <= at_ns)
+            for slot in self._job.slots[worker :: self._workers]
         )
         closed = self._job.scenario.load.sessions is not None and at_ns < self._end_ns
         return (due if closed else held), held

@@ -13,6 +13,7 @@ improved without running again. The way of the data, one module a step::
     turns             what trackers found: one row per attempted turn, a column per instant
     turn_columns      the columns of a turns table as plain arrays
     measure           instants ▶ intervals in ms, shares, stages
+    load_stages       in which stage of the load a turn began
     evidence          a run as rules of validity see it
     generator_timing  rules on time: what every worker did in every second
     excluded_turns    turns that a bad second of the generator touched

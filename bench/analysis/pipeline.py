@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from bench.analysis.evidence import Evidence
 from bench.analysis.excluded_turns import excluded_turns
+from bench.analysis.load_stages import turn_stages
 from bench.analysis.measure import identity_breaches, measure_sessions, measure_turns
 from bench.analysis.remarks import remarks
 from bench.analysis.sessions import TOLD_BY, sessions_table, span
@@ -44,6 +45,8 @@ def analyse(folder: Path) -> None:
     excluded, exclusion = excluded_turns(evidence, told.turns)
     turns = measure_turns(told.turns, [parse_gate(text) for text in run.get("gates") or ()])
     turns = turns.join(slow_turn_causes(evidence, told.events, told.turns))
+    if (stages := turn_stages(run, turns)) is not None:
+        turns["stage"] = stages
     turns["set_aside"] = excluded.reindex(turns.index)
     turns["measured"] &= ~turns["set_aside"]
     turns = turns.join(word_errors(turns))

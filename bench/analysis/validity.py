@@ -16,7 +16,7 @@ import numpy as np
 
 from bench.analysis.evidence import Check, Evidence, check
 from bench.analysis.generator_timing import TIMING, timing_check
-from bench.analysis.sessions import ALLOWANCE_NS
+from bench.analysis.sessions import ALLOWANCE_NS, span
 from bench.analysis.tables import Ints, integers
 from bench.tracker.event import ALWAYS, NEVER
 
@@ -91,6 +91,32 @@ def shortfall(evidence: Evidence) -> str:
     return f"the target did not hold the load: on average {text}{said}"
 
 
+def _arrivals(evidence: Evidence) -> Iterator[Check]:
+    """Open load: of the sessions due in the measured phase those that started too late, or never.
+
+    Whoever ended the run before its time kept the rest from starting: those are counted nowhere.
+    """
+    run, plan = evidence.run, evidence.run["plan"]
+    load = ((run.get("scenario") or {}).get("effective") or {}).get("load") or {}
+    if load.get("arrivals") is None or plan.get("scheduled") is None:
+        return
+    begin, stop = span(plan)
+    due = integers(evidence.sessions["scheduled_ns"], ALWAYS)
+    late_ms = (integers(evidence.sessions["started_ns"], ALWAYS) - due) / 1e6
+    late_ms = late_ms[(due >= begin) & (due < stop)]
+    cut = run.get("interrupted") or run.get("ended_by") or run.get("faults")
+    never = 0 if cut else max(0, int(plan["scheduled"]) - len(due))
+    bound = evidence.bounds.arrival_lateness / 1e6
+    late, whole = int((late_ms > bound).sum()), len(late_ms) + never
+    share = 100.0 * (late + never) / max(1, whole)
+    worst = float(late_ms.max(initial=0.0))
+    text = f"{late} of {whole} sessions started more than {bound:g} ms late (worst {worst:.0f} ms)"
+    text += f", {never} never started" if never else ""
+    remedy = "raise load.connects, add --workers, or use a quieter host"
+    ok = share <= evidence.bounds.share
+    yield check("arrivals", text, remedy, ok=ok, measured=(share, evidence.bounds.share, "%"))
+
+
 def _drained(evidence: Evidence) -> Iterator[Check]:
     workers = int(evidence.run["workers"])
     lost = sorted(set(range(workers)) - set(evidence.run["drained"]))
@@ -157,6 +183,7 @@ def _on_time(rule: str) -> Callable[[Evidence], Iterator[Check]]:
 RULES: Final[dict[str, Callable[[Evidence], Iterator[Check]]]] = {
     **{rule: _on_time(rule) for rule in TIMING},
     "sessions": _sessions_held,
+    "arrivals": _arrivals,
     "workers": _drained,
     "rows": _rows,
     "clock": _clock,

@@ -28,11 +28,11 @@ import numpy as np
 from bench.analysis.measure import attempts, good_turns, turn_spans
 from bench.analysis.tables import plain_strings, read_table
 from bench.capacity.document import BeyondLimit, BoundedFigure, Recovery
+from bench.capacity.loads import Step
 from bench.capacity.observation import Observation, second_halves
 from bench.capacity.result import Trial
 from bench.capacity.search import GROWTH
 from bench.plan.duration import Duration
-from bench.plan.scenario import Step
 from bench.plan.tiers import Tier
 from bench.runs.folder import RunFolder
 from bench.voice.audio import NS_PER_MS

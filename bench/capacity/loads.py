@@ -1,6 +1,28 @@
-"""Loads in words: the same wherever a capacity is told, in its document, on a page, a terminal."""
+"""Loads: those of a run that goes in steps, and any in words, the same wherever one is told."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from bench.digits import grouped
+from bench.voice.audio import NS_PER_MS
+
+
+class Step(NamedTuple):
+    """So many sessions for so long, ns."""
+
+    sessions: int
+    length: int
+
+
+def stage_texts(steps: Sequence[Step]) -> Iterator[str]:
+    """Each step as a stage of a scenario. What it adds comes over its first half."""
+    before = [steps[0], *steps]
+    for last, (sessions, length) in zip(before, steps, strict=False):
+        over = length // 2 if sessions > last.sessions else 0
+        yield (
+            f'{{ sessions = {sessions}, length = "{length // NS_PER_MS}ms", '
+            f'over = "{over // NS_PER_MS}ms" }}'
+        )
 
 
 def amount(load: float) -> str:

@@ -34,10 +34,10 @@ from bench.capacity.document import (
     ProbeTier,
 )
 from bench.capacity.load_evidence import Evidence, evidence_of, ruled
+from bench.capacity.loads import Step
 from bench.plan import stages as plan_stages
 from bench.plan.gates import QUANTILES
 from bench.plan.metrics import METRICS
-from bench.plan.scenario import Step
 from bench.plan.tiers import Tier
 from bench.runs.folder import RunFolder
 from bench.runs.gauges import gauge_means
@@ -105,7 +105,8 @@ def observe_overload(path: Path, tiers: Sequence[Tier], segment_s: float) -> Obs
     What the run took, whom the target turned away and whom it ended are of the whole of it.
     """
     run = RunFolder.open(path).read()
-    steps = [Step(**step) for step in run["scenario"]["effective"]["load"]["steps"]]
+    stages = run["scenario"]["effective"]["load"]["stages"]
+    steps = [Step(stage["sessions"], stage["length"]) for stage in stages]
     top = max(steps, key=lambda step: step.sessions)
     whole = observe(path, tiers, top.sessions, segment_s)
     window = second_halves(run, steps)[steps.index(top)]

@@ -20,8 +20,9 @@ from bench.cli.budget import cap_of, session_minutes
 from bench.cli.comparisons import Asked, compare_sides, read_runs
 from bench.cli.console import say, talk
 from bench.cli.run_estimate import expected_of, run_minutes
+from bench.cli.run_job import job_of
 from bench.cli.run_result import settle
-from bench.cli.run_scenario import described, empty_folder, job_of, need_yes, new_folder, run
+from bench.cli.run_scenario import described, empty_folder, need_yes, new_folder, run
 from bench.cli.supervisor import EXIT_INTERRUPTED
 from bench.cli.verbs import AbOptions, RunOptions
 from bench.compare.comparability import facts_of, unfit

@@ -17,7 +17,6 @@ spent while draining comes on top; the estimate leaves it out, as does the cap.
 from typing import Any, NamedTuple
 
 from bench.errors import UsageError
-from bench.plan.arrivals import arrivals
 from bench.runs.job import Job
 from bench.voice.audio import NS_PER_S
 
@@ -61,10 +60,9 @@ def cap_of(max_minutes: float | None, max_cost: float | None, price: float | Non
 
 def session_minutes(job: Job) -> float:
     """Session-minutes of a job at most: each session from its arrival to the end of the load."""
-    load = job.scenario.load
-    total = load.warmup + load.duration
-    starts = arrivals(load, job.scenario.seeds.arrivals)
-    return sum(total - start for start in starts) / _NS_PER_MINUTE
+    end = job.scenario.load.whole
+    lengths = (min(slot.leave_ns or end, end) - slot.start_ns for slot in job.slots)
+    return sum(lengths) / _NS_PER_MINUTE
 
 
 class Meter:

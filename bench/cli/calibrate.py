@@ -17,8 +17,9 @@ from rich.console import Console
 
 from bench.cli.console import out, print_json, print_table, say, talk
 from bench.cli.run_estimate import run_minutes
+from bench.cli.run_job import job_of
 from bench.cli.run_result import seal_logs
-from bench.cli.run_scenario import job_of, new_folder, run
+from bench.cli.run_scenario import new_folder, run
 from bench.cli.supervisor import EXIT_INTERRUPTED
 from bench.cli.verbs import CalibrateOptions, RunOptions
 from bench.errors import BenchError, ScenarioError, UsageError

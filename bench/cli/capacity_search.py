@@ -30,6 +30,7 @@ from bench.capacity.load_steps import (
     read_overload,
     surge_steps,
 )
+from bench.capacity.loads import Step
 from bench.capacity.observation import observe_steps
 from bench.capacity.result import (
     Limit,
@@ -63,7 +64,6 @@ from bench.data_file import read_json_file
 from bench.errors import FolderLostError
 from bench.load.route import read_credentials
 from bench.plan.forecast import samples_of
-from bench.plan.scenario import Step
 from bench.report.capacity_tables import print_capacity, write_tables
 from bench.runs.folder import still_there
 from bench.voice.audio import NS_PER_S

@@ -26,7 +26,8 @@ from bench.capacity.result import Limit, workload_of
 from bench.capacity.search import Try
 from bench.cli.budget import Cap, cap_of
 from bench.cli.run_estimate import speech_of
-from bench.cli.run_scenario import SPARE_FILES, job_of
+from bench.cli.run_job import job_of
+from bench.cli.run_scenario import SPARE_FILES
 from bench.cli.scraper import Watch, check_metrics_url, watch_of
 from bench.cli.verbs import CapacityOptions, RunOptions
 from bench.errors import UsageError

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from rich.console import Console
 
 from bench.capacity.document import SearchSpending
+from bench.capacity.loads import Step, stage_texts
 from bench.capacity.observation import observe, observe_overload
 from bench.capacity.result import Trial
 from bench.capacity.search import Purpose
@@ -27,12 +28,11 @@ from bench.cli.supervisor import EXIT_INTERRUPTED, start_reference
 from bench.cli.verbs import RunOptions
 from bench.errors import BenchError, TargetError
 from bench.load.canary import Canary, Sighting
-from bench.plan.scenario import Step
 from bench.reference.profile import load_profile
 from bench.runs.folder import RunFolder
 from bench.runs.job import Job
 from bench.verdict.early_stop import may_end
-from bench.voice.audio import NS_PER_MS, NS_PER_S
+from bench.voice.audio import NS_PER_S
 
 CANARIES: Final = 2
 """How many tell, before the first run, how fast the target is without load."""
@@ -162,11 +162,7 @@ class TrialRunner:
         else:
             words.append(f"sessions = {load:.0f}")
         if steps:
-            inner = ", ".join(
-                f'{{ sessions = {step.sessions}, length = "{step.length // NS_PER_MS}ms" }}'
-                for step in steps
-            )
-            words.append(f"steps = [{inner}]")
+            words.append(f"stages = [{', '.join(stage_texts(steps))}]")
         seeds = settings.job.scenario.seeds
         return (
             *settings.options.assignments,

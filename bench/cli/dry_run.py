@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from bench.cli.console import out, print_json, say
-from bench.cli.run_scenario import job_of
+from bench.cli.run_job import job_of
 from bench.cli.verbs import CheckOptions, RunOptions
 from bench.corpus.decode import load_utterances
 from bench.load.session_plan import SessionPlan, SessionPlanner
@@ -121,7 +121,7 @@ def run_notes(job: Job, played: Sequence[DrySession]) -> list[str]:
             "are said again; add recordings with `bench corpus add`, or widen caller.include"
         )
     load = job.scenario.load
-    run_s = (load.warmup + load.duration) / NS_PER_S
+    run_s = load.whole / NS_PER_S
     longest = max(played, key=lambda one: one.seconds)
     if longest.seconds > run_s:
         found.append(

@@ -7,6 +7,7 @@ the first audio, a column a second. Nothing of it is cut at 80 columns, nor at 2
 import time
 from collections import deque
 from collections.abc import Iterator
+from itertools import accumulate, islice
 from statistics import median, quantiles
 from typing import Any, Self
 
@@ -23,7 +24,6 @@ from bench.voice.audio import NS_PER_S
 LOG_EVERY_S = 5.0
 _LABEL = 10
 """Columns beside the chart."""
-_PHASES = ("starting", "warm-up", "measuring", "draining")
 _MOST_MEDIANS = 1000
 """Seconds that medians are kept for: more columns than a terminal has."""
 _HIGHEST = 12
@@ -41,7 +41,8 @@ class LiveView:
         self.drained = False
         self._console = console
         self._title = f"{job.name} against {job.target.name}"
-        self._phase = _PHASES[0]
+        self._load = job.scenario.load
+        self._phase, self._said = "starting", False
         self._progress: dict[str, Any] | None = None
         self._last_log = 0.0
         self._medians: deque[float] = deque(maxlen=_MOST_MEDIANS)
@@ -68,7 +69,7 @@ class LiveView:
 
     def say(self, note: str) -> None:
         """One sentence, now; it stands in the place of the phase from then on."""
-        self._phase = note
+        self._phase, self._said = note, True
         if self._live is None:
             say(self._console, note)
         else:
@@ -78,9 +79,8 @@ class LiveView:
         """The newest progress of the master."""
         self._progress = progress
         self.drained = progress["now_ns"] >= progress["end_ns"]
-        if self._phase in _PHASES:
-            begun = progress["now_ns"] >= progress["measured_ns"]
-            self._phase = _PHASES[1 + begun + self.drained]
+        if not self._said:
+            self._phase = self._phase_at(progress)
         second = (progress["now_ns"] - progress["start_ns"]) // NS_PER_S
         if second > self._second and (recent := self._recent()):
             self._second = second
@@ -92,6 +92,17 @@ class LiveView:
             say(self._console, f"phase {self._phase}  {'  '.join(self._figures())}")
             if cause := self._cause():
                 say(self._console, f"failing   {cause}")
+
+    def _phase_at(self, progress: dict[str, Any]) -> str:
+        """What the load does at that instant, by its plan."""
+        load, at = self._load, progress["now_ns"] - progress["measured_ns"]
+        if self.drained or at < 0:
+            return "draining" if self.drained else "warm-up"
+        if at >= load.duration:
+            return "cooling down"
+        ends = accumulate(stage.length for stage in load.stages)
+        within = (name for name, end in zip(load.stage_names, ends, strict=True) if at < end)
+        return " ".join(["measuring", *islice(within, 1)])
 
     def _workers(self) -> list[dict[str, Any]]:
         return self._progress["workers"] if self._progress is not None else []

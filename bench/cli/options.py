@@ -108,6 +108,19 @@ def amount(about: str, *names: str) -> OptionInfo:
 ScenarioFile = Annotated[
     Path, typer.Argument(help="A scenario: its file (TOML), or its name in `bench list scenarios`.")
 ]
+MaybeScenario = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="SCENARIO",
+        help="A scenario: its file (TOML), or its name in `bench list scenarios`.",
+    ),
+]
+RepeatedPlan = Annotated[
+    Path | None,
+    typer.Option(
+        "--plan", help="A run folder, in place of a scenario: its sessions, at the same instants."
+    ),
+]
 Target = Annotated[
     str,
     typer.Option(

@@ -14,7 +14,6 @@ from bench.cli.budget import session_minutes
 from bench.cli.network_lines import network_lines
 from bench.cli.verbs import RunOptions
 from bench.corpus.manifest import NONSPEECH, Entry
-from bench.plan.arrivals import arrivals
 from bench.plan.forecast import Forecast, Lack, Speech, Words, forecast, lacking
 from bench.plan.scenario import gates_of
 from bench.probe.probe_cost import Cost, estimate
@@ -59,14 +58,12 @@ def expected_lines(job: Job, folder: Path, price: float | None) -> Iterator[str]
 
 def expected_of(job: Job) -> Forecast | None:
     """How many turns and sessions a run of the job comes to; None where nobody can know."""
-    starts = arrivals(job.scenario.load, job.scenario.seeds.arrivals)
-    return forecast(job.scenario, starts, speech_of(job))
+    return forecast(job.scenario, job.slots, speech_of(job))
 
 
 def run_minutes(job: Job) -> float:
     """How long the load of a job lasts."""
-    load = job.scenario.load
-    return (load.warmup + load.duration) / _NS_PER_MINUTE
+    return job.scenario.load.whole / _NS_PER_MINUTE
 
 
 def _open_gates(found: Sequence[Lack], duration_ns: int) -> Iterator[str]:
@@ -84,7 +81,7 @@ def _open_gates(found: Sequence[Lack], duration_ns: int) -> Iterator[str]:
 def target_lines(job: Job, options: RunOptions) -> Iterator[str]:
     """What a run against a real service takes: sessions, minutes, packets, cost, its account."""
     load = job.scenario.load
-    sessions = load.sessions or len(arrivals(load, job.scenario.seeds.arrivals))
+    sessions = load.sessions or len(job.slots)
     packets = sessions * 1000 / job.scenario.chunk_ms
     held = session_minutes(job)
     upper = "" if load.sessions else " in all, were they all open at once"

@@ -1,6 +1,7 @@
 """The verb `run`: settle what is asked, say what it will come to, run it, and print its result."""
 
 import resource
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -11,24 +12,22 @@ from rich.console import Console
 from bench.cli.budget import Meter, cap_of, session_minutes
 from bench.cli.console import say, talk
 from bench.cli.interrupts import Interrupts
-from bench.cli.options import MOST_WORKERS
 from bench.cli.processes import need_port, share_out
 from bench.cli.run_estimate import expected_lines, probe_cost, target_lines
+from bench.cli.run_job import job_of, need_same_plan, planned_slots
 from bench.cli.scraper import Watch, check_metrics_url, watch_of
 from bench.cli.supervisor import EXIT_INTERRUPTED, AbandonedError, RunPlan, supervise
 from bench.cli.verbs import RunOptions
 from bench.errors import UsageError
 from bench.load.proxies import proxy_for
 from bench.load.route import read_credentials
-from bench.plan.arrivals import arrivals
 from bench.plan.metrics import VERSION
+from bench.plan.planned_slot import PlannedSlot, digest_of
 from bench.plan.scenario import gates_of
-from bench.protocol.upgrade import make_offer
 from bench.reference.profile import load_profile
 from bench.runs.folder import RunFolder, still_there
-from bench.runs.job import Job, describe, make_job
+from bench.runs.job import Job, describe
 from bench.runs.machine import need_epoll
-from bench.runs.target import read_target
 
 SPARE_FILES: Final = 128
 """Open files of a worker beside the sockets of its sessions."""
@@ -54,8 +53,12 @@ def run(
 
     `say_estimate`: what it will come to is said first. `watch`: gauges that were found already.
     """
+    from bench.runs.plan_table import write_plan  # noqa: PLC0415 - pyarrow is slow to import
+
     plan = _plan_of(options)
     job = plan.job
+    planned = planned_slots(job)
+    facts = _facts(plan, options, planned)
     place = options.out or new_folder(job.name)
     expected = list(expected_lines(job, place, options.price_per_minute)) if say_estimate else []
     if not job.target.loopback:
@@ -72,7 +75,8 @@ def run(
         for line in expected:
             say(console, line)
     with still_there(folder.path):
-        folder.write(_facts(plan, options))
+        folder.write(facts)
+        write_plan(folder, planned)
         if plan.web_port is not None:
             say(console, f"Locust's web page: http://127.0.0.1:{plan.web_port}")
         interrupted = supervise(plan, folder, console)
@@ -106,28 +110,6 @@ def _plan_of(options: RunOptions) -> RunPlan:
     )
 
 
-def job_of(options: RunOptions) -> Job:
-    """What the command line asks for, read and checked. UsageError where it makes no sense."""
-    assignments = list(options.assignments)
-    if options.sessions is not None:
-        assignments.append(f"load.sessions={options.sessions}")
-    if options.duration is not None:
-        assignments.append(f"load.duration='{options.duration}'")
-    if not 1 <= options.workers <= MOST_WORKERS:
-        raise UsageError(f"--workers {options.workers}: give 1 or more, {MOST_WORKERS} at most")
-    offer = make_offer(options.subprotocol, follow=options.follow_redirects)
-    return make_job(
-        options.scenario,
-        read_target(options.target, options.dialect, options.headers, options.ca)._replace(
-            offer=offer
-        ),
-        gates=options.gates,
-        profile=options.profile,
-        assignments=tuple(assignments),
-        workers=options.workers,
-    )
-
-
 def need_yes(job: Job, *, yes: bool) -> None:
     """UsageError for a target off loopback that nobody said yes to."""
     if not job.target.loopback and not yes:
@@ -136,10 +118,9 @@ def need_yes(job: Job, *, yes: bool) -> None:
 
 def _users(job: Job, workers: int) -> int:
     """Locust users: a slot per scheduled session, the same number on every worker."""
-    slots = len(arrivals(job.scenario.load, job.scenario.seeds.arrivals))
-    if slots == 0:
+    if not job.slots:
         raise UsageError("the arrival schedule is empty: raise load.rate or load.duration")
-    return -(-slots // workers) * workers
+    return -(-len(job.slots) // workers) * workers
 
 
 def _need_files(sessions: int, *, closed: bool) -> None:
@@ -179,9 +160,13 @@ def described(job: Job, workers: int) -> dict[str, Any]:
     return dict(msgspec.json.decode(msgspec.json.encode(describe(job, workers))))
 
 
-def _facts(plan: RunPlan, options: RunOptions) -> dict[str, Any]:
-    """The run.json of a run that begins now."""
+def _facts(plan: RunPlan, options: RunOptions, planned: Sequence[PlannedSlot]) -> dict[str, Any]:
+    """The run.json of a run that begins now. UsageError where it cannot repeat another's plan."""
     facts = describe(plan.job, plan.workers)
+    seeds = msgspec.to_builtins(plan.job.scenario.seeds)
+    facts["plan_sha256"] = digest_of(planned, seeds, plan.job.corpus.sha256)
+    if options.plan is not None:
+        need_same_plan(options.plan, facts["plan_sha256"])
     facts["pinned"] = plan.cores is not None
     proxy = proxy_for(plan.job.target)
     facts["target"]["proxy"] = proxy.label if proxy else ""

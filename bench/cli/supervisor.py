@@ -159,7 +159,7 @@ def watch(
 ) -> None:
     """Follow the run to its end. AbandonedError where it is ended at once."""
     load = plan.job.scenario.load
-    planned_s = (load.warmup + load.duration + load.drain) / NS_PER_S
+    planned_s = (load.whole + load.drain) / NS_PER_S
     deadline = time.monotonic() + planned_s + END_MARGIN_S + 60
     lost: dict[int, int] = {}
     asked = over = died = False

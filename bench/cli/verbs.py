@@ -15,7 +15,7 @@ from bench.cli import options as opt
 class RunOptions(NamedTuple):
     """Run a scenario; print its result, write its folder, exit with its verdict."""
 
-    scenario: opt.ScenarioFile
+    scenario: opt.MaybeScenario = None
     target: opt.Target = "reference"
     dialect: opt.Dialect = None
     sessions: opt.Sessions = None
@@ -45,6 +45,7 @@ class RunOptions(NamedTuple):
     follow_redirects: opt.FollowRedirects = False
     headers: opt.Headers = ()
     ca: opt.TrustedAuthority = None
+    plan: opt.RepeatedPlan = None
     as_json: opt.Json = False
 
 

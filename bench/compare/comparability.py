@@ -170,4 +170,5 @@ def _shown(value: Any, key: str = "") -> str:
 def _load(concurrency: dict[str, Any]) -> str:
     if concurrency["sessions"] is not None:
         return f"{concurrency['sessions']} sessions"
-    return f"{concurrency['arrivals']} arrivals, {concurrency['rate']} a second"
+    rate = f", {concurrency['rate']} a second" if concurrency["rate"] else ""
+    return f"{concurrency['arrivals']} arrivals{rate}"

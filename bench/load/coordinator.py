@@ -44,7 +44,7 @@ from bench.load.worker import Worker
 from bench.load.worker_agent import WorkerAgent, unfit
 from bench.own_module import own_module
 from bench.runs.folder import RunFolder, fault
-from bench.runs.job import Job, describe, make_job, recall
+from bench.runs.job import Job, describe, make_job, recall, scheduled_of
 from bench.runs.target import read_target
 from bench.voice.audio import NS_PER_S
 
@@ -147,16 +147,16 @@ class Coordinator:
         load = job.scenario.load
         start_ns = monotonic_ns() + LEAD_NS
         measured_ns = start_ns + load.warmup
-        end_ns = measured_ns + load.duration
+        end_ns = start_ns + load.whole
         self._start_ns = start_ns
         folder.update(
             processes=self._processes,
             plan={
-                "sessions": load.sessions if self._owned and not load.steps else None,
-                "scheduled": None,
+                "sessions": load.sessions if self._owned and not load.stages else None,
+                "scheduled": scheduled_of(job) if self._owned else None,
                 "start_ns": start_ns,
                 "measured_from_ns": measured_ns if self._owned else start_ns,
-                "measured_to_ns": end_ns if self._owned else None,
+                "measured_to_ns": measured_ns + load.duration if self._owned else None,
                 "end_ns": None,
             },
         )

@@ -7,12 +7,14 @@ however many workers there are. Each random choice has a seed and a stream of it
 changing one leaves the others as they were.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import product
 from random import Random
 from typing import Any, NamedTuple
 
+from bench.plan.arrivals import Slot
+from bench.plan.planned_slot import PlannedSlot
 from bench.plan.scenario import Ingredient, Scenario
 from bench.plan.session_request import changed_sessions, first_session
 from bench.plan.sweep import Setting
@@ -82,6 +84,15 @@ class SessionPlanner:
         """The plan of session `number`, which is the `lap`-th of its slot."""
         setting = self._settings[(slot + lap) % len(self._settings)]
         return self._cast(self._kind(slot, lap), setting, slot, lap, number)
+
+    def first_sessions(self, slots: Sequence[Slot]) -> Iterator[PlannedSlot]:
+        """What is planned: of every slot its instants, and its first session."""
+        for number, slot in enumerate(slots):
+            plan = self.plan(number, number, 0)
+            lines = tuple(line.id for line in plan.part.lines)
+            yield PlannedSlot(
+                number, *slot, plan.kind.script, plan.setting.label, plan.turns, lines
+            )
 
     def every(self) -> Iterator[SessionPlan]:
         """A plan for each kind of conversation and each setting."""

@@ -33,7 +33,6 @@ from bench.load.route import find_route
 from bench.load.session import Session, Start
 from bench.load.session_plan import SessionPlanner
 from bench.load.wire import Wire
-from bench.plan.arrivals import arrivals, departures
 from bench.runs.folder import RunFolder, fault, script_fault
 from bench.runs.job import Job, input_formats
 from bench.runs.log import Log
@@ -87,8 +86,6 @@ class Worker:
         for fmt in input_formats(job.scenario) - {PCM16_24K}:
             self._formats[fmt] = self._load(fmt)
         self._planner = SessionPlanner(job, self._utterances, folder.path.name)
-        self._schedule = arrivals(job.scenario.load, job.scenario.seeds.arrivals)
-        self._departures = departures(job.scenario.load) if job.scenario.load.steps else []
         self._held: dict[int, Session] = {}
         self._log = Log(folder.logs / f"worker-{index}.log", self._secrets)
         self._envelopes = EnvelopeBuffer(self._log)
@@ -125,8 +122,8 @@ class Worker:
         """
         if not self._owned:
             return monotonic_ns()
-        if slot < len(self._schedule):
-            return self._start_ns + self._schedule[slot]
+        if slot < len(self._job.slots):
+            return self._start_ns + self._job.slots[slot].start_ns
         return None
 
     def next_ns(self, slot: int) -> int | None:
@@ -134,10 +131,10 @@ class Worker:
         return None if self.open_load or self._gone(slot) else monotonic_ns()
 
     def _gone(self, slot: int) -> bool:
-        """Whether the steps of the load have no place for this slot any more."""
-        if not self._departures:
+        """Whether this slot has left by now."""
+        if not self._owned or (leave_ns := self._job.slots[slot].leave_ns) is None:
             return False
-        return monotonic_ns() >= self._start_ns + self._departures[slot]
+        return monotonic_ns() >= self._start_ns + leave_ns
 
     @property
     def open_load(self) -> bool:
@@ -151,9 +148,10 @@ class Worker:
             return 0
         if not self._owned:
             return self._slots
-        mine = range(self.index, len(self._schedule), self.workers)
+        mine = range(self.index, len(self._job.slots), self.workers)
         due = sum(
-            self._start_ns + self._schedule[slot] <= monotonic_ns() and not self._gone(slot)
+            self._start_ns + self._job.slots[slot].start_ns <= monotonic_ns()
+            and not self._gone(slot)
             for slot in mine
         )
         return due if not self.open_load else self.open_sessions

@@ -15,6 +15,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
+from bench.plan.arrivals import Slot
 from bench.plan.gates import CONFIDENCE, FEW_SESSIONS, Gate, needed
 from bench.plan.metrics import METRICS
 from bench.plan.scenario import Ingredient, Scenario
@@ -67,8 +68,8 @@ class _Course(NamedTuple):
     begins: tuple[int, ...]
 
 
-def forecast(scenario: Scenario, starts: Sequence[int], speech: Speech) -> Forecast | None:
-    """What a scenario comes to whose sessions (slots of a closed load) start at `starts`, ns.
+def forecast(scenario: Scenario, slots: Sequence[Slot], speech: Speech) -> Forecast | None:
+    """What a scenario comes to that has these slots.
 
     None where nobody knows what its scripts do.
     """
@@ -84,7 +85,7 @@ def forecast(scenario: Scenario, starts: Sequence[int], speech: Speech) -> Forec
             if load.sessions is not None and len(scenario.kinds) > 1:
                 # In a slot kinds follow one another: those that take longer have more of the time.
                 share *= course.length_ns / _mean_length(scenario, speech)
-            mine = [_counted(course, start, scenario) for start in starts]
+            mine = [_counted(course, slot, scenario) for slot in slots]
             turns += share * sum(found for found, _ in mine)
             sessions += share * sum(begun for _, begun in mine)
     return Forecast(round(turns), round(sessions))
@@ -106,10 +107,11 @@ def _mean_length(scenario: Scenario, speech: Speech) -> float:
     )
 
 
-def _counted(course: _Course, start: int, scenario: Scenario) -> tuple[int, int]:
-    """(turns that begin while it is measured, sessions begun) of a slot or a session."""
+def _counted(course: _Course, slot: Slot, scenario: Scenario) -> tuple[int, int]:
+    """(turns that begin while it is measured, sessions begun) of a slot."""
     load = scenario.load
-    end = load.warmup + load.duration
+    start, end = slot.start_ns, load.warmup + load.duration
+    end = min(end, slot.leave_ns or end)
     turns = sessions = 0
     while start < end:
         sessions += 1

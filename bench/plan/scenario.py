@@ -16,8 +16,10 @@ from bench.voice.scripts import DISTURBING, SCRIPTS
 
 NO_PROFILE = "default"
 """The gate profile of a scenario that names none."""
-LENGTHS = ("warmup", "duration", "drain")
+LENGTHS = ("warmup", "duration", "cooldown", "drain")
 """Keys of `load` that change how much is known, and not what is measured."""
+_UNSAID: dict[str, Any] = {"burstiness": 1.0, "trace": "", "stages": [], "steps": []}
+"""Keys of `load` that older runs do not say, and what they stand for there."""
 _JUDGES = ("about", "gates", "gate_profile", "health", "slo")
 """Keys of a scenario that change who judges a run, and not what it measures."""
 
@@ -59,33 +61,66 @@ class Caller(Struct, frozen=True, forbid_unknown_fields=True):
     truncate: bool = False
 
 
-class Step(Struct, frozen=True, forbid_unknown_fields=True):
-    """So many sessions for so long."""
+class Stage(Struct, frozen=True, forbid_unknown_fields=True):
+    """A stretch of the load: it comes to a level, and keeps it for the rest of its length.
 
-    sessions: int
+    name:      what gates and figures call it
+    sessions:  its level, of a closed load
+    rate:      its level, of an open load
+    over:      how long the way from the level before takes: nothing is a step or a spike, the whole
+               length a ramp
+    swing:     how far a sine goes up and down from the level, as a share of it
+    period:    of the sine
+    """
+
     length: Duration
+    name: str = ""
+    sessions: int | None = None
+    rate: Rate | None = None
+    over: Duration = Duration.parse("0s")
+    swing: float = 0.0
+    period: Duration = Duration.parse("0s")
 
 
 class Load(Struct, frozen=True, forbid_unknown_fields=True):
     """How many callers.
 
     sessions:  closed load: sessions held; a session that ends is followed by another
-    arrivals:  open load: "poisson" or "uniform", with `rate`; `sessions` is then not given
+    arrivals:  open load: "poisson", "uniform" or "gamma", with `rate`; or "trace"; `sessions` is
+               then not given
+    burstiness: of gamma: 1 is like poisson, less comes in bursts, more is more regular (the shape
+               of the gaps)
+    trace:     a file of instants, and of lengths if it has them (`bench.runs.trace_file`)
     warmup:    the closed load's sessions start evenly over it, and no turn in it is measured
     duration:  how long turns are started and measured after the warm-up
+    cooldown:  how long the load goes on after that, unmeasured
     drain:     how long a turn under way may take to finish after that
     connects:  handshakes a second and worker at most
-    steps:     closed load that rises and then falls; `sessions` is its most, `duration` its whole
+    stages:    a level that changes; `sessions` (or `rate`) is then its most, `duration` its whole,
+               and neither need be given
     """
 
     sessions: int | None = None
     arrivals: str | None = None
     rate: Rate | None = None
+    burstiness: float = 1.0
+    trace: str = ""
     warmup: Duration = Duration.parse("5s")
     duration: Duration = Duration.parse("30s")
+    cooldown: Duration = Duration.parse("0s")
     drain: Duration = Duration.parse("15s")
     connects: Rate = Rate.parse("50/s")
-    steps: tuple[Step, ...] = ()
+    stages: tuple[Stage, ...] = ()
+
+    @property
+    def stage_names(self) -> list[str]:
+        """What its stages are called, in order; one without a name is called by its place."""
+        return [stage.name or f"stage {number}" for number, stage in enumerate(self.stages, 1)]
+
+    @property
+    def whole(self) -> int:
+        """For how long sessions are started, ns: warm-up, what is measured, and cool-down."""
+        return self.warmup + self.duration + self.cooldown
 
 
 class Seeds(Struct, frozen=True, forbid_unknown_fields=True):
@@ -104,11 +139,14 @@ class Health(Struct, frozen=True, forbid_unknown_fields=True):
     host took away (`steal`), in percent; for the time in which it could have run and had no core
     (`run_wait`), and for what others took of the cores that it may run on (`neighbours`), in
     percent; for the time in which the CPU quota of its container held it still (`throttled`), in
-    percent. Turns that a bad second touches are set aside. `server_lateness` is how late the
-    embedded server may be at its 99th percentile without a remark: that is the server's affair.
+    percent. Turns that a bad second touches are set aside. `arrival_lateness` is of an open load: a
+    session that starts later than that after it was due is late, and `share` percent may be.
+    `server_lateness` is how late the embedded server may be at its 99th percentile without a
+    remark: that is the server's affair.
     """
 
     send_lateness: Duration = Duration.parse("20ms")
+    arrival_lateness: Duration = Duration.parse("100ms")
     client_lag: Duration = Duration.parse("20ms")
     hub_lag: Duration = Duration.parse("20ms")
     cpu: float = 95.0
@@ -185,7 +223,11 @@ def workload_of(document: dict[str, Any]) -> dict[str, Any]:
     kept = {key: value for key, value in document.items() if key not in _JUDGES}
     load = kept.get("load")
     if isinstance(load, dict):
-        kept["load"] = {key: value for key, value in load.items() if key not in LENGTHS}
+        kept["load"] = {
+            key: value
+            for key, value in load.items()
+            if key not in LENGTHS and not (key in _UNSAID and value == _UNSAID[key])
+        }
     return kept
 
 
@@ -218,6 +260,7 @@ def known_of(scenario: Scenario) -> dict[str, Sequence[str] | range]:
         "script": [kind.script for kind in scenario.kinds],
         "setting": [setting.label for setting in scenario.settings],
         "phase": [phase for phase, there in phases if there],
+        "stage": load.stage_names,
     }
     if is_stock(scenario):
         most = max(SCRIPTS[kind.script].most(scenario.turns) for kind in scenario.kinds)

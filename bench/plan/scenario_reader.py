@@ -17,9 +17,10 @@ from msgspec import UNSET, Struct
 
 from bench.data_file import MOST_DEPTH, DataError, reading, toml_of
 from bench.errors import GateError, ScenarioError, UsageError, nearest
-from bench.plan.arrivals import wrong_steps
+from bench.plan.arrivals import peak_of
 from bench.plan.duration import Duration, Rate
 from bench.plan.gates import check_gates, parse_gate
+from bench.plan.load_rules import MOST_HELD, has_fit_stages, load_rules
 from bench.plan.scenario import (
     NO_PROFILE,
     Caller,
@@ -29,7 +30,7 @@ from bench.plan.scenario import (
     Reference,
     Scenario,
     Seeds,
-    Step,
+    Stage,
     yields_of,
 )
 from bench.plan.session_request import WORDS, session_object, unknown_keys
@@ -58,6 +59,7 @@ def check_scenario(
         scenario = msgspec.convert(raw, Scenario, dec_hook=_hook)
     except msgspec.ValidationError as error:
         raise ScenarioError(_refusal(str(error), text, name)) from None
+    scenario = _with_stages(scenario, raw)
     _check_values(scenario, text, name)
     _check_session(scenario, text, name)
     chosen = (*scenario.gates.get(scenario.gate_profile, ()), *gates)
@@ -72,6 +74,22 @@ def check_scenario(
     return msgspec.structs.replace(scenario, gates={scenario.gate_profile: list(chosen)})
 
 
+def _with_stages(scenario: Scenario, raw: dict[str, Any]) -> Scenario:
+    """The load's own level and duration are those of its stages, where they are not given."""
+    load = scenario.load
+    if not has_fit_stages(load):
+        return scenario
+    given = raw["load"]
+    most = max(map(peak_of, load.stages))
+    length = sum(stage.length for stage in load.stages)
+    own: dict[str, Any] = (
+        {"sessions": round(most)} if load.arrivals is None else {"rate": Rate(most)}
+    )
+    own["duration"] = Duration(length)
+    own = {key: value for key, value in own.items() if key not in given}
+    return msgspec.structs.replace(scenario, load=msgspec.structs.replace(load, **own))
+
+
 def _hook(kind: type, value: object) -> object:
     if kind in {Duration, Rate}:
         return kind.parse(value)
@@ -82,7 +100,7 @@ _STRUCTS: dict[str, type[Struct]] = {
     "$": Scenario,
     "$.caller": Caller,
     "$.load": Load,
-    "$.load.steps": Step,
+    "$.load.stages": Stage,
     "$.seeds": Seeds,
     "$.health": Health,
     "$.reference": Reference,
@@ -129,7 +147,7 @@ def _check_values(scenario: Scenario, text: str, name: str) -> None:
 
 _BOUNDS: dict[str, tuple[int, int]] = {
     "turns": (1, 10_000),
-    "load.sessions": (1, 100_000),
+    "load.sessions": (1, MOST_HELD),
     "seeds.arrivals": (0, 2**32 - 1),
     "seeds.utterances": (0, 2**32 - 1),
     "seeds.mixture": (0, 2**32 - 1),
@@ -137,11 +155,10 @@ _BOUNDS: dict[str, tuple[int, int]] = {
 """The least and the most of the scenario's whole numbers."""
 _MOST_ENTRIES = 1_000
 """Of any list of a scenario."""
-_MOST_SESSIONS = 1_000_000
-"""Sessions that an open load may start."""
 _MOST_NS = 7 * 24 * 3600 * NS_PER_S
 _LENGTHS = (
-    "load.warmup", "load.duration", "load.drain", "caller.gap", "caller.hear", "caller.tool_time",
+    "load.warmup", "load.duration", "load.cooldown", "load.drain", "caller.gap", "caller.hear",
+    "caller.tool_time",
     "caller.answer_timeout", "caller.jitter_buffer",
 )  # fmt: skip
 _MOST_WEIGHT = 1e6
@@ -154,7 +171,6 @@ def _rules(scenario: Scenario) -> list[tuple[str, bool, str]]:
     """What no run could mean: key, whether it is so, what to do about it."""
     load, profile = scenario.load, scenario.gate_profile
     chunk = scenario.chunk_ms
-    started = (load.rate or 0.0) * (load.warmup + load.duration) / NS_PER_S
     points = prod(len(values) for values in scenario.sweep.values())
     return [
         *(
@@ -211,8 +227,7 @@ def _rules(scenario: Scenario) -> list[tuple[str, bool, str]]:
             not 10 <= chunk <= 1000 or chunk % 10 != 0,
             f"{chunk} ms; give a multiple of 10 from 10 to 1000",
         ),
-        ("load.duration", load.duration <= 0, "must be above zero"),
-        ("load.steps", bool(wrong_steps(load)), wrong_steps(load)),
+        *load_rules(load),
         ("caller.answer_timeout", scenario.caller.answer_timeout <= 0, "must be above zero"),
         (
             "caller.greeting",
@@ -226,36 +241,6 @@ def _rules(scenario: Scenario) -> list[tuple[str, bool, str]]:
                 "give 0 to 100 percent",
             )
             for name in _PERCENTS
-        ),
-        (
-            "load.sessions",
-            load.arrivals is None and load.sessions is None,
-            "give sessions (closed load), or arrivals and rate (open load)",
-        ),
-        (
-            "load.arrivals",
-            load.arrivals not in {None, "poisson", "uniform"},
-            f"{load.arrivals!r}; valid are: poisson, uniform",
-        ),
-        (
-            "load.rate",
-            load.arrivals is not None and load.rate is None,
-            "arrivals need a rate, as in '2/s'",
-        ),
-        (
-            "load.sessions",
-            load.arrivals is not None and load.sessions is not None,
-            "an open load has arrivals and rate, a closed load has sessions: give one of them",
-        ),
-        (
-            "load.rate",
-            started > _MOST_SESSIONS,
-            f"{started:.3g} sessions would start; {_MOST_SESSIONS} at most: lower rate or time",
-        ),
-        (
-            "load.rate",
-            load.arrivals is None and load.rate is not None,
-            'a rate needs arrivals = "poisson" or "uniform"',
         ),
         (
             "gates",
@@ -284,7 +269,7 @@ def _lists(scenario: Scenario) -> list[tuple[str, Any]]:
     named = {"gates": scenario.gates, "slo": scenario.slo}
     return [
         ("mixture", scenario.mixture),
-        ("load.steps", scenario.load.steps),
+        ("load.stages", scenario.load.stages),
         *((f"caller.{key}", getattr(caller, key)) for key in _CALLER_LISTS),
         *(
             (f"{table}.{key}", found)

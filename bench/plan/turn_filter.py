@@ -4,7 +4,7 @@ Grammar::
 
     filter     = condition {"," condition}
     condition  = key operator value
-    key        = "script" | "setting" | "role" | "utterance" | "phase"      words
+    key        = "script" | "setting" | "role" | "utterance" | "phase" | "stage"      words
                | "turn" | "worker" | "session"                              numbers
     operator   = "=" | "!="  of both, "~" of words, "<" "<=" ">" ">=" of numbers
     value      = a word, or anything in double quotes
@@ -12,8 +12,8 @@ Grammar::
 ``~`` searches for a regular expression as RE2 has them: what a search takes grows with the length
 of the text and no faster, so none hangs; there is no look-around and no reference back. `phase` is
 warmup, hold or drain: when a turn began; without it a gate is about the turns that were measured,
-as all figures are. A session's own figures can be asked for by script, setting, worker and session;
-those of the generator by worker alone.
+as all figures are. `stage` is the stage of the load in which a turn began. A session's own figures
+can be asked for by script, setting, worker and session; those of the generator by worker alone.
 
 Conditions that nothing in a run can meet are found before it starts (`unmeetable`), as far as the
 plan knows what will be there.
@@ -29,7 +29,7 @@ import re2
 
 from bench.errors import GateError
 
-WORDS: Final = ("script", "setting", "role", "utterance", "phase")
+WORDS: Final = ("script", "setting", "role", "utterance", "phase", "stage")
 NUMBERS: Final = ("turn", "worker", "session")
 PHASES: Final = ("warmup", "hold", "drain")
 ROLES: Final = ("line", "interruption", "sound", "text")

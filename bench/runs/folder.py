@@ -8,6 +8,7 @@ target    {name, url, dialect, subprotocol, hops, headers ["name=$VARIABLE", …
           proxy}                              secrets never get here
 host, versions, workers, clock_pairs [[monotonic_ns, realtime_ns], …]
 plan      {sessions, scheduled, start_ns, measured_from_ns, measured_to_ns, end_ns}
+plan_sha256                                   the digest of plan.parquet
 rows_written {worker: n}, rows_sealed, drained [worker, …], digests {worker: sha256 of its log}
 processes {worker: number of its process}, interrupted
 ended_by  {rule, text, …}: what of the bench's own ended the load before its time; only where so
@@ -66,6 +67,7 @@ class RunFolder:
         self.events = path / "events.parquet"
         self.health = path / "health.parquet"
         self.gauges = path / "gauges.parquet"
+        self.plan = path / "plan.parquet"
         self.turns = path / "turns.parquet"
         self.sessions = path / "sessions.parquet"
         self.summary = path / "summary.json"

@@ -130,7 +130,7 @@ def _entry(
 def _concurrency(load: dict[str, Any]) -> str:
     if load["sessions"] is not None:
         return f"{load['sessions']} sessions"
-    return f"{load['arrivals']} {load['rate']:g}/s"
+    return f"{load['arrivals']} {load['rate']:g}/s" if load["rate"] else str(load["arrivals"])
 
 
 def _digest(value: Any) -> str:

@@ -8,7 +8,7 @@ import hashlib
 import importlib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +26,7 @@ from bench.errors import (
     UsageError,
     nearest,
 )
+from bench.plan.arrivals import Slot, schedule
 from bench.plan.gates import check_filters
 from bench.plan.scenario import Scenario, gates_of, is_stock, known_of
 from bench.plan.scenario_reader import check_scenario, override, read_document
@@ -43,7 +44,10 @@ from bench.voice.scripts import SCRIPTS
 
 
 class Job(NamedTuple):
-    """What will be run. `document` is the scenario as TOML tables, options applied."""
+    """What will be run. `document` is the scenario as TOML tables, options applied.
+
+    slots: when sessions start and leave, by start: see `bench.plan.arrivals`
+    """
 
     name: str
     text: str
@@ -51,6 +55,7 @@ class Job(NamedTuple):
     scenario: Scenario
     corpus: Corpus
     target: Target
+    slots: tuple[Slot, ...]
 
 
 def make_job(
@@ -87,7 +92,17 @@ def make_job(
     _check_filters(scenario, corpus, name, workers)
     for entry in corpus.entries:
         verified(corpus, entry)
-    return Job(path.stem, text, document, scenario, corpus, target)
+    return Job(path.stem, text, document, scenario, corpus, target, slots_of(scenario))
+
+
+def slots_of(scenario: Scenario) -> tuple[Slot, ...]:
+    """The schedule of a scenario, its trace read. ScenarioError where that is none."""
+    trace: Sequence[Slot] = ()
+    if scenario.load.trace:
+        from bench.runs.trace_file import read_trace  # noqa: PLC0415 - pyarrow is slow to import
+
+        trace = read_trace(Path(scenario.load.trace))
+    return tuple(schedule(scenario.load, scenario.seeds.arrivals, trace))
 
 
 def _check_filters(scenario: Scenario, corpus: Corpus, name: str, workers: int | None) -> None:
@@ -233,8 +248,8 @@ def describe(job: Job, workers: int) -> dict[str, Any]:
         },
         "workers": workers,
         "plan": {
-            "sessions": None if scenario.load.steps else scenario.load.sessions,
-            "scheduled": None,
+            "sessions": None if scenario.load.stages else scenario.load.sessions,
+            "scheduled": scheduled_of(job),
             "start_ns": None,
             "measured_from_ns": None,
             "measured_to_ns": None,
@@ -243,6 +258,11 @@ def describe(job: Job, workers: int) -> dict[str, Any]:
         "gates": scenario.gates.get(scenario.gate_profile, []),
         "baseline": None,
     }
+
+
+def scheduled_of(job: Job) -> int | None:
+    """How many sessions an open load starts; None of a closed one."""
+    return None if job.scenario.load.arrivals is None else len(job.slots)
 
 
 def _plain(value: Any) -> Any:
@@ -266,4 +286,15 @@ def recall(folder: RunFolder) -> Job:
         )  # fmt: skip
     except (KeyError, TypeError) as error:
         raise RunFolderError(f"{folder.run_json}: does not describe a job: {error!r}") from None
-    return Job(name, said["text"], said["document"], scenario, corpus, where)
+    return Job(
+        name, said["text"], said["document"], scenario, corpus, where, _planned(folder, scenario)
+    )
+
+
+def _planned(folder: RunFolder, scenario: Scenario) -> tuple[Slot, ...]:
+    """The schedule of a run: its trace is in its plan, and may be nowhere else any more."""
+    if not scenario.load.trace or not folder.plan.exists():
+        return slots_of(scenario)
+    from bench.runs.plan_table import read_slots  # noqa: PLC0415 - pyarrow is slow to import
+
+    return read_slots(folder)

@@ -98,6 +98,7 @@ class RunShape(Struct, frozen=True):
     target: _Target | None = None
     workers: int = 0
     plan: _Plan = _Plan()
+    plan_sha256: str = ""
     clock_pairs: list[tuple[int, int]] = []
     rows_written: dict[str, int] = {}
     rows_sealed: int = 0

@@ -91,7 +91,8 @@ def take_checkpoint(folder: Path, window_ns: int, now_ns: int, scratch: Path) ->
     begin_ns = int(run["plan"]["measured_from_ns"])
     with tempfile.TemporaryDirectory(dir=scratch) as made:
         partly = RunFolder.create(Path(made) / place.path.name)
-        partly.write({**run, "plan": {**run["plan"], "measured_to_ns": now_ns}})
+        until = min(now_ns, run["plan"].get("measured_to_ns") or now_ns)
+        partly.write({**run, "plan": {**run["plan"], "measured_to_ns": until}})
         for log in place.logs.glob("worker-*.log"):
             (partly.logs / log.name).symlink_to(log.resolve())
         seal(partly)

@@ -44,8 +44,8 @@ from bench.voice.scripts import SCRIPTS
 EXIT_CODES: Final = {"pass": 0, "fail": 1, "invalid": 3, "inconclusive": 4}
 """What a verdict means for a process: design.md, section 4."""
 SESSION_COLUMNS: Final = (
-    "session", "worker", "slot", "outcome", "reason", "awaited", "in_vain", "started_ns",
-    "opened_ns", "ended_ns",
+    "session", "worker", "slot", "outcome", "reason", "awaited", "in_vain", "scheduled_ns",
+    "started_ns", "opened_ns", "ended_ns",
 )  # fmt: skip
 """Of the sessions table, what rules and causes look at."""
 """Of the events, what rules look at."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bench.cli.run_scenario import job_of
+from bench.cli.run_job import job_of
 from bench.cli.verbs import RunOptions
 from bench.corpus.manifest import load_corpus, manifest_text
 from bench.plan.metrics import VERSION

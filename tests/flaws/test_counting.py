@@ -166,8 +166,7 @@ class Hand:
 
     _owned = True
     _start_ns = 0
-    _job = SimpleNamespace(scenario=SimpleNamespace(load=UNIFORM))
-    _departures = ()
+    _job = SimpleNamespace(scenario=SimpleNamespace(load=UNIFORM), slots=())
     first_ns, next_ns, open_load = Worker.first_ns, Worker.next_ns, Worker.open_load
     _gone = Worker._gone
 
@@ -179,9 +178,9 @@ def calls_made(stands_ns):
     due, calls, and asks when the slot is due again.
     """
     hand, now, made = Hand(), SimpleNamespace(ns=0), 0
-    hand._schedule = planned.arrivals(UNIFORM, seed=1)
+    hand._job.slots = planned.schedule(UNIFORM, seed=1)
     with put_in("bench.load.worker.monotonic_ns", lambda: now.ns):
-        waiting = [(hand.first_ns(slot), slot) for slot in range(len(hand._schedule))]
+        waiting = [(hand.first_ns(slot), slot) for slot in range(len(hand._job.slots))]
         while waiting and (first := min(waiting))[0] < UNIFORM.duration:
             waiting.remove(first)
             due_ns, slot = first
@@ -197,10 +196,10 @@ def calls_made(stands_ns):
 
 def four_slots(load, seed):
     """F14: as many callers as are enough for a server that is well."""
-    return ARRIVALS(load, seed)[:4]
+    return SCHEDULE(load, seed)[:4]
 
 
-ARRIVALS = planned.arrivals
+SCHEDULE = planned.schedule
 
 
 def test_a_server_that_stands_still_is_called_all_the_same():
@@ -211,7 +210,7 @@ def test_a_server_that_stands_still_is_called_all_the_same():
         assert spared == 0, f"{spared} calls were never made while the server stood still"
 
     flaw = all_of(
-        put_in("bench.plan.arrivals.arrivals", four_slots),
+        put_in("bench.plan.arrivals.schedule", four_slots),
         put_in(f"{__name__}.Hand.open_load", flawed=False),
     )
     caught(check, flaw, "10 calls were never made while the server stood still")

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from bench.plan.arrivals import arrivals
+from bench.plan.arrivals import schedule
 from bench.plan.forecast import Forecast, Speech, Words, forecast, lacking, samples_of
 from bench.plan.gates import parse_gate
 from bench.plan.scenario_reader import check_scenario
@@ -19,7 +19,7 @@ def expected(**document):
     load = {"warmup": "0s", "duration": "75s", "sessions": 2, **document.pop("load", {})}
     load = {key: value for key, value in load.items() if value is not None}
     scenario = check_scenario({"session": VAD, "load": load, **document}, "", "x")
-    return forecast(scenario, arrivals(scenario.load, 1), SPEECH)
+    return forecast(scenario, schedule(scenario.load, 1), SPEECH)
 
 
 def test_turns_are_counted_by_how_long_each_takes():

@@ -67,7 +67,7 @@ def test_gates_of_the_command_line_are_added_to_the_scenarios():
         ('"30s"', '"0s"', "demo.toml:11: load.duration: must be above zero"),
         ("sessions = 20", "sessions = 0", "demo.toml:9: load.sessions: 0 sessions; give 1 or more"),
         ("sessions = 20", "sessions = -3", "demo.toml:9: load.sessions: -3 sessions"),
-        ("sessions = 20", "", "load.sessions: give sessions (closed load), or arrivals"),
+        ("sessions = 20", "", "load.sessions: give sessions or stages"),
         ("sessions = 20", 'arrivals = "poisson"', "load.rate: arrivals need a rate, as in '2/s'"),
         ("sessions = 20", 'arrivals = "poison"\nrate = "2/s"', "'poison'; valid are: poisson"),
         ("sessions = 20", 'arrivals = "poisson"\nrate = "0/s"', "rate must be above zero"),

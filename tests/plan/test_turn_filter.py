@@ -156,7 +156,11 @@ def test_what_a_run_can_have_follows_from_its_scenario():
     barging = known_of(parse_scenario("turns = 2\nscript = 'barge_in'\n" + text, "x"))
     assert barging["turn"] == range(1, 5)
     own = known_of(parse_scenario("script = 'mine:play'\n" + text, "x"))
-    assert set(own) == {"script", "setting", "phase"}  # whatever else it does
+    assert set(own) == {"script", "setting", "phase", "stage"}  # whatever else it does
+    assert own["stage"] == []
+    both = "{sessions = 1, length = '5s'}, {sessions = 2, length = '5s', name = 'up'}"
+    staged = f"[load]\nstages = [{both}]\n"
+    assert known_of(parse_scenario(staged, "x"))["stage"] == ["stage 1", "up"]
 
 
 @pytest.mark.parametrize("pattern", ["(a+)+$", "(a|a)*b", "(.*)*x", "^(([a-z])+.)+[A-Z]([a-z])+$"])

@@ -148,7 +148,8 @@ def scratch(tmp_path):
 
 def under_way(folder, *stories, gates, cut=0):
     """A run that goes on: logs of what its workers wrote, the last `cut` bytes not there yet."""
-    write_run(folder, *stories, gates=gates, drained=[], rows_written={})
+    plan = {"measured_to_ns": ORIGIN_NS + 60 * S}
+    write_run(folder, *stories, gates=gates, drained=[], rows_written={}, plan=plan)
     for name in ("events.parquet", "health.parquet"):
         (folder / name).unlink()
     (folder / "logs").mkdir()

@@ -14,10 +14,10 @@ import pytest
 from rich.console import Console
 
 from bench.capacity.document import read_capacity, write_capacity
+from bench.capacity.loads import Step, stage_texts
 from bench.capacity.observation import observe_overload, observe_steps
 from bench.cli import capacity_trials as driver
 from bench.plan.gates import parse_gate
-from bench.plan.scenario import Step
 from bench.plan.tiers import Tier
 from bench.report.capacity_page import write_capacity_page
 from bench.report.capacity_tables import print_capacity, write_tables
@@ -280,10 +280,9 @@ def test_a_ramp_is_one_run_with_a_coarser_answer(tmp_path, scenario):
 def test_what_a_step_says_of_the_server_is_of_its_own_second_half(tmp_path, scenario):
     """A gauge that grows by one a second tells when it was read."""
     steps = [Step(sessions=2, length=8 * S), Step(sessions=4, length=8 * S)]
-    words = ", ".join(f"{{ sessions = {one.sessions}, length = '8s' }}" for one in steps)
     run = virtual_run(
-        scenario(QUEUE), tmp_path / "run", drawn=False, duration="16s", gates=(SLO,),
-        assignments={"load": f"{{ sessions = 4, steps = [{words}] }}"},
+        scenario(QUEUE), tmp_path / "run", drawn=False, gates=(SLO,),
+        assignments={"load": f"{{ stages = [{', '.join(stage_texts(steps))}] }}"},
     ).folder  # fmt: skip
     begin = run.read()["plan"]["measured_from_ns"]
     second = Readings([begin + n * S for n in range(-3, 20)], list(range(-3, 20)))

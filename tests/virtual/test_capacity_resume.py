@@ -13,7 +13,7 @@ from rich.console import Console
 
 from bench.capacity.document import read_capacity, write_capacity
 from bench.cli.capacity_trials import serving
-from bench.cli.run_scenario import job_of
+from bench.cli.run_job import job_of
 from bench.cli.verbs import RunOptions
 from bench.errors import BenchError, FolderLostError, UsageError
 from tests.virtual_capacity import COLLAPSE, ENDLESS, QUEUE, virtual_search, write_search

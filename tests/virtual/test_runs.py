@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from bench.cli.run_scenario import job_of, run
+from bench.cli.run_job import job_of
+from bench.cli.run_scenario import run
 from bench.cli.verbs import RunOptions
-from bench.plan.arrivals import arrivals
 from bench.runs.folder import RunFolder
 from bench.runs.log import HealthRow, Log, read_log
 from bench.verdict.early_stop import EarlyStop, take_checkpoint
@@ -46,8 +46,8 @@ def test_open_load_starts_every_session_at_its_scheduled_instant(scenario, tmp_p
     outcome = virtual_run(path, tmp_path / "run", workers=2)
     assert outcome.code == 0, outcome.verdict["reasons"]
     sessions = pd.read_parquet(outcome.folder.sessions).sort_values("scheduled_ns")
-    plan = job_of(RunOptions(path)).scenario
-    schedule = arrivals(plan.load, plan.seeds.arrivals)
+    job = job_of(RunOptions(path))
+    plan, schedule = job.scenario, [slot.start_ns for slot in job.slots]
     assert list(sessions.scheduled_ns) == schedule
     assert len(schedule) >= 8
     # Late is only who came sooner after another of the same worker than handshakes may follow.

@@ -8,9 +8,8 @@ import pandas as pd
 import pytest
 
 from bench.cli.run_estimate import speech_of
-from bench.cli.run_scenario import job_of
+from bench.cli.run_job import job_of
 from bench.cli.verbs import RunOptions
-from bench.plan.arrivals import arrivals
 from bench.plan.forecast import forecast
 from tests.virtual_run import virtual_run
 
@@ -23,8 +22,7 @@ DRAWN = {"hesitation", "mixed", "reconfigure", "text_chat", "tool_call"}
 def foreseen(path):
     """What is expected of it before it starts."""
     job = job_of(RunOptions(path))
-    starts = arrivals(job.scenario.load, job.scenario.seeds.arrivals)
-    return forecast(job.scenario, starts, speech_of(job))
+    return forecast(job.scenario, job.slots, speech_of(job))
 
 
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
