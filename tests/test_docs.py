@@ -13,7 +13,17 @@ from bench.analysis.validity import RULES
 from bench.plan.gates import parse_gate
 from bench.plan.instants import INSTANTS
 from bench.plan.metrics import METRICS, VERSION
-from bench.plan.scenario import Caller, Health, Ingredient, Load, Reference, Scenario, Seeds, Stage
+from bench.plan.scenario import (
+    Caller,
+    Health,
+    Ingredient,
+    Limits,
+    Load,
+    Reference,
+    Scenario,
+    Seeds,
+    Stage,
+)
 from bench.plan.session_request import SESSION_SHORTHANDS
 from bench.protocol.dialects import DIALECTS, TARGETS
 from bench.runs.folder import RunFolder
@@ -38,7 +48,7 @@ EVERYTHING = "\n".join(PAGES.values())
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 SCENARIO_FILES = {path.name: tomllib.loads(path.read_text())
                   for path in (ROOT / "scenarios").glob("*.toml")}  # fmt: skip
-STRUCTS = [Scenario, Ingredient, Caller, Load, Stage, Seeds, Health, Reference]
+STRUCTS = [Scenario, Ingredient, Caller, Load, Stage, Seeds, Health, Limits, Reference]
 VERBS = dict(verbs())
 OPTIONS = {name for verb in VERBS.values() for one in verb.params for name in one.opts}
 OTHERS_OPTIONS = {"--bench", "--bench-out", "--headless", "--processes"}

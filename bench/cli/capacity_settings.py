@@ -24,11 +24,12 @@ from bench.capacity.document import (
 )
 from bench.capacity.result import Limit, workload_of
 from bench.capacity.search import Try
+from bench.cli.account import account_of
 from bench.cli.budget import Cap, cap_of
-from bench.cli.run_estimate import speech_of
 from bench.cli.run_job import job_of
 from bench.cli.run_scenario import SPARE_FILES
 from bench.cli.scraper import Watch, check_metrics_url, watch_of
+from bench.cli.speech import speech_of
 from bench.cli.verbs import CapacityOptions, RunOptions
 from bench.errors import UsageError
 from bench.plan.forecast import samples_of, session_length
@@ -182,12 +183,10 @@ def _limits(
     options: CapacityOptions, job: Job, session_s: float, *, open_load: bool
 ) -> list[Limit]:
     """What keeps the search from higher loads, the narrowest first."""
-    target, found = job.target, []
+    found = []
     if options.max_sessions is not None:
         found.append(Limit(options.max_sessions, f"--max-sessions {options.max_sessions}"))
-    known = not target.loopback
-    sessions = options.account_sessions or (target.dialect.most_sessions if known else None)
-    packets = options.account_packets or (target.dialect.most_packets if known else None)
+    sessions, packets = account_of(job, options)
     if sessions:
         found.append(Limit(sessions, f"account {sessions} sessions"))
     if packets:

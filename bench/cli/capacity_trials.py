@@ -123,6 +123,7 @@ class TrialRunner:
             assignments=self._assignments(number, load, lengths, steps),
             out=path,
             yes=True,
+            exceed_limits=True,  # the search keeps to them itself
             headers=self._settings.options.headers,
             ca=self._settings.options.ca,
             abort_on_fail=bool(window_s := self._window(purpose, steps)),

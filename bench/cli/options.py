@@ -216,6 +216,10 @@ AccountSessions = Annotated[
         min=1, max=MOST_SESSIONS, help="Sessions that your plan allows at once (Inworld: 20)."
     ),
 ]
+ExceedLimits = Annotated[
+    bool,
+    typer.Option("--exceed-limits", help="Measure what lies beyond what the account allows."),
+]
 AccountPackets = Annotated[
     int | None,
     typer.Option(

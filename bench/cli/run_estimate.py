@@ -7,22 +7,23 @@ What is expected is an estimate (`bench.plan.forecast`); minutes are at most, as
 from collections.abc import Iterator, Sequence
 from math import ceil
 from pathlib import Path
-from statistics import mean
 from typing import Final
 
+from bench.cli.account import account_of, open_at_once
 from bench.cli.budget import session_minutes
 from bench.cli.network_lines import network_lines
+from bench.cli.speech import speech_of
 from bench.cli.verbs import RunOptions
-from bench.corpus.manifest import NONSPEECH, Entry
-from bench.plan.forecast import Forecast, Lack, Speech, Words, forecast, lacking
+from bench.plan.forecast import Forecast, Lack, forecast, lacking
+from bench.plan.limits import broken_limits
 from bench.plan.scenario import gates_of
 from bench.probe.probe_cost import Cost, estimate
 from bench.probe.probe_scripts import scripts_for
-from bench.reference.voices import HUMS_MS, REPLY
+from bench.reference.voices import REPLY
 from bench.report.text import count
-from bench.runs.job import Job, line_ids, tagged_ids
+from bench.runs.job import Job, tagged_ids
 from bench.runs.target import REFERENCE
-from bench.voice.audio import NS_PER_MS, NS_PER_S
+from bench.voice.audio import NS_PER_S
 
 _MOST_GATES: Final = 2
 _NS_PER_MINUTE: Final = 60 * NS_PER_S
@@ -80,11 +81,10 @@ def _open_gates(found: Sequence[Lack], duration_ns: int) -> Iterator[str]:
 
 def target_lines(job: Job, options: RunOptions) -> Iterator[str]:
     """What a run against a real service takes: sessions, minutes, packets, cost, its account."""
-    load = job.scenario.load
-    sessions = load.sessions or len(job.slots)
+    sessions = open_at_once(job)
     packets = sessions * 1000 / job.scenario.chunk_ms
     held = session_minutes(job)
-    upper = "" if load.sessions else " in all, were they all open at once"
+    upper = "" if job.scenario.load.arrivals is None else f" at once, of {len(job.slots)} in all"
     if options.probe:
         probe = probe_cost(job)
         held += probe.audio_s / 60
@@ -97,42 +97,11 @@ def target_lines(job: Job, options: RunOptions) -> Iterator[str]:
     yield f"minutes   {run_minutes(job):.1f} ({held:.1f} session-minutes at most)"
     yield f"packets   {packets:.0f} a second sent (chunks of {job.scenario.chunk_ms} ms)"
     yield f"cost      {cost}"
-    dialect = job.target.dialect
-    for what, asked, most, option in (
-        ("sessions", sessions, options.account_sessions or dialect.most_sessions, "sessions"),
-        ("packets a second", packets, options.account_packets or dialect.most_packets, "packets"),
-    ):
-        if most is not None and asked > most:
-            yield (
-                f"note      {asked:.0f} {what} asked, {most} allowed by the account: expect "
-                "refusals and slowness; ask for fewer, or say your plan's limit with "
-                f"--account-{option}"
-            )
+    if options.exceed_limits:
+        for text in broken_limits(sessions, job.scenario.chunk_ms, account_of(job, options)):
+            yield f"note      {text.partition(':')[0]}: expect refusals and slowness"
 
 
 def probe_cost(job: Job) -> Cost:
     """What `--probe` will send to the target of a job."""
     return estimate(str(job.corpus.folder), only=scripts_for(job.target.dialect))
-
-
-def speech_of(job: Job) -> Speech:
-    """How long on average what callers say is, and what is said to them: replies of the corpus."""
-    entries = {entry.id: entry for entry in job.corpus.entries}
-    caller = job.scenario.caller
-    said = [entry for entry in job.corpus.entries if NONSPEECH not in entry.tags]
-    replies = [entry.duration_ms for entry in said if REPLY in entry.tags] or HUMS_MS
-    return Speech(
-        _words([entries[name] for name in line_ids(job.scenario, job.corpus)]),
-        tuple(
-            _words([entries[name] for name in tagged_ids(job.corpus, tag)]) for tag in caller.into
-        ),
-        round(mean(replies) * NS_PER_MS),
-    )
-
-
-def _words(entries: Sequence[Entry]) -> Words:
-    if not entries:
-        return Words(0, 0)
-    ends = [entry.duration_ms if entry.offset_ms is None else entry.offset_ms for entry in entries]
-    lengths = [entry.duration_ms for entry in entries]
-    return Words(round(mean(lengths) * NS_PER_MS), round(mean(ends) * NS_PER_MS))

@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 from rich.console import Console
 
+from bench.cli.account import need_within_limits
 from bench.cli.budget import Meter, cap_of, session_minutes
 from bench.cli.console import say, talk
 from bench.cli.interrupts import Interrupts
@@ -57,6 +58,7 @@ def run(
 
     plan = _plan_of(options)
     job = plan.job
+    need_within_limits(job, options)
     planned = planned_slots(job)
     facts = _facts(plan, options, planned)
     place = options.out or new_folder(job.name)

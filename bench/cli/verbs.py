@@ -33,6 +33,7 @@ class RunOptions(NamedTuple):
     price_per_minute: opt.PricePerMinute = None
     account_sessions: opt.AccountSessions = None
     account_packets: opt.AccountPackets = None
+    exceed_limits: opt.ExceedLimits = False
     max_minutes: opt.MaxMinutes = None
     max_cost: opt.MaxCost = None
     abort_on_fail: opt.AbortOnFail = False

@@ -20,7 +20,7 @@ LENGTHS = ("warmup", "duration", "cooldown", "drain")
 """Keys of `load` that change how much is known, and not what is measured."""
 _UNSAID: dict[str, Any] = {"burstiness": 1.0, "trace": "", "stages": [], "steps": []}
 """Keys of `load` that older runs do not say, and what they stand for there."""
-_JUDGES = ("about", "gates", "gate_profile", "health", "slo")
+_JUDGES = ("about", "gates", "gate_profile", "health", "limits", "slo")
 """Keys of a scenario that change who judges a run, and not what it measures."""
 
 
@@ -159,6 +159,13 @@ class Health(Struct, frozen=True, forbid_unknown_fields=True):
     server_lateness: Duration = Duration.parse("10ms")
 
 
+class Limits(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the account of the target allows at once; what is not given is the service's default."""
+
+    sessions: int | None = None
+    packets_per_second: int | None = None
+
+
 class Reference(Struct, frozen=True, forbid_unknown_fields=True):
     """How the reference server behaves: `profile` is its TOML file; "" is the one it ships with."""
 
@@ -195,6 +202,7 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
     load: Load = field(default_factory=lambda: Load(sessions=1))
     seeds: Seeds = Seeds()
     health: Health = Health()
+    limits: Limits = Limits()
     gates: dict[str, list[str]] = {}
     slo: dict[str, list[str]] = {}
     reference: Reference = Reference()

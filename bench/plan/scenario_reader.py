@@ -26,6 +26,7 @@ from bench.plan.scenario import (
     Caller,
     Health,
     Ingredient,
+    Limits,
     Load,
     Reference,
     Scenario,
@@ -103,6 +104,7 @@ _STRUCTS: dict[str, type[Struct]] = {
     "$.load.stages": Stage,
     "$.seeds": Seeds,
     "$.health": Health,
+    "$.limits": Limits,
     "$.reference": Reference,
     "$.mixture": Ingredient,
 }
@@ -148,6 +150,8 @@ def _check_values(scenario: Scenario, text: str, name: str) -> None:
 _BOUNDS: dict[str, tuple[int, int]] = {
     "turns": (1, 10_000),
     "load.sessions": (1, MOST_HELD),
+    "limits.sessions": (1, MOST_HELD),
+    "limits.packets_per_second": (1, 100_000_000),
     "seeds.arrivals": (0, 2**32 - 1),
     "seeds.utterances": (0, 2**32 - 1),
     "seeds.mixture": (0, 2**32 - 1),

@@ -190,46 +190,43 @@ def test_a_run_off_loopback_needs_a_yes_and_says_what_it_would_take(bench, monke
 
 
 @pytest.mark.parametrize(
-    ("target", "options", "notes"),
+    ("target", "options", "says"),
     [
-        ("inworld", ("--sessions", "20"), []),
-        ("inworld", ("--sessions", "21"), ["21 sessions asked, 20 allowed"]),
-        ("inworld-eu", ("--sessions", "21"), ["21 sessions asked, 20 allowed"]),
-        (
-            "inworld",
-            ("--sessions", "101"),
-            ["101 sessions asked, 20 allowed", "1010 packets a second asked, 1000 allowed"],
-        ),
-        (
-            "inworld",
-            ("--sessions", "101", "--account-sessions", "200", "--account-packets", "5000"),
-            [],
-        ),
-        (
-            "inworld",
-            ("--sessions", "9", "--account-sessions", "8", "--account-packets", "80"),
-            ["9 sessions asked, 8 allowed", "90 packets a second asked, 80 allowed"],
-        ),
-        ("openai", ("--sessions", "500"), []),
-        (
-            "openai",
-            ("--sessions", "500", "--account-sessions", "100"),
-            ["500 sessions asked, 100 allowed"],
-        ),
+        ("inworld", ("--sessions", "20"), ""),
+        ("inworld", ("--sessions", "21"), "21 sessions at once, and the account allows 20: ask"),
+        ("inworld-eu", ("--sessions", "21"), "21 sessions at once, and the account allows 20"),
+        ("inworld", ("--sessions", "101", "--account-sessions", "200"),
+         "101 sessions × 10 chunks a second of 100 ms are 1010 packets a second, and the"),
+        ("inworld",
+         ("--sessions", "101", "--account-sessions", "200", "--account-packets", "5000"), ""),
+        ("inworld", ("--sessions", "101", "--set", "limits.sessions=200", "--set",
+                     "limits.packets_per_second=1010"), ""),
+        ("inworld", ("--sessions", "9", "--account-packets", "8"), "no chunk is long enough"),
+        ("openai", ("--sessions", "500"), ""),
+        ("openai", ("--sessions", "500", "--account-sessions", "100"), "allows 100"),
+        ("reference", ("--sessions", "30", "--set", "limits.sessions=29"), "allows 29"),
     ],
-)
-def test_a_load_beyond_the_accounts_plan_is_noted_and_the_plan_can_be_said(
-    bench, monkeypatch, tmp_path, target, options, notes
+)  # fmt: skip
+def test_a_plan_that_would_break_an_account_is_refused_with_the_arithmetic(
+    bench, monkeypatch, tmp_path, target, options, says
 ):
     monkeypatch.setenv("INWORLD_RUNTIME_BASE64_CREDENTIAL", "a2V5")
     monkeypatch.setenv("OPENAI_API_KEY", "a2V5")
-    code, _, err = bench("run", DEMO, "--target", target, *options, "--out", tmp_path / "run")
+    asked = ("run", DEMO, "--target", target, *options, "--out", tmp_path / "run")
+    code, _, err = bench(*asked)
     assert code == 2
-    found = [line for line in err.splitlines() if line.startswith("note ")]
-    assert len(found) == len(notes), err
-    for line, words in zip(found, notes, strict=True):
-        assert words in line
-        assert "--account-" in line
+    if not says:  # and then somebody must say yes
+        assert "add --yes to start" in err
+        return
+    assert says in err
+    assert "--account-" in err
+    assert "--exceed-limits" in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+    if target != "reference":
+        _, _, err = bench(*asked, "--exceed-limits")
+        (note,) = [line for line in err.splitlines() if line.startswith("note ")]
+        assert "expect refusals and slowness" in note
 
 
 def test_a_name_that_cannot_be_resolved_exits_3(turned_away, monkeypatch):

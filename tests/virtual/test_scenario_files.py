@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bench.cli.run_estimate import speech_of
 from bench.cli.run_job import job_of
+from bench.cli.speech import speech_of
 from bench.cli.verbs import RunOptions
 from bench.plan.forecast import forecast
 from tests.virtual_run import virtual_run
