@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from bench.analysis.pipeline import analyse
+from bench.plan.random_duration import Discrete
 from bench.protocol import server
-from bench.reference.draws import Discrete
 from bench.reference.profile import (
     Profile,
     ResponseProfile,

@@ -67,6 +67,8 @@ VERBS: Final = (
          'capacity --slo "p95(first_audio_latency) < 800 ms"'),
     Verb("plan-capacity", verbs.PlanOptions, "capacity_plan:plan_verb",
          "--calls-per-hour 3000 --blocking 1% --from capacity.json --headroom n+1"),
+    Verb("plan from-calls", verbs.FromCallsOptions, "call_plan:from_calls_verb",
+         "calls.csv --out trace.csv"),
     Verb("calibrate", verbs.CalibrateOptions, "calibrate:calibrate_verb",
          "--sessions 1,20,100 --json"),
     Verb("probe", verbs.ProbeOptions, "probe:probe_verb",
@@ -95,6 +97,7 @@ VERBS: Final = (
          "reports/20261124-120000-demo --name demo"),
 )  # fmt: skip
 _GROUPS: Final = {
+    "plan": "When calls start: a trace of a call log.",
     "corpus": "Speech corpora: check, add, list, remove.",
     "list": "What there is: scenarios, metrics, messages.",
     "history": "Runs over time: add, show changes, export, merge.",

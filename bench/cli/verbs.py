@@ -178,6 +178,18 @@ class ListMetricsOptions(NamedTuple):
     as_json: opt.Json = False
 
 
+class FromCallsOptions(NamedTuple):
+    """Make a trace of a call log: when calls started and how long they lasted, for a load to play.
+
+    The log is a CSV with a header. Starts are ISO 8601 or seconds, durations seconds or h:mm:ss.
+    """
+
+    calls: Annotated[Path, typer.Argument(help="The call log (CSV).")]
+    out: Annotated[Path, typer.Option("--out", help="The trace to write.")] = Path("trace.csv")
+    start: Annotated[str, typer.Option(help="Its column of starts.")] = ""
+    duration: Annotated[str, typer.Option(help="Its column of durations.")] = ""
+
+
 class ListScenariosOptions(NamedTuple):
     """The scenarios that can be run by name: those in scenarios/ here, and the shipped ones."""
 

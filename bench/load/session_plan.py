@@ -89,10 +89,11 @@ class SessionPlanner:
         """What is planned: of every slot its instants, and its first session."""
         for number, slot in enumerate(slots):
             plan = self.plan(number, number, 0)
-            lines = tuple(line.id for line in plan.part.lines)
+            gaps, lines = zip(*plan.part.paused_lines, strict=True)
             yield PlannedSlot(
-                number, *slot, plan.kind.script, plan.setting.label, plan.turns, lines
-            )
+                number, *slot, plan.kind.script, plan.setting.label, plan.turns,
+                tuple(line.id for line in lines), gaps,
+            )  # fmt: skip
 
     def every(self) -> Iterator[SessionPlan]:
         """A plan for each kind of conversation and each setting."""
@@ -143,7 +144,16 @@ class SessionPlanner:
             caller.tool_time,
             changed_sessions(caller.changes, session, self._dialect),
             changed_sessions(caller.refused_changes, session, self._dialect),
+            self._gaps(slot, lap, len(lines)),
         )
+
+    def _gaps(self, slot: int, lap: int, count: int) -> tuple[int, ...]:
+        """How long the caller thinks before each line, ns; nothing where it is always as long."""
+        think = self._scenario.caller.think
+        if think is None:
+            return ()
+        random = Random(f"{self._scenario.seeds.utterances}/{slot}/{lap}/think")
+        return tuple(round(think.ms(random) * NS_PER_MS) for _ in range(count))
 
     def _said_into(self, random: Random, count: int) -> Iterator[Utterance]:
         """What is said into `count` replies: the tags of `into` take turns."""

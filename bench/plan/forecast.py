@@ -149,7 +149,8 @@ class _Pace:
     def __init__(self, scenario: Scenario, session: Session, speech: Speech) -> None:
         caller = scenario.caller
         self.lines, self.into = scenario.turns, tuple(zip(caller.into, speech.into, strict=True))
-        self.gap, self.hear, self.tool_time = caller.gap, caller.hear, caller.tool_time
+        self.hear, self.tool_time = caller.hear, caller.tool_time
+        self.gap = round(caller.think.mean_ms * NS_PER_MS) if caller.think else int(caller.gap)
         audio = getattr(session, "audio", None)
         detection = getattr(getattr(audio, "input", None), "turn_detection", None)
         silence = getattr(detection, "silence_duration_ms", None)

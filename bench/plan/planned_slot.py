@@ -16,6 +16,7 @@ class PlannedSlot(NamedTuple):
     setting: str
     turns: int
     lines: tuple[str, ...]
+    gaps_ns: tuple[int, ...]
 
 
 def digest_of(rows: Iterable[PlannedSlot], seeds: dict[str, int], corpus_sha256: str) -> str:

@@ -10,6 +10,7 @@ from msgspec import Struct, field
 
 from bench.plan.duration import Duration, Rate
 from bench.plan.gates import Gate, parse_gate
+from bench.plan.random_duration import Drawable
 from bench.plan.sweep import Setting, settings
 from bench.plan.turn_filter import PHASES, ROLES
 from bench.voice.scripts import DISTURBING, SCRIPTS
@@ -28,7 +29,8 @@ class Caller(Struct, frozen=True, forbid_unknown_fields=True):
     """How the caller behaves.
 
     include, exclude:  tags of the utterances that may (may not) be said as lines
-    gap:               how long the caller thinks between a reply and the next line
+    gap:               how long the caller thinks between a reply it has heard and the next line
+    think:             the same, drawn for each line, in the place of `gap`
     hear:              how much of the reply is heard before it is interrupted or stopped
     into:              barge_in: tags of what is said into replies, line after line in turn
     tool_time:         how long a tool takes
@@ -48,6 +50,7 @@ class Caller(Struct, frozen=True, forbid_unknown_fields=True):
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ("nonspeech", "interruption")
     gap: Duration = Duration.parse("300ms")
+    think: Drawable | None = None
     hear: Duration = Duration.parse("1200ms")
     into: tuple[str, ...] = ("interruption",)
     tool_time: Duration = Duration.parse("500ms")
@@ -229,6 +232,8 @@ def workload_of(document: dict[str, Any]) -> dict[str, Any]:
     How long a run is only changes how well its figures are known: it parts no baseline and no line.
     """
     kept = {key: value for key, value in document.items() if key not in _JUDGES}
+    if isinstance(caller := kept.get("caller"), dict):  # what is not there older runs do not say
+        kept["caller"] = {key: value for key, value in caller.items() if value is not None}
     load = kept.get("load")
     if isinstance(load, dict):
         kept["load"] = {

@@ -14,56 +14,12 @@ some 10 µs, and a response makes half a dozen. Everything drawn is kept, as the
 
 from collections.abc import Mapping
 from random import Random
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 
+from bench.plan.random_duration import Distribution, Share
 from bench.voice.audio import NS_PER_MS
-
-Ms = Annotated[float, Meta(ge=0, le=600_000)]
-Share = Annotated[float, Meta(ge=0, le=1)]
-
-
-class Lognormal(
-    Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="lognormal", tag_field="kind"
-):
-    """A long right tail: the logarithm is normal around that of `median_ms`."""
-
-    median_ms: Annotated[float, Meta(gt=0, le=600_000)]
-    sigma: Annotated[float, Meta(ge=0, le=5)]
-
-    def ms(self, generator: Random) -> float:
-        return self.median_ms * generator.lognormvariate(0.0, self.sigma)
-
-
-class Uniform(
-    Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="uniform", tag_field="kind"
-):
-    """Anything from `low_ms` to `high_ms`, all alike."""
-
-    low_ms: Ms
-    high_ms: Ms
-
-    def __post_init__(self) -> None:
-        if self.low_ms > self.high_ms:
-            raise ValueError("low_ms is above high_ms")
-
-    def ms(self, generator: Random) -> float:
-        return generator.uniform(self.low_ms, self.high_ms)
-
-
-class Discrete(
-    Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="choice", tag_field="kind"
-):
-    """One of the values listed, all alike; list one twice to make it likelier."""
-
-    of_ms: Annotated[tuple[Ms, ...], Meta(min_length=1)]
-
-    def ms(self, generator: Random) -> float:
-        return generator.choice(self.of_ms)
-
-
-Distribution = Ms | Lognormal | Uniform | Discrete
 
 
 class Chance(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -26,16 +26,8 @@ from msgspec import Meta, Struct
 
 from bench.data_file import read_toml, reading
 from bench.errors import UsageError
-from bench.reference.draws import (
-    Chance,
-    Discrete,
-    Distribution,
-    Lognormal,
-    Ms,
-    Rate,
-    Share,
-    Uniform,
-)
+from bench.plan.random_duration import Discrete, Distribution, Lognormal, Ms, Share, Uniform
+from bench.reference.draws import Chance, Rate
 from bench.shelves import shipped_or_here
 
 PCM_RATES: Final = (8_000, 16_000, 24_000, 32_000, 44_100, 48_000)

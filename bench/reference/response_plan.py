@@ -23,17 +23,20 @@ Instants are whole nanoseconds computed from k, never summed, so nothing drifts.
 """
 
 from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
+from bench.plan.random_duration import Distribution
 from bench.protocol.objects import ResponseParams
 from bench.reference.conversation_items import TOKEN_LETTERS, TOKEN_NS
-from bench.reference.draws import Distribution, Rate
 from bench.reference.session_context import SessionContext
 from bench.reference.settings import ResponseSettings
 from bench.reference.tool_calls import ToolCall, calls_of
 from bench.reference.vendor import filler_wait_ms
 from bench.reference.voices import SpokenReply, hum
 from bench.voice.audio import NS_PER_MS, ms
+
+if TYPE_CHECKING:
+    from bench.reference.draws import Rate
 
 Fate = Literal["reply", "failed", "errortype", "overloaded", "close", "stall", "malformed_mid_turn"]
 OrderFault = Literal["", "late_delta", "late_part"]

@@ -1,10 +1,11 @@
 """`plan.parquet`: who starts when and says what, computed before a run and kept with it.
 
 A row a slot of the schedule, in its order: `slot`, `start_ns` and `leave_ns` (from the start of the
-run; null: at the end of the load), and of its first session `script`, `setting`, `turns` and
-`lines`, the ids of what is said. A later session of a slot is drawn from the seeds, its slot and
-its number in the slot, whatever else happens. The digest is of all of these and of the corpus: two
-runs with one digest are one plan, whatever their workers and their target.
+run; null: at the end of the load), and of its first session `script`, `setting`, `turns`, `lines`,
+the ids of what is said, and `gaps_ns`, how long the caller thinks before each. A later session of a
+slot is drawn from the seeds, its slot and its number in the slot, whatever else happens. The digest
+is of all of these and of the corpus: two runs with one digest are one plan, whatever their workers
+and their target.
 """
 
 from collections.abc import Sequence
@@ -29,6 +30,7 @@ _SCHEMA: Final = pa.schema(
         pa.field("setting", pa.string(), nullable=False),
         pa.field("turns", pa.int64(), nullable=False),
         pa.field("lines", pa.list_(pa.string()), nullable=False),
+        pa.field("gaps_ns", pa.list_(pa.int64()), nullable=False),
     ]
 )
 _SLOTS: Final = pa.schema([_SCHEMA.field(name) for name in ("slot", "start_ns", "leave_ns")])

@@ -22,7 +22,7 @@ from bench.voice.audio import NS_PER_S
 START: Final = "start_s"
 LENGTH: Final = "length_s"
 MOST_INSTANTS: Final = 1_000_000
-_MOST_BYTES: Final = 64 << 20
+MOST_BYTES: Final = 64 << 20
 _MOST_S: Final = 7 * 24 * 3600
 _REMEDY: Final = f"give a column {START} of rising seconds, and {LENGTH} where calls have a length"
 
@@ -78,15 +78,16 @@ def _of_parquet(path: Path) -> Iterator[tuple[str, Any, Any]]:
 
 
 def _of_csv(path: Path) -> Iterator[tuple[str, Any, Any]]:
-    text = text_of(read_bytes(path, _MOST_BYTES))
-    lines = csv.reader(text.splitlines(), delimiter=_delimiter(text))
+    text = text_of(read_bytes(path, MOST_BYTES))
+    lines = csv.reader(text.splitlines(), delimiter=delimiter_of(text))
     try:
         yield from _cells(lines)
     except csv.Error as error:
         raise DataError(f"line {lines.line_num}: {error}") from None
 
 
-def _delimiter(text: str) -> str:
+def delimiter_of(text: str) -> str:
+    """What parts the cells of a CSV, by its first line."""
     first = text.partition("\n")[0]
     return max(",;\t", key=first.count)
 

@@ -15,7 +15,8 @@ from bench.voice.utterance import Utterance
 class Part(NamedTuple):
     """What one caller has to say: one line a turn, as many interruptions, and the caller's manner.
 
-    Lengths are ns. `changes` and `refused` are sessions for session.update: some that the server
+    Lengths are ns. `gaps_ns` are pauses before the lines, where each is another; else they are
+    `gap_ns`. `changes` and `refused` are sessions for session.update: some that the server
     should take, some that it should not.
     """
 
@@ -26,6 +27,13 @@ class Part(NamedTuple):
     tool_ns: int = 500_000_000
     changes: tuple[Session, ...] = ()
     refused: tuple[Session, ...] = ()
+    gaps_ns: tuple[int, ...] = ()
+
+    @property
+    def paused_lines(self) -> Iterator[tuple[int, Utterance]]:
+        """Every line with the pause before it, ns."""
+        gaps = self.gaps_ns or (self.gap_ns,) * len(self.lines)
+        return zip(gaps, self.lines, strict=True)
 
 
 class Call(NamedTuple):

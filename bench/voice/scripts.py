@@ -51,8 +51,8 @@ from bench.voice.utterance import Utterance
 
 def turn_taking(part: Part) -> Script:
     """Say a line, hear the answer out, think, say the next."""
-    for line in part.lines:
-        yield Pause(part.gap_ns)
+    for gap_ns, line in part.paused_lines:
+        yield Pause(gap_ns)
         yield Say(line)
         yield HearOut()
 
@@ -63,8 +63,8 @@ DISTURBING = frozenset({"backchannel", "nonspeech"})
 
 def barge_in(part: Part) -> Script:
     """Say a line, hear some of the answer, talk (or cough) into it, hear out what follows."""
-    for line, words in zip(part.lines, part.interruptions, strict=True):
-        yield Pause(part.gap_ns)
+    for (gap_ns, line), words in zip(part.paused_lines, part.interruptions, strict=True):
+        yield Pause(gap_ns)
         yield Say(line)
         yield Hear(part.hear_ns)
         yield Say(words, role="interruption" if interrupts(words) else "backchannel")
@@ -78,8 +78,8 @@ def interrupts(words: Utterance) -> bool:
 
 def push_to_talk(part: Part) -> Script:
     """Clear, hold the key while speaking, release it, ask for an answer and hear it out."""
-    for line in part.lines:
-        yield Pause(part.gap_ns)
+    for gap_ns, line in part.paused_lines:
+        yield Pause(gap_ns)
         yield Send(InputAudioBufferClear())
         yield Say(line)
         yield Commit()
@@ -89,8 +89,8 @@ def push_to_talk(part: Part) -> Script:
 
 def text_chat(part: Part) -> Script:
     """Type a line, ask for an answer, take it in."""
-    for line in part.lines:
-        yield Pause(part.gap_ns)
+    for gap_ns, line in part.paused_lines:
+        yield Pause(gap_ns)
         yield Write(line.text)
         yield Send(ResponseCreate())
         yield HearOut()
@@ -98,8 +98,8 @@ def text_chat(part: Part) -> Script:
 
 def tool_call(part: Part) -> Script:
     """Say a line; where the agent wants tools called, call them and hear what it makes of it."""
-    for line in part.lines:
-        yield Pause(part.gap_ns)
+    for gap_ns, line in part.paused_lines:
+        yield Pause(gap_ns)
         yield Say(line)
         reply = yield HearOut()
         yield from _use_tools(reply, part)
@@ -128,8 +128,8 @@ def _use_tools(reply: Reply, part: Part) -> Generator[Direction, Any, Reply]:
 
 def interrupt_client(part: Part) -> Script:
     """Say a line, hear some of the answer, stop the agent oneself, and go on with the next."""
-    for number, line in enumerate(part.lines):
-        yield Pause(part.gap_ns)
+    for number, (gap_ns, line) in enumerate(part.paused_lines):
+        yield Pause(gap_ns)
         yield Say(line)
         yield Hear(part.hear_ns)
         yield Stop(cancel="bare" if number % 2 else "named")
@@ -140,8 +140,8 @@ def long_call(part: Part) -> Script:
     """Talk for long and keep house in between: fetch, insert, forget, and err once."""
     notes: list[str] = []
     middle = ""  # an item that is certainly there
-    for number, line in enumerate(part.lines):
-        yield Pause(part.gap_ns)
+    for number, (gap_ns, line) in enumerate(part.paused_lines):
+        yield Pause(gap_ns)
         yield Say(line)
         reply = yield HearOut()
         match number % 5:
@@ -186,8 +186,8 @@ def reconfigure(part: Part) -> Script:
     """Say a line, hear the answer, change the session; now and then try what must be refused."""
     changes = cycle(part.changes) if part.changes else None
     refused = cycle(part.refused) if part.refused else None
-    for line in part.lines:
-        yield Pause(part.gap_ns)
+    for gap_ns, line in part.paused_lines:
+        yield Pause(gap_ns)
         yield Say(line)
         yield HearOut()
         if changes is not None:

@@ -1,6 +1,7 @@
 from statistics import median
 
-from bench.reference.draws import Chance, Discrete, Lognormal, SessionDraws, Uniform
+from bench.plan.random_duration import Discrete, Lognormal, Uniform
+from bench.reference.draws import Chance, SessionDraws
 
 
 def test_a_draw_is_the_same_whatever_was_drawn_before():

@@ -5,7 +5,8 @@ import msgspec
 import pytest
 
 from bench.errors import UsageError
-from bench.reference.draws import Chance, Discrete, Lognormal, Uniform
+from bench.plan.random_duration import Discrete, Lognormal, Uniform
+from bench.reference.draws import Chance
 from bench.reference.profile import Failures, Profile, Quirks, load_profile
 
 

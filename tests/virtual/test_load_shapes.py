@@ -117,6 +117,30 @@ def test_a_plan_is_one_whatever_its_workers_and_is_what_is_played(scenario, tmp_
 DIGESTS: dict[str, str] = {}
 
 
+def test_callers_think_as_long_as_is_drawn_for_each_line_after_they_have_heard(scenario, tmp_path):
+    path = scenario(sessions=2, turns=4, duration="12s")
+    think = 'caller.think={ kind = "uniform", low_ms = 100, high_ms = 2000 }'
+    key, _, value = think.partition("=")
+    runs = [
+        virtual_run(path, tmp_path / name, assignments={key: value, "seeds.utterances": seed})
+        for name, seed in (("a", 5), ("b", 5), ("c", 6))
+    ]
+    planned = [pd.read_parquet(one.folder.plan)["gaps_ns"].map(list).tolist() for one in runs]
+    assert planned[0] == planned[1] != planned[2]
+    assert all(100e6 <= gap <= 2000e6 for gaps in planned[0] for gap in gaps)
+    folder = runs[0].folder
+    turns = pd.read_parquet(folder.turns).sort_values(["session", "turn"])
+    for slot, gaps in enumerate(planned[0]):
+        mine = turns[turns["session"] == slot].reset_index(drop=True)
+        assert len(mine) > 2
+        for number in range(1, len(mine)):
+            heard = mine.loc[number - 1, "first_heard_ns"] + mine.loc[number - 1, "reply_audio_ns"]
+            said = mine.loc[number, "speech_onset_ns"]
+            waited = said - heard - 100e6  # the recording begins with so much silence
+            assert gaps[number] <= waited + 1e6
+            assert waited <= gaps[number] + 250e6
+
+
 def test_an_open_load_whose_callers_come_late_is_void(scenario, tmp_path):
     """One handshake a second, and four are due: the worker was the limit, and not the target."""
     load = 'arrivals = "uniform"\nrate = "4/s"\nconnects = "1/s"'
