@@ -40,6 +40,19 @@ def _positive(text: str) -> float:
     return value
 
 
+AUTO: Final = 0
+"""Of workers: as many as the plan needs."""
+
+
+def _workers(told: str | int) -> int:
+    text = str(told)  # what is not given is the default, a number
+    if text == "auto":
+        return AUTO
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= MOST_WORKERS:
+        raise typer.BadParameter(f"{text!r}: give 1 to {MOST_WORKERS}, or auto")
+    return int(text)
+
+
 def _margin(text: str) -> float:
     # What is no number would leave every row open, or none, and is no JSON.
     if not 0 <= (value := _number(text)) <= _MOST_MARGIN:
@@ -130,7 +143,9 @@ Target = Annotated[
 Dialect = Annotated[str | None, typer.Option(help="inworld or openai, for a URL.")]
 Sessions = Annotated[int | None, typer.Option(help="Sessions held (closed load).")]
 MeasuredTime = Annotated[str | None, typer.Option(help='Measured time of a run, as in "30s".')]
-Workers = Annotated[int, typer.Option(help="Worker processes.")]
+Workers = Annotated[
+    int, read_as(_workers, "int|auto", "Worker processes; auto: what the plan needs, a core each.")
+]
 Assignments = Annotated[
     tuple[str, ...], typer.Option("--set", help="key=value: override the scenario; repeatable.")
 ]

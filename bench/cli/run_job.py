@@ -5,11 +5,15 @@ schedule are its own; target, workers and whatever judges may be others. That it
 by its digest, before anything starts.
 """
 
+import os
+from math import ceil
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
-from bench.cli.options import MOST_WORKERS
+from bench.cli.account import open_at_once
+from bench.cli.options import AUTO, MOST_WORKERS
 from bench.cli.verbs import RunOptions
 from bench.errors import UsageError
 from bench.load.session_plan import SessionPlanner
@@ -21,6 +25,10 @@ from bench.runs.job import Job, make_job, recall
 from bench.runs.target import Target, read_target
 from bench.voice.audio import PCM16_24K
 from bench.voice.utterance import Utterance
+
+CHUNKS_A_WORKER: Final = 3000
+"""Chunks a second that a core sends and reads in time on a slow machine, with room to spare: 300
+sessions of 100 ms chunks (docs/performance.md)."""
 
 
 def job_of(options: RunOptions) -> Job:
@@ -41,7 +49,7 @@ def job_of(options: RunOptions) -> Job:
         gates=options.gates,
         profile=options.profile,
         assignments=tuple(assignments),
-        workers=options.workers,
+        workers=options.workers or None,
     )
 
 
@@ -100,5 +108,16 @@ def _target_of(options: RunOptions) -> Target:
 
 def _check_workers(workers: int) -> None:
     """UsageError where there can not be so many."""
-    if not 1 <= workers <= MOST_WORKERS:
+    if workers != AUTO and not 1 <= workers <= MOST_WORKERS:
         raise UsageError(f"--workers {workers}: give 1 or more, {MOST_WORKERS} at most")
+
+
+def fitting_workers(job: Job) -> int:
+    """As many workers as the plan needs, and a core for each: one stays for the rest.
+
+    Where this system pins no process, all of its cores count.
+    """
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    chunks = open_at_once(job) * 1000 / job.scenario.chunk_ms
+    return max(1, min(cores - 1, ceil(chunks / CHUNKS_A_WORKER), MOST_WORKERS))

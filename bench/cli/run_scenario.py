@@ -13,9 +13,10 @@ from bench.cli.account import need_within_limits
 from bench.cli.budget import Meter, cap_of, session_minutes
 from bench.cli.console import say, talk
 from bench.cli.interrupts import Interrupts
+from bench.cli.options import AUTO
 from bench.cli.processes import need_port, share_out
 from bench.cli.run_estimate import expected_lines, probe_cost, target_lines
-from bench.cli.run_job import job_of, need_same_plan, planned_slots
+from bench.cli.run_job import fitting_workers, job_of, need_same_plan, planned_slots
 from bench.cli.scraper import Watch, check_metrics_url, watch_of
 from bench.cli.supervisor import EXIT_INTERRUPTED, AbandonedError, RunPlan, supervise
 from bench.cli.verbs import RunOptions
@@ -91,6 +92,8 @@ def run(
 def _plan_of(options: RunOptions) -> RunPlan:
     """What is settled before anything is said. UsageError names what cannot be."""
     job = job_of(options)
+    if options.workers == AUTO:
+        options = options._replace(workers=fitting_workers(job))
     cores = share_out(options.workers) if options.pin else None
     read_credentials(job.target)  # what is missing stops here; the workers read it again
     users = _users(job, options.workers)

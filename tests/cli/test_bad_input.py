@@ -117,7 +117,7 @@ def test_a_scenario_that_is_wrong_names_line_key_and_nearest_word(text, words, r
     [
         *((("--sessions", value), ["load.sessions", "1 or more"]) for value in ("0", "-1")),
         *((("--duration", value), ["load.duration"]) for value in ("0s", "-5s", "soon", "30")),
-        (("--workers", "0"), ["--workers 0", "1 or more"]),
+        (("--workers", "0"), ["--workers", "'0': give 1 to 256, or auto"]),
         (("--gates", "cii"), ["'cii'", "did you mean 'ci'"]),
         (("--set", "load.sessions"), ["--set", "key=value"]),
         (("--set", "reference.profile=nope.toml"), ["nope.toml"]),

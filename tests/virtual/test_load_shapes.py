@@ -6,6 +6,9 @@ import shutil
 import pandas as pd
 import pytest
 
+from bench.cli.options import AUTO
+from bench.cli.run_job import fitting_workers, job_of
+from bench.cli.verbs import RunOptions
 from bench.runs.plan_table import read_slots
 from bench.voice.audio import NS_PER_S as S
 from tests.virtual_run import virtual_run
@@ -152,6 +155,23 @@ def test_an_open_load_whose_callers_come_late_is_void(scenario, tmp_path):
     assert rule["text"].endswith(", 15 never started")
     assert rule["value"] == 95.0
     assert outcome.code == 3
+
+
+@pytest.mark.parametrize(
+    ("cores", "sessions", "chunk_ms", "workers"),
+    [(8, 20, 100, 1), (8, 700, 100, 3), (8, 700, 20, 7), (2, 700, 20, 1), (1, 4, 100, 1)],
+)
+def test_auto_is_as_many_workers_as_the_plan_needs_and_a_core_each(
+    scenario, monkeypatch, cores, sessions, chunk_ms, workers
+):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)))
+    job = job_of(RunOptions(scenario(sessions=sessions), assignments=(f"chunk_ms={chunk_ms}",)))
+    assert fitting_workers(job) == workers
+
+
+def test_auto_is_written_down_as_the_number_that_it_was(scenario, tmp_path):
+    outcome = virtual_run(scenario(sessions=2, turns=1), tmp_path / "run", workers=AUTO)
+    assert outcome.folder.read()["workers"] == 1
 
 
 def test_another_seed_is_another_plan_and_is_never_taken_for_it(bench, scenario, tmp_path):
