@@ -1,7 +1,9 @@
 """Signals that ask `bench run` to end: Ctrl-C, SIGTERM, SIGHUP (the terminal is gone).
 
 While there is load they are counted, for sessions finish what they are saying. Everywhere else, in
-start-up and while a run is sealed, they end what is under way, as a KeyboardInterrupt.
+start-up and while a run is sealed, they end what is under way, as a KeyboardInterrupt. Code of
+others may swallow that (an import that tries one library and then another): so whoever begins to
+count knows what was asked for before.
 """
 
 import signal
@@ -26,6 +28,9 @@ class Interrupts:
         for number in _ENDS:
             if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # nohup
                 self._before[number] = signal.signal(number, self._on_signal)
+        outer = getattr(self._before.get(signal.SIGINT), "__self__", None)
+        if isinstance(outer, Interrupts):
+            self.count, self.at_once = outer.count, outer.at_once
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -96,8 +96,9 @@ class Reference:
         seed: int | None = None,
     ) -> None:
         command = child_process.command("bench.reference", "--port", "0", "--corpus", corpus)
-        command += ["--truth", str(folder.truth)] if truth else []
-        command += ["--summary", str(folder.reference)]
+        # Absolute: a folder may be called "-", and would be taken for an option.
+        command += ["--truth", str(folder.truth.absolute())] if truth else []
+        command += ["--summary", str(folder.reference.absolute())]
         command += ["--profile", profile] if profile else []
         command += [] if seed is None else ["--seed", str(seed)]
         for fmt in sorted(formats):
@@ -160,6 +161,7 @@ class LocustProcesses:
         cores: Cores | None = None,
     ) -> None:
         self._folder = folder
+        self._killed = False
         self._reader, writer = os.pipe()
         for end in (self._reader, writer):
             os.set_blocking(end, False)  # nobody waits for whoever does not read
@@ -248,8 +250,14 @@ class LocustProcesses:
         if self.master.poll() is None:
             self.master.send_signal(CUT if at_once else FINISH)
 
+    def master_lost(self) -> str:
+        """The signal by which somebody else ended the master; "" where nobody did."""
+        code = self.master.poll()
+        return "" if self._killed or code is None or code >= 0 else signal.Signals(-code).name
+
     def kill(self) -> None:
         """End everything now."""
+        self._killed = True
         for process in (self.master, *self.workers):
             with contextlib.suppress(ProcessLookupError):
                 process.kill()

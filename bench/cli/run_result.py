@@ -115,6 +115,7 @@ def refuse_script(folder: RunFolder) -> None:
 
 def seal_logs(folder: RunFolder) -> None:
     """Seal what logs there are; they go once the seal holds every row that was acknowledged."""
+    folder.give_room()
     logs = sorted(folder.logs.glob("worker-*.log"))
     if not logs and folder.events.exists():
         return

@@ -103,6 +103,8 @@ def _supervise(plan: RunPlan, folder: RunFolder, console: Console, interrupts: I
             if plan.probe:
                 target = plan.job.target._replace(url=folder.read()["target"]["url"])
                 probe_for_run(folder, target, str(plan.job.corpus.folder), console)
+            if interrupts.count:
+                raise KeyboardInterrupt
             with interrupts.counted():
                 users, port = plan.users, plan.web_port
                 locust = LocustProcesses(folder, users, plan.workers, port, plan.cores)
@@ -177,9 +179,7 @@ def watch(
             over = over or _is_over(locust, live, plan.meter, looks, folder)
             if interrupts.count and not asked:
                 asked = True
-                how = "cut" if interrupts.at_once else "finish what they are saying"
-                live.say(f"ending: sessions {how}; Ctrl-C again ends at once")
-                folder.update(interrupted=True)
+                _begin_to_end(live, folder, at_once=interrupts.at_once)
             if asked or over:
                 # Again and again: at first the master may not be listening yet.
                 locust.finish(at_once=interrupts.at_once)
@@ -203,6 +203,15 @@ def watch(
     late = time.monotonic() > deadline
     note_process_faults(locust, folder, lost, late=late, died=died)
     note_short(folder, int(load.duration))
+
+
+def _begin_to_end(live: LiveView, folder: RunFolder, *, at_once: bool) -> None:
+    """Somebody asked for an end. KeyboardInterrupt where no session is there that could finish."""
+    if folder.read()["plan"]["start_ns"] is None:
+        raise KeyboardInterrupt
+    how = "cut" if at_once else "finish what they are saying"
+    live.say(f"ending: sessions {how}; Ctrl-C again ends at once")
+    folder.update(interrupted=True)
 
 
 def _looks(plan: RunPlan, folder: RunFolder) -> "AbortOnFail | None":
@@ -263,6 +272,10 @@ def note_process_faults(
     found = []
     processes = run.get("processes", {})
     drained = {processes.get(str(worker)) for worker in run["drained"]}
+    if (name := locust.master_lost()) != "":
+        text = f"Locust's master process was lost (signal {name}), and its workers with it"
+        found.append(fault("master", text, "look for who ended it, and run again"))
+        lost = {}
     for index, code in sorted(lost.items()):
         if index in drained:
             continue

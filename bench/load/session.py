@@ -24,7 +24,7 @@ from bench.protocol.repair import Oddity
 from bench.protocol.upgrade import shown
 from bench.runs.event_rows import audio_row, backchannel_row, in_row, note_row, out_row
 from bench.runs.log import Log
-from bench.runs.redaction import Secrets
+from bench.runs.redaction import Piecewise, Secrets
 from bench.voice.audio import NS_PER_S
 from bench.voice.conversation import Conversation
 from bench.voice.outbox import Note, Outgoing
@@ -89,6 +89,7 @@ class Session:
         self._tally = tally
         self._on_over = on_over
         self._secrets = secrets
+        self._pieces = Piecewise(secrets)
         self._began_ns = 0
         self._upgraded = False
         self._awaited = "TCP connection"
@@ -261,9 +262,11 @@ class Session:
             stamps = text.at_ns, text.at_err_ns, text.read_ns
             self._log.append(backchannel_row(self._number, message, *stamps))
             return
-        self._log.append(
-            in_row(self._number, message, len(text.data), text.at_ns, text.at_err_ns, text.read_ns)
-        )
+        stamps = text.at_ns, text.at_err_ns, text.read_ns
+        row = in_row(self._number, message, len(text.data), *stamps)
+        if self._secrets and row.detail and row.type.endswith(".delta"):
+            row = row._replace(detail=self._pieces.hide(row.type, row.detail))
+        self._log.append(row)
         if isinstance(message, UnknownMessage):
             why = {"type": message.type, "reason": message.reason}
             self._note(Note("bench.unknown", text.at_ns, detail=why))

@@ -53,6 +53,8 @@ LOST = {
 }  # fmt: skip
 """What a system says of a file where its folder was taken away, closed, or its disk is full."""
 _READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
+_ROOM: Final = 32 << 10
+"""Bytes kept for run.json on a disk that is full: it is written beside the old one."""
 _SMALL = {".json", ".md", ".xml"}
 _VERSIONS_OF = ("locust", "gevent", "websockets", "msgspec", "numpy", "pandas", "pyarrow")
 
@@ -93,6 +95,7 @@ class RunFolder:
             probe = folder.logs / ".probe"
             probe.touch()
             probe.unlink()
+            folder._keep_room()
         except OSError as error:
             raise RunFolderError(
                 f"{path}: cannot be written ({error.strerror}); mend that, or choose another --out"
@@ -107,6 +110,22 @@ class RunFolder:
                 f"{self.logs}: is there already, perhaps of a run that began at this instant; "
                 "choose another --out"
             ) from None
+
+    @property
+    def _reserve(self) -> Path:
+        return self.logs / ".reserve"
+
+    def _keep_room(self) -> None:
+        """Take the room that run.json will need on a disk that is full, to say so there."""
+        try:
+            self._reserve.write_bytes(os.urandom(_ROOM))  # what would be no smaller if packed
+        except OSError:  # so small a disk says it soon enough
+            self.give_room()
+
+    def give_room(self) -> None:
+        """Give back the room that was kept."""
+        with suppress(OSError):
+            self._reserve.unlink(missing_ok=True)
 
     @classmethod
     def open(cls, path: Path) -> "RunFolder":
@@ -128,8 +147,14 @@ class RunFolder:
 
     def write(self, run: dict[str, Any]) -> None:
         """Replace `run.json` in one step: a reader never sees half of it."""
-        text = msgspec.json.format(msgspec.json.encode(run), indent=2)
-        replace_file(self.run_json, text.decode() + "\n")
+        text = msgspec.json.format(msgspec.json.encode(run), indent=2).decode() + "\n"
+        try:
+            replace_file(self.run_json, text)
+        except OSError as error:
+            if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+                raise
+            self.give_room()
+            replace_file(self.run_json, text)
 
     def update(self, **facts: Any) -> dict[str, Any]:
         """Add facts to `run.json`; returns it."""
@@ -187,7 +212,9 @@ def still_there(folder: Path) -> Iterator[None]:
         where = "" if named in {None, folder} else f"{named}: "
         why = f"{where}{os.strerror(error.errno)}"
     except RunFolderError as error:
-        why = str(error).partition("; ")[0]  # its remedy is another
+        why, _, remedy = str(error).partition("; ")
+        if (folder / "run.json").exists():  # the folder is there: what is wrong is what is said
+            raise FolderLostError(why, remedy) from error
     except CONTRADICTIONS as error:
         raise FolderLostError(
             f"{folder}: its files contradict each other ({contradiction(error)})",

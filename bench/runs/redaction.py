@@ -13,7 +13,7 @@ changes (`needles`), and only a text that holds one of those is looked at by its
 
 import re
 from base64 import b64decode, b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any, Final
 
@@ -23,6 +23,8 @@ MASK: Final = "[credential]"
 _LONG: Final = 16
 """Characters from which on a credential is known by its beginning."""
 _LEAST: Final = 8
+_REMEMBERED: Final = 4096
+"""Characters of a text that are remembered for the piece that comes next."""
 _UNCHANGED: Final = re.compile(r"[A-Za-z0-9._~-]+")
 """What no encoding of URLs, JSON or HTML changes."""
 _ENTITIES: Final = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}
@@ -54,20 +56,28 @@ class Secrets:
         """Whether it is worth looking closer; False is certain."""
         return any(needle in data for needle in self._needles) or (self._always and bool(self))
 
-    def hide(self, text: str) -> str:
-        """The text without them."""
-        if not self or not self.may_be_in(text.encode("utf-8", "surrogatepass")):
+    def hide(self, text: str, before: str = "") -> str:
+        """The text without them; it goes on from `before`, which was said earlier."""
+        whole = before + text
+        if not self or not self.may_be_in(whole.encode("utf-8", "surrogatepass")):
             return text
-        kept, at = [], 0
+        kept, at = [], len(before)
+        for begin, end in self._found(whole):
+            if end > at:
+                kept += [whole[at:begin], MASK]
+                at = end
+        return "".join((*kept, whole[at:]))
+
+    def _found(self, text: str) -> Iterator[tuple[int, int]]:
+        """Where each of them begins and ends."""
+        at = 0
         while found := self._pattern.search(text, at):
-            form, end = self._forms[(found.lastindex or 1) - 1], found.end()
+            form, at = self._forms[(found.lastindex or 1) - 1], found.end()
             for character in form[_least(form) :]:
-                if (more := re.compile(_spelt(character)).match(text, end)) is None:
+                if (more := re.compile(_spelt(character)).match(text, at)) is None:
                     break
-                end = more.end()
-            kept += [text[at : found.start()], MASK]
-            at = end
-        return "".join((*kept, text[at:]))
+                at = more.end()
+            yield found.start(), at
 
     def hide_all(self, value: Any) -> Any:
         """The same of a document: every text in it, keys included."""
@@ -80,6 +90,20 @@ class Secrets:
         if isinstance(value, list | tuple):
             return type(value)(map(self.hide_all, value))
         return value
+
+
+class Piecewise:
+    """The same for texts that a peer sends piece by piece: none of them alone may hold enough."""
+
+    def __init__(self, secrets: Secrets) -> None:
+        self._secrets = secrets
+        self._before: dict[str, str] = {}
+
+    def hide(self, kind: str, text: str) -> str:
+        """The next piece of a kind of text, without what a credential has of it."""
+        before = self._before.get(kind, "")
+        self._before[kind] = (before + text)[-_REMEMBERED:]
+        return self._secrets.hide(text, before)
 
 
 def _forms(value: str) -> Iterable[str]:

@@ -22,7 +22,8 @@ _MEASURES: Final = ("ok", "value", "bound", "unit", "from_s", "to_s")
 
 def write_junit(verdict: dict[str, Any], name: str, path: Path) -> None:
     """Write the document; `name` is what the run is called."""
-    gates, validity = TestSuite(f"{name}: gates"), TestSuite(f"{name}: validity")
+    called = _writable(name)
+    gates, validity = TestSuite(f"{called}: gates"), TestSuite(f"{called}: validity")
     cause = next((one["text"] for one in verdict.get("causes") or ()), "")
     for ruling in verdict["gates"]:
         gates.add_testcase(_gate(ruling, cause, invalid=verdict["verdict"] == "invalid"))
@@ -70,7 +71,7 @@ def _writable(text: str) -> str:
 
 def _case(name: str, room: str, figures: dict[str, Any], result: list[Any], said: str) -> TestCase:
     """A case in the order of elements that schemas of JUnit ask for; unknown figures left out."""
-    case, properties = TestCase(name, room), Properties()  # type: ignore[no-untyped-call]
+    case, properties = TestCase(_writable(name), room), Properties()  # type: ignore[no-untyped-call]
     known = {key: str(value) for key, value in figures.items() if value is not None}
     for key, value in known.items():
         properties.add_property(Property(key, value))

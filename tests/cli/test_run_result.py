@@ -191,3 +191,20 @@ def test_a_void_run_says_each_reason_on_a_line_and_what_to_do(tmp_path):
     remedies = {check["remedy"] for check in verdict["validity"] if not check["ok"]}
     assert remedies
     assert {line.removeprefix("do      ") for line in lines if line.startswith("do  ")} == remedies
+
+
+def test_what_is_missing_or_damaged_is_named_with_its_own_remedy(bench, folder):
+    """The disk is in order, and to run again would mend nothing."""
+    (folder / "summary.json").unlink()
+    code, _, err = bench("judge", folder)
+    assert (code, err) == (
+        3, f"bench: {folder}: not analysed yet; run `bench report` on it first\n",
+    )  # fmt: skip
+    assert bench("report", folder)[0] != 3
+    turns = folder / "turns.parquet"
+    turns.write_bytes(turns.read_bytes()[:100])
+    code, _, err = bench("judge", folder)
+    assert code == 3
+    assert "turns.parquet" in err
+    assert "bench report" in err
+    assert "room on its disk" not in err

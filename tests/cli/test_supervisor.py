@@ -21,10 +21,20 @@ def test_a_lost_worker_is_named_by_its_process_whatever_place_locust_gave_it(
     drained = [int(worker) for worker, process in joined.items() if process != killed]
     plan = {"start_ns": 1}
     folder.write({**provenance("x"), "processes": joined, "drained": drained, "plan": plan})
-    crew = SimpleNamespace(last_words=lambda: "")
+    crew = SimpleNamespace(last_words=lambda: "", master_lost=lambda: "")
     note_process_faults(crew, folder, {killed: -9, 1 - killed: 0}, late=False, died=False)
     texts = [fault["text"] for fault in folder.read()["faults"]]
     assert texts == [f"worker process {killed} was lost in mid-run (signal SIGKILL)"]
+
+
+def test_a_lost_master_is_named_and_its_workers_are_not_blamed(tmp_path):
+    folder = RunFolder.create(tmp_path / "run")
+    folder.write({**provenance("x"), "processes": {"0": 0}, "plan": {"start_ns": 1}})
+    crew = SimpleNamespace(last_words=lambda: "", master_lost=lambda: "SIGKILL")
+    note_process_faults(crew, folder, {0: 1}, late=False, died=False)
+    assert [fault["text"] for fault in folder.read()["faults"]] == [
+        "Locust's master process was lost (signal SIGKILL), and its workers with it"
+    ]
 
 
 @pytest.fixture

@@ -105,6 +105,9 @@ def chatter(connection):
     say(json.dumps({"type": "response.created", "event_id": "r", "response": {"id": f"r-{KEY}"}}))
     say(json.dumps({"type": "response.output_audio.delta", "event_id": f"a-{KEY}",
                     "response_id": f"r-{KEY}", "item_id": KEY, "delta": "AAAA" * 400}))  # fmt: skip
+    for number, piece in enumerate((f"the key is {KEY[:4]}", KEY[4:13], f"{KEY[13:]}.")):
+        say(json.dumps({"type": "response.output_audio_transcript.delta", "event_id": f"p{number}",
+                        "response_id": "r1", "item_id": "i1", "delta": piece}))  # fmt: skip
     # Of an unknown message the beginning is kept: it may end in the middle of the credential.
     for length in range(1960, 2048, 3):
         say('{"type":"new.thing","said":"' + "x" * length + KEY.replace('"', "") + '"}')

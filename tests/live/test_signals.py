@@ -114,6 +114,21 @@ def test_whoever_ends_a_run_in_its_start_leaves_nothing_running_and_what_there_i
         assert (folder / "events.parquet").exists()
 
 
+def test_ctrl_c_while_locust_comes_up_ends_at_once_and_blames_nobody(scenario, tmp_path):
+    """No session is there that could finish: a master that waits for workers is not waited for."""
+    folder = tmp_path / "run"
+    process = start("run", scenario(duration="60s"), "--out", folder)
+    started = until(lambda: (folder / "logs" / "locust-0.txt").exists() and children(process))
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, gone(started)) == (130, True), out + err
+    assert time.monotonic() - began < 30
+    assert document(folder, "verdict.json")["reasons"] == [
+        "the run was ended before its load began"
+    ]
+
+
 @pytest.mark.parametrize("how", [signal.SIGTERM])
 def test_a_signal_that_is_no_ctrl_c_cuts_the_load_at_once_and_seals_it(how, scenario, tmp_path):
     folder = tmp_path / "run"

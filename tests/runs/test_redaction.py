@@ -3,6 +3,7 @@
 import json
 from base64 import b64encode, urlsafe_b64encode
 from html import escape
+from itertools import pairwise
 from urllib.parse import quote
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.runs.log import Log, read_log
-from bench.runs.redaction import MASK, Secrets
+from bench.runs.redaction import MASK, Piecewise, Secrets
 from bench.runs.rows import Row
 
 KEY = 'sk-proj-aB3+/="x\\y&z_0123456789'
@@ -132,3 +133,29 @@ def test_no_log_has_one_in_any_column_and_every_other_row_is_whole(tmp_path):
         rows[2]._replace(detail=json.dumps({"message": f"key {MASK}!"})),
         rows[3],
     ]
+
+
+@given(st.data())
+def test_pieces_of_a_text_leave_no_more_of_one_than_its_first_letters(data):
+    """Wherever it is parted, what is written of it is less than what it is known by."""
+    key = "Zq7LmP9xXwTb4tRk2Vn8Hd5Jc3"
+    text = f"the key is {key}, and {key} again"
+    places = sorted(data.draw(st.sets(st.integers(1, len(text) - 1), max_size=12)))
+    edges = [0, *places, len(text)]
+    pieces = Piecewise(Secrets([key]))
+    written = [pieces.hide("text", text[a:b]) for a, b in pairwise(edges)]
+    joined = "".join(written).replace(MASK, "")
+    longest = max(
+        (len(key[a:b]) for a in range(len(key)) for b in range(a + 1, len(key) + 1)
+         if key[a:b] in joined), default=0,
+    )  # fmt: skip
+    assert longest < 8
+    assert joined.startswith("the key is ")
+    assert joined.endswith(" again")
+
+
+def test_pieces_of_two_kinds_of_text_are_not_taken_for_one():
+    pieces = Piecewise(Secrets(["Zq7LmP9xXwTb4tRk2Vn8Hd5Jc3"]))
+    assert pieces.hide("a", "Zq7LmP") == "Zq7LmP"
+    assert pieces.hide("b", "9xXwTb4t") == "9xXwTb4t"
+    assert pieces.hide("a", "9xXwTb4t") == MASK

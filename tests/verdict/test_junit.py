@@ -64,13 +64,13 @@ def test_every_rule_of_validity_is_a_case_and_a_broken_one_has_its_remedy_and_it
 
 def test_what_is_no_xml_is_replaced_and_the_rest_is_read_back(tmp_path):
     evil = "hog\x1b[31m \x00 \ufffe & <b>"
-    gate = GATES[0] | {"reason": evil}
+    gate = GATES[0] | {"reason": evil, "gate": GATES[0]["gate"] + "\x1b"}
     check = CHECKS[0] | {"text": evil, "remedy": evil}
     path = tmp_path / "junit.xml"
     for verdict, gates in (("fail", [gate]), ("inconclusive", [])):
         document = {"verdict": verdict, "reasons": [evil], "gates": gates,
                     "validity": [check] if gates else []}  # fmt: skip
-        write_junit(document, "a run", path)
+        write_junit(document, "a\x1brun", path)
         told = [case.result[0].message for suite in JUnitXml.fromfile(str(path)) for case in suite]
         assert told
         assert all("hog\ufffd[31m \ufffd \ufffd & <b>" in text for text in told)
