@@ -41,6 +41,8 @@ def facts_of(
     effective = dict(said.get("effective") or {})
     load = dict(effective.pop("load", None) or {})
     concurrency = {key: load.pop(key, None) for key in _CONCURRENCY}
+    if run.get("trace_sha256"):  # what a trace says, wherever its file lies
+        load["trace"] = str(run["trace_sha256"])[:12]
     if (effective.get("caller") or {}).get("greeting") == "ignore":  # which older runs do not say
         effective["caller"] = {k: v for k, v in effective["caller"].items() if k != "greeting"}
     corpus, target = run.get("corpus") or {}, run.get("target") or {}

@@ -9,6 +9,7 @@ target    {name, url, dialect, subprotocol, hops, headers ["name=$VARIABLE", …
 host, versions, workers, clock_pairs [[monotonic_ns, realtime_ns], …]
 plan      {sessions, scheduled, start_ns, measured_from_ns, measured_to_ns, end_ns}
 plan_sha256                                   the digest of plan.parquet
+trace_sha256                                  the digest of the instants of a trace; only where so
 rows_written {worker: n}, rows_sealed, drained [worker, …], digests {worker: sha256 of its log}
 processes {worker: number of its process}, interrupted
 ended_by  {rule, text, …}: what of the bench's own ended the load before its time; only where so

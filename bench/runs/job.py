@@ -257,7 +257,13 @@ def describe(job: Job, workers: int) -> dict[str, Any]:
         },
         "gates": scenario.gates.get(scenario.gate_profile, []),
         "baseline": None,
+        **({"trace_sha256": _digest(job.slots)} if scenario.load.trace else {}),
     }
+
+
+def _digest(slots: Sequence[Slot]) -> str:
+    """By which two traces are told apart, wherever their files lie."""
+    return hashlib.sha256(repr([tuple(slot) for slot in slots]).encode()).hexdigest()
 
 
 def scheduled_of(job: Job) -> int | None:

@@ -99,6 +99,7 @@ class RunShape(Struct, frozen=True):
     workers: int = 0
     plan: _Plan = _Plan()
     plan_sha256: str = ""
+    trace_sha256: str = ""
     clock_pairs: list[tuple[int, int]] = []
     rows_written: dict[str, int] = {}
     rows_sealed: int = 0

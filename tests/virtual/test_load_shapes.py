@@ -8,7 +8,9 @@ import pytest
 
 from bench.cli.options import AUTO
 from bench.cli.run_job import fitting_workers, job_of
+from bench.cli.run_scenario import described
 from bench.cli.verbs import RunOptions
+from bench.compare.comparability import facts_of
 from bench.runs.plan_table import read_slots
 from bench.voice.audio import NS_PER_S as S
 from tests.virtual_run import virtual_run
@@ -94,6 +96,15 @@ def test_a_trace_starts_and_ends_calls_as_they_were(scenario, tmp_path):
     assert (rule["ok"], rule["text"]) == (
         True, "0 of 3 sessions started more than 100 ms late (worst 0 ms)",
     )  # fmt: skip
+    same, other = tmp_path / "same.csv", tmp_path / "other.csv"
+    same.write_text(trace.read_text())
+    other.write_text("start_s\n1\n2\n4\n")
+    facts = [
+        facts_of(described(job_of(RunOptions(path, assignments=(f"load.trace={one}",))), 2), {}, {})
+        for one in (trace, same, other)
+    ]
+    told = [one["plan"]["load"]["trace"] for one in facts]
+    assert told[0] == told[1] != told[2]
     trace.unlink()
     again = virtual_run(None, tmp_path / "again", plan=first.folder.path)
     assert read_slots(again.folder) == read_slots(first.folder)
