@@ -1,5 +1,7 @@
 """The verbs `corpus add` and `corpus remove`: recordings come into a corpus, and go."""
 
+import os
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -9,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from bench.cli.console import out, print_json, say, talk
 from bench.cli.corpus_verbs import CorpusAddOptions, CorpusRemoveOptions
-from bench.corpus.manifest import find_corpus
+from bench.corpus.manifest import check_name, find_corpus
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ def add_verb(options: CorpusAddOptions) -> int:
     """Add with a progress bar; 2 where nothing could be added."""
     from bench.corpus.add import Handling, add  # noqa: PLC0415 - decoders are slow to import
 
-    to = options.to / (options.name or options.folder.resolve().name)
+    to = options.to / _name(options)
     handling = Handling(
         licence=options.licence,
         channel=options.channel,
@@ -44,6 +46,16 @@ def add_verb(options: CorpusAddOptions) -> int:
     else:
         _print(result, options.folder, to)
     return 0 if result.added or result.filled else 2
+
+
+def _name(options: CorpusAddOptions) -> str:
+    """What the corpus is called; UsageError where that is no plain word."""
+    if options.name is not None:
+        check_name(options.name, "--name")
+        return options.name
+    own = unicodedata.normalize("NFC", Path(os.path.realpath(options.folder)).name)
+    check_name(own, f"{options.folder}: its own name")
+    return own
 
 
 def _print(result: "AddResult", source: Path, to: Path) -> None:

@@ -17,6 +17,7 @@ recording lay in is called.
 """
 
 import hashlib
+import io
 import os
 import re
 import unicodedata
@@ -43,6 +44,8 @@ from bench.errors import CorpusError, UsageError
 _SHORTEST_MS: Final = 100
 _LONGEST_S: Final = 60
 _LONGEST_CALL_S: Final = 4 * 3600
+_BEYOND_S: Final = 0.5  # what a part may be stated to go on behind the end: rounding, and padding
+_MOST_ID: Final = 160  # bytes: with a number and an ending, less than any file system takes
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
 Progress = Callable[[int, int, Path], None]
@@ -107,7 +110,9 @@ def add(
         source_dir, besides=corpus_dir, encoding=handling.encoding, language=handling.language
     )
     if not found.recordings:
-        raise CorpusError(f"{source_dir}: holds no recording; name another folder")
+        raise CorpusError(
+            f"{source_dir}: holds no recording{_passed_over(found.unread)}; name another folder"
+        )
     with workshop(corpus_dir) as folder:
         old = load_corpus(folder) if (folder / MANIFEST).is_file() else None
         bench = _Bench(folder, handling, list(old.entries) if old else [])
@@ -238,12 +243,15 @@ class _Bench:
     ) -> None:
         identity = _free_id(piece.name, self._folder)
         path = self._folder / f"{identity}.flac"
-        soundfile.write(path, samples, rate, "PCM_16", format="FLAC")
-        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        raw = (
+            io.BytesIO()
+        )  # libsndfile does not say why a file cannot be written, or that it is not
+        soundfile.write(raw, samples, rate, "PCM_16", format="FLAC")
+        sha256 = hashlib.sha256(raw.getbuffer()).hexdigest()
         if sha256 in self._by_hash:
-            path.unlink()
             self._meet(source, self._by_hash[sha256], piece.text)
             return
+        path.write_bytes(raw.getbuffer())
         entry = Entry(
             id=identity,
             file=path.name,
@@ -283,15 +291,23 @@ class _Bench:
 def _stated_pieces(source: Source, tape: Tape, name: PurePath, voice: str) -> Iterator[_Piece]:
     """The parts that a table speaks of, each with its text."""
     for number, row in enumerate(source.parts, 1):
-        first = min(round((row.start_s or 0) * tape.rate), tape.frames)
-        length = tape.frames if row.length_s is None else round(row.length_s * tape.rate)
-        cut = Cut(first, max(first, min(first + length, tape.frames)))
+        first = round((row.start_s or 0) * tape.rate)
+        length = max(0, tape.frames - first)
+        if row.length_s is not None:
+            length = round(row.length_s * tape.rate)
+        last = first + length
+        if last - tape.frames <= _BEYOND_S * tape.rate:
+            last = min(last, tape.frames)
+        cut = Cut(first, max(first, last))
         part = name.with_name(f"{name.stem}-{number:03d}{name.suffix}")
         yield _Piece(cut, part, row.text, row.voice or voice)
 
 
 def _refuse_length(cut: Cut, tape: Tape) -> None:
-    """`Refused` for a piece of a length that cannot serve."""
+    """`Refused` for a piece that does not lie in its tape, or is of a length that cannot serve."""
+    if cut.first > tape.frames or cut.last > tape.frames:
+        end = f"{tape.frames / tape.rate:.2f} s"
+        raise Refused(f"ends behind its recording, which has {end}; correct the table's times")
     ms = (cut.last - cut.first) * 1000 / tape.rate
     if ms < _SHORTEST_MS:
         raise Refused(f"is too short: {ms:.0f} ms, the least is {_SHORTEST_MS} ms")
@@ -300,6 +316,14 @@ def _refuse_length(cut: Cut, tape: Tape) -> None:
             f"is too long: {ms / 1000:.1f} s, the most is {_LONGEST_S} s; cut it up, or let "
             "--split do it where there is silence"
         )
+
+
+def _passed_over(unread: tuple[tuple[Path, str], ...]) -> str:
+    """What a folder without recordings holds instead, as the tail of a sentence."""
+    if not unread:
+        return ""
+    path, why = unread[0]
+    return f" ({len(unread)} files not looked at, the first, {_printable(path.name)!r}, {why})"
 
 
 def _whole(tape: Tape) -> Cut:
@@ -333,6 +357,7 @@ def _printable(name: str) -> str:
 def _free_id(name: PurePath, folder: Path) -> str:
     """A readable id from a recording's name that no file in `folder` has yet."""
     word = re.sub(r"[^\w]+", "-", name.with_suffix("").as_posix().lower()).strip("-") or "recording"
+    word = word.encode()[:_MOST_ID].decode(errors="ignore")
     number, identity = 1, word
     while (folder / f"{identity}.flac").exists():
         number += 1

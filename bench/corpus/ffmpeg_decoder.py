@@ -5,6 +5,7 @@ use them, so that nothing has to be installed beside Python. It is an extra beca
 larger than all else that the program needs.
 """
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.corpus.mp3_marks import AudioOnly, mp3_marks
 from bench.corpus.stream import BLOCK, Refused, Stream, refuse_missing
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ def ffmpeg_stream(path: Path) -> Iterator[Stream]:
     except ImportError:
         raise Refused(f"is read by FFmpeg alone, which is not installed: {_EXTRA}") from None
     try:
-        with av.open(str(path)) as container:
+        with _shown(path) as file, av.open(file) as container:
             tracks = container.streams.audio
             if not tracks:
                 raise Refused("holds no audio")
@@ -48,6 +50,18 @@ def ffmpeg_stream(path: Path) -> Iterator[Stream]:
     except (av.FFmpegError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise Refused(f"is cut short or damaged ({reason})") from None
+
+
+@contextmanager
+def _shown(path: Path) -> Iterator[str | AudioOnly]:
+    """What FFmpeg is given of a file: of joined MP3s no tag in the middle, at which it gives up."""
+    with path.open("rb") as raw:
+        if raw.read(3).startswith((b"ID3", b"\xff")):
+            marks = mp3_marks(raw, raw.seek(0, io.SEEK_END))
+            if len(marks.audio) > 1:
+                yield AudioOnly(raw, marks.audio)
+                return
+    yield str(path)
 
 
 def _stated(container: Any, track: Any) -> int | None:

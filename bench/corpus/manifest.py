@@ -21,12 +21,14 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from bench.data_file import MIB, read_bytes, reading, text_of, toml_of
-from bench.errors import CorpusError, nearest
+from bench.errors import CorpusError, UsageError, nearest
 from bench.shelves import CORPORA, shelves
 
 MANIFEST: Final = "manifest.toml"
 FORMAT: Final = 1
 _OPTIONAL: Final = frozenset({"pauses_ms", "language"})
+_NAME: Final = re.compile(r"\w[\w.-]*")
+_MOST_NAME: Final = 100  # bytes
 NONSPEECH: Final = "nonspeech"
 MOST_MANIFEST: Final = 16 * MIB
 """Forty thousand recordings."""
@@ -205,6 +207,19 @@ def _toml(value: object) -> str:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return repr(value)
+
+
+def check_name(name: str, said: str) -> None:
+    """UsageError for a name that no corpus on a shelf may get; `said` is where it came from.
+
+    A name is one plain word, so it is a folder of the shelf itself, and no option of a command.
+    """
+    if not _NAME.fullmatch(name) or len(name.encode()) > _MOST_NAME:
+        plain = re.sub(r"[^\w.-]+", "-", name)[:40].strip("-.") or "mine"
+        raise UsageError(
+            f"{said} {name!r}: is no name of a corpus; give letters, digits, '-', '_' and '.', as "
+            f"in --name {plain}"
+        )
 
 
 def corpora(near: Path = Path()) -> dict[str, Path]:

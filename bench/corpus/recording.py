@@ -14,7 +14,7 @@ What it refuses to know: which channel is wanted, and where speech is.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from math import log10
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -70,7 +70,7 @@ class Recording(NamedTuple):
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
         """The samples again, as arrays of (frames, channels)."""
-        with self.open(self.path) as stream:
+        with _costing_one_file(), self.open(self.path) as stream:
             yield from stream.blocks
 
 
@@ -119,15 +119,22 @@ def survey(path: Path, longest_s: float) -> Recording:
     return found._replace(remarks=(f"{why}: read by FFmpeg", *found.remarks))
 
 
-def _survey(path: Path, opened: _Open, longest_s: float) -> Recording:
+@contextmanager
+def _costing_one_file() -> Iterator[None]:
+    """Make `Refused` of whatever a file that is damaged, or gone, does to its decoder."""
     try:
-        return _known(path, opened, longest_s)
+        yield
     except Refused:
         raise
     except OSError as error:
         raise Refused(f"cannot be read ({error.strerror})") from None
     except Exception as error:  # noqa: BLE001 - what damage does to a decoder costs one file only
         raise Refused(f"is damaged ({type(error).__name__}: {error})") from None
+
+
+def _survey(path: Path, opened: _Open, longest_s: float) -> Recording:
+    with _costing_one_file():
+        return _known(path, opened, longest_s)
 
 
 def _known(path: Path, opened: _Open, longest_s: float) -> Recording:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from bench.corpus.manifest import MANIFEST, Entry, load_corpus, manifest_text
-from bench.corpus.workshop import take_place, workshop
+from bench.corpus.workshop import take_place, workshop, writing
 from bench.errors import CorpusError, nearest
 
 _OURS: Final = (MANIFEST, "LICENSE")
@@ -50,12 +50,13 @@ def remove_utterances(folder: Path, ids: Collection[str]) -> Removal:
 def remove_corpus(folder: Path) -> Removal:
     """Remove the corpus in `folder`: what its manifest lists, and the folder if that is all."""
     corpus = load_corpus(folder)
-    for name in (*(entry.file for entry in corpus.entries), *_OURS):
-        (folder / name).unlink(missing_ok=True)
-    for path in sorted(folder.rglob("*"), reverse=True):
-        if path.is_dir() and not any(path.iterdir()):
-            path.rmdir()
-    left = tuple(path for path in sorted(folder.rglob("*")) if not path.is_dir())
-    if not left:
-        folder.rmdir()
+    with writing(folder):
+        for name in (*(entry.file for entry in corpus.entries), *_OURS):
+            (folder / name).unlink(missing_ok=True)
+        for path in sorted(folder.rglob("*"), reverse=True):
+            if path.is_dir() and not any(path.iterdir()):
+                path.rmdir()
+        left = tuple(path for path in sorted(folder.rglob("*")) if not path.is_dir())
+        if not left:
+            folder.rmdir()
     return Removal(corpus.entries, left)

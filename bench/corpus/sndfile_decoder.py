@@ -6,7 +6,8 @@ libsndfile trusts no header: where one states more than there is it reads what t
 in its log alone, which is read here (`_CLAIM`). Of a stream of MP3, OGG or FLAC it reads what it
 takes for all: where bytes are left over, more audio lies in them (no length in the header, or files
 joined), and another decoder has to read it. WAV and AU that state a length of 0, as programs do
-that write to a pipe, are given the length that means "to the end of the file".
+that write to a pipe, are given the length that means "to the end of the file"; WAV that states less
+than there is, as recorders do that write their header early, the true one (`riff_tail`).
 """
 
 import io
@@ -21,7 +22,16 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from bench.corpus.stream import BLOCK, Refused, ShortReadError, Stream, refuse_missing
+from bench.corpus.mp3_marks import Mp3Marks, mp3_marks, tag_bytes
+from bench.corpus.riff_tail import unstated_audio
+from bench.corpus.stream import (
+    BLOCK,
+    MISSING_S,
+    Refused,
+    ShortReadError,
+    Stream,
+    refuse_missing,
+)
 
 _CLAIM: Final = re.compile(
     r"^\s*(?:data|SSND|Data Size|riff|Riff size)\s*: (-1|\d+(?= \())(?: \(should be (\d+)\))?",
@@ -70,7 +80,8 @@ def sndfile_stream(path: Path) -> Iterator[Stream]:
     with path.open("rb") as raw:
         size = raw.seek(0, io.SEEK_END)
         _refuse_joined(raw, size)
-        file = _lengthened(raw, size)
+        marks = _marks(raw, size)
+        file, more = _lengthened(raw, size)
         file.seek(0)
         try:
             sound = soundfile.SoundFile(file)
@@ -80,8 +91,9 @@ def sndfile_stream(path: Path) -> Iterator[Stream]:
             raise ShortReadError(f"libsndfile cannot read it ({_reason(error)})") from None
         with sound:
             kind, stated = f"{sound.format} {sound.subtype}", int(sound.frames)
-            remarks = _claims(sound, raw, size)
-            blocks = _blocks(sound, file, raw, size, remarks)
+            claims = [] if more else _claims(sound, raw, size)
+            remarks = [f"{more}: {stated / sound.samplerate:.2f} s in all"] if more else claims
+            blocks = _blocks(sound, file, raw, size, remarks, marks)
             yield Stream(kind, int(sound.samplerate), int(sound.channels), stated, blocks, remarks)
 
 
@@ -91,22 +103,28 @@ def _blocks(
     raw: BinaryIO,
     size: int,
     remarks: list[str],
+    marks: Mp3Marks,
 ) -> Iterator[NDArray[np.float32]]:
     rate, length = int(sound.samplerate), max(1, BLOCK // int(sound.channels))
     frames, promised = 0, int(sound.frames)
+    # An MP3 without a length has one by libsndfile's guess; a joined one is read up to its seam.
+    guessed = sound.format == "MP3" and (marks.parts > 1 or not marks.has_length)
     while True:
         try:
             block = sound.read(length, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
-            raise Refused(f"is cut short or damaged ({_reason(error)})") from None
+            kind = ShortReadError if guessed else Refused
+            raise kind(f"is cut short or damaged ({_reason(error)})") from None
         if not len(block):
             break
         frames += len(block)
         yield block
-    refuse_missing(frames, promised, rate)
+    if not guessed:
+        refuse_missing(frames, promised, rate)
     end = file.tell()
     if sound.format in _STREAMS:
-        if size - _tags(raw, size) - end > _TAIL:
+        short = guessed and (marks.parts > 1 or promised - frames > MISSING_S * rate)
+        if short or size - tag_bytes(raw, size) - end > _TAIL:
             raise ShortReadError(
                 f"its header states no length, or another: libsndfile reads {frames / rate:.1f} s "
                 f"and leaves {size - end} of {size} bytes"
@@ -159,10 +177,33 @@ def _refuse_joined(raw: BinaryIO, size: int) -> None:
         raise Refused(f"is several recordings joined, the second from byte {end} on; part them")
 
 
-def _lengthened(raw: BinaryIO, size: int) -> BinaryIO | _Patched:
-    """The file as it is or, where its audio is said to be 0 bytes long, without that statement."""
+def _marks(raw: BinaryIO, size: int) -> Mp3Marks:
+    """The marks of an MP3, none of another file. `Refused` where less is there than they state."""
+    raw.seek(0)
+    if not raw.read(3).startswith((b"ID3", b"\xff")):
+        return Mp3Marks(1, has_length=True, missing_s=0.0, audio=())
+    marks = mp3_marks(raw, size)
+    if marks.missing_s > MISSING_S:
+        raise Refused(f"is cut short: {marks.missing_s:.1f} s of what its header states are gone")
+    return marks
+
+
+def _lengthened(raw: BinaryIO, size: int) -> tuple[BinaryIO | _Patched, str]:
+    """The file as it is, or with the length that its audio has where a smaller one is stated.
+
+    And what is to be said of that, "" for nothing.
+    """
     at = _zero_length(raw, size)
-    return raw if at is None else _Patched(raw, at, b"\xff\xff\xff\xff")
+    if at is not None:
+        return _Patched(raw, at, b"\xff\xff\xff\xff"), ""
+    tail = unstated_audio(raw, size)
+    if tail is None:
+        return raw, ""
+    about = f"its header states {tail.stated} bytes of audio, {tail.there} are there"
+    if not tail.patch:
+        raise Refused(f"{about}; export it anew")
+    about = f"{about}, all read"
+    return _Patched(raw, tail.place, tail.patch), about
 
 
 def _zero_length(raw: BinaryIO, size: int) -> int | None:
@@ -188,19 +229,6 @@ def _zero_length(raw: BinaryIO, size: int) -> int | None:
             return None if length or empty else at + 4
         at += 8 + length + length % 2
     return None
-
-
-def _tags(raw: BinaryIO, size: int) -> int:
-    """Bytes at the end that are an ID3v1 tag or an APE tag, and no audio."""
-    found = 0
-    raw.seek(max(size - 128, 0))
-    if raw.read(3) == b"TAG":
-        found = 128
-    raw.seek(max(size - found - 32, 0))
-    foot = raw.read(32)
-    if foot[:8] == b"APETAGEX":
-        found += struct.unpack("<I", foot[12:16])[0] + 32
-    return int(min(found, size))
 
 
 def _ends(raw: BinaryIO, size: int) -> bool:

@@ -4,16 +4,18 @@ Theory of operation
 -------------------
 A file is a recording if its first bytes are audio, or its name says so. Its transcript is the
 `.txt` of its name beside it, else a row of a table (`transcript_tables`) in its folder or above,
-the nearest first. A row means the file at its path; where there is none, the one of its name below
-the table that shares most of the path. A row that fits several equally is refused, and so are rows
-that contradict each other: a wrong transcript is worse than none. Rows that name no file here are
-counted. Names are the same in any Unicode normal form, and in either case.
+the nearest first. A row means the file at its path, seen from the table or a folder above it; where
+there is none, the one of its name below the table that shares most of the path. A row that fits
+several equally is refused, and so are rows that contradict each other: a wrong transcript is worse
+than none. Rows that name no file here are counted. Names are the same in any Unicode normal form,
+and in either case.
 
 One file that cannot be read costs what it says, and no other.
 
 What it refuses to know: whether a recording can serve.
 """
 
+import os
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -21,6 +23,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple
 
 from bench.corpus.check import AUDIO_SUFFIXES
+from bench.corpus.folder_files import folder_files
 from bench.corpus.recording import audio_kind
 from bench.corpus.transcript_tables import (
     NoTableError,
@@ -79,19 +82,16 @@ def find_sources(
     """
     if not source_dir.is_dir():
         raise CorpusError(f"{source_dir}: is no folder; name one that holds recordings")
-    own = besides.resolve()
-    if own == source_dir.resolve():
+    own = Path(os.path.realpath(besides))  # unlike `resolve` it takes a link to itself
+    if own == Path(os.path.realpath(source_dir)):
         raise CorpusError(f"{source_dir}: is the corpus itself; name another folder to add from")
     search = _Search(source_dir, encoding, language)
-    files = [
-        path
-        for path in sorted(source_dir.rglob("*"))
-        if path.is_file() and own not in path.resolve().parents
-    ]
+    files, others = folder_files(source_dir, besides=own)
     recordings = [path for path in files if _is_recording(path)]
     rest = sorted(set(files) - set(recordings))
     search.look_at(recordings, rest)
-    return search.found()
+    found = search.found()
+    return found._replace(unread=(*found.unread, *others))
 
 
 def _is_recording(path: Path) -> bool:
@@ -119,16 +119,14 @@ class _Search:
         self._beside: dict[Path, str] = {}
         self._recordings: list[Path] = []
         self._by_name: dict[str, list[Path]] = defaultdict(list)
+        self._by_place: dict[str, Path] = {}
         self._refused: list[tuple[Path, str]] = []
         self._unread: list[tuple[Path, str]] = []
         self._remarks: list[tuple[Path, str]] = []
         self._missing: list[tuple[Path, str]] = []
 
     def look_at(self, recordings: list[Path], others: list[Path]) -> None:
-        self._recordings = recordings
-        for path in recordings:
-            for name in {_key(path.name), _key(path.stem)}:
-                self._by_name[name].append(path)
+        self._know(recordings)
         beside: dict[tuple[Path, str], list[Path]] = defaultdict(list)
         for path in recordings:
             beside[path.parent, _key(path.stem)].append(path)
@@ -144,6 +142,14 @@ class _Search:
                 self._unread.append((path, "is neither audio nor a table"))
         for path in sorted(tables, key=lambda one: (-len(one.parts), one)):
             self._apply(path)
+
+    def _know(self, recordings: list[Path]) -> None:
+        self._recordings = recordings
+        for path in recordings:
+            for name in {_key(path.name), _key(path.stem)}:
+                self._by_name[name].append(path)
+            for place in (os.path.abspath(path), os.path.realpath(path)):  # noqa: PTH100
+                self._by_place.setdefault(_key(place), path)
 
     def found(self) -> Sources:
         return Sources(
@@ -184,7 +190,7 @@ class _Search:
         """Give the rows of one table to the recordings that they mean."""
         below = path.parent
         try:
-            table: Table = read_table(path, self._text, lambda cell: bool(self._named(cell, below)))
+            table: Table = read_table(path, self._text, lambda cell: self._knows(cell, below))
         except UncertainTextError as error:
             self._refused.append((path, f"{error}; its texts are in no recording"))
             return
@@ -193,6 +199,11 @@ class _Search:
             return
         meant: dict[Path, list[Row]] = defaultdict(list)
         for row in table.rows:
+            if row.fault:
+                self._refused.append(
+                    (path, f"line {row.line}: {row.fault}; its text is in no recording")
+                )
+                continue
             match self._meant(row.file, below):
                 case [one]:
                     meant[one].append(row)
@@ -226,6 +237,22 @@ class _Search:
         self._refused.append((path, text))
         return []
 
+    def _knows(self, cell: str, below: Path) -> bool:
+        """Whether a cell of a table in a folder names a recording."""
+        return bool(self._named(cell, below) or self._at(normal(cell), below))
+
+    def _at(self, file: str, below: Path) -> Path | None:
+        """The recording at a path: an absolute one, or one from a folder or those above it."""
+        if "/" not in file:
+            return None  # a name alone means nothing that lies elsewhere
+        top, folder = Path(os.path.abspath(self._top)), Path(os.path.abspath(below))  # noqa: PTH100
+        above = (one for one in folder.parents if one == top or top in one.parents)
+        for start in (folder, *above):
+            place = os.path.normpath(f"{start}/{file}" if file[0] != "/" else file)
+            if (found := self._by_place.get(_key(place))) is not None:
+                return found
+        return None
+
     def _named(self, cell: str, below: Path) -> list[Path]:
         """The recordings below a folder that have the name that a cell ends in."""
         name = _key(PurePosixPath(normal(cell)).name)
@@ -233,6 +260,8 @@ class _Search:
 
     def _meant(self, file: str, below: Path) -> list[Path]:
         """The recordings that a row may mean: one, or as many as fit equally well."""
+        if (at := self._at(file, below)) is not None:
+            return [at]
         candidates = self._named(file, below)
         wanted = [_key(part) for part in reversed(PurePosixPath(file).parts[:-1])]
 

@@ -8,21 +8,23 @@ words (LibriSpeech's `.trans.txt`, Kaldi's `text` with `wav.scp`, `segments`, `u
 table of columns has no head (FLEURS, LJSpeech), the column whose cells name recordings is the
 file's, and the next one is the text: that is assumed, and said.
 
-A row may speak of a part of a recording only: from `start_s`, `length_s` long.
+A row may speak of a part of a recording only: from `start_s`, `length_s` long. A row that is not
+to be trusted (a number out of bounds, a quote that is never closed) has a `fault`, and costs itself
+alone.
 
 What it refuses to know: which recording a row means. That is for `sources`.
 """
 
 import csv
-import io
-import json
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from bench.corpus.table_lines import first_lines, lines
+from bench.corpus.table_numbers import NumberError, part, segment
 from bench.corpus.transcript_text import UncertainTextError
+from bench.data_file import DataError, json_of
 
 Read = Callable[[Path], str]
 Known = Callable[[str], bool]
@@ -49,7 +51,10 @@ class NoTableError(Exception):
 
 
 class Row(NamedTuple):
-    """What a table says of one recording, or of a part of it; `line` counts from 1."""
+    """What a table says of one recording, or of a part of it; `line` counts from 1.
+
+    A `fault` is why the row is not to be trusted.
+    """
 
     line: int
     file: str
@@ -59,6 +64,7 @@ class Row(NamedTuple):
     language: str = ""
     start_s: float | None = None
     length_s: float | None = None
+    fault: str = ""
 
 
 class Table(NamedTuple):
@@ -112,29 +118,35 @@ def one_line(text: object) -> str:
 def _columns(text: str, known: Known) -> Table:
     text = text.removeprefix("\ufeff")
     said = ""
-    if text[:4].lower() == "sep=" and len(text) > 5:  # what spreadsheets write for themselves
-        said, text = text[4], text.partition("\n")[2]
-    parsed = {one: list(islice(_cells(text, one), _SAMPLE)) for one in said or _DELIMITERS}
+    if text[:4].lower() == "sep=" and text[4:5] not in {
+        "",
+        '"',
+        "\r",
+        "\n",
+    }:  # what spreadsheets write for themselves
+        said, text = text[4], "\n" + text.partition("\n")[2]
+    parsed = {one: first_lines(text, one, _SAMPLE) for one in said or _DELIMITERS}
     parsed = {one: rows for one, rows in parsed.items() if rows and len(rows[0]) > 1}
     for delimiter, rows in parsed.items():
         heads = [_head(cell) for cell in rows[0]]
         if any(name in heads for name in _FILE) and not any(map(known, rows[0])):
-            return _headed(text, delimiter, heads)
+            return _headed(text, delimiter, heads, known)
     for delimiter, rows in parsed.items():
         if (column := _file_column(rows, known)) is not None:
             return _headless(text, delimiter, column, rows, known)
     raise NoTableError("no column names a recording; call them file and text")
 
 
-def _headed(text: str, delimiter: str, heads: list[str]) -> Table:
+def _headed(text: str, delimiter: str, heads: list[str], known: Known) -> Table:
     spoken = next((name for name in _TEXT if name in heads), None)
     if spoken is None:
         raise NoTableError("no column holds a text; call it text")
-    rows = []
-    for line, cells in enumerate(_cells(text, delimiter), 1):
-        if line > 1:
-            rows.append(_row(line, dict(zip(heads, cells, strict=False))))
-    return Table(tuple(row for row in rows if row.file))
+    column = next(heads.index(name) for name in _FILE if name in heads)
+    (_, *rest), about = lines(text, delimiter, column, known)
+    rows = (
+        _row(line.number, dict(zip(heads, line.cells, strict=False)), line.fault) for line in rest
+    )
+    return Table(tuple(row for row in rows if row.file), (about,) if about else ())
 
 
 def _headless(
@@ -147,12 +159,14 @@ def _headless(
     if has_head and width > 2:
         raise NoTableError(f"none of the columns {', '.join(rows[0])} is called text")
     name = f"its columns are not named: column {column + 1} is taken for the file, "
+    every, about = lines(text, delimiter, column, known)
     found = tuple(
-        Row(line, normal(cells[column]), one_line(cells[spoken]))
-        for line, cells in enumerate(_cells(text, delimiter), 1)
-        if len(cells) > max(column, spoken) and not (has_head and line == 1)
+        Row(line, normal(cells[column]), one_line(cells[spoken]), fault=fault)
+        for line, cells, fault in every[has_head:]
+        if len(cells) > max(column, spoken)
     )
-    return Table(found, (f"{name}column {spoken + 1} for the text",))
+    said = (f"{name}column {spoken + 1} for the text", about)
+    return Table(found, tuple(filter(None, said)))
 
 
 def _file_column(rows: Sequence[list[str]], known: Known) -> int | None:
@@ -167,25 +181,6 @@ def _file_column(rows: Sequence[list[str]], known: Known) -> int | None:
     return None
 
 
-def _cells(text: str, delimiter: str) -> Iterator[list[str]]:
-    """Rows that are not blank. In a TSV a quotation mark is a quotation mark, as its makers do."""
-    file = io.StringIO(text, newline="")
-    if delimiter != "\t":
-        yield from filter(any, csv.reader(file, delimiter=delimiter))
-        return
-    for row in csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE):
-        if any(row):
-            yield [_unquoted(cell) for cell in row]
-
-
-def _unquoted(cell: str) -> str:
-    """A cell without quotation marks around it, which spreadsheets write in a TSV, too."""
-    inside = cell[1:-1]
-    if len(cell) > 1 and cell[0] == cell[-1] == '"' and '"' not in inside.replace('""', ""):
-        return inside.replace('""', '"')
-    return cell
-
-
 def _head(cell: str) -> str:
     return cell.strip().lower().replace(" ", "_").replace("-", "_")
 
@@ -196,39 +191,46 @@ def _head(cell: str) -> str:
 def _objects(text: str) -> Table:
     """JSON lines, or one JSON list of objects."""
     try:
-        whole = json.loads(text)
+        whole = json_of(text)
         objects = list(enumerate(whole, 1)) if isinstance(whole, list) else [(1, whole)]
-        bad: list[int] = []
-    except ValueError:
+        bad: list[tuple[int, DataError]] = []
+    except DataError:
         objects, bad = _lines_of_json(text)
     rows = [
-        _row(line, {_head(str(key)): value for key, value in one.items()})
+        _row(line, {_head(key): value for key, value in one.items()})
         for line, one in objects
         if isinstance(one, dict)
     ]
     found = tuple(row for row in rows if row.file)
+    if not found and bad:
+        raise UncertainTextError(f"line {bad[0][0]}: {bad[0][1]}; correct it")
     if not found:
         raise NoTableError("no object has a file and a text")
-    about = f"{len(bad)} lines are no JSON objects, first line {bad[0]}" if bad else ""
+    about = f"{len(bad)} lines are no JSON objects, first line {bad[0][0]}" if bad else ""
     return Table(found, (about,) if about else ())
 
 
-def _lines_of_json(text: str) -> tuple[list[tuple[int, Any]], list[int]]:
+def _lines_of_json(text: str) -> tuple[list[tuple[int, Any]], list[tuple[int, DataError]]]:
     objects, bad = [], []
     for line, one in enumerate(text.split("\n"), 1):
         if one.strip():
             try:
-                objects.append((line, json.loads(one)))
-            except ValueError:
-                bad.append(line)
+                objects.append((line, json_of(one)))
+            except DataError as error:
+                bad.append((line, error))
     return objects, bad
 
 
-def _row(line: int, cells: dict[str, Any]) -> Row:
+def _row(line: int, cells: dict[str, Any], fault: str = "") -> Row:
     file = _first(cells, _FILE)
     if isinstance(file, dict):  # audiofolder: {"path": …, "bytes": …}
         file = file.get("path")
-    start = _number(cells.get("offset"))
+    start: float | None = None
+    length: float | None = None
+    try:
+        start, length = part(cells.get("offset"), cells.get("duration"))
+    except NumberError as error:
+        fault = fault or str(error)
     return Row(
         line,
         normal(file) if isinstance(file, str) else "",
@@ -237,19 +239,13 @@ def _row(line: int, cells: dict[str, Any]) -> Row:
         one_line(_first(cells, _VOICE)),
         one_line(_first(cells, _LANGUAGE)),
         start,
-        None if start is None else _number(cells.get("duration")),
+        length,
+        fault,
     )
 
 
 def _first(cells: dict[str, Any], names: Iterable[str]) -> Any:
     return next((cells[name] for name in names if cells.get(name)), None)
-
-
-def _number(value: object) -> float | None:
-    try:
-        return float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return None
 
 
 # ── an id and words ──────────────────────────────────────────────────────────────────────────────
@@ -272,14 +268,20 @@ def _kaldi(path: Path, text: str, read: Read) -> Iterator[Row]:
 
     files, segments, speakers = pairs("wav.scp"), pairs("segments"), pairs("utt2spk")
     for row in _words(text):
-        name, start, end = row.file, None, None
+        name, start, length, fault = row.file, None, None, ""
         if row.file in segments:
-            name, *times = segments[row.file].split()
-            start, end = (_number(one) for one in (*times, "", "")[:2])
-        length = None if start is None or end is None else end - start
-        file = _of_command(files.get(name, name))
-        speaker = speakers.get(row.file, "")
-        yield row._replace(file=normal(file), voice=speaker, start_s=start, length_s=length)
+            name, *times = segments[row.file].split() or [row.file]
+            try:
+                start, length = segment(times)
+            except NumberError as error:
+                fault = f"the segment {row.file!r}: {error}"
+        yield row._replace(
+            file=normal(_of_command(files.get(name, name))),
+            voice=speakers.get(row.file, ""),
+            start_s=start,
+            length_s=length,
+            fault=fault,
+        )
 
 
 def _of_command(entry: str) -> str:

@@ -7,6 +7,7 @@ A job is made from a scenario file, a target and options, checked whole, and wri
 import hashlib
 import importlib
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -84,7 +85,10 @@ def make_job(
         profiles = document.get("gates")
         if isinstance(profiles, dict) and len(profiles) == 1:
             document["gate_profile"] = next(iter(profiles))
-    scenario = check_scenario(document, text, name, gates=gates)
+    try:
+        scenario = check_scenario(document, text, name, gates=gates)
+    except ScenarioError as error:
+        raise ScenarioError(_of_assignment(str(error), name, assignments)) from None
     for kind in scenario.kinds:
         find_script(kind.script)
     corpus = load_corpus(find_corpus(scenario.corpus))
@@ -93,6 +97,17 @@ def make_job(
     for entry in corpus.entries:
         verified(corpus, entry)
     return Job(path.stem, text, document, scenario, corpus, target, slots_of(scenario))
+
+
+def _of_assignment(error: str, name: str, assignments: Sequence[str]) -> str:
+    """What is wrong with a key that was set on the command line is not said of the file's line."""
+    found = re.match(rf"{re.escape(name)}:\d+: (?:unknown key ')?([\w.]+)", error)
+    for text in reversed(assignments):
+        key = text.partition("=")[0].strip()
+        if found and (found[1] == key or found[1].startswith(f"{key}.")):
+            what = error.removeprefix(f"{name}:").partition(": ")[2]
+            return f"{name} with {text.strip()[:60]}: {what}"
+    return error
 
 
 def slots_of(scenario: Scenario) -> tuple[Slot, ...]:

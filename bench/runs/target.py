@@ -42,6 +42,8 @@ _OWNED: Final = {
 }  # fmt: skip
 """Headers that are not for a command line to set, and why."""
 
+_MOST_PORT: Final = 65_535
+
 
 class Header(NamedTuple):
     """A header of the upgrade. `value` may name variables, and is expanded by each process."""
@@ -96,7 +98,7 @@ def read_target(
         return Target(word, url, DIALECTS[dialect or its_own.name], headers=told, ca=trusted)
     try:
         parts = urlsplit(word)
-        valid = parts.scheme in {"ws", "wss"} and parts.hostname and (parts.port or 1) > 0
+        valid = parts.scheme in {"ws", "wss"} and parts.hostname
     except ValueError:
         valid = False
     if not valid or not word.isprintable() or " " in word:
@@ -105,6 +107,9 @@ def read_target(
             f"--target {shown!r}: give reference, {', '.join(TARGETS)}, or a URL as in "
             "ws://127.0.0.1:8765/v1/realtime"
         )
+    port = parts.netloc.rpartition("@")[2].rpartition("]")[2].partition(":")[2]
+    if port and not (port.isdecimal() and 1 <= int(port[:9]) <= _MOST_PORT):
+        raise UsageError(f"--target: port {port[:20]} is none; give 1 to {_MOST_PORT}")
     if "@" in parts.netloc:
         raise UsageError("--target: a URL must hold no credential; use the environment variable")
     chosen = DIALECTS[dialect or dialect_of(parts.hostname or "").name]

@@ -115,7 +115,14 @@ def test_a_scenario_that_is_wrong_names_line_key_and_nearest_word(text, words, r
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        *((("--sessions", value), ["load.sessions", "1 or more"]) for value in ("0", "-1")),
+        *(
+            (("--sessions", value), [f"demo.toml with load.sessions={value}: load.", "1 or more"])
+            for value in ("0", "-1")
+        ),
+        *(
+            (("--target", f"ws://127.0.0.1:{port}/x"), [f"port {port}", "1 to 65535"])
+            for port in ("0", "99999", "80a")
+        ),
         *((("--duration", value), ["load.duration"]) for value in ("0s", "-5s", "soon", "30")),
         (("--workers", "0"), ["--workers", "'0': give 1 to 256, or auto"]),
         (("--gates", "cii"), ["'cii'", "did you mean 'ci'"]),

@@ -1,3 +1,7 @@
+import errno
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile
@@ -7,6 +11,7 @@ from bench.corpus.annotate import annotate
 from bench.corpus.check import check
 from bench.corpus.decode import load_utterances
 from bench.corpus.manifest import load_corpus
+from bench.corpus.recording import survey
 from bench.errors import CorpusError
 from bench.voice.audio import PCM16_24K
 
@@ -221,3 +226,75 @@ def test_a_table_without_its_columns_costs_its_texts_and_no_recording(source, tm
     assert [(path.name, "column" in text) for path, text in result.unread] == [
         ("transcripts.csv", True)
     ]
+
+
+@pytest.mark.parametrize("grow", [False, True])
+@pytest.mark.parametrize("what", ["*.flac", "manifest.toml"])
+def test_a_full_disk_is_one_line_and_leaves_everything_as_it_was(
+    source, tmp_path, speech, small, monkeypatch, grow, what
+):
+    soundfile.write(source / "a.wav", speech("short-no"), 16_000)
+    corpus = small if grow else tmp_path / "corpus"
+    before = sorted(tmp_path.rglob("*"))
+
+    def full(path, *_, **__):
+        if path.match(what):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(CorpusError, match=r"cannot be written \(No space left .*make room there"):
+        made(source, corpus)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_corpus_that_cannot_be_copied_is_one_line(source, tmp_path, speech, small, monkeypatch):
+    soundfile.write(source / "a.wav", speech("short-no"), 16_000)
+    before = sorted(tmp_path.rglob("*"))
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copy2", full)
+    with pytest.raises(CorpusError, match=r"small: cannot be written \(No space left on device\);"):
+        made(source, small)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device here")
+def test_a_tape_that_cannot_be_written_is_one_line(source, tmp_path, speech, monkeypatch):
+    soundfile.write(source / "a.wav", speech("long-hotel"), 16_000)
+    full = open("/dev/full", "r+b", buffering=0)  # noqa: SIM115, PTH123 - what it is for closes it
+    monkeypatch.setattr("bench.corpus.tape.SpooledTemporaryFile", lambda **_: full)
+    with pytest.raises(CorpusError, match="No space left"):
+        made(source, tmp_path / "corpus")
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_a_recording_that_is_gone_when_it_is_read_again_costs_itself_alone(
+    source, tmp_path, speech, monkeypatch
+):
+    soundfile.write(source / "a.wav", speech("short-no"), 16_000)
+    soundfile.write(source / "b.wav", speech("short-okay"), 16_000)
+    from bench.corpus import add as module
+
+    def surveyed(path, longest_s):
+        found = survey(path, longest_s)
+        if path.name == "a.wav":
+            path.unlink()
+        return found
+
+    monkeypatch.setattr(module, "survey", surveyed)
+    result = made(source, tmp_path / "corpus")
+    assert [entry.id for entry in result.added] == ["b"]
+    assert [why for _, why in result.refused] == ["cannot be read (No such file or directory)"]
+
+
+def test_a_name_of_any_length_makes_an_id_that_a_file_may_have(source, tmp_path, speech):
+    folder = source / ("ö" * 100) / ("ü" * 100)
+    folder.mkdir(parents=True)
+    soundfile.write(folder / f"{'x' * 240}.wav", speech(), 16_000)
+    soundfile.write(folder / f"{'x' * 240}-2.wav", speech("short-no"), 16_000)
+    result = made(source, tmp_path / "corpus")
+    assert len({entry.id for entry in result.added}) == 2
+    assert check(tmp_path / "corpus") == []
