@@ -27,7 +27,6 @@ from bench.shelves import CORPORA, shelves
 MANIFEST: Final = "manifest.toml"
 FORMAT: Final = 1
 _OPTIONAL: Final = frozenset({"pauses_ms", "language"})
-_NAME: Final = re.compile(r"\w[\w.-]*")
 _MOST_NAME: Final = 100  # bytes
 NONSPEECH: Final = "nonspeech"
 MOST_MANIFEST: Final = 16 * MIB
@@ -212,13 +211,15 @@ def _toml(value: object) -> str:
 def check_name(name: str, said: str) -> None:
     """UsageError for a name that no corpus on a shelf may get; `said` is where it came from.
 
-    A name is one plain word, so it is a folder of the shelf itself, and no option of a command.
+    A name is a folder of the shelf itself, it can be shown, and it is no option of a command.
     """
-    if not _NAME.fullmatch(name) or len(name.encode()) > _MOST_NAME:
-        plain = re.sub(r"[^\w.-]+", "-", name)[:40].strip("-.") or "mine"
+    size = len(name.encode("utf-8", "surrogateescape"))
+    plain = name.isprintable() and name == name.strip() and not re.search(r"[/\\:]|^[.-]", name)
+    if not plain or not 0 < size <= _MOST_NAME:
+        other = re.sub(r"[^\w.-]+", "-", name)[:40].strip("-.") or "mine"
         raise UsageError(
-            f"{said} {name!r}: is no name of a corpus; give letters, digits, '-', '_' and '.', as "
-            f"in --name {plain}"
+            f"{said} {name!r}: is no name of a corpus; give one without '/', '\\', ':' and control "
+            f"characters that begins with no '.' or '-', as in --name {other}"
         )
 
 
