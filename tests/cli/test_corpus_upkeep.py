@@ -104,7 +104,9 @@ def test_to_exclude_a_tag_that_no_utterance_has_excludes_nothing(bench, scenario
     "name",
     ["../../x", "a/b", "/dev/null/x", "..", ".x", "-x", "", " a", "\x1b[31m", "a\nb", "x" * 101],
 )
-def test_a_name_that_is_no_folder_of_the_shelf_is_refused_and_writes_nothing(bench, folder, tmp_path, name):
+def test_a_name_that_is_no_folder_of_the_shelf_is_refused_and_writes_nothing(
+    bench, folder, tmp_path, name
+):
     before = sorted(tmp_path.rglob("*"))
     code, out, err = bench("corpus", "add", folder, "--to", tmp_path / "deep/er", f"--name={name}")
     assert (code, out) == (2, "")
