@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -137,18 +138,25 @@ def _options(options: InitOptions, target: Target) -> str:
 
 
 def _write_new(files: dict[Path, str]) -> None:
-    """Write the files. UsageError where one is there already, or cannot be: none is overwritten."""
+    """Write all the files. UsageError where one is there already, or cannot be: then none is."""
     for path in files:
         if path.exists():
             raise UsageError(
                 f"{path}: is there already, and nothing was written; give another --name, or move "
                 "it away"
             )
-    for path, text in files.items():
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("x", encoding="utf-8") as file:
-                file.write(text)
-        except OSError as error:
-            raise UsageError(f"{path}: cannot be written: {error.strerror or error}") from None
+    with ExitStack() as undone:
+        for path, text in files.items():
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with path.open("x", encoding="utf-8") as file:
+                    undone.callback(path.unlink)
+                    file.write(text)
+            except OSError as error:
+                why = error.strerror or str(error)
+                raise UsageError(
+                    f"{path}: cannot be written ({why}), and nothing was; mend that and try again"
+                ) from None
+        undone.pop_all()
+    for path in files:
         say(out, f"wrote  {path}")
