@@ -27,7 +27,9 @@ from bench.voice.audio import NS_PER_MS, NS_PER_S
 
 ARRIVALS: Final = ("poisson", "uniform", "gamma", "trace")
 _TICK_NS: Final = 10 * NS_PER_MS
-"""How finely a rate that changes is added up, and a level that swings is followed."""
+"""How finely a rate that changes is added up, and a level that swings is followed; of a stage that
+is long at most so many times:"""
+_MOST_TICKS: Final = 20_000
 
 
 class Slot(NamedTuple):
@@ -47,6 +49,11 @@ class _Leg(NamedTuple):
     from_level: float
     stage: Stage
 
+    @property
+    def tick_ns(self) -> int:
+        """How finely it is followed."""
+        return max(_TICK_NS, self.stage.length // _MOST_TICKS)
+
     def level(self, at_ns: float) -> float:
         """What is asked for at an instant of the leg."""
         since, own = at_ns - self.start_ns, level_of(self.stage)
@@ -54,7 +61,9 @@ class _Leg(NamedTuple):
             return self.from_level + (own - self.from_level) * since / self.stage.over
         if not self.stage.swing:
             return own
-        return own * (1 + self.stage.swing * sin(2 * pi * since / self.stage.period))
+        return own * (
+            1 + self.stage.swing * sin(2 * pi * (since - self.stage.over) / self.stage.period)
+        )
 
 
 def schedule(load: Load, seed: int, trace: Sequence[Slot] = ()) -> list[Slot]:
@@ -111,7 +120,7 @@ def _levels(leg: _Leg, before: int) -> Iterator[tuple[int, int]]:
     for nth in range(1, change + 1):  # the first of more comes at once, the last of fewer stays
         yield at + over * (nth - (way > 0)) // change, before + way * nth
     if leg.stage.swing:
-        for tick in range(at + over, at + leg.stage.length, _TICK_NS):
+        for tick in range(at + over, at + leg.stage.length, leg.tick_ns):
             yield tick, round(leg.level(tick))
 
 
@@ -169,7 +178,7 @@ def _area(load: Load) -> tuple[Callable[[float], int], float]:
     add(int(load.warmup), level_of(load.stages[0]))
     for leg in _legs(load):
         edge = leg.start_ns + leg.stage.length
-        ticks = [*range(leg.start_ns + _TICK_NS, edge, _TICK_NS), edge]
+        ticks = [*range(leg.start_ns + leg.tick_ns, edge, leg.tick_ns), edge]
         for before, at in pairwise([leg.start_ns, *ticks]):
             add(at, leg.level((before + at) / 2))
     add(load.whole, leg.level(leg.stage.length + leg.start_ns))

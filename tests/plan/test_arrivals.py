@@ -114,6 +114,22 @@ def test_a_sine_swings_around_its_level():
     assert quarters == [10, 15, 10, 5, 10, 15, 10, 5]
 
 
+def test_a_sine_begins_at_its_level_when_that_is_reached():
+    spec = load(
+        {"sessions": 2, "length": "1s"},
+        {"sessions": 10, "length": "45s", "over": "5s", "swing": 0.5, "period": "20s"}, warmup="0s",
+    )  # fmt: skip
+    slots = schedule(spec, 1)
+    assert [held(slots, (6 + n * 5) * SECOND) for n in range(5)] == [10, 15, 10, 5, 10]
+
+
+def test_a_week_is_planned_in_no_time():
+    """A stage is followed more coarsely the longer it is: else a week were sixty million steps."""
+    spec = load({"rate": "1/h", "length": "160h", "swing": 1.0, "period": "24h"},
+                arrivals="poisson", rate="2/h", warmup="0s")  # fmt: skip
+    assert 100 < len(schedule(spec, 1)) < 220
+
+
 @pytest.mark.parametrize("kind", ["uniform", "poisson", "gamma"])
 def test_an_open_load_follows_the_rates_of_its_stages(kind):
     """Starts in each part are those that the area under the rate says."""
