@@ -106,6 +106,9 @@ class Played:
         assert not at_once
         self.asked += 1
 
+    def master_lost(self):
+        return ""
+
     def lost(self):
         return {}
 
