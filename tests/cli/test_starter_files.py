@@ -109,7 +109,6 @@ def test_a_folder_that_cannot_be_written_is_named(init, tmp_path):
     assert (code, "scenarios/calls.toml: cannot be written" in err) == (2, True)
 
 
-@pytest.mark.usefixtures("virtual")
 def test_where_the_second_file_cannot_be_written_the_first_is_taken_back(init, tmp_path):
     (tmp_path / ".github").symlink_to("nowhere")
     code, out, err = init("init")
@@ -120,6 +119,7 @@ def test_where_the_second_file_cannot_be_written_the_first_is_taken_back(init, t
     assert init("init")[0] == 0
 
 
+@pytest.mark.usefixtures("virtual")
 def test_a_first_run_becomes_the_baseline_that_the_next_one_is_judged_by(init):
     init("init")
     code, out, _ = init("run", "calls", "--out", "reports/first")
