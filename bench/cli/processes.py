@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from random import SystemRandom
 from typing import Any, NamedTuple
 
 import msgspec
@@ -38,6 +39,8 @@ from bench.runs.folder import RunFolder
 from bench.voice.audio import AudioFormat
 
 READY_TIMEOUT_S = 60.0
+_MASTER_PORTS = (12_000, 29_999)
+_PORT_TRIES = 20
 STOP_TIMEOUT_S = 5.0
 
 
@@ -295,9 +298,16 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port for Locust's master, below those that outgoing connections are given by the system.
+
+    Such a one could be taken between here and the master.
+    """
+    chance = SystemRandom()
+    for port in (*(chance.randint(*_MASTER_PORTS) for _ in range(_PORT_TRIES)), 0):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return int(probe.getsockname()[1])
+    raise BenchError("no port is free on 127.0.0.1 for Locust's master; end what listens there")
 
 
 def need_port(host: str, port: int, option: str) -> None:
