@@ -40,10 +40,14 @@ class Evidence(NamedTuple):
     summary: dict[str, Any]
 
     @property
+    def effective(self) -> dict[str, Any]:
+        """The scenario as it was run; empty where run.json does not say."""
+        return (self.run.get("scenario") or {}).get("effective") or {}
+
+    @property
     def bounds(self) -> Health:
         """`[health]` of the scenario, defaults where it does not say."""
-        effective = (self.run.get("scenario") or {}).get("effective") or {}
-        return msgspec.convert(effective.get("health") or {}, Health, dec_hook=_duration)
+        return msgspec.convert(self.effective.get("health") or {}, Health, dec_hook=_duration)
 
     @property
     def start_ns(self) -> int:

@@ -45,7 +45,7 @@ def analyse(folder: Path) -> None:
     excluded, exclusion = excluded_turns(evidence, told.turns)
     turns = measure_turns(told.turns, [parse_gate(text) for text in run.get("gates") or ()])
     turns = turns.join(slow_turn_causes(evidence, told.events, told.turns))
-    if (stages := turn_stages(run, turns)) is not None:
+    if (stages := turn_stages(evidence, turns)) is not None:
         turns["stage"] = stages
     turns["set_aside"] = excluded.reindex(turns.index)
     turns["measured"] &= ~turns["set_aside"]

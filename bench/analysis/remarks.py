@@ -42,10 +42,10 @@ _REPAIRED: Final = {
 def remarks(evidence: Evidence, turns: pd.DataFrame) -> list[str]:
     """All of them; `turns` and the sessions of `evidence` are the measured tables."""
     said = [sentence for topic in _TOPICS for sentence in topic(evidence)]
-    return [*said, *_still_waiting(turns, evidence.run)]
+    return [*said, *_still_waiting(turns, evidence.effective.get("load") or {})]
 
 
-def _still_waiting(turns: pd.DataFrame, run: dict[str, Any]) -> Iterator[str]:
+def _still_waiting(turns: pd.DataFrame, load: dict[str, Any]) -> Iterator[str]:
     """Callers whom the run's end cut off after a longer wait than half of those answered had.
 
     Such turns are in no figure, and the slow answers are among them.
@@ -59,7 +59,6 @@ def _still_waiting(turns: pd.DataFrame, run: dict[str, Any]) -> Iterator[str]:
         usual = float(np.median(answered))
         slow = waited[cut & np.isfinite(waited) & (waited > usual)]
         if len(slow):
-            load = ((run.get("scenario") or {}).get("effective") or {}).get("load") or {}
             yield (
                 f"{_turns(len(slow))} still waited for an answer when the run ended, for up to "
                 f"{slow.max():.0f} ms, where half of the answers had taken {usual:.0f} ms "

@@ -97,7 +97,7 @@ def _arrivals(evidence: Evidence) -> Iterator[Check]:
     Whoever ended the run before its time kept the rest from starting: those are counted nowhere.
     """
     run, plan = evidence.run, evidence.run["plan"]
-    load = ((run.get("scenario") or {}).get("effective") or {}).get("load") or {}
+    load = evidence.effective.get("load") or {}
     if load.get("arrivals") is None or plan.get("scheduled") is None:
         return
     begin, stop = span(plan)

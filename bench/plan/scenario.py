@@ -3,7 +3,7 @@
 The structs below are the file's grammar; `bench.plan.scenario_reader` makes them of its text.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from msgspec import Struct, field
@@ -85,6 +85,11 @@ class Stage(Struct, frozen=True, forbid_unknown_fields=True):
     period: Duration = Duration.parse("0s")
 
 
+def stage_names(own: Iterable[str]) -> list[str]:
+    """What stages are called, in order: by their own names, and by their place without one."""
+    return [name or f"stage {number}" for number, name in enumerate(own, 1)]
+
+
 class Load(Struct, frozen=True, forbid_unknown_fields=True):
     """How many callers.
 
@@ -117,8 +122,8 @@ class Load(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def stage_names(self) -> list[str]:
-        """What its stages are called, in order; one without a name is called by its place."""
-        return [stage.name or f"stage {number}" for number, stage in enumerate(self.stages, 1)]
+        """What its stages are called, in order."""
+        return stage_names(stage.name for stage in self.stages)
 
     @property
     def whole(self) -> int:

@@ -8,6 +8,7 @@ import pytest
 
 from bench.corpus.decode import read_samples, resample
 from bench.corpus.manifest import MANIFEST, Corpus, load_corpus, manifest_text
+from bench.corpus.recording import survey
 
 SHIPPED = Path(__file__).resolve().parents[2] / "audio_corpus" / "everyday"
 
@@ -48,3 +49,15 @@ def source(tmp_path):
     folder = tmp_path / "mine"
     folder.mkdir()
     return folder
+
+
+@pytest.fixture
+def known(tmp_path):
+    """A function: the bytes of a recording ▶ what is known of it before it is decoded."""
+
+    def look(raw):
+        path = tmp_path / "recording"
+        path.write_bytes(raw)
+        return survey(path, 600)
+
+    return look

@@ -9,7 +9,6 @@ import pytest
 import soundfile
 
 from bench.corpus.mp3_marks import AudioOnly, mp3_marks
-from bench.corpus.recording import survey
 from bench.corpus.stream import Refused
 
 RATE = 16_000
@@ -36,16 +35,6 @@ def parts(speech):
     """Two recordings: one whose frames grow, so that its first is no measure, and another."""
     quiet = np.zeros(RATE, np.int16)
     return np.concatenate([quiet, speech("long-hotel")]), speech("long-move")
-
-
-@pytest.fixture
-def known(tmp_path):
-    def look(raw):
-        path = tmp_path / "recording.mp3"
-        path.write_bytes(raw)
-        return survey(path, 600)
-
-    return look
 
 
 def seconds(*waves):

@@ -6,7 +6,6 @@ import struct
 import pytest
 import soundfile
 
-from bench.corpus.recording import survey
 from bench.corpus.stream import Refused
 
 RATE = 16_000
@@ -26,16 +25,6 @@ def stale(raw, mark, at, number):
     (length,) = struct.unpack_from(number, raw, place)
     third = struct.pack(number, length // 3 // 8 * 8)
     return raw[:place] + third + raw[place + len(third) :]
-
-
-@pytest.fixture
-def known(tmp_path):
-    def look(raw):
-        path = tmp_path / "recording.wav"
-        path.write_bytes(raw)
-        return survey(path, 600)
-
-    return look
 
 
 @pytest.mark.parametrize("subtype", ["PCM_16", "PCM_U8", "PCM_24", "FLOAT", "ULAW", "GSM610",
