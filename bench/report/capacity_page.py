@@ -248,8 +248,9 @@ def _throughput(result: CapacityResult) -> Panel:
     caption = "Good turns a second against sessions in flight"
     told, fit = peak_line(result), result.scalability
     xs = [in_flight(one) for one in result.probes if is_counted(one) and one.good_turns_per_s]
-    notes = ["Where the line bends is a description of it, and no capacity."]
+    notes = []
     if fit is not None and fit.rate.high is not None:  # else a line would look like knowledge
+        notes.append("Where the line bends is a description of it, and no capacity.")
         notes.append(
             f"Fitted to {count(fit.loads, 'load')}: {_coefficients(fit)}; the interval of each "
             "is in brackets."
